@@ -1,0 +1,1 @@
+//! PURE: the Runner tunnel contract. No socket, clock, thread or unsafe.
