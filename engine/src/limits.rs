@@ -19,3 +19,17 @@ pub const MAX_JSON_DEPTH: usize = 1001;
 
 /// Bytes of a client's `x-runner-request-id`. Longer: replaced by a fresh one (CONTRACT 9).
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Bytes of a method name. Longer: 501, close (RFC 9112 3: longer than any method that is implemented).
+pub const MAX_METHOD_BYTES: usize = 32;
+
+/// Bytes of one head, default of `max_head_bytes`. More: 431, close.
+pub const DEFAULT_HEAD_BYTES: usize = 16 * 1024;
+
+/// Bytes of a request target, default of `max_target_bytes`. More: 414, close.
+pub const DEFAULT_TARGET_BYTES: usize = 8 * 1024;
+
+/// Bytes of the trailer section of one chunked body. More: 431, close.
+pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
+
+const _: () = assert!(DEFAULT_HEAD_BYTES <= MAX_HEAD_BYTES_CEILING && DEFAULT_TARGET_BYTES < DEFAULT_HEAD_BYTES);

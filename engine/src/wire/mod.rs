@@ -1,3 +1,21 @@
 //! PURE: bytes to messages and back. No socket, clock, thread or unsafe.
+//!
+//! A connection finds the end of a head with [`scanner::HeadScanner`], reads it with [`head::Head`], takes the content
+//! with [`body::BodyReader`] and answers with [`reply::ReplyHead`]. Everything here is driven by byte slices alone and
+//! gives the same verdict however the bytes are cut into packets.
+#![forbid(unsafe_code)]
 
+pub mod body;
+pub mod chunked;
+pub mod date;
 pub mod fields;
+pub mod framing;
+pub mod head;
+pub mod head_error;
+pub mod host;
+pub mod method;
+pub mod reply;
+pub mod request_line;
+pub mod scanner;
+pub mod status;
+pub mod token;

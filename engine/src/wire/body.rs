@@ -1,0 +1,201 @@
+//! Takes the content of one request off the wire, whatever its framing (RFC 9112 6 and 7).
+
+use super::chunked::ChunkedReader;
+use super::framing::Framing;
+use std::fmt;
+
+/// What one call took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes of the input that belong to this message and were used; never past its end.
+    pub consumed: usize,
+    /// The message is complete; what follows is the next one.
+    pub done: bool,
+}
+
+/// Why the content of a request is refused. The sender's fault, never worth a repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// The chunked coding is broken (400, close): where the message ends is unknown.
+    Malformed(&'static str),
+    /// More content than allowed (413). The framing is intact: [`BodyReader::skip`] can go on.
+    TooLarge,
+    /// More bytes of chunk extensions than allowed (413, close).
+    ExtensionsTooLarge,
+    /// More or larger trailer lines than allowed (431, close).
+    TrailersTooLarge,
+}
+
+impl BodyError {
+    /// The status of the answer: 400, 413 or 431.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            BodyError::Malformed(_) => 400,
+            BodyError::TooLarge | BodyError::ExtensionsTooLarge => 413,
+            BodyError::TrailersTooLarge => 431,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Malformed(what) => write!(f, "{what} (RFC 9112 7.1)"),
+            BodyError::TooLarge => f.write_str("content too large (RFC 9110 15.5.14)"),
+            BodyError::ExtensionsTooLarge => f.write_str("chunk extensions too large (RFC 9112 7.1.1)"),
+            BodyError::TrailersTooLarge => f.write_str("trailer section too large (RFC 6585 5)"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// Reads the content of one request. Input may be cut at any byte.
+#[derive(Clone, Debug)]
+pub struct BodyReader {
+    kind: Kind,
+    max_body_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Length { total: u64, left: u64 },
+    Chunked(ChunkedReader),
+}
+
+impl BodyReader {
+    /// A reader at the first byte behind the head. `max_body_bytes` bounds what [`BodyReader::read`] takes: exactly so
+    /// many bytes pass, one more is [`BodyError::TooLarge`].
+    #[must_use]
+    pub fn new(framing: Framing, max_body_bytes: u64) -> BodyReader {
+        let kind = match framing {
+            Framing::None => Kind::Length { total: 0, left: 0 },
+            Framing::Length(total) => Kind::Length { total, left: total },
+            Framing::Chunked => Kind::Chunked(ChunkedReader::new()),
+        };
+        BodyReader { kind, max_body_bytes }
+    }
+
+    /// Takes content from `input` and appends it to `sink`.
+    ///
+    /// Too large is said as soon as a Content-Length or a chunk size tells, before any of its data; the reader and the
+    /// sink are then as before the call, and the same `input` may be given to [`BodyReader::skip`]. After any other
+    /// error the message has no known end.
+    #[inline]
+    pub fn read(&mut self, input: &[u8], sink: &mut Vec<u8>) -> Result<Step, BodyError> {
+        match &mut self.kind {
+            Kind::Length { total, .. } if *total > self.max_body_bytes => Err(BodyError::TooLarge),
+            Kind::Length { left, .. } => Ok(take(left, input, |data| sink.extend_from_slice(data))),
+            Kind::Chunked(reader) => {
+                let (before, sink_len) = (*reader, sink.len());
+                let step = reader.advance(input, self.max_body_bytes, |data| sink.extend_from_slice(data));
+                if step == Err(BodyError::TooLarge) {
+                    *reader = before;
+                    sink.truncate(sink_len);
+                }
+                step
+            }
+        }
+    }
+
+    /// Takes content from `input` and drops it: draining after an early answer. Knows no limit of its own, never
+    /// [`BodyError::TooLarge`]; the caller bounds how many bytes it is willing to drain.
+    #[inline]
+    pub fn skip(&mut self, input: &[u8]) -> Result<Step, BodyError> {
+        match &mut self.kind {
+            Kind::Length { left, .. } => Ok(take(left, input, |_| {})),
+            Kind::Chunked(reader) => reader.advance(input, u64::MAX, |_| {}),
+        }
+    }
+
+    /// Bytes of content still to come; `None` when only the last chunk will tell.
+    #[must_use]
+    pub fn remaining_length(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Length { left, .. } => Some(*left),
+            Kind::Chunked(reader) if reader.done() => Some(0),
+            Kind::Chunked(_) => None,
+        }
+    }
+
+    /// True when the whole message was taken; at once for a request without content.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        match &self.kind {
+            Kind::Length { left, .. } => *left == 0,
+            Kind::Chunked(reader) => reader.done(),
+        }
+    }
+}
+
+/// Takes at most `left` bytes off `input`.
+#[inline]
+fn take(left: &mut u64, input: &[u8], put: impl FnOnce(&[u8])) -> Step {
+    let consumed = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+    put(&input[..consumed]);
+    *left -= consumed as u64;
+    Step { consumed, done: *left == 0 }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_takes_its_bytes_and_no_more() {
+        let mut reader = BodyReader::new(Framing::Length(5), 5);
+        let mut sink = Vec::new();
+        assert_eq!(reader.remaining_length(), Some(5));
+        assert_eq!(reader.read(b"he", &mut sink), Ok(Step { consumed: 2, done: false }));
+        assert_eq!(reader.read(b"", &mut sink), Ok(Step { consumed: 0, done: false }));
+        assert_eq!(reader.remaining_length(), Some(3));
+        assert_eq!(reader.read(b"lloGET", &mut sink), Ok(Step { consumed: 3, done: true }));
+        assert_eq!(reader.read(b"GET", &mut sink), Ok(Step { consumed: 0, done: true }));
+        assert_eq!(sink, b"hello");
+        assert!(reader.done());
+    }
+
+    #[test]
+    fn no_content_is_done_at_once() {
+        for framing in [Framing::None, Framing::Length(0)] {
+            let mut reader = BodyReader::new(framing, 0);
+            assert!(reader.done());
+            assert_eq!(reader.read(b"GET", &mut Vec::new()), Ok(Step { consumed: 0, done: true }));
+            assert_eq!(reader.remaining_length(), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_before_its_data_and_can_be_drained() {
+        for length in [6, u64::MAX] {
+            let mut reader = BodyReader::new(Framing::Length(length), 5);
+            assert_eq!(reader.read(b"", &mut Vec::new()), Err(BodyError::TooLarge));
+            assert_eq!(reader.skip(b"hello"), Ok(Step { consumed: 5, done: false }));
+            assert_eq!(reader.remaining_length(), Some(length - 5));
+        }
+    }
+
+    #[test]
+    fn a_chunk_over_the_limit_leaves_reader_and_sink_as_before_the_call() {
+        let mut reader = BodyReader::new(Framing::Chunked, 5);
+        let mut sink = Vec::new();
+        assert_eq!(reader.read(b"3\r\nab", &mut sink), Ok(Step { consumed: 5, done: false }));
+        let rest = b"c\r\n3\r\ndef\r\n0\r\n\r\nGET";
+        assert_eq!(reader.read(rest, &mut sink), Err(BodyError::TooLarge));
+        assert_eq!(sink, b"ab");
+        assert_eq!(reader.skip(rest), Ok(Step { consumed: rest.len() - 3, done: true }));
+        assert_eq!(reader.remaining_length(), Some(0));
+    }
+
+    #[test]
+    fn exactly_the_limit_passes() {
+        let mut sink = Vec::new();
+        assert!(
+            BodyReader::new(Framing::Chunked, 5).read(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", &mut sink).unwrap().done
+        );
+        assert_eq!(sink, b"abcde");
+        assert!(BodyReader::new(Framing::Length(5), 5).read(b"abcde", &mut sink).unwrap().done);
+    }
+}

@@ -1,0 +1,185 @@
+//! The request line: method, target, version (RFC 9112 3).
+
+use super::fields::Span;
+use super::head_error::HeadError;
+use super::host::is_host;
+use super::method::Method;
+use super::scanner::HeadLimits;
+use crate::limits::MAX_METHOD_BYTES;
+use memchr::{memchr, memchr2, memrchr};
+
+/// What a request line says; spans are relative to its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLine {
+    /// The method.
+    pub method: Method,
+    /// The target as sent.
+    pub target: Span,
+    /// The path of the target, undecoded. `*` for the asterisk form; empty for an absolute form without a path
+    /// (`http://host`), which means `/`.
+    pub path: Span,
+    /// The query without its `?`, undecoded; empty when there is none.
+    pub query: Span,
+    /// 0 or 1, of HTTP/1.x.
+    pub minor_version: u8,
+}
+
+impl RequestLine {
+    /// Reads a request line given without its CRLF. Refuses anything but three parts with one space between them.
+    pub fn parse(line: &[u8], limits: &HeadLimits) -> Result<RequestLine, HeadError> {
+        let method_end = memchr(b' ', line).ok_or(HeadError::RequestLine)?;
+        if method_end > MAX_METHOD_BYTES {
+            return Err(HeadError::MethodTooLong);
+        }
+        let method = Method::parse(&line[..method_end]).ok_or(HeadError::Method)?;
+        let target_start = method_end + 1;
+        let target_end = target_start + memrchr(b' ', &line[target_start..]).ok_or(HeadError::RequestLine)?;
+        let minor_version = parse_version(&line[target_end + 1..])?;
+        let target = &line[target_start..target_end];
+        if target.len() > limits.max_target_bytes {
+            return Err(HeadError::TargetTooLong);
+        }
+        if !target.iter().fold(true, |clean, &byte| clean & is_target_byte(byte)) {
+            return Err(HeadError::Target);
+        }
+        let path_start = target_start + path_offset(method, target)?;
+        let path_end = memchr(b'?', &line[path_start..target_end]).map_or(target_end, |at| path_start + at);
+        Ok(RequestLine {
+            method,
+            target: span(target_start, target_end),
+            path: span(path_start, path_end),
+            query: span((path_end + 1).min(target_end), target_end),
+            minor_version,
+        })
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    // A head is at most MAX_HEAD_BYTES_CEILING bytes: 32 bits always fit.
+    Span { start: start as u32, end: end as u32 }
+}
+
+/// Visible ASCII but `#`: a fragment is never sent (RFC 9112 3.2.1). Bytes that RFC 3986 would have encoded, such as
+/// `"` or `[`, pass as they do in Node; no route has them. Without a branch, so that a whole target is tested at once.
+#[inline]
+fn is_target_byte(byte: u8) -> bool {
+    (byte.wrapping_sub(0x21) < 0x5e) & (byte != b'#')
+}
+
+/// Where the path begins in a target of one of the forms of RFC 9112 3.2.
+#[inline]
+fn path_offset(method: Method, target: &[u8]) -> Result<usize, HeadError> {
+    match (method, target) {
+        (Method::Connect, _) => Err(HeadError::Connect),
+        (_, [b'/', ..]) => Ok(0),
+        (Method::Options, b"*") => Ok(0),
+        _ => absolute_path_offset(target).ok_or(HeadError::Target),
+    }
+}
+
+/// `http://` or `https://`, a host, then path and query. User information is refused (RFC 9110 4.2.4).
+#[cold]
+fn absolute_path_offset(target: &[u8]) -> Option<usize> {
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    let authority = &target[scheme.len()..];
+    let end = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
+    is_host(&authority[..end]).then_some(scheme.len() + end)
+}
+
+/// The minor version of HTTP/1.0 and HTTP/1.1. Every other well-formed version is 505, the rest 400 (RFC 9112 2.3).
+#[inline]
+fn parse_version(version: &[u8]) -> Result<u8, HeadError> {
+    match version {
+        b"HTTP/1.1" => Ok(1),
+        b"HTTP/1.0" => Ok(0),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Err(HeadError::VersionUnsupported)
+        }
+        _ => Err(HeadError::Version),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<RequestLine, HeadError> {
+        RequestLine::parse(line.as_bytes(), &HeadLimits { max_head_bytes: 256, max_target_bytes: 40 })
+    }
+
+    #[test]
+    fn splits_targets_into_path_and_query() {
+        for (line, method, path, query, minor) in [
+            ("POST /a/b HTTP/1.1", Method::Post, "/a/b", "", 1),
+            ("GET /a?b=c?d HTTP/1.0", Method::Get, "/a", "b=c?d", 0),
+            ("GET /? HTTP/1.1", Method::Get, "/", "", 1),
+            ("GET // HTTP/1.1", Method::Get, "//", "", 1),
+            ("GET /a?z[]=3&\"{^|\\ HTTP/1.1", Method::Get, "/a", "z[]=3&\"{^|\\", 1),
+            ("OPTIONS * HTTP/1.1", Method::Options, "*", "", 1),
+            ("GET http://a/b?c HTTP/1.1", Method::Get, "/b", "c", 1),
+            ("GET HTTP://A:80/b HTTP/1.1", Method::Get, "/b", "", 1),
+            ("GET https://[::1]:8/b HTTP/1.1", Method::Get, "/b", "", 1),
+            ("GET http://a HTTP/1.1", Method::Get, "", "", 1),
+            ("GET http://a?b HTTP/1.1", Method::Get, "", "b", 1),
+            ("PURGE /x HTTP/1.1", Method::Other, "/x", "", 1),
+        ] {
+            let parsed = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(parsed.method, method, "{line}");
+            assert_eq!(parsed.path.of(line.as_bytes()), path.as_bytes(), "{line}");
+            assert_eq!(parsed.query.of(line.as_bytes()), query.as_bytes(), "{line}");
+            assert_eq!(parsed.target.of(line.as_bytes()), line.split(' ').nth(1).unwrap().as_bytes(), "{line}");
+            assert_eq!(parsed.minor_version, minor, "{line}");
+        }
+    }
+
+    #[test]
+    fn refuses_with_the_status_of_the_part_that_is_wrong() {
+        for (line, error) in [
+            ("", HeadError::RequestLine),
+            ("GET", HeadError::RequestLine),
+            ("GET /", HeadError::RequestLine),
+            ("GET  / HTTP/1.1", HeadError::Target),
+            ("GET  HTTP/1.1", HeadError::Target),
+            ("GET HTTP/1.1", HeadError::RequestLine),
+            ("GET / HTTP/1.1 ", HeadError::Version),
+            ("GET /a b HTTP/1.1", HeadError::Target),
+            ("GET / HTTP/1.1 HTTP/1.1", HeadError::Target),
+            (" / HTTP/1.1", HeadError::Method),
+            ("G/T / HTTP/1.1", HeadError::Method),
+            ("GET\t/\tHTTP/1.1", HeadError::RequestLine),
+            ("GET foo HTTP/1.1", HeadError::Target),
+            ("GET /\u{e9} HTTP/1.1", HeadError::Target),
+            ("GET /a#b HTTP/1.1", HeadError::Target),
+            ("GET /a\x7fb HTTP/1.1", HeadError::Target),
+            ("GET /a\0b HTTP/1.1", HeadError::Target),
+            ("GET * HTTP/1.1", HeadError::Target),
+            ("OPTIONS *a HTTP/1.1", HeadError::Target),
+            ("GET http:// HTTP/1.1", HeadError::Target),
+            ("GET http:/a HTTP/1.1", HeadError::Target),
+            ("GET http:///a HTTP/1.1", HeadError::Target),
+            ("GET ftp://a/b HTTP/1.1", HeadError::Target),
+            ("GET http://a:x/ HTTP/1.1", HeadError::Target),
+            ("GET http://u:p@a/ HTTP/1.1", HeadError::Target),
+            ("CONNECT a:80 HTTP/1.1", HeadError::Connect),
+            ("CONNECT /x HTTP/1.1", HeadError::Connect),
+            ("GET / HTTP/1.2", HeadError::VersionUnsupported),
+            ("PRI * HTTP/2.0", HeadError::VersionUnsupported),
+            ("GET / HTTP/0.9", HeadError::VersionUnsupported),
+            ("GET / HTTP/2", HeadError::Version),
+            ("GET / HTTP/1.10", HeadError::Version),
+            ("GET / HTTP/01.1", HeadError::Version),
+            ("GET / http/1.1", HeadError::Version),
+            ("GET / HTTP/1,1", HeadError::Version),
+            ("GET / RTSP/1.0", HeadError::Version),
+            ("GET /2345678901234567890123456789012345678901 HTTP/1.1", HeadError::TargetTooLong),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1", HeadError::MethodTooLong),
+        ] {
+            assert_eq!(parse(line), Err(error), "{}", line.escape_debug());
+        }
+        assert!(parse("GET /234567890123456789012345678901234567890 HTTP/1.1").is_ok());
+        assert!(parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1").is_ok());
+    }
+}
