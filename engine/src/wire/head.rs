@@ -145,3 +145,96 @@ impl<'a> Meaning<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(head: &str) -> Result<Head, HeadError> {
+        let mut parsed = Head::default();
+        parsed.parse(head.as_bytes(), &HeadLimits::default()).map(|()| parsed)
+    }
+
+    fn with(lines: &str) -> Result<Head, HeadError> {
+        parse(&format!("POST /a HTTP/1.1\r\nHost: x\r\n{lines}\r\n"))
+    }
+
+    fn old(lines: &str) -> Result<Head, HeadError> {
+        parse(&format!("POST /a HTTP/1.0\r\n{lines}\r\n"))
+    }
+
+    #[test]
+    fn fields_are_ranges_of_the_head() {
+        let text = "POST /a?b HTTP/1.1\r\nHost:\t x \r\nX-A: b: c \t\r\nEmpty:\r\n\r\n";
+        let head = parse(text).unwrap();
+        let fields: Vec<_> = head.fields.of(text.as_bytes()).iter().collect();
+        assert_eq!(fields, [(&b"Host"[..], &b"x"[..]), (b"X-A", b"b: c"), (b"Empty", b"")]);
+        assert_eq!((head.path.of(text.as_bytes()), head.query.of(text.as_bytes())), (&b"/a"[..], &b"b"[..]));
+    }
+
+    #[test]
+    fn a_table_is_reused_without_leftovers_and_full_at_its_bound() {
+        let many = |n: usize| with(&"X: y\r\n".repeat(n));
+        for lines in [0, FEW_HEADERS - 1, FEW_HEADERS, MAX_HEADERS - 1] {
+            assert_eq!(many(lines).unwrap().fields.of(b"").len(), lines + 1);
+        }
+        assert_eq!(many(MAX_HEADERS).unwrap_err(), HeadError::TooManyFields);
+        let (first, second) = ("GET /a HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n", "GET / HTTP/1.0\r\n\r\n");
+        let mut head = Head::default();
+        head.parse(first.as_bytes(), &HeadLimits::default()).unwrap();
+        head.parse(second.as_bytes(), &HeadLimits::default()).unwrap();
+        assert!(head.fields.of(second.as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn connections_persist_unless_somebody_says_close() {
+        for (lines, new_keeps, old_keeps) in [
+            ("", true, false),
+            ("Connection: close\r\n", false, false),
+            ("Connection: keep-alive\r\n", true, true),
+            ("connection: KEEP-ALIVE\r\nConnection: foo,\t Close ,\r\n", false, false),
+            ("Connection: xclose, \"close\"\r\n", true, false),
+            ("Connection:\r\n", true, false),
+            ("Proxy-Connection: close\r\n", true, false),
+        ] {
+            assert_eq!(with(lines).unwrap().keep_alive, new_keeps, "1.1 {lines}");
+            assert_eq!(old(lines).unwrap().keep_alive, old_keeps, "1.0 {lines}");
+        }
+    }
+
+    #[test]
+    fn expectations() {
+        assert!(!with("").unwrap().expect_continue);
+        assert!(with("Expect: 100-Continue\r\n").unwrap().expect_continue);
+        assert!(!old("Expect: 100-continue\r\n").unwrap().expect_continue);
+        for value in ["200-ok", "y 100-continue", "100-continue, foo", ""] {
+            assert_eq!(with(&format!("Expect: {value}\r\n")).unwrap_err(), HeadError::Expectation, "{value}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_httparse_or_another_server_would_let_pass() {
+        for (head, error) in [
+            ("", HeadError::Truncated),
+            ("GET / HTTP/1.1\r\n", HeadError::Truncated),
+            ("GET / HTTP/1.1\nHost: x\r\n\r\n", HeadError::BareLf),
+            ("GET / HTTP/1.1\r\n\r\n", HeadError::HostMissing),
+            ("GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", HeadError::HostRepeated),
+            ("GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n", HeadError::HostRepeated),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", HeadError::HostInvalid),
+            ("GET http://x/ HTTP/1.1\r\nHost:\r\n\r\n", HeadError::HostInvalid),
+            ("GET / HTTP/1.1\r\nHost : x\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\n Host: x\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nHost: x\r\nA: b\x07\r\n\r\n", HeadError::FieldValue),
+            ("GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", HeadError::FieldValue),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\rX\r\n", HeadError::BareCr),
+            ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadError::TransferEncodingInOldVersion),
+        ] {
+            assert_eq!(parse(head).unwrap_err(), error, "{}", head.escape_debug());
+        }
+    }
+}

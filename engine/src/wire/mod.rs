@@ -10,6 +10,8 @@ pub mod chunked;
 pub mod date;
 pub mod fields;
 pub mod framing;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod head;
 pub mod head_error;
 pub mod host;

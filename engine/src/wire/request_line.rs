@@ -5,6 +5,7 @@ use super::head_error::HeadError;
 use super::host::is_host;
 use super::method::Method;
 use super::scanner::HeadLimits;
+use super::token::is_tchar;
 use crate::limits::MAX_METHOD_BYTES;
 use memchr::{memchr, memchr2, memrchr};
 
@@ -27,10 +28,10 @@ pub struct RequestLine {
 impl RequestLine {
     /// Reads a request line given without its CRLF. Refuses anything but three parts with one space between them.
     pub fn parse(line: &[u8], limits: &HeadLimits) -> Result<RequestLine, HeadError> {
-        let method_end = memchr(b' ', line).ok_or(HeadError::RequestLine)?;
-        if method_end > MAX_METHOD_BYTES {
-            return Err(HeadError::MethodTooLong);
-        }
+        let method_end = match memchr(b' ', line) {
+            Some(end) if end <= MAX_METHOD_BYTES => end,
+            _ => return Err(vet_method_start(line).err().unwrap_or(HeadError::RequestLine)),
+        };
         let method = Method::parse(&line[..method_end]).ok_or(HeadError::Method)?;
         let target_start = method_end + 1;
         let target_end = target_start + memrchr(b' ', &line[target_start..]).ok_or(HeadError::RequestLine)?;
@@ -52,6 +53,20 @@ impl RequestLine {
             minor_version,
         })
     }
+}
+
+/// Refuses a request line, finished or not, whose first bytes cannot be a method: TLS, binary protocols, blanks, more
+/// than [`MAX_METHOD_BYTES`].
+pub(super) fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
+    for (at, &byte) in line.iter().enumerate().take(MAX_METHOD_BYTES + 1) {
+        match byte {
+            b' ' if at > 0 => return Ok(()),
+            byte if !is_tchar(byte) => return Err(HeadError::Method),
+            _ if at == MAX_METHOD_BYTES => return Err(HeadError::MethodTooLong),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -149,7 +164,8 @@ mod tests {
             ("GET / HTTP/1.1 HTTP/1.1", HeadError::Target),
             (" / HTTP/1.1", HeadError::Method),
             ("G/T / HTTP/1.1", HeadError::Method),
-            ("GET\t/\tHTTP/1.1", HeadError::RequestLine),
+            ("GET\t/\tHTTP/1.1", HeadError::Method),
+            ("GET\x0b/23456789012345678901234567890123 HTTP/1.1", HeadError::Method),
             ("GET foo HTTP/1.1", HeadError::Target),
             ("GET /\u{e9} HTTP/1.1", HeadError::Target),
             ("GET /a#b HTTP/1.1", HeadError::Target),

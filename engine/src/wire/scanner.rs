@@ -1,8 +1,7 @@
 //! Finds the end of a head in a growing buffer, each byte looked at once.
 
 use super::head_error::HeadError;
-use super::request_line::RequestLine;
-use super::token::is_tchar;
+use super::request_line::{RequestLine, vet_method_start};
 use crate::limits::{DEFAULT_HEAD_BYTES, DEFAULT_TARGET_BYTES, MAX_HEADERS, MAX_LEADING_EMPTY_LINES, MAX_METHOD_BYTES};
 use memchr::memchr_iter;
 
@@ -89,6 +88,7 @@ impl HeadScanner {
             if content_end > self.line_start {
                 if self.lines == 0 {
                     if content_end - self.line_start > limits.max_line_bytes() {
+                        vet_method_start(&buf[self.line_start..])?;
                         return Err(HeadError::TargetTooLong);
                     }
                     self.request_line_end = content_end;
@@ -134,10 +134,13 @@ impl HeadScanner {
         }
         let head = buf.get(self.start..).unwrap_or_default();
         if self.lines == 0 {
+            // A lone CR is perhaps one more empty line.
+            if head != b"\r" {
+                vet_method_start(head)?;
+            }
             if head.len() > limits.max_line_bytes() + b"\r".len() {
                 return Err(HeadError::TargetTooLong);
             }
-            vet_method(head)?;
         } else if !self.request_line_good {
             RequestLine::parse(&buf[self.start..self.request_line_end], limits)?;
             self.request_line_good = true;
@@ -147,23 +150,6 @@ impl HeadScanner {
         }
         Ok(Scan::Partial)
     }
-}
-
-/// Refuses an unfinished request line whose first bytes cannot be a method: TLS, binary protocols, blanks.
-fn vet_method(line: &[u8]) -> Result<(), HeadError> {
-    if line == b"\r" {
-        // Perhaps one more empty line.
-        return Ok(());
-    }
-    for (at, &byte) in line.iter().enumerate().take(MAX_METHOD_BYTES + 1) {
-        match byte {
-            b' ' if at > 0 => return Ok(()),
-            byte if !is_tchar(byte) => return Err(HeadError::Method),
-            _ if at == MAX_METHOD_BYTES => return Err(HeadError::MethodTooLong),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,116 @@
+//! Invariants of the parsers for arbitrary bytes. Called by fuzz targets and by property tests; panics on a violation.
+
+use super::body::{BodyError, BodyReader, Step};
+use super::framing::Framing;
+use super::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
+use super::token::{is_field_value, is_token};
+
+/// Small bounds, so that short inputs reach them.
+const LIMITS: HeadLimits = HeadLimits { max_head_bytes: 512, max_target_bytes: 64 };
+const MAX_BODY_BYTES: u64 = 64;
+/// Inputs up to this length are cut at every position, longer ones at as many evenly spaced ones.
+const CUTS: usize = 256;
+
+/// Any bytes as the start of a connection: whole, cut in two at any place and byte by byte are all accepted with the
+/// same meaning, all refused, or all incomplete; an accepted head holds what it says and httparse reads it alike.
+pub fn fuzz_head(data: &[u8]) {
+    let whole = read_head([data]);
+    for cut in cuts(data) {
+        assert_same_head(&whole, &read_head([&data[..cut], data]), data, cut);
+    }
+    assert_same_head(&whole, &read_head((1..=data.len()).map(|n| &data[..n])), data, 0);
+    if let Ok(Some((start, end, head))) = whole {
+        check_accepted(&head, &data[start..end]);
+    }
+}
+
+type HeadVerdict = Result<Option<(usize, usize, Head)>, HeadError>;
+
+/// Feeds ever longer prefixes, as a connection does.
+fn read_head<'a>(prefixes: impl IntoIterator<Item = &'a [u8]>) -> HeadVerdict {
+    let mut scanner = HeadScanner::default();
+    for prefix in prefixes {
+        if let Scan::Complete { start, end } = scanner.find(prefix, &LIMITS)? {
+            assert!(start < end && end <= prefix.len());
+            let mut head = Head::default();
+            head.parse(&prefix[start..end], &LIMITS)?;
+            return Ok(Some((start, end, head)));
+        }
+    }
+    Ok(None)
+}
+
+fn assert_same_head(one: &HeadVerdict, other: &HeadVerdict, data: &[u8], cut: usize) {
+    let same = match (one, other) {
+        (Ok(Some((start, end, head))), Ok(Some((other_start, other_end, other_head)))) => {
+            start == other_start && end == other_end && format!("{head:?}") == format!("{other_head:?}")
+        }
+        (Ok(None), Ok(None)) | (Err(_), Err(_)) => true,
+        _ => false,
+    };
+    assert!(same, "cut at {cut}: {:?} but {:?} for {}", brief(one), brief(other), data.escape_ascii());
+}
+
+fn brief(verdict: &HeadVerdict) -> Result<Option<(usize, usize)>, HeadError> {
+    verdict.as_ref().map(|found| found.as_ref().map(|(start, end, _)| (*start, *end))).map_err(|error| *error)
+}
+
+fn check_accepted(head: &Head, bytes: &[u8]) {
+    let (target, path, query) = (head.target.of(bytes), head.path.of(bytes), head.query.of(bytes));
+    assert!(!target.is_empty() && target.iter().all(u8::is_ascii_graphic));
+    let tail = if query.is_empty() { path.to_vec() } else { [path, b"?", query].concat() };
+    assert!(target.ends_with(&tail) || (query.is_empty() && target.ends_with(&[&tail[..], b"?"].concat())));
+    for (name, value) in head.fields.of(bytes).iter() {
+        assert!(is_token(name) && is_field_value(value));
+    }
+    // No line end but CRLF, and none inside a line.
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' => assert_eq!(bytes[at - 1], b'\r'),
+            b'\r' => assert_eq!(bytes[at + 1], b'\n'),
+            byte => assert!(is_field_value(&[*byte])),
+        }
+    }
+    let mut headers = [httparse::EMPTY_HEADER; crate::limits::MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(bytes.len())), "{}", bytes.escape_ascii());
+    assert_eq!(request.path.map(str::as_bytes), Some(target));
+    assert_eq!(request.headers.len(), head.fields.of(bytes).len());
+}
+
+/// Any bytes as chunked content: whole, cut in two at any place and byte by byte give the same content, end or error;
+/// reading and skipping use the same bytes.
+pub fn fuzz_chunked(data: &[u8]) {
+    let whole = read_body([data]);
+    for cut in cuts(data) {
+        let (first, second) = data.split_at(cut);
+        assert_eq!(read_body([first, second]), whole, "cut at {cut}: {}", data.escape_ascii());
+    }
+    assert_eq!(read_body(data.chunks(1)), whole, "byte by byte: {}", data.escape_ascii());
+
+    let skipped = BodyReader::new(Framing::Chunked, MAX_BODY_BYTES).skip(data);
+    match &whole {
+        Ok((content, consumed, done)) => {
+            assert!(content.len() as u64 <= MAX_BODY_BYTES && *consumed <= data.len());
+            assert!(*done || *consumed == data.len());
+            assert_eq!(skipped, Ok(Step { consumed: *consumed, done: *done }));
+        }
+        Err(BodyError::TooLarge) => assert_ne!(skipped, Err(BodyError::TooLarge)),
+        Err(error) => assert_eq!(skipped, Err(*error)),
+    }
+}
+
+fn read_body<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<u8>, usize, bool), BodyError> {
+    let (mut reader, mut content, mut consumed) = (BodyReader::new(Framing::Chunked, MAX_BODY_BYTES), Vec::new(), 0);
+    for part in parts {
+        let step = reader.read(part, &mut content)?;
+        assert!(step.consumed == part.len() || step.done);
+        assert_eq!(step.done, reader.done());
+        consumed += step.consumed;
+    }
+    Ok((content, consumed, reader.done()))
+}
+
+fn cuts(data: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    (0..=data.len()).step_by(data.len() / CUTS + 1)
+}
