@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
-pub mod chunked;
+mod chunked;
 pub mod date;
 pub mod fields;
 pub mod framing;
