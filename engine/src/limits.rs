@@ -19,3 +19,7 @@ pub const MAX_JSON_DEPTH: usize = 1001;
 
 /// Bytes of a client's `x-runner-request-id`. Longer: replaced by a fresh one (CONTRACT 9).
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
+/// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
+pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;
