@@ -251,7 +251,8 @@ mod tests {
     fn what_counts_as_configured() {
         use AuthVerdict::*;
         // tokens, validators, anonymous; verdicts without and with the right token
-        let table: &[(Option<&[&str]>, bool, bool, AuthVerdict, AuthVerdict)] = &[
+        type Row<'a> = (Option<&'a [&'a str]>, bool, bool, AuthVerdict, AuthVerdict);
+        let table: &[Row<'_>] = &[
             (None, false, false, NotConfigured, NotConfigured),
             (None, false, true, Pass, Pass),
             (None, true, false, AskValidators, AskValidators),
