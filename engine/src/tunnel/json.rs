@@ -22,7 +22,7 @@ pub enum JsonVerdict<'a> {
     /// JSON that the serializer has to read: a string in it is (or may hide) `__type`, `__graph`, `__proto__`,
     /// `constructor`, `prototype` or starts with `$runner.escape::`.
     Marked(&'a [u8]),
-    /// 400 `INVALID_JSON`: syntax, or nested deeper than [`MAX_JSON_DEPTH`].
+    /// 400 `INVALID_JSON`: syntax, or a value inside [`MAX_JSON_DEPTH`] containers.
     Invalid,
 }
 
@@ -38,7 +38,9 @@ impl Default for JsonChecker {
     fn default() -> Self {
         JsonChecker {
             scratch: Vec::new(),
-            buffers: Buffers::with_max_depth(0, MAX_JSON_DEPTH),
+            // One less than the contract: 1001 containers pass only if the innermost is empty, which the grammar
+            // finds out.
+            buffers: Buffers::with_max_depth(0, MAX_JSON_DEPTH - 1),
             tape: Tape(Vec::new()),
             repaired: Vec::new(),
         }
@@ -244,8 +246,19 @@ pub(crate) mod tests {
     #[test]
     fn depth_is_bounded_whoever_judges() {
         let mut checker = JsonChecker::default();
-        for (depth, valid) in [(1000, true), (1001, true), (1002, false), (1500, false), (450_000, false)] {
-            for (open, leaf, close) in [("[", "", "]"), ("{\"k\":", "1", "}"), ("[", "1e999", "]")] {
+        for (depth, empty, filled) in [
+            (1000, true, true),
+            (1001, true, false),
+            (1002, false, false),
+            (1500, false, false),
+            (450_000, false, false),
+        ] {
+            for (open, leaf, close, valid) in [
+                ("[", "", "]", empty),
+                ("[", "1", "]", filled),
+                ("{\"k\":", "1", "}", filled),
+                ("[", "1e999", "]", filled),
+            ] {
                 let body = format!("{}{leaf}{}", open.repeat(depth), close.repeat(depth));
                 let verdict = checker.check(body.as_bytes());
                 assert_eq!(verdict != JsonVerdict::Invalid, valid, "{depth} {open} {leaf}");
