@@ -1,7 +1,7 @@
 //! CORS headers (CONTRACT 8), rendered as complete header lines.
 //!
 //! An origin that JavaScript decides on (RegExp, function) is not known here. It fits in as one more
-//! [`AllowOrigin`], whose answer comes with the call.
+//! `AllowOrigin`, whose answer comes with the call.
 
 use std::fmt;
 
