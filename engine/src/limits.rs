@@ -33,3 +33,6 @@ pub const DEFAULT_TARGET_BYTES: usize = 8 * 1024;
 pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(DEFAULT_HEAD_BYTES <= MAX_HEAD_BYTES_CEILING && DEFAULT_TARGET_BYTES < DEFAULT_HEAD_BYTES);
+/// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
+/// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
+pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;

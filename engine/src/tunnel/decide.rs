@@ -1,0 +1,382 @@
+//! What becomes of a request, in the contract's order of precedence (CONTRACT 3), before its body is read.
+
+use std::ops::Range;
+
+use memchr::memchr2_iter;
+
+use super::auth::{AuthConfig, AuthVerdict};
+use super::cors::Cors;
+use super::envelope::{Allowed, Refusal};
+use super::request::Request;
+use super::request_id::{self, UUID_TEXT_BYTES};
+use super::route::{BasePath, Route};
+use super::table::{HandlerTable, Kind, Lookup};
+
+/// How the body of a call is read (CONTRACT 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyMode {
+    /// JSON text, whatever the Content-Type says. Always for events.
+    Json,
+    /// Untouched bytes for the task to stream (CONTRACT 12).
+    OctetStream,
+    /// Manifest and files (CONTRACT 13).
+    Multipart,
+}
+
+/// What to do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// Read the body and run the handler.
+    Call {
+        /// The index given at registration.
+        handler: u32,
+        /// Task or event.
+        kind: Kind,
+        /// How to read the body.
+        body: BodyMode,
+    },
+    /// 200 with [`HandlerTable::discovery`] as the body.
+    Discovery,
+    /// 204 without a body.
+    Preflight,
+    /// Not under the base path: an own server answers [`Refusal::NotFound`], an attached one stays silent.
+    Outside,
+    /// No static token matched: run the validators in JavaScript, then call [`Exposure::resume`].
+    AskValidators,
+    /// Answer with this.
+    Refuse(Refusal<'a>),
+}
+
+/// A decision and what belongs to the head of its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// What to do.
+    pub decision: Decision<'a>,
+    /// Write `X-Content-Type-Options` and `X-Frame-Options` after `content-length`: on all but preflights.
+    pub security: bool,
+    /// Where in `lines` the effective request id is. None: the answer carries none (CONTRACT 7).
+    pub request_id: Option<Range<usize>>,
+}
+
+/// Everything that decides on requests. Immutable; shared by Arc and swapped whole.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// Where the routes are.
+    pub base_path: BasePath,
+    /// Which handlers there are.
+    pub table: HandlerTable,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// Which browsers may read the answers.
+    pub cors: Cors,
+    /// `disableDiscovery`: 404 for all methods but OPTIONS, before method and authentication.
+    pub disable_discovery: bool,
+}
+
+impl Exposure {
+    /// Decides on a request.
+    ///
+    /// Appends to `lines` the header lines that come before `content-type` in the answer, each with its CRLF:
+    /// request id, Vary, CORS, Allow. `decoded` is a reused buffer for the id (its content does not matter).
+    /// `fresh` writes a UUID ([`request_id::write_uuid_v4`]) and is called at most once.
+    pub fn decide<'a>(
+        &self,
+        request: &Request<'a>,
+        lines: &mut Vec<u8>,
+        decoded: &'a mut Vec<u8>,
+        fresh: impl FnOnce(&mut [u8; UUID_TEXT_BYTES]),
+    ) -> Verdict<'a> {
+        let route = self.base_path.route(request.path, decoded);
+        let (target, decision) = match route {
+            // The reference answers a target it cannot parse without an id, too (with a 500).
+            Route::Malformed => (None, Some(Decision::Refuse(Refusal::BadRequest))),
+            Route::Outside => (None, Some(Decision::Outside)),
+            Route::NoTarget | Route::Task(_) | Route::Event(_) | Route::Discovery if request.method == b"OPTIONS" => {
+                self.cors.preflight(request.fields, lines);
+                return Verdict { decision: Decision::Preflight, security: false, request_id: None };
+            }
+            Route::Refused | Route::NoTarget => (Some(route), Some(Decision::Refuse(Refusal::NotFound))),
+            Route::Task(_) | Route::Event(_) | Route::Discovery => (Some(route), None),
+        };
+        let request_id = target.map(|_| write_request_id(request, lines, fresh));
+        self.cors.actual(request.fields, lines);
+        let decision = decision.unwrap_or_else(|| self.decide_target(route, request));
+        if let Decision::Refuse(Refusal::MethodNotAllowed(allowed)) = decision {
+            lines.extend_from_slice(match allowed {
+                Allowed::Post => b"Allow: POST\r\n",
+                Allowed::Get => b"Allow: GET\r\n",
+            });
+        }
+        Verdict { decision, security: true, request_id }
+    }
+
+    /// Goes on after [`Decision::AskValidators`] with the validators' word. The lines of the first decision stay
+    /// as they are.
+    #[must_use]
+    pub fn resume<'a>(&self, request: &Request<'a>, decoded: &'a mut Vec<u8>, passed: bool) -> Decision<'a> {
+        if !passed {
+            return Decision::Refuse(Refusal::Unauthorized);
+        }
+        self.decide_authenticated(self.base_path.route(request.path, decoded), request)
+    }
+
+    /// Steps 6 to 8 of CONTRACT 3.
+    fn decide_target<'a>(&self, route: Route<'a>, request: &Request<'a>) -> Decision<'a> {
+        let (method, allowed) = match route {
+            Route::Discovery if self.disable_discovery => return Decision::Refuse(Refusal::NotFound),
+            Route::Discovery => (&b"GET"[..], Allowed::Get),
+            _ => (&b"POST"[..], Allowed::Post),
+        };
+        if request.method != method {
+            return Decision::Refuse(Refusal::MethodNotAllowed(allowed));
+        }
+        match self.auth.verdict(request.fields) {
+            AuthVerdict::Pass => self.decide_authenticated(route, request),
+            AuthVerdict::Unauthorized => Decision::Refuse(Refusal::Unauthorized),
+            AuthVerdict::NotConfigured => Decision::Refuse(Refusal::AuthNotConfigured),
+            AuthVerdict::AskValidators => Decision::AskValidators,
+        }
+    }
+
+    /// Steps 9 and 10 of CONTRACT 3.
+    fn decide_authenticated<'a>(&self, route: Route<'a>, request: &Request<'a>) -> Decision<'a> {
+        let (kind, id) = match route {
+            Route::Task(id) => (Kind::Task, id),
+            Route::Event(id) => (Kind::Event, id),
+            Route::Discovery => return Decision::Discovery,
+            Route::Malformed | Route::Outside | Route::Refused | Route::NoTarget => {
+                return Decision::Refuse(Refusal::NotFound);
+            }
+        };
+        match self.table.lookup(kind, id) {
+            Lookup::Handler(handler) => {
+                let body = match kind {
+                    Kind::Task => body_mode(request.fields.get(b"content-type").first().unwrap_or_default()),
+                    Kind::Event => BodyMode::Json,
+                };
+                Decision::Call { handler, kind, body }
+            }
+            Lookup::NotEnabled => Decision::Refuse(Refusal::ExposureNotEnabled),
+            Lookup::NotExposed => Decision::Refuse(Refusal::NotExposed(kind, id)),
+            Lookup::NotFound => Decision::Refuse(Refusal::NotRegistered(kind, id)),
+        }
+    }
+}
+
+/// Appends the `x-runner-request-id` line; where the id is.
+fn write_request_id(
+    request: &Request<'_>,
+    lines: &mut Vec<u8>,
+    fresh: impl FnOnce(&mut [u8; UUID_TEXT_BYTES]),
+) -> Range<usize> {
+    lines.extend_from_slice(request_id::REQUEST_ID_HEADER.as_bytes());
+    lines.extend_from_slice(b": ");
+    let start = lines.len();
+    request_id::effective(request.fields, lines, fresh);
+    let end = lines.len();
+    lines.extend_from_slice(b"\r\n");
+    start..end
+}
+
+/// How a task's body is read, by the value of its Content-Type (empty: none was sent). Multipart is looked for
+/// anywhere in the text, octet-stream only as the whole media type.
+#[must_use]
+pub fn body_mode(content_type: &[u8]) -> BodyMode {
+    const MULTIPART: &[u8] = b"multipart/form-data";
+    const OCTETS: &[u8] = b"application/octet-stream";
+    let starts_with = |text: &[u8], name: &[u8]| text.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
+    if memchr2_iter(b'm', b'M', content_type).any(|at| starts_with(&content_type[at..], MULTIPART)) {
+        BodyMode::Multipart
+    } else if starts_with(content_type, OCTETS) && matches!(content_type.get(OCTETS.len()), None | Some(b';')) {
+        BodyMode::OctetStream
+    } else {
+        BodyMode::Json
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::auth::AuthOptions;
+    use super::super::cors::CorsOptions;
+    use super::super::request::sample::Sample;
+    use super::super::table::{Allow, Registration};
+    use super::*;
+
+    fn exposure(allow: Allow, auth: AuthOptions, disable_discovery: bool) -> Exposure {
+        let registered = [(Kind::Task, "add", 1), (Kind::Event, "notify", 2), (Kind::Task, "hidden", 3)]
+            .map(|(kind, id, index)| Registration { kind, id: id.into(), index });
+        Exposure {
+            base_path: BasePath::default(),
+            table: HandlerTable::new(&registered, &allow).unwrap(),
+            auth: AuthConfig::new(auth).unwrap(),
+            cors: Cors::new(&CorsOptions::default()).unwrap(),
+            disable_discovery,
+        }
+    }
+
+    fn token() -> AuthOptions {
+        AuthOptions { tokens: Some(vec!["t".into()]), ..AuthOptions::default() }
+    }
+
+    fn list() -> Allow {
+        Allow::List { tasks: vec!["add".into()], events: vec!["notify".into()] }
+    }
+
+    /// Decides and renders: the decision's text, the lines.
+    fn decide(exposure: &Exposure, method: &str, path: &str, lines: &[(&str, &[u8])]) -> (String, String) {
+        let sample = Sample::new(method, path, lines);
+        let mut out = b"earlier\r\n".to_vec();
+        let mut decoded = Vec::new();
+        let verdict =
+            exposure.decide(&sample.request(), &mut out, &mut decoded, |id| request_id::write_uuid_v4([0; 16], id));
+        assert_eq!(verdict.security, verdict.decision != Decision::Preflight);
+        let id = verdict.request_id.map(|range| String::from_utf8(out[range].to_vec()).unwrap());
+        let rendered = String::from_utf8(out.clone()).unwrap().strip_prefix("earlier\r\n").unwrap().to_owned();
+        match id {
+            Some(id) => assert!(rendered.starts_with(&format!("x-runner-request-id: {id}\r\n"))),
+            None => assert!(!rendered.contains("x-runner-request-id")),
+        }
+        (format!("{:?}", verdict.decision), rendered)
+    }
+
+    const FRESH: &str = "x-runner-request-id: 00000000-0000-4000-8000-000000000000\r\n";
+    const ANY: &str = "Access-Control-Allow-Origin: *\r\n";
+
+    #[test]
+    fn precedence() {
+        let std = exposure(list(), token(), false);
+        let off = exposure(list(), token(), true);
+        let open = exposure(Allow::Open, token(), false);
+        let none = exposure(Allow::NotEnabled, token(), false);
+        let unset = exposure(list(), AuthOptions::default(), false);
+        let validated = exposure(list(), AuthOptions { validators: true, ..AuthOptions::default() }, false);
+        let t: &[(&str, &[u8])] = &[("x-runner-token", b"t")];
+        let no: &[(&str, &[u8])] = &[];
+        let call = |kind: Kind, handler| format!("{:?}", Decision::Call { handler, kind, body: BodyMode::Json });
+        let refuse = |refusal: Refusal<'_>| format!("{:?}", Decision::Refuse(refusal));
+        let post = || refuse(Refusal::MethodNotAllowed(Allowed::Post));
+        let get = || refuse(Refusal::MethodNotAllowed(Allowed::Get));
+        let hidden = || refuse(Refusal::NotExposed(Kind::Task, "hidden"));
+        let nope = || refuse(Refusal::NotExposed(Kind::Task, "nope"));
+        type Row<'a> = (&'a Exposure, &'a str, &'a str, &'a [(&'a str, &'a [u8])], String);
+        let table: Vec<Row<'_>> = vec![
+            (&std, "POST", "/__runner/task/add", t, call(Kind::Task, 1)),
+            (&std, "POST", "/__runner/event/notify", t, call(Kind::Event, 2)),
+            (&std, "GET", "/__runner/discovery", t, "Discovery".into()),
+            (&std, "POST", "/__runner/task/hidden", t, hidden()),
+            (&std, "POST", "/__runner/task/nope", t, nope()),
+            // 405 before authentication, authentication before the allow list.
+            (&std, "GET", "/__runner/task/nope", no, post()),
+            (&std, "HEAD", "/__runner/task/add", t, post()),
+            (&std, "post", "/__runner/task/add", t, post()),
+            (&std, "HEAD", "/__runner/discovery", no, get()),
+            (&std, "POST", "/__runner/discovery", t, get()),
+            (&std, "POST", "/__runner/task/nope", no, refuse(Refusal::Unauthorized)),
+            (&std, "GET", "/__runner/discovery", no, refuse(Refusal::Unauthorized)),
+            (&unset, "POST", "/__runner/task/nope", t, refuse(Refusal::AuthNotConfigured)),
+            (&validated, "POST", "/__runner/task/nope", t, "AskValidators".into()),
+            (&none, "POST", "/__runner/task/nope", no, refuse(Refusal::Unauthorized)),
+            (&none, "POST", "/__runner/task/nope", t, refuse(Refusal::ExposureNotEnabled)),
+            (&none, "GET", "/__runner/discovery", t, "Discovery".into()),
+            (&open, "POST", "/__runner/task/hidden", t, call(Kind::Task, 3)),
+            (&open, "POST", "/__runner/task/nope", t, refuse(Refusal::NotRegistered(Kind::Task, "nope"))),
+            (&open, "POST", "/__runner/event/nope", t, refuse(Refusal::NotRegistered(Kind::Event, "nope"))),
+            // A disabled discovery is not there for any method.
+            (&off, "GET", "/__runner/discovery", no, refuse(Refusal::NotFound)),
+            (&off, "POST", "/__runner/discovery", t, refuse(Refusal::NotFound)),
+            (&off, "OPTIONS", "/__runner/discovery", no, "Preflight".into()),
+            (&std, "OPTIONS", "/__runner", no, "Preflight".into()),
+            (&std, "OPTIONS", "/__runner/nope/x", no, "Preflight".into()),
+            (&std, "OPTIONS", "/__runner/task/nope", no, "Preflight".into()),
+            (&unset, "OPTIONS", "/__runner/task/add", no, "Preflight".into()),
+            (&std, "OPTIONS", "/other", no, "Outside".into()),
+            (&std, "OPTIONS", "*", no, "Outside".into()),
+            (&std, "POST", "/other", t, "Outside".into()),
+            (&std, "POST", "/__runner", t, refuse(Refusal::NotFound)),
+            (&std, "POST", "/__runner/task/%ff", t, refuse(Refusal::NotFound)),
+            (&std, "OPTIONS", "/__runner/task/../task/add", no, refuse(Refusal::NotFound)),
+            (&std, "POST", "/__runner/task/../task/add", t, refuse(Refusal::NotFound)),
+            (&std, "POST", "/__runner\\task\\add", t, refuse(Refusal::BadRequest)),
+        ];
+        for (row, (exposure, method, path, lines, expected)) in table.into_iter().enumerate() {
+            assert_eq!(decide(exposure, method, path, lines).0, expected, "row {row}: {method} {path}");
+        }
+    }
+
+    #[test]
+    fn lines_of_every_kind_of_answer() {
+        let std = exposure(list(), token(), false);
+        let table: &[(&str, &str, String)] = &[
+            ("POST", "/__runner/task/add", format!("{FRESH}{ANY}")),
+            ("GET", "/__runner/task/add", format!("{FRESH}{ANY}Allow: POST\r\n")),
+            ("POST", "/__runner/discovery", format!("{FRESH}{ANY}Allow: GET\r\n")),
+            ("POST", "/__runner/nope", format!("{FRESH}{ANY}")),
+            ("POST", "/__runner/task/../x", format!("{FRESH}{ANY}")),
+            ("POST", "/other", ANY.into()),
+            ("POST", "/__runner\\x", ANY.into()),
+            ("OPTIONS", "/__runner/x", format!("{ANY}Access-Control-Allow-Methods: POST, OPTIONS\r\n")),
+        ];
+        for (method, path, expected) in table {
+            assert_eq!(decide(&std, method, path, &[]).1, *expected, "{method} {path}");
+        }
+        let own = decide(&std, "POST", "/__runner/task/add", &[("x-runner-request-id", b"trace-1")]);
+        assert_eq!(own.1, format!("x-runner-request-id: trace-1\r\n{ANY}"));
+    }
+
+    #[test]
+    fn validators_have_the_last_word() {
+        let auth = AuthOptions { validators: true, ..token() };
+        let exposure = exposure(list(), auth, false);
+        for (method, path, passed, expected) in [
+            ("POST", "/__runner/task/add", true, Decision::Call { handler: 1, kind: Kind::Task, body: BodyMode::Json }),
+            ("POST", "/__runner/task/add", false, Decision::Refuse(Refusal::Unauthorized)),
+            ("POST", "/__runner/task/hi%64den", true, Decision::Refuse(Refusal::NotExposed(Kind::Task, "hidden"))),
+            ("GET", "/__runner/discovery", true, Decision::Discovery),
+        ] {
+            assert_eq!(decide(&exposure, method, path, &[("x-runner-token", b"bad")]).0, "AskValidators");
+            assert_ne!(decide(&exposure, method, path, &[("x-runner-token", b"t")]).0, "AskValidators");
+            let sample = Sample::new(method, path, &[]);
+            assert_eq!(exposure.resume(&sample.request(), &mut Vec::new(), passed), expected, "{path} {passed}");
+        }
+    }
+
+    #[test]
+    fn body_modes() {
+        use BodyMode::*;
+        for (content_type, expected) in [
+            ("", Json),
+            ("application/json", Json),
+            ("APPLICATION/JSON; charset=utf-16", Json),
+            ("text/plain", Json),
+            ("nonsense", Json),
+            ("application/octet-stream", OctetStream),
+            ("Application/Octet-Stream", OctetStream),
+            ("application/octet-stream;x", OctetStream),
+            ("application/octet-stream ; x", Json),
+            ("application/octet-streams", Json),
+            ("x application/octet-stream", Json),
+            ("multipart/form-data; boundary=x", Multipart),
+            ("MULTIPART/Form-Data", Multipart),
+            ("x; multipart/form-data", Multipart),
+            ("mmultipart/form-data", Multipart),
+            ("application/octet-stream; multipart/form-data", Multipart),
+            ("multipart/form-dat", Json),
+            ("multipart/mixed", Json),
+        ] {
+            assert_eq!(body_mode(content_type.as_bytes()), expected, "{content_type}");
+        }
+        let exposure = exposure(list(), token(), false);
+        let octets: (&str, &[u8]) = ("Content-Type", b"application/octet-stream");
+        let json: (&str, &[u8]) = ("content-type", b"application/json");
+        let t: (&str, &[u8]) = ("x-runner-token", b"t");
+        for (path, lines, expected) in [
+            ("/__runner/task/add", [octets, json, t], "OctetStream"),
+            ("/__runner/task/add", [json, octets, t], "Json"),
+            ("/__runner/event/notify", [octets, octets, t], "Json"),
+        ] {
+            let (decision, _) = decide(&exposure, "POST", path, &lines);
+            assert!(decision.ends_with(&format!("body: {expected} }}")), "{path}: {decision}");
+        }
+    }
+}

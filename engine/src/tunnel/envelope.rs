@@ -1,0 +1,376 @@
+//! The bodies of answers (CONTRACT 6), byte for byte, and the status that goes with each.
+
+use super::json_string::{write_json_string, write_json_string_content};
+use super::table::Kind;
+
+/// Media type of every envelope.
+pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+
+/// Answer to an event without `returnPayload`.
+pub const OK: &[u8] = br#"{"ok":true}"#;
+
+/// Answer to a task that returned undefined.
+pub const OK_UNDEFINED: &[u8] = br#"{"ok":true,"result":{"__type":"Undefined","value":null}}"#;
+
+const OK_RESULT_HEAD: &[u8] = br#"{"ok":true,"result":"#;
+
+/// Length of the envelope that [`ok_result`] writes around a result of `json_len` bytes.
+#[inline]
+#[must_use]
+pub fn ok_result_len(json_len: usize) -> usize {
+    OK_RESULT_HEAD.len() + json_len + 1
+}
+
+/// Appends the success envelope around `json`, the serializer's text of the result.
+#[inline]
+pub fn ok_result(out: &mut Vec<u8>, json: &[u8]) {
+    out.reserve(ok_result_len(json.len()));
+    out.extend_from_slice(OK_RESULT_HEAD);
+    out.extend_from_slice(json);
+    out.push(b'}');
+}
+
+/// A typed error that JavaScript recognised (CONTRACT 19.2). Its `code` is always `INTERNAL_ERROR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypedError<'a> {
+    /// Message, remediation included.
+    pub message: &'a str,
+    /// Id of the error's definition.
+    pub id: &'a str,
+    /// Serializer text of `data`; None leaves the key out.
+    pub data: Option<&'a [u8]>,
+    /// Own status, 100 to 599. None: the answer is a 500 and the key is left out.
+    pub http_code: Option<u16>,
+}
+
+impl TypedError<'_> {
+    /// HTTP status of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.http_code.unwrap_or(500)
+    }
+
+    /// Appends the envelope.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"ok":false,"error":{"message":"#);
+        write_json_string(out, self.message);
+        out.extend_from_slice(br#","code":"INTERNAL_ERROR","id":"#);
+        write_json_string(out, self.id);
+        if let Some(data) = self.data {
+            out.extend_from_slice(br#","data":"#);
+            out.extend_from_slice(data);
+        }
+        if let Some(status) = self.http_code {
+            out.extend_from_slice(br#","httpCode":"#);
+            out.extend_from_slice(status.to_string().as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+    }
+}
+
+/// Value of the `Allow` header of a 405.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Tasks and events.
+    Post,
+    /// Discovery.
+    Get,
+}
+
+/// Every answer that is not a success and not a typed error. Texts borrowed from the request are decoded ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'a> {
+    /// 400: not HTTP, or a target that no URI is.
+    BadRequest,
+    /// 400: JSON syntax, or a serializer rejection.
+    InvalidJson,
+    /// 400: no boundary, unparsable stream, unexpected end.
+    InvalidMultipart,
+    /// 400: `__manifest` unparsable or sent twice.
+    InvalidManifest,
+    /// 400: `__manifest` absent, empty or not an object.
+    MissingManifest,
+    /// 400: a parallel event cannot return its payload.
+    ParallelEventReturn(&'a str),
+    /// 401.
+    Unauthorized,
+    /// 403: no tunnel counts.
+    ExposureNotEnabled,
+    /// 403: outside the allow list.
+    NotExposed(Kind, &'a str),
+    /// 404: no such route.
+    NotFound,
+    /// 404: exposed but not registered.
+    NotRegistered(Kind, &'a str),
+    /// 405.
+    MethodNotAllowed(Allowed),
+    /// 408: the request did not arrive in time.
+    RequestTimeout,
+    /// 413: JSON body.
+    PayloadTooLarge,
+    /// 413: a multipart file.
+    FileSizeExceeded,
+    /// 413: number of multipart files.
+    FilesExceeded,
+    /// 413: a multipart field.
+    FieldExceeded,
+    /// 413: number of multipart fields.
+    FieldsExceeded,
+    /// 413: number of multipart parts.
+    PartsExceeded,
+    /// 414.
+    UriTooLong,
+    /// 415.
+    UnsupportedMediaType,
+    /// 417: an expectation other than `100-continue`.
+    ExpectationFailed,
+    /// 431.
+    HeaderFieldsTooLarge,
+    /// 499: cancelled.
+    Aborted,
+    /// 500: everything unexpected.
+    Internal,
+    /// 500: neither tokens nor validators, and anonymous access is not allowed.
+    AuthNotConfigured,
+    /// 500: a sentinel without its part (the text is sanitised).
+    MissingFilePart,
+    /// 500: a file part's stream failed (the text is sanitised).
+    StreamError,
+    /// 501: unknown method or transfer coding.
+    NotImplemented,
+    /// 503: too many calls in flight, or shutting down.
+    ServiceUnavailable,
+    /// 504: the handler did not answer in time.
+    HandlerTimeout,
+    /// 505.
+    VersionNotSupported,
+}
+
+/// Status, code and body of a refusal; the body is None where it names an id.
+struct Facts {
+    status: u16,
+    code: &'static str,
+    body: Option<&'static str>,
+}
+
+macro_rules! facts {
+    ($status:literal, $code:literal, $message:literal) => {
+        Facts {
+            status: $status,
+            code: $code,
+            body: Some(concat!(r#"{"ok":false,"error":{"message":""#, $message, r#"","code":""#, $code, r#""}}"#)),
+        }
+    };
+    ($status:literal, $code:literal) => {
+        Facts { status: $status, code: $code, body: None }
+    };
+}
+
+impl Refusal<'_> {
+    fn facts(&self) -> Facts {
+        match self {
+            Refusal::BadRequest => facts!(400, "BAD_REQUEST", "Bad Request"),
+            Refusal::InvalidJson => facts!(400, "INVALID_JSON", "Invalid JSON body"),
+            Refusal::InvalidMultipart => facts!(400, "INVALID_MULTIPART", "Invalid multipart payload"),
+            Refusal::InvalidManifest => facts!(400, "INVALID_MULTIPART", "Invalid manifest"),
+            Refusal::MissingManifest => facts!(400, "MISSING_MANIFEST", "Missing manifest"),
+            Refusal::ParallelEventReturn(_) => facts!(400, "PARALLEL_EVENT_RETURN_UNSUPPORTED"),
+            Refusal::Unauthorized => facts!(401, "UNAUTHORIZED", "Unauthorized"),
+            Refusal::ExposureNotEnabled => facts!(403, "FORBIDDEN", "Exposure not enabled"),
+            Refusal::NotExposed(..) => facts!(403, "FORBIDDEN"),
+            Refusal::NotFound => facts!(404, "NOT_FOUND", "Not Found"),
+            Refusal::NotRegistered(..) => facts!(404, "NOT_FOUND"),
+            Refusal::MethodNotAllowed(_) => facts!(405, "METHOD_NOT_ALLOWED", "Method Not Allowed"),
+            Refusal::RequestTimeout => facts!(408, "REQUEST_TIMEOUT", "Request Timeout"),
+            Refusal::PayloadTooLarge => facts!(413, "PAYLOAD_TOO_LARGE", "Payload too large"),
+            Refusal::FileSizeExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "File size limit exceeded"),
+            Refusal::FilesExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "Files limit exceeded"),
+            Refusal::FieldExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "Field limit exceeded"),
+            Refusal::FieldsExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "Fields limit exceeded"),
+            Refusal::PartsExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "Parts limit exceeded"),
+            Refusal::UriTooLong => facts!(414, "URI_TOO_LONG", "URI Too Long"),
+            Refusal::UnsupportedMediaType => facts!(415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"),
+            Refusal::ExpectationFailed => facts!(417, "EXPECTATION_FAILED", "Expectation Failed"),
+            Refusal::HeaderFieldsTooLarge => {
+                facts!(431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "Request Header Fields Too Large")
+            }
+            Refusal::Aborted => facts!(499, "REQUEST_ABORTED", "Client Closed Request"),
+            Refusal::Internal => facts!(500, "INTERNAL_ERROR", "Internal Error"),
+            Refusal::AuthNotConfigured => facts!(500, "AUTH_NOT_CONFIGURED", "Authentication not configured."),
+            Refusal::MissingFilePart => facts!(500, "MISSING_FILE_PART", "Internal Error"),
+            Refusal::StreamError => facts!(500, "STREAM_ERROR", "Internal Error"),
+            Refusal::NotImplemented => facts!(501, "NOT_IMPLEMENTED", "Not Implemented"),
+            Refusal::ServiceUnavailable => facts!(503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
+            Refusal::HandlerTimeout => facts!(504, "HANDLER_TIMEOUT", "Gateway Timeout"),
+            Refusal::VersionNotSupported => {
+                facts!(505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported")
+            }
+        }
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.facts().status
+    }
+
+    /// The envelope's `code`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.facts().code
+    }
+
+    /// Value of the `Allow` header: on a 405 only.
+    #[must_use]
+    pub fn allow(&self) -> Option<&'static str> {
+        match self {
+            Refusal::MethodNotAllowed(Allowed::Post) => Some("POST"),
+            Refusal::MethodNotAllowed(Allowed::Get) => Some("GET"),
+            _ => None,
+        }
+    }
+
+    /// The body where it is the same for every request; None: [`Self::write_body`] has to write it.
+    #[must_use]
+    pub fn fixed_body(&self) -> Option<&'static [u8]> {
+        self.facts().body.map(str::as_bytes)
+    }
+
+    /// Appends the body.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        let (before, id, after) = match self {
+            Refusal::NotExposed(kind, id) => (kind.name(), id, " not exposed"),
+            Refusal::NotRegistered(kind, id) => (kind.name(), id, " not found"),
+            Refusal::ParallelEventReturn(id) => {
+                (Kind::Event.name(), id, " is marked parallel; returning a payload is not supported.")
+            }
+            _ => {
+                out.extend_from_slice(self.fixed_body().unwrap_or_default());
+                return;
+            }
+        };
+        out.extend_from_slice(br#"{"ok":false,"error":{"message":""#);
+        out.extend_from_slice(before.as_bytes());
+        out.push(b' ');
+        write_json_string_content(out, id);
+        out.extend_from_slice(after.as_bytes());
+        out.extend_from_slice(br#"","code":""#);
+        out.extend_from_slice(self.code().as_bytes());
+        out.extend_from_slice(br#""}}"#);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn body(refusal: Refusal<'_>) -> String {
+        let mut out = b"kept".to_vec();
+        refusal.write_body(&mut out);
+        String::from_utf8(out).unwrap().strip_prefix("kept").unwrap().into()
+    }
+
+    #[test]
+    fn bodies_are_the_contracts() {
+        use Refusal::*;
+        let error =
+            |message: &str, code: &str| format!(r#"{{"ok":false,"error":{{"message":"{message}","code":"{code}"}}}}"#);
+        let table: &[(Refusal<'_>, u16, &str, &str)] = &[
+            (BadRequest, 400, "Bad Request", "BAD_REQUEST"),
+            (InvalidJson, 400, "Invalid JSON body", "INVALID_JSON"),
+            (InvalidMultipart, 400, "Invalid multipart payload", "INVALID_MULTIPART"),
+            (InvalidManifest, 400, "Invalid manifest", "INVALID_MULTIPART"),
+            (MissingManifest, 400, "Missing manifest", "MISSING_MANIFEST"),
+            (
+                ParallelEventReturn("e"),
+                400,
+                "Event e is marked parallel; returning a payload is not supported.",
+                "PARALLEL_EVENT_RETURN_UNSUPPORTED",
+            ),
+            (Unauthorized, 401, "Unauthorized", "UNAUTHORIZED"),
+            (ExposureNotEnabled, 403, "Exposure not enabled", "FORBIDDEN"),
+            (NotExposed(Kind::Task, "app.tasks.hidden"), 403, "Task app.tasks.hidden not exposed", "FORBIDDEN"),
+            (NotExposed(Kind::Event, "e"), 403, "Event e not exposed", "FORBIDDEN"),
+            (NotExposed(Kind::Task, "a\"b<c>\n"), 403, "Task a\\\"b<c>\\n not exposed", "FORBIDDEN"),
+            (NotExposed(Kind::Task, "app\0"), 403, "Task app\\u0000 not exposed", "FORBIDDEN"),
+            (NotExposed(Kind::Task, "\""), 403, "Task \\\" not exposed", "FORBIDDEN"),
+            (NotFound, 404, "Not Found", "NOT_FOUND"),
+            (NotRegistered(Kind::Task, "no pe/x"), 404, "Task no pe/x not found", "NOT_FOUND"),
+            (MethodNotAllowed(Allowed::Post), 405, "Method Not Allowed", "METHOD_NOT_ALLOWED"),
+            (RequestTimeout, 408, "Request Timeout", "REQUEST_TIMEOUT"),
+            (PayloadTooLarge, 413, "Payload too large", "PAYLOAD_TOO_LARGE"),
+            (FileSizeExceeded, 413, "File size limit exceeded", "PAYLOAD_TOO_LARGE"),
+            (FilesExceeded, 413, "Files limit exceeded", "PAYLOAD_TOO_LARGE"),
+            (FieldExceeded, 413, "Field limit exceeded", "PAYLOAD_TOO_LARGE"),
+            (FieldsExceeded, 413, "Fields limit exceeded", "PAYLOAD_TOO_LARGE"),
+            (PartsExceeded, 413, "Parts limit exceeded", "PAYLOAD_TOO_LARGE"),
+            (UriTooLong, 414, "URI Too Long", "URI_TOO_LONG"),
+            (UnsupportedMediaType, 415, "Unsupported Media Type", "UNSUPPORTED_MEDIA_TYPE"),
+            (ExpectationFailed, 417, "Expectation Failed", "EXPECTATION_FAILED"),
+            (HeaderFieldsTooLarge, 431, "Request Header Fields Too Large", "REQUEST_HEADER_FIELDS_TOO_LARGE"),
+            (Aborted, 499, "Client Closed Request", "REQUEST_ABORTED"),
+            (Internal, 500, "Internal Error", "INTERNAL_ERROR"),
+            (AuthNotConfigured, 500, "Authentication not configured.", "AUTH_NOT_CONFIGURED"),
+            (MissingFilePart, 500, "Internal Error", "MISSING_FILE_PART"),
+            (StreamError, 500, "Internal Error", "STREAM_ERROR"),
+            (NotImplemented, 501, "Not Implemented", "NOT_IMPLEMENTED"),
+            (ServiceUnavailable, 503, "Service Unavailable", "SERVICE_UNAVAILABLE"),
+            (HandlerTimeout, 504, "Gateway Timeout", "HANDLER_TIMEOUT"),
+            (VersionNotSupported, 505, "HTTP Version Not Supported", "HTTP_VERSION_NOT_SUPPORTED"),
+        ];
+        for (refusal, status, message, code) in table {
+            assert_eq!(body(*refusal), error(message, code), "{refusal:?}");
+            assert_eq!((refusal.status(), refusal.code()), (*status, *code), "{refusal:?}");
+            serde_json::from_str::<serde_json::Value>(&body(*refusal)).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_a_405_says_what_is_allowed() {
+        assert_eq!(Refusal::MethodNotAllowed(Allowed::Post).allow(), Some("POST"));
+        assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).allow(), Some("GET"));
+        assert_eq!(Refusal::Unauthorized.allow(), None);
+        // CONTRACT 7: a HEAD is answered with the 405 head and this length.
+        assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).fixed_body().map(<[u8]>::len), Some(81));
+    }
+
+    #[test]
+    fn results_are_wrapped() {
+        for (json, expected) in
+            [("3", r#"{"ok":true,"result":3}"#), (r#"{"a":[]}"#, r#"{"ok":true,"result":{"a":[]}}"#)]
+        {
+            let mut out = Vec::new();
+            ok_result(&mut out, json.as_bytes());
+            assert_eq!(out, expected.as_bytes());
+            assert_eq!(out.len(), ok_result_len(json.len()));
+        }
+    }
+
+    #[test]
+    fn typed_errors_keep_the_key_order() {
+        let table: &[(TypedError<'_>, u16, &str)] = &[
+            (
+                TypedError {
+                    message: "Conflict on k1",
+                    id: "app.errors.conflict",
+                    data: Some(br#"{"key":"k1"}"#),
+                    http_code: Some(409),
+                },
+                409,
+                r#"{"ok":false,"error":{"message":"Conflict on k1","code":"INTERNAL_ERROR","id":"app.errors.conflict","data":{"key":"k1"},"httpCode":409}}"#,
+            ),
+            (
+                TypedError { message: "a\n\"b\"", id: "x", data: None, http_code: None },
+                500,
+                r#"{"ok":false,"error":{"message":"a\n\"b\"","code":"INTERNAL_ERROR","id":"x"}}"#,
+            ),
+        ];
+        for (error, status, expected) in table {
+            let mut out = Vec::new();
+            error.write(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), *expected);
+            assert_eq!(error.status(), *status);
+        }
+    }
+}
