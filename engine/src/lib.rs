@@ -1,7 +1,21 @@
-//! The fasttunnel engine: HTTP/1.1, JSON checks and the Runner tunnel contract, on io_uring.
+//! The fasttunnel engine: HTTP/1.1, JSON checks and the Runner tunnel contract, on io_uring, one reactor per shard.
 //!
-//! Knows nothing of Node. `wire` and `tunnel` are pure: a byte slice drives them.
+//! Knows nothing of Node. [`wire`] and [`tunnel`] are pure: a byte slice drives them. [`shard`] turns bytes into calls
+//! on its own thread, [`link`] carries batches between threads, [`Engine`] starts and stops the whole.
+//! A [`link::backend::Backend`] runs the calls: Node's bridge, or [`handlers::Handlers`] in Rust.
+#![deny(unsafe_code)]
 
+pub mod config;
+mod engine;
+pub mod error;
+pub mod handlers;
 pub mod limits;
+pub mod link;
+pub mod shard;
+mod sys;
 pub mod tunnel;
 pub mod wire;
+
+pub use config::{Config, Listen};
+pub use engine::Engine;
+pub use error::StartError;

@@ -33,6 +33,115 @@ pub const DEFAULT_TARGET_BYTES: usize = 8 * 1024;
 pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(DEFAULT_HEAD_BYTES <= MAX_HEAD_BYTES_CEILING && DEFAULT_TARGET_BYTES < DEFAULT_HEAD_BYTES);
+/// Messages in a shard's inbox. Full: the sender waits; a shard waits for nobody, so it makes room as soon as it runs.
+pub const SHARD_INBOX_MESSAGES: usize = 1024;
+
+/// Batches that wait for the host, per shard. Full: the shard keeps the open batch, which grows up to
+/// [`Limits::max_calls_in_flight`]; from then on calls are answered 503.
+pub const HOST_QUEUE_BATCHES: usize = 64;
+
+/// A shard that ends says so to the host; it waits this long for room in the queue.
+pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A buffer that has grown over this is freed, not kept, when its batch or connection is done with it.
+pub const BATCH_BUFFER_KEEP_BYTES: usize = 256 * 1024;
+
+/// Emptied batches a shard keeps for the next ticks. More: freed.
+pub const BATCH_POOL: usize = 16;
+
+/// First read buffer of a connection; doubled on every full read up to [`READ_BUFFER_MAX_BYTES`].
+pub const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Largest read buffer of a connection outside a head. Full: what is there is handled before more is read.
+pub const READ_BUFFER_MAX_BYTES: usize = 64 * 1024;
+
+/// Rest of a request body that is read and thrown away after an early answer, so that the connection stays usable
+/// (CONTRACT 23 D14). Longer: the answer says `Connection: close`, and the rest falls under the next limit.
+pub const DRAIN_BYTES: u64 = 64 * 1024;
+
+/// Bytes read and thrown away after the last answer of a connection, so that the client can read that answer
+/// before a reset (RFC 9112 9.6). More: closed at once.
+pub const LINGER_BYTES: u64 = 256 * 1024;
+
+/// Time the client has to close after the last answer. Later: closed.
+pub const LINGER_MS: u64 = 2_000;
+
+/// A client that has sent FIN may still be reading: calls under way have this long to finish. Later: the client
+/// counts as gone, as in the reference (CONTRACT 18).
+pub const HALF_CLOSE_GRACE_MS: u64 = 100;
+
+/// Bytes a second under which a body that has used up `body_timeout_ms` counts as stalled.
+pub const BODY_MIN_BYTES_PER_S: u64 = 500;
+
+/// Period of a shard's one timer: the resolution of every time limit.
+pub const TIMER_MS: u64 = 100;
+
+/// Connections accepted in one go before other work gets its turn.
+pub const ACCEPT_BURST: usize = 64;
+
+/// Descriptors left to the application when `max_connections` is derived from RLIMIT_NOFILE.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// Rounds in which a shard looks at its inbox again because it was rung meanwhile, before I/O gets its turn.
+pub const TICK_ROUNDS: usize = 8;
+
+/// Entries of a shard's submission queue. Full: submitted early, nothing is lost.
+pub const RING_ENTRIES: u32 = 1024;
+
+/// The most shards that may be configured.
+pub const MAX_SHARDS: usize = 64;
+
+/// The bounds that can be configured. Each field: unit, default, and what happens when it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of request line and header fields, 16 KiB. More: 431, close.
+    pub max_head_bytes: usize,
+    /// Bytes of the request target, 8 KiB (RFC 9112 3 asks for 8000). More: 414, close.
+    pub max_target_bytes: usize,
+    /// Bytes of a JSON body, 2 MiB. More: 413, from the declared length at once.
+    pub max_body_bytes: u64,
+    /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
+    pub max_pipelined: usize,
+    /// Answer bytes queued for one connection, 64 KiB. More: that socket is not read.
+    pub max_buffered_bytes: usize,
+    /// Calls under way, all shards together, 10 000. More: 503 with `Retry-After`.
+    pub max_calls_in_flight: usize,
+    /// Open connections, all shards together. More: 503 and close.
+    pub max_connections: usize,
+    /// Milliseconds from a head's first byte (or from accepting) to its end, 10 s. Later: 408, close.
+    pub head_timeout_ms: u64,
+    /// Milliseconds for a body, 30 s; later it has to have kept up 500 bytes a second. Slower: 408, close.
+    pub body_timeout_ms: u64,
+    /// Milliseconds between two requests, 65 s. Later: close.
+    pub idle_timeout_ms: u64,
+    /// Milliseconds without progress in sending, 30 s. Later: close.
+    pub write_timeout_ms: u64,
+    /// Milliseconds a handler may take; 0 (the default): no limit. Later: 504, the call's signal aborts.
+    pub handler_timeout_ms: u64,
+    /// Seconds announced as `Keep-Alive: timeout=`, 5 (CONTRACT 7); the client closes first.
+    pub keep_alive_hint_s: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_head_bytes: 16 * 1024,
+            max_target_bytes: 8 * 1024,
+            max_body_bytes: 2 * 1024 * 1024,
+            max_pipelined: 32,
+            max_buffered_bytes: 64 * 1024,
+            max_calls_in_flight: 10_000,
+            max_connections: 10_000,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            idle_timeout_ms: 65_000,
+            write_timeout_ms: 30_000,
+            handler_timeout_ms: 0,
+            keep_alive_hint_s: 5,
+        }
+    }
+}
+
 /// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
 /// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
 pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;

@@ -1,0 +1,80 @@
+//! Every option of the engine; valid by type once built.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::limits::{Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::shard::driver::DriverChoice;
+use crate::tunnel::decide::Exposure;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP address; port 0 takes any free port.
+    Tcp(SocketAddr),
+    /// A unix socket at this path. A stale socket file (nobody listens) is replaced; it is removed at the end.
+    Unix(PathBuf),
+}
+
+/// What an engine is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
+    pub backlog: i32,
+    /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
+    pub shards: usize,
+    /// Which driver.
+    pub driver: DriverChoice,
+    /// The bounds.
+    pub limits: Limits,
+    /// What is exposed, to whom.
+    pub exposure: Arc<Exposure>,
+    /// Bodies that may hold typed records travel as text, for a serializer to parse, instead of as parsed JSON.
+    pub exact_bodies: bool,
+}
+
+impl Config {
+    /// A configuration with every default, listening on `listen`.
+    #[must_use]
+    pub fn new(listen: Listen, exposure: Arc<Exposure>) -> Self {
+        Config {
+            listen,
+            backlog: 4096,
+            shards: default_shards(),
+            driver: DriverChoice::Auto,
+            limits: Limits { max_connections: default_max_connections(), ..Limits::default() },
+            exposure,
+            exact_bodies: false,
+        }
+    }
+}
+
+/// One shard fewer than there are cores, because the host's thread needs one; at least 1, at most 8: a shard moves
+/// more requests than one JavaScript thread can answer, so more of them only helps answers that need no JavaScript.
+#[must_use]
+pub fn default_shards() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).clamp(1, MAX_SHARDS.min(8))
+}
+
+/// Nine tenths of RLIMIT_NOFILE, after [`RESERVED_DESCRIPTORS`] for the application.
+#[must_use]
+pub fn default_max_connections() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(1 << 20);
+    let usable = limit.min(1 << 20).saturating_sub(RESERVED_DESCRIPTORS) / 10 * 9;
+    usize::try_from(usable).unwrap_or(usize::MAX).max(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_in_range() {
+        assert!((1..=MAX_SHARDS).contains(&default_shards()));
+        assert!(default_max_connections() >= 16);
+    }
+}

@@ -1,0 +1,56 @@
+//! What can go wrong with an engine as a whole: what, whose fault, may it be retried, what caused it.
+
+use std::io;
+
+use crate::config::Listen;
+
+/// Starting failed. Nothing listens then, and no thread is left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address could not be bound. Retry when the cause (`EADDRINUSE`, `EACCES`, …) is gone.
+    #[error("cannot listen on {}: {source}", show(.listen))]
+    Listen {
+        /// The address asked for.
+        listen: Listen,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// io_uring was demanded and does not work here. Ask for `auto` or `epoll`.
+    #[error("{0}")]
+    Driver(#[from] crate::shard::driver::RingRefused),
+    /// A shard could not be set up: threads, descriptors or memory are exhausted. May be retried.
+    #[error("cannot start shard {shard}: {source}")]
+    Shard {
+        /// Which one.
+        shard: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The number of shards is out of range. The caller's fault.
+    #[error("shards must be between 1 and {max}, got {got}")]
+    Shards {
+        /// What was asked for.
+        got: usize,
+        /// The most that may be asked for.
+        max: usize,
+    },
+}
+
+impl StartError {
+    /// The operating system's name for the cause, such as `EADDRINUSE`, where there is one.
+    #[must_use]
+    pub fn os_error(&self) -> Option<i32> {
+        match self {
+            StartError::Listen { source, .. } | StartError::Shard { source, .. } => source.raw_os_error(),
+            StartError::Driver(_) | StartError::Shards { .. } => None,
+        }
+    }
+}
+
+fn show(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => address.to_string(),
+        Listen::Unix(path) => path.display().to_string(),
+    }
+}

@@ -1,0 +1,21 @@
+//! What runs the calls: the one trait that the Node bridge and Rust handlers implement.
+
+use super::batch::{AnswerBatch, CallBatch};
+use super::port::ShardPort;
+
+/// Runs calls. A shard hands over the calls of a tick at its end; the answers come back at once, or later through
+/// the shard's [`ShardPort`] from any thread.
+pub trait Backend: Send + Sync + 'static {
+    /// The shards are about to start: these are their letter boxes, in the order of the `shard` argument below.
+    fn attach(&self, ports: &[ShardPort]);
+
+    /// Takes the calls of one tick, on the shard's own thread. Must not block.
+    ///
+    /// Answers that are there at once go into `answers`. The batch comes back in `Some` when it is empty again
+    /// (everything was answered at once), or when the backend has no room: then the shard keeps it, lets it grow,
+    /// and offers it again.
+    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>>;
+
+    /// The shard's thread is about to end: the last thing it says.
+    fn stopped(&self, shard: usize);
+}

@@ -1,0 +1,184 @@
+//! What travels: calls out, answers home. Flat buffers, reused; a fixed-size record per call.
+
+use crate::wire::fields::Span;
+
+/// Names one call in flight: the shard's slot, and the generation that tells a reused slot from the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallKey {
+    /// Index in the shard's slot table.
+    pub slot: u32,
+    /// Counts the uses of that slot.
+    pub generation: u32,
+}
+
+/// Bits of [`CallRecord::flags`].
+pub mod flags {
+    /// The call is an event, not a task.
+    pub const EVENT: u32 = 1;
+    /// The body was empty: the value is `undefined`. Its text in the batch is `null`, to keep the count right.
+    pub const EMPTY: u32 = 1 << 1;
+    /// The body may hold typed records or unsafe keys: JavaScript has to look at the value.
+    pub const MARKED: u32 = 1 << 2;
+    /// The text in the batch is a JSON string that holds the body's text, for a serializer to parse.
+    pub const TEXT: u32 = 1 << 3;
+}
+
+/// One call: fixed size, the bytes are in the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord {
+    /// Who asked.
+    pub key: CallKey,
+    /// Index that the handler was registered with.
+    pub handler: u32,
+    /// See [`flags`].
+    pub flags: u32,
+    /// The JSON text, in [`CallBatch::json`].
+    pub body: Span,
+    /// The effective request id, in [`CallBatch::heads`].
+    pub request_id: Span,
+    /// The field lines as received, in [`CallBatch::heads`].
+    pub fields: Span,
+}
+
+/// The calls of one shard tick.
+#[derive(Debug, Default)]
+pub struct CallBatch {
+    /// One record per call.
+    pub records: Vec<CallRecord>,
+    /// The bodies' JSON texts, separated by commas: between brackets, one JSON array.
+    pub json: Vec<u8>,
+    /// Request ids and field lines.
+    pub heads: Vec<u8>,
+    /// Calls whose client has left (or whose time is over): nobody waits for their answer any more.
+    pub gone: Vec<CallKey>,
+}
+
+impl CallBatch {
+    /// True when there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.gone.is_empty()
+    }
+
+    /// Forgets the content, keeps the memory unless a large body has blown it up.
+    pub fn reset(&mut self) {
+        self.records.clear();
+        self.gone.clear();
+        reset_bytes(&mut self.json);
+        reset_bytes(&mut self.heads);
+    }
+
+    /// Opens the text of the next call: writes the comma and returns where its JSON starts.
+    pub fn open_body(&mut self) -> u32 {
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+        self.json.len() as u32
+    }
+
+    /// The span of the text opened at `start` and written since.
+    #[must_use]
+    pub fn close_body(&self, start: u32) -> Span {
+        Span { start, end: self.json.len() as u32 }
+    }
+
+    /// Copies `bytes` behind the heads and returns their span.
+    pub fn push_head(&mut self, bytes: &[u8]) -> Span {
+        let start = self.heads.len() as u32;
+        self.heads.extend_from_slice(bytes);
+        Span { start, end: self.heads.len() as u32 }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// 200 with the JSON text as the result.
+    Result,
+    /// 200 without a result (an event).
+    Done,
+    /// An error of the application: the JSON text is the whole `error` object, with its own status.
+    Failed {
+        /// HTTP status, 400..=599.
+        status: u16,
+    },
+    /// 500 `Internal Error`, no details.
+    InternalError,
+    /// 400 `Invalid JSON body`: a serializer refused it.
+    InvalidJson,
+    /// 499: the handler says that it was cancelled (CONTRACT 18).
+    Cancelled,
+    /// 504: it took longer than `handler_timeout_ms`.
+    TimedOut,
+}
+
+/// One answer: fixed size, the bytes are in the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerRecord {
+    /// Whom it is for.
+    pub key: CallKey,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// JSON text in [`AnswerBatch::json`]; empty where the outcome needs none.
+    pub body: Span,
+}
+
+/// Answers for one shard.
+#[derive(Debug, Default)]
+pub struct AnswerBatch {
+    /// One record per answer.
+    pub records: Vec<AnswerRecord>,
+    /// The texts that the records point into. Bytes between them are not looked at.
+    pub json: Vec<u8>,
+}
+
+impl AnswerBatch {
+    /// Adds an answer whose text is copied in.
+    pub fn push(&mut self, key: CallKey, outcome: Outcome, text: &[u8]) {
+        let start = self.json.len() as u32;
+        self.json.extend_from_slice(text);
+        self.records.push(AnswerRecord { key, outcome, body: Span { start, end: self.json.len() as u32 } });
+    }
+
+    /// Forgets the content, keeps the memory unless a large answer has blown it up.
+    pub fn reset(&mut self) {
+        self.records.clear();
+        reset_bytes(&mut self.json);
+    }
+}
+
+/// A buffer that a large message has grown is let go, so that a batch pool stays small.
+fn reset_bytes(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > crate::limits::BATCH_BUFFER_KEEP_BYTES {
+        *bytes = Vec::new();
+    } else {
+        bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_form_one_array_text() {
+        let mut batch = CallBatch::default();
+        for text in ["1", "{\"a\":[2]}", "null"] {
+            let start = batch.open_body();
+            batch.json.extend_from_slice(text.as_bytes());
+            assert_eq!(batch.close_body(start).of(&batch.json), text.as_bytes());
+        }
+        assert_eq!(batch.json, b"1,{\"a\":[2]},null");
+    }
+
+    #[test]
+    fn large_buffers_are_let_go_small_ones_kept() {
+        let mut batch = CallBatch::default();
+        batch.json.resize(crate::limits::BATCH_BUFFER_KEEP_BYTES, b' ');
+        batch.reset();
+        assert!(batch.json.capacity() > 0);
+        batch.json.resize(crate::limits::BATCH_BUFFER_KEEP_BYTES + 1, b' ');
+        batch.reset();
+        assert_eq!(batch.json.capacity(), 0);
+    }
+}

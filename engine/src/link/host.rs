@@ -1,0 +1,174 @@
+//! The host's end of the link: what a foreign thread (Node's JS thread) drains and answers through.
+
+use std::sync::OnceLock;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use super::backend::Backend;
+use super::batch::{AnswerBatch, CallBatch};
+use super::doorbell::Doorbell;
+use super::port::{ShardPort, ToShard};
+use crate::limits::HOST_QUEUE_BATCHES;
+
+enum ToHost {
+    Calls(Box<CallBatch>),
+    Stopped,
+}
+
+/// A queue of call batches from every shard to one thread, and the bell that wakes it.
+///
+/// Shared by an `Arc`: the shards submit, one thread drains. The draining methods are safe from any thread, but
+/// `awake`/`try_park` describe one sleeper.
+pub struct Host {
+    queues: Vec<(Sender<ToHost>, Receiver<ToHost>)>,
+    ports: OnceLock<Vec<ShardPort>>,
+    bell: Doorbell,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Host {
+    /// A link for `shards` shards. `wake` is called, on a shard's thread, when the host sleeps and there is work.
+    pub fn new(shards: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Host {
+            queues: (0..shards).map(|_| bounded(HOST_QUEUE_BATCHES)).collect(),
+            ports: OnceLock::new(),
+            bell: Doorbell::default(),
+            wake: Box::new(wake),
+        }
+    }
+
+    /// The host begins to drain: rings are free until it parks.
+    pub fn awake(&self) {
+        self.bell.awake();
+    }
+
+    /// The host has drained everything: true when it may sleep, false when there is more.
+    #[must_use]
+    pub fn try_park(&self) -> bool {
+        self.bell.try_park()
+    }
+
+    /// The next batch of shard `shard`, if there is one.
+    pub fn next(&self, shard: usize) -> Next {
+        match self.queues.get(shard).map(|(_, queue)| queue.try_recv()) {
+            Some(Ok(ToHost::Calls(calls))) => Next::Calls(calls),
+            Some(Ok(ToHost::Stopped)) => Next::Stopped,
+            None | Some(Err(TryRecvError::Empty | TryRecvError::Disconnected)) => Next::Nothing,
+        }
+    }
+
+    /// Batches waiting, all shards together.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queues.iter().map(|(_, queue)| queue.len()).sum()
+    }
+
+    /// Sends answers home. A shard that has ended drops them: their clients are gone.
+    pub fn answer(&self, shard: usize, answers: Box<AnswerBatch>) {
+        if let Some(port) = self.port(shard) {
+            let _ = port.send(ToShard::Answers(answers));
+        }
+    }
+
+    /// Sends an emptied batch home, where its memory is used again.
+    pub fn recycle(&self, shard: usize, mut calls: Box<CallBatch>) {
+        calls.reset();
+        if let Some(port) = self.port(shard) {
+            port.send_idle(ToShard::CallsHome(calls));
+        }
+    }
+
+    fn port(&self, shard: usize) -> Option<&ShardPort> {
+        self.ports.get().and_then(|ports| ports.get(shard))
+    }
+
+    fn ring(&self) {
+        if self.bell.ring() {
+            (self.wake)();
+        }
+    }
+}
+
+/// What [`Host::next`] found.
+pub enum Next {
+    /// A batch of calls.
+    Calls(Box<CallBatch>),
+    /// The shard's thread has said goodbye.
+    Stopped,
+    /// Nothing for now.
+    Nothing,
+}
+
+impl Backend for Host {
+    fn attach(&self, ports: &[ShardPort]) {
+        let _ = self.ports.set(ports.to_vec());
+    }
+
+    fn submit(&self, shard: usize, calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        let Some((queue, _)) = self.queues.get(shard) else { return Some(calls) };
+        let refused = match queue.try_send(ToHost::Calls(calls)) {
+            Ok(()) => None,
+            Err(error) => match error.into_inner() {
+                ToHost::Calls(calls) => Some(calls),
+                ToHost::Stopped => None,
+            },
+        };
+        self.ring();
+        refused
+    }
+
+    fn stopped(&self, shard: usize) {
+        if let Some((queue, _)) = self.queues.get(shard) {
+            // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
+            // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
+            let _ = queue.send_timeout(ToHost::Stopped, crate::limits::STOPPED_NOTICE_WAIT);
+        }
+        self.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn host() -> (Arc<Host>, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = wakes.clone();
+        let host = Host::new(1, move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        (Arc::new(host), wakes)
+    }
+
+    #[test]
+    fn wakes_once_per_sleep() {
+        let (host, wakes) = host();
+        let mut none = AnswerBatch::default();
+        assert!(host.try_park());
+        for _ in 0..5 {
+            assert!(host.submit(0, Box::default(), &mut none).is_none());
+        }
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        host.awake();
+        let mut got = 0;
+        while let Next::Calls(_) = host.next(0) {
+            got += 1;
+        }
+        assert_eq!(got, 5);
+        assert!(host.try_park());
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_batch_back() {
+        let (host, _) = host();
+        let mut none = AnswerBatch::default();
+        for _ in 0..HOST_QUEUE_BATCHES {
+            assert!(host.submit(0, Box::default(), &mut none).is_none());
+        }
+        assert!(host.submit(0, Box::default(), &mut none).is_some());
+        assert!(matches!(host.next(0), Next::Calls(_)));
+        assert!(host.submit(0, Box::default(), &mut none).is_none());
+    }
+}

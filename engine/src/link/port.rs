@@ -1,0 +1,108 @@
+//! A shard's letter box: a bounded channel, and an eventfd that is written only when the shard sleeps.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use super::batch::{AnswerBatch, CallBatch};
+use super::doorbell::Doorbell;
+use crate::limits::SHARD_INBOX_MESSAGES;
+use crate::tunnel::decide::Exposure;
+
+/// What a shard can be sent.
+pub enum ToShard {
+    /// Answers to calls of this shard.
+    Answers(Box<AnswerBatch>),
+    /// An emptied batch comes home.
+    CallsHome(Box<CallBatch>),
+    /// A connection that another shard has accepted.
+    Socket(OwnedFd),
+    /// A new route table; it counts from the next request on.
+    Exposure(Arc<Exposure>),
+    /// Stop: no new connections, finish what is in flight, give up after so many milliseconds.
+    Stop {
+        /// Milliseconds until what is left is cut off.
+        drain_ms: u64,
+    },
+}
+
+/// The sender's end. Cheap to clone; any thread may hold one.
+#[derive(Clone)]
+pub struct ShardPort {
+    inbox: Sender<ToShard>,
+    bell: Arc<ShardBell>,
+}
+
+/// The shard's end.
+pub struct Inbox {
+    /// What was sent and not yet looked at.
+    pub messages: Receiver<ToShard>,
+    /// The shard's doorbell.
+    pub bell: Arc<ShardBell>,
+}
+
+/// A doorbell and the descriptor that wakes its sleeper.
+pub struct ShardBell {
+    /// The state machine.
+    pub state: Doorbell,
+    event: OwnedFd,
+}
+
+impl ShardBell {
+    /// Wakes the shard, whatever its state. `ShardPort::send` does so only when needed.
+    pub fn wake(&self) {
+        // A full counter (u64::MAX - 1 rings unread) would block a blocking eventfd; it cannot be reached, because
+        // `Doorbell` allows one ring per sleep. Any other error means that the shard is gone: nobody to wake.
+        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+
+    /// The descriptor to read from.
+    #[must_use]
+    pub fn event(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
+
+/// The shard has ended; the message comes back.
+#[derive(Debug, thiserror::Error)]
+#[error("the shard has ended")]
+pub struct ShardGone;
+
+impl ShardPort {
+    /// Sends a message and wakes the shard if it sleeps.
+    ///
+    /// When the inbox is full ([`SHARD_INBOX_MESSAGES`]): waits. A shard never waits for anybody, so it makes room
+    /// as soon as it runs.
+    pub fn send(&self, message: ToShard) -> Result<(), ShardGone> {
+        let sent = match self.inbox.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(message)) => {
+                self.bell.wake();
+                self.inbox.send(message).map_err(|_| ShardGone)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(ShardGone),
+        };
+        if self.bell.state.ring() {
+            self.bell.wake();
+        }
+        sent
+    }
+
+    /// Sends a message that may as well be dropped (an empty batch); never waits, never wakes.
+    pub fn send_idle(&self, message: ToShard) {
+        let _ = self.inbox.try_send(message);
+    }
+}
+
+/// Makes both ends of a shard's letter box.
+///
+/// # Errors
+/// When the kernel has no descriptor left for the eventfd.
+pub fn letter_box() -> std::io::Result<(ShardPort, Inbox)> {
+    // Blocking on purpose: a non-blocking eventfd makes the ring's read spin (monoio PR #100).
+    let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+    let bell = Arc::new(ShardBell { state: Doorbell::default(), event });
+    let (sender, messages) = bounded(SHARD_INBOX_MESSAGES);
+    Ok((ShardPort { inbox: sender, bell: bell.clone() }, Inbox { messages, bell }))
+}

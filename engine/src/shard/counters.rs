@@ -1,0 +1,92 @@
+//! Counters of one shard: one thread writes, anyone reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only its shard changes: a load and a store, no locked instruction.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only on the owning shard's thread.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Sets the value. Only on the owning shard's thread.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The value, a moment ago.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What one shard has done since it started.
+        #[derive(Debug, Default)]
+        #[repr(align(128))] // two shards never share a cache line
+        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
+
+        /// The counters at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Reads all counters.
+            #[must_use]
+            pub fn snapshot(&self) -> Snapshot {
+                Snapshot { $($name: self.$name.get(),)* }
+            }
+        }
+
+        impl Snapshot {
+            /// All counters with their names, in a fixed order.
+            #[must_use]
+            pub fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections open now.
+    connections,
+    /// Connections taken over.
+    accepted,
+    /// Connections closed at once because `max_connections` was reached or no descriptor was left.
+    turned_away,
+    /// Requests whose head was complete and well-formed.
+    requests,
+    /// Requests answered by the shard itself: refusals, preflights, discovery.
+    refused,
+    /// Malformed, too large or too slow requests; each ends its connection.
+    protocol_errors,
+    /// Calls handed to the backend.
+    calls,
+    /// Calls answered.
+    answered,
+    /// Answers that came too late: the client was gone or the time was over.
+    dropped,
+    /// Calls refused with 503 because too many were under way.
+    overloaded,
+    /// Calls ended with 504.
+    handler_timeouts,
+    /// Calls under way now.
+    in_flight,
+    /// Batches handed to the backend.
+    batches,
+    /// Times the shard was woken through its eventfd.
+    wakes,
+    /// Ticks.
+    ticks,
+    /// Panics that were contained; each ends its connection.
+    panics,
+}

@@ -1,0 +1,117 @@
+//! Out: calls into the open batch, the batch to the backend at the end of the tick.
+
+use super::Shard;
+use super::conn::Conn;
+use super::intake::ReadyCall;
+use crate::limits::BATCH_POOL;
+use crate::link::batch::{CallBatch, CallKey, CallRecord, flags};
+use crate::tunnel::envelope::Refusal;
+use crate::tunnel::json::JsonVerdict;
+use crate::tunnel::json_string::write_json_string;
+
+impl Shard {
+    /// True when no further call may be taken on.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.borrow().len() >= self.max_calls
+    }
+
+    /// Checks the body of a call and appends the call to the open batch; answers it here when it cannot run.
+    pub(super) fn dispatch(&self, conn: &Conn, call: &ReadyCall<'_>, last: bool) {
+        let mut checker = self.checker.borrow_mut();
+        let (text, mut bits): (&[u8], u32) = match checker.check(call.body) {
+            JsonVerdict::Invalid => return self.refuse_call(conn, call, Refusal::InvalidJson, last),
+            JsonVerdict::Empty => (b"null", flags::EMPTY),
+            JsonVerdict::Plain(text) => (text, 0),
+            JsonVerdict::Marked(text) => (text, flags::MARKED),
+        };
+        if call.event {
+            bits |= flags::EVENT;
+        }
+        let deadline_ms = match self.limits.handler_timeout_ms {
+            0 => u64::MAX,
+            limit => self.now_ms() + limit,
+        };
+        let taken = self.slots.borrow_mut().take(conn.id, conn.next_sequence(), call.lines, deadline_ms);
+        let Some(key) = taken else {
+            self.counters.overloaded.add(1);
+            return self.refuse_call(conn, call, Refusal::ServiceUnavailable, last);
+        };
+        let mut open = self.open.borrow_mut();
+        let start = open.open_body();
+        if bits & flags::MARKED != 0 && self.exact_bodies {
+            bits |= flags::TEXT;
+            // What the checker passes is UTF-8.
+            write_json_string(&mut open.json, std::str::from_utf8(text).unwrap_or_default());
+        } else {
+            open.json.extend_from_slice(text);
+        }
+        let body = open.close_body(start);
+        let request_id = open.push_head(call.request_id.of(call.lines));
+        let fields = open.push_head(call.fields);
+        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
+        drop(open);
+        conn.push_waiting(key);
+        if last {
+            conn.begin_close();
+        }
+    }
+
+    fn refuse_call(&self, conn: &Conn, call: &ReadyCall<'_>, refusal: Refusal<'_>, last: bool) {
+        self.counters.refused.add(1);
+        conn.answer_now(|out| self.write_refusal(out, refusal, call.lines, false, last));
+    }
+
+    /// Hands the calls of this tick over.
+    pub(super) fn submit(&self) {
+        if self.open.borrow().is_empty() {
+            return;
+        }
+        let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
+        let batch = self.open.replace(fresh);
+        let calls = batch.records.len() as u64;
+        let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
+        match self.backend.submit(self.index, batch, &mut answers) {
+            // No room: the batch stays open and grows; the pool gets its fresh one back.
+            Some(refused) if !refused.is_empty() => {
+                let fresh = self.open.replace(refused);
+                self.keep(fresh);
+            }
+            returned => {
+                self.counters.batches.add(1);
+                self.counters.calls.add(calls);
+                if let Some(empty) = returned {
+                    self.keep(empty);
+                }
+            }
+        }
+        if !answers.records.is_empty() {
+            self.take_answers(&answers);
+            answers.reset();
+        }
+        self.inline.replace(answers);
+    }
+
+    /// Keeps an emptied batch for a later tick.
+    pub(super) fn keep(&self, mut batch: Box<CallBatch>) {
+        batch.reset();
+        let mut pool = self.pool.borrow_mut();
+        if pool.len() < BATCH_POOL {
+            pool.push(batch);
+        }
+    }
+
+    /// Tells the backend that nobody waits for these calls any more, and frees their slots.
+    pub(super) fn abandon(&self, keys: &[CallKey]) {
+        let mut slots = self.slots.borrow_mut();
+        let mut open = self.open.borrow_mut();
+        for key in keys {
+            if slots.release(*key) {
+                open.gone.push(*key);
+            }
+        }
+        drop(open);
+        self.counters.in_flight.set(slots.len() as u64);
+        drop(slots);
+        self.touch();
+    }
+}

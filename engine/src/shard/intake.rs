@@ -1,0 +1,330 @@
+//! From bytes to calls: finds requests in what a connection has received, decides on them, hands calls to the batch.
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use crate::limits::{DRAIN_BYTES, READ_BUFFER_MAX_BYTES};
+use super::replies::refusal_of;
+use crate::tunnel::decide::{BodyMode, Decision};
+use crate::tunnel::envelope::Refusal;
+use crate::tunnel::table::Kind;
+use crate::wire::body::{BodyReader, Step};
+use crate::wire::fields::Span;
+use crate::wire::head::{Framing, Head, HeadScanner, Method, Scan};
+use crate::wire::reply::CONTINUE;
+
+/// What the read loop should do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Read more.
+    More,
+    /// The connection has as many requests under way as it may: wait for answers.
+    Full,
+    /// No further request on this connection.
+    Close,
+}
+
+/// Where in a message the input stands.
+#[derive(Default)]
+enum State {
+    /// In or before a head.
+    #[default]
+    Head,
+    /// In a body that a call waits for.
+    Body(Box<OpenCall>),
+    /// In the rest of a body that nobody wants; bytes left until the connection is given up.
+    Skip(BodyReader, u64),
+}
+
+/// A call whose body has not come whole with its head: it keeps what the head said.
+struct OpenCall {
+    reader: BodyReader,
+    body: Vec<u8>,
+    handler: u32,
+    event: bool,
+    last: bool,
+    lines: Vec<u8>,
+    request_id: Span,
+    fields: Vec<u8>,
+}
+
+/// A call that is ready to go, in borrowed pieces.
+pub(super) struct ReadyCall<'a> {
+    /// Index the handler was registered with.
+    pub handler: u32,
+    /// Event or task.
+    pub event: bool,
+    /// Header lines of the answer that depend on the request.
+    pub lines: &'a [u8],
+    /// The effective request id, in `lines`.
+    pub request_id: Span,
+    /// The field lines as received.
+    pub fields: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// The parser's state of one connection.
+#[derive(Default)]
+pub(super) struct Intake {
+    scanner: HeadScanner,
+    state: State,
+}
+
+impl Intake {
+    /// Handles every request in `buffer` that is complete, and leaves the rest there.
+    pub fn take_in(&mut self, shard: &Shard, conn: &Conn, buffer: &mut Vec<u8>) -> Flow {
+        if conn.closing() {
+            return Flow::Close;
+        }
+        let mut taken = 0;
+        let flow = loop {
+            let rest = buffer.get(taken..).unwrap_or_default();
+            let step = match &mut self.state {
+                State::Head => self.take_head(shard, conn, rest),
+                State::Body(_) => self.take_body(shard, conn, rest),
+                State::Skip(reader, left) => match skip(reader, left, rest) {
+                    Ok(step) => {
+                        if step.done {
+                            self.state = State::Head;
+                        }
+                        if step.done { Took::Bytes(step.consumed) } else { Took::All }
+                    }
+                    Err(()) => Took::Stop(Flow::Close),
+                },
+            };
+            match step {
+                Took::Bytes(bytes) => taken += bytes,
+                Took::All => {
+                    taken = buffer.len();
+                    break Flow::More;
+                }
+                Took::Stop(flow) => break flow,
+            }
+        };
+        if taken >= buffer.len() {
+            buffer.clear();
+        } else if taken > 0 {
+            buffer.drain(..taken);
+        }
+        flow
+    }
+
+    fn take_head(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let limits = &shard.limits;
+        if rest.is_empty() {
+            if conn.phase().0 != Phase::Fresh {
+                conn.enter(Phase::Idle, shard.now_ms());
+            }
+            return if shard.stopping() { Took::Stop(Flow::Close) } else { Took::Stop(Flow::More) };
+        }
+        if !conn.has_room(limits.max_pipelined, limits.max_buffered_bytes) {
+            return Took::Stop(Flow::Full);
+        }
+        let (start, end) = match self.scanner.find(rest, &shard.head_limits) {
+            Ok(Scan::Complete { start, end }) => (start, end),
+            Ok(Scan::Partial) => {
+                conn.enter(Phase::Head, shard.now_ms());
+                return Took::Stop(Flow::More);
+            }
+            Err(error) => return self.protocol_error(shard, conn, refusal_of(error.status())),
+        };
+        self.scanner.reset();
+        let bytes = rest.get(start..end).unwrap_or_default();
+        let mut head = shard.head.borrow_mut();
+        if let Err(error) = head.parse(bytes, &shard.head_limits) {
+            return self.protocol_error(shard, conn, refusal_of(error.status()));
+        }
+        shard.counters.requests.add(1);
+        let behind = rest.get(end..).unwrap_or_default();
+        match self.decide(shard, conn, &head, bytes, behind) {
+            Took::Bytes(body) => Took::Bytes(end + body),
+            Took::All => Took::All,
+            // The head is consumed, whatever follows.
+            Took::Stop(flow) => Took::Stop(flow),
+        }
+    }
+
+    /// Decides on a request whose head is complete; `behind` is what has come of its body so far, and more.
+    fn decide(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8], behind: &[u8]) -> Took {
+        let mut lines = shard.lines.borrow_mut();
+        let mut decoded = shard.decoded.borrow_mut();
+        lines.clear();
+        let verdict = shard.decide(head, bytes, &mut lines, &mut decoded);
+        let last = !head.keep_alive || shard.stopping();
+        let (handler, event, refusal) = match verdict.decision {
+            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. } => {
+                (0, false, Some(Refusal::UnsupportedMediaType))
+            }
+            Decision::Call { .. } if exceeds(head.framing, shard.limits.max_body_bytes) => {
+                (0, false, Some(Refusal::PayloadTooLarge))
+            }
+            Decision::Call { .. } if shard.is_full() => {
+                shard.counters.overloaded.add(1);
+                (0, false, Some(Refusal::ServiceUnavailable))
+            }
+            Decision::Call { handler, kind, .. } => (handler, kind == Kind::Event, None),
+            answer => return self.answer(shard, conn, head, answer, &lines, last, behind),
+        };
+        if let Some(refusal) = refusal {
+            return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
+        }
+        let request_id = verdict.request_id.map_or(Span::default(), |id| Span { start: id.start as u32, end: id.end as u32 });
+        let fields = field_lines(bytes);
+        let whole = match head.framing {
+            Framing::None => Some(0),
+            Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= behind.len()),
+            Framing::Chunked => None,
+        };
+        if let Some(length) = whole {
+            let body = behind.get(..length).unwrap_or_default();
+            let ready = ReadyCall {
+                handler,
+                event,
+                lines: &lines,
+                request_id,
+                fields,
+                body,
+            };
+            shard.dispatch(conn, &ready, last);
+            return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
+        }
+        let reserve = match head.framing {
+            Framing::Length(length) => (length as usize).min(READ_BUFFER_MAX_BYTES),
+            Framing::None | Framing::Chunked => 0,
+        };
+        if head.expect_continue && behind.is_empty() {
+            // In its turn, behind the answers to the requests before it.
+            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+        }
+        self.state = State::Body(Box::new(OpenCall {
+            reader: BodyReader::new(head.framing, shard.limits.max_body_bytes),
+            body: Vec::with_capacity(reserve),
+            handler,
+            event,
+            last,
+            lines: lines.clone(),
+            request_id,
+            fields: fields.to_vec(),
+        }));
+        conn.restart(Phase::Body, shard.now_ms());
+        Took::Bytes(0)
+    }
+
+    fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
+        let OpenCall { reader, body, .. } = &mut **open;
+        match reader.read(rest, body) {
+            Ok(Step { consumed, done: true }) => {
+                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
+                conn.enter(Phase::Idle, shard.now_ms());
+                let ready = ReadyCall {
+                    handler: open.handler,
+                    event: open.event,
+                    lines: &open.lines,
+                    request_id: open.request_id,
+                    fields: &open.fields,
+                    body: &open.body,
+                };
+                let last = open.last || shard.stopping();
+                shard.dispatch(conn, &ready, last);
+                if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
+            }
+            Ok(Step { done: false, .. }) => Took::All,
+            Err(error) => {
+                let refusal = refusal_of(error.status());
+                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
+                if refusal != Refusal::PayloadTooLarge {
+                    return self.protocol_error(shard, conn, refusal);
+                }
+                // 413 in the middle of a body: the contract's own answer, with the request's header lines. How much
+                // is still to come is unknown, so the connection ends (lingering, so that the answer is read).
+                shard.counters.refused.add(1);
+                conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, true));
+                Took::Stop(Flow::Close)
+            }
+        }
+    }
+
+    /// Answers a request without a call, then gets rid of its body.
+    #[allow(clippy::too_many_arguments)]
+    fn answer(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        answer: Decision<'_>,
+        lines: &[u8],
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
+        let mut reader = BodyReader::new(head.framing, u64::MAX);
+        let mut left = DRAIN_BYTES;
+        // Does the rest of the body fit what we are willing to read and throw away?
+        let rest = match head.framing {
+            Framing::Length(length) if length > DRAIN_BYTES + behind.len() as u64 => Err(()),
+            _ => skip(&mut reader, &mut left, behind),
+        };
+        // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
+        let unsure = head.expect_continue && !matches!(rest, Ok(Step { done: true, .. }));
+        let last = last || unsure || rest.is_err();
+        shard.counters.refused.add(1);
+        conn.answer_now(|out| shard.write_decision(out, answer, lines, head.method == Method::Head, last));
+        match rest {
+            _ if last => Took::Stop(Flow::Close),
+            Ok(Step { consumed, done: true }) => Took::Bytes(consumed),
+            Ok(_) => {
+                conn.restart(Phase::Body, shard.now_ms());
+                self.state = State::Skip(reader, left);
+                Took::All
+            }
+            Err(()) => Took::Stop(Flow::Close),
+        }
+    }
+
+    /// The input makes no sense, or breaks a bound: one answer, then the end.
+    fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
+        shard.counters.protocol_errors.add(1);
+        conn.answer_now(|out| shard.write_refusal(out, refusal, b"", false, true));
+        Took::Stop(Flow::Close)
+    }
+
+    /// The client has sent FIN.
+    pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
+        if !conn.closing() && (in_head || !matches!(self.state, State::Head)) {
+            // A message that will never be complete is never run (RFC 9112 8).
+            self.protocol_error(shard, conn, refusal_of(400));
+        }
+        if !conn.settled() {
+            conn.enter(Phase::HalfClosed, shard.now_ms());
+        }
+        conn.begin_close();
+    }
+}
+
+/// What one step of the parser did.
+enum Took {
+    /// So many bytes are done with; go on.
+    Bytes(usize),
+    /// Everything that has come is done with, and the message is not over.
+    All,
+    /// Stop here.
+    Stop(Flow),
+}
+
+/// True when the declared length alone is too much; a chunked body is measured as it comes.
+fn exceeds(framing: Framing, max_body_bytes: u64) -> bool {
+    matches!(framing, Framing::Length(length) if length > max_body_bytes)
+}
+
+/// The field lines of a head, each with its CRLF: without the request line and the empty line.
+fn field_lines(head: &[u8]) -> &[u8] {
+    let start = memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1);
+    head.get(start..head.len().saturating_sub(2)).unwrap_or_default()
+}
+
+/// Skips body bytes within the bound `left`.
+fn skip(reader: &mut BodyReader, left: &mut u64, rest: &[u8]) -> Result<Step, ()> {
+    let step = reader.skip(rest).map_err(|_| ())?;
+    *left = left.checked_sub(step.consumed as u64).ok_or(())?;
+    Ok(step)
+}

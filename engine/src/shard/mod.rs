@@ -1,0 +1,294 @@
+//! One shard: one thread, one reactor, its own sockets and bytes.
+//!
+//! A tick: connections read and parse, calls gather in the open batch; then, once, the batch goes to the backend, the
+//! inbox is emptied, answers go into the connections' buffers, and the shard parks. Nothing wakes a task from another
+//! thread (monoio without `sync`): foreign threads write an eventfd, and only when the shard has said that it sleeps.
+
+mod conn;
+pub mod counters;
+mod dispatch;
+pub mod driver;
+mod intake;
+pub mod listener;
+mod replies;
+mod signal;
+mod slots;
+mod sweep;
+mod tick;
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Instant;
+
+use monoio::net::TcpStream;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use slab::Slab;
+
+use crate::limits::Limits;
+use crate::link::backend::Backend;
+use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
+use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::tunnel::decide::{Exposure, Verdict};
+use crate::tunnel::envelope::Refusal;
+use crate::tunnel::json::JsonChecker;
+use crate::tunnel::request::Request;
+use crate::tunnel::request_id::write_uuid_v4;
+use crate::wire::date::HttpDate;
+use crate::wire::head::{Head, HeadLimits};
+use conn::Conn;
+use counters::Counters;
+use driver::{Driver, ShardRuntime};
+use listener::Listener;
+use slots::SlotTable;
+
+/// What a shard is started with.
+pub(crate) struct Setup {
+    pub index: usize,
+    pub driver: Driver,
+    pub limits: Limits,
+    pub max_calls: usize,
+    pub exposure: Arc<Exposure>,
+    pub exact_bodies: bool,
+    pub backend: Arc<dyn Backend>,
+    pub inbox: Inbox,
+    /// All shards' letter boxes, to hand connections over; empty on shards that do not accept.
+    pub ports: Vec<ShardPort>,
+    /// Open connections, by shard.
+    pub loads: Arc<[AtomicUsize]>,
+    pub counters: Arc<Counters>,
+    /// The listening socket, on the shard that accepts.
+    pub listener: Option<Listener>,
+    /// A timer descriptor, disarmed.
+    pub timer: OwnedFd,
+}
+
+/// State of a shard. Single-threaded; shared by its tasks.
+struct Shard {
+    index: usize,
+    limits: Limits,
+    head_limits: HeadLimits,
+    max_calls: usize,
+    exact_bodies: bool,
+    exposure: RefCell<Arc<Exposure>>,
+    backend: Arc<dyn Backend>,
+    inbox: Inbox,
+    ports: Vec<ShardPort>,
+    loads: Arc<[AtomicUsize]>,
+    counters: Arc<Counters>,
+    timer: OwnedFd,
+    listener: RefCell<Option<OwnedFd>>,
+
+    conns: RefCell<Slab<Rc<Conn>>>,
+    slots: RefCell<SlotTable>,
+    open: RefCell<Box<CallBatch>>,
+    // Boxes, because they are the very boxes that travel.
+    #[allow(clippy::vec_box)]
+    pool: RefCell<Vec<Box<CallBatch>>>,
+    inline: RefCell<AnswerBatch>,
+
+    // Scratch space, reused from request to request.
+    head: RefCell<Box<Head>>,
+    lines: RefCell<Vec<u8>>,
+    decoded: RefCell<Vec<u8>>,
+    body: RefCell<Vec<u8>>,
+    checker: RefCell<JsonChecker>,
+    random: RefCell<ChaCha8Rng>,
+
+    date: RefCell<HttpDate>,
+    started: Instant,
+    now_ms: Cell<u64>,
+    timer_armed: Cell<bool>,
+    ticking: Cell<bool>,
+    tick_waker: RefCell<Option<Waker>>,
+    tick_waiters: RefCell<Vec<Waker>>,
+    timer_waiters: RefCell<Vec<Waker>>,
+    tasks: Cell<usize>,
+    stopping: Cell<bool>,
+    finished: Cell<bool>,
+    main_waker: RefCell<Option<Waker>>,
+    drain_deadline_ms: Cell<Option<u64>>,
+}
+
+/// Runs a shard on the current thread until it is told to stop and everything has ended.
+///
+/// `ready` is called once, with the outcome of setting up.
+pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
+    let mut runtime = match ShardRuntime::build(&setup.driver) {
+        Ok(runtime) => runtime,
+        Err(error) => return ready(Err(error)),
+    };
+    let driver = setup.driver.clone();
+    runtime.block_on(async move {
+        let counter = setup.inbox.bell.event().try_clone_to_owned();
+        let signals = counter
+            .and_then(|counter| signal::Signal::new(&driver, counter))
+            .and_then(|bell| Ok((bell, signal::Signal::new(&driver, setup.timer.try_clone()?)?)));
+        let (bell, timer) = match signals {
+            Ok(signals) => signals,
+            Err(error) => return ready(Err(error)),
+        };
+        let (shard, listener) = Shard::new(setup);
+        ready(Ok(()));
+        shard.run(bell, timer, listener).await;
+    });
+}
+
+impl Shard {
+    fn new(setup: Setup) -> (Rc<Self>, Option<Listener>) {
+        let head_limits =
+            HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
+        let shard = Shard {
+            index: setup.index,
+            head_limits,
+            max_calls: setup.max_calls,
+            exact_bodies: setup.exact_bodies,
+            exposure: RefCell::new(setup.exposure),
+            backend: setup.backend,
+            inbox: setup.inbox,
+            ports: setup.ports,
+            loads: setup.loads,
+            counters: setup.counters,
+            timer: setup.timer,
+            listener: RefCell::new(None),
+            conns: RefCell::new(Slab::new()),
+            slots: RefCell::new(SlotTable::new(setup.max_calls)),
+            open: RefCell::default(),
+            pool: RefCell::default(),
+            inline: RefCell::default(),
+            head: RefCell::default(),
+            lines: RefCell::default(),
+            decoded: RefCell::default(),
+            body: RefCell::default(),
+            checker: RefCell::new(JsonChecker::default()),
+            random: RefCell::new(ChaCha8Rng::from_os_rng()),
+            date: RefCell::new(HttpDate::from_unix(0)),
+            started: Instant::now(),
+            now_ms: Cell::new(0),
+            timer_armed: Cell::new(false),
+            ticking: Cell::new(false),
+            tick_waker: RefCell::default(),
+            tick_waiters: RefCell::default(),
+            timer_waiters: RefCell::default(),
+            tasks: Cell::new(0),
+            stopping: Cell::new(false),
+            finished: Cell::new(false),
+            main_waker: RefCell::default(),
+            drain_deadline_ms: Cell::new(None),
+            limits: setup.limits,
+        };
+        shard.read_clock();
+        (Rc::new(shard), setup.listener)
+    }
+
+    /// Milliseconds since the shard started, as of the last tick or timer.
+    fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Decides on a request; the answer's own header lines go to `lines`.
+    fn decide<'a>(&self, head: &'a Head, bytes: &'a [u8], lines: &mut Vec<u8>, decoded: &'a mut Vec<u8>) -> Verdict<'a> {
+        let method = bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default();
+        let request = Request { method, path: head.path.of(bytes), fields: head.fields.of(bytes) };
+        self.exposure.borrow().decide(&request, lines, decoded, |id| {
+            let mut random = [0; 16];
+            self.random.borrow_mut().fill_bytes(&mut random);
+            write_uuid_v4(random, id);
+        })
+    }
+
+    /// Takes a connection over that was accepted here or elsewhere.
+    fn adopt(self: &Rc<Self>, socket: OwnedFd) {
+        match TcpStream::from_std(std::net::TcpStream::from(socket)) {
+            Ok(stream) if !self.stopping() => {
+                self.arm_timer();
+                self.spawn(conn::serve(self.clone(), stream));
+            }
+            _ => self.forget_load(),
+        }
+    }
+
+    fn forget_load(&self) {
+        if let Some(load) = self.loads.get(self.index) {
+            load.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives an accepted connection to the shard that has the fewest; closes it when there are too many.
+    fn place(self: &Rc<Self>, socket: OwnedFd) {
+        let loads: Vec<usize> = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).collect();
+        if loads.iter().sum::<usize>() >= self.limits.max_connections {
+            self.counters.turned_away.add(1);
+            return self.turn_away(socket);
+        }
+        // On a tie the accepting shard keeps it: no hop.
+        let least = loads.iter().min().copied().unwrap_or(0);
+        let target = if loads.get(self.index) == Some(&least) {
+            self.index
+        } else {
+            loads.iter().position(|load| *load == least).unwrap_or(self.index)
+        };
+        if let Some(load) = self.loads.get(target) {
+            load.fetch_add(1, Ordering::Relaxed);
+        }
+        if target == self.index {
+            return self.adopt(socket);
+        }
+        let sent = self.ports.get(target).map(|port| port.send(ToShard::Socket(socket)));
+        if !matches!(sent, Some(Ok(())))
+            && let Some(load) = self.loads.get(target)
+        {
+            load.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already.
+    fn turn_away(&self, socket: OwnedFd) {
+        let mut answer = Vec::new();
+        self.write_refusal(&mut answer, Refusal::ServiceUnavailable, b"", false, true);
+        let _ = rustix::net::send(
+            socket.as_fd(),
+            &answer,
+            rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
+        );
+        let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
+    }
+
+    fn register(&self, make: impl FnOnce(u32, u64) -> Conn) -> Rc<Conn> {
+        let mut conns = self.conns.borrow_mut();
+        let entry = conns.vacant_entry();
+        let conn = Rc::new(make(entry.key() as u32, self.now_ms()));
+        entry.insert(conn.clone());
+        self.counters.accepted.add(1);
+        self.counters.connections.set(conns.len() as u64);
+        conn
+    }
+
+    fn unregister(&self, conn: &Conn) {
+        // Whatever was under way has nobody to answer to.
+        self.cut_off(conn);
+        let mut conns = self.conns.borrow_mut();
+        conns.try_remove(conn.id as usize);
+        self.counters.connections.set(conns.len() as u64);
+        drop(conns);
+        self.forget_load();
+        self.touch();
+    }
+
+    /// Ends a connection at once; its calls are abandoned.
+    fn cut_off(&self, conn: &Conn) {
+        let mut abandoned: Vec<CallKey> = Vec::new();
+        conn.kill(&mut abandoned);
+        if !abandoned.is_empty() {
+            self.abandon(&abandoned);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! In: answers from the backend to the connections that wait, in request order, and the bytes of every answer.
+
+use super::Shard;
+use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome};
+use crate::tunnel::decide::Decision;
+use crate::tunnel::envelope::{self, Refusal};
+use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
+
+impl Shard {
+    /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted.
+    pub(super) fn take_answers(&self, answers: &AnswerBatch) {
+        let mut slots = self.slots.borrow_mut();
+        for record in &answers.records {
+            let Some(slot) = slots.get(record.key) else {
+                self.counters.dropped.add(1);
+                continue;
+            };
+            if let Some(conn) = self.conns.borrow().get(slot.conn as usize) {
+                let connection = self.connection(conn.is_last(slot.sequence));
+                conn.answer(slot.sequence, |out| {
+                    self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);
+                });
+            }
+            self.counters.answered.add(1);
+            slots.release(record.key);
+        }
+        self.counters.in_flight.set(slots.len() as u64);
+    }
+
+    fn connection(&self, last: bool) -> Connection {
+        if last { Connection::Close } else { Connection::KeepAlive { hint_s: self.limits.keep_alive_hint_s } }
+    }
+
+    fn write_answer(&self, out: &mut Vec<u8>, record: &AnswerRecord, text: &[u8], lines: &[u8], connection: Connection) {
+        let refusal = match record.outcome {
+            Outcome::Result => {
+                self.write_head(out, 200, lines, envelope::ok_result_len(text.len()), connection);
+                return envelope::ok_result(out, text);
+            }
+            Outcome::Done => {
+                self.write_head(out, 200, lines, envelope::OK.len(), connection);
+                return out.extend_from_slice(envelope::OK);
+            }
+            Outcome::Failed { status } => {
+                self.write_head(out, status, lines, envelope::error_len(text.len()), connection);
+                return envelope::error(out, text);
+            }
+            Outcome::InternalError => Refusal::Internal,
+            Outcome::InvalidJson => Refusal::InvalidJson,
+            Outcome::Cancelled => Refusal::Aborted,
+            Outcome::TimedOut => Refusal::HandlerTimeout,
+        };
+        self.write_refusal(out, refusal, lines, false, matches!(connection, Connection::Close));
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>, status: u16, lines: &[u8], length: usize, connection: Connection) {
+        let date = &self.date.borrow();
+        let length = length as u64;
+        if status == 200 && connection == (Connection::KeepAlive { hint_s: KEEP_ALIVE_HINT_S }) {
+            return encode_json_ok(out, lines, length, date);
+        }
+        let content = Some(Content { media_type: envelope::CONTENT_TYPE.as_bytes(), length });
+        ReplyHead { status, lines, content, security: true, date, connection }.encode(out);
+    }
+
+    /// Writes the answer to a request that became no call.
+    pub(super) fn write_decision(&self, out: &mut Vec<u8>, answer: Decision<'_>, lines: &[u8], head_only: bool, last: bool) {
+        match answer {
+            Decision::Refuse(refusal) => self.write_refusal(out, refusal, lines, head_only, last),
+            Decision::Outside => self.write_refusal(out, Refusal::NotFound, lines, head_only, last),
+            Decision::Discovery => {
+                let exposure = self.exposure.borrow();
+                let body = exposure.table.discovery();
+                self.write_head(out, 200, lines, body.len(), self.connection(last));
+                out.extend_from_slice(body);
+            }
+            Decision::Preflight => ReplyHead {
+                status: 204,
+                lines,
+                content: None,
+                security: false,
+                date: &self.date.borrow(),
+                connection: self.connection(last),
+            }
+            .encode(out),
+            // The caller has dealt with calls. Validators need a host that runs them; without one, nobody vouches.
+            Decision::Call { .. } | Decision::AskValidators => {
+                self.write_refusal(out, Refusal::Unauthorized, lines, head_only, last);
+            }
+        }
+    }
+
+    /// Writes the envelope of a refusal.
+    pub(super) fn write_refusal(&self, out: &mut Vec<u8>, refusal: Refusal<'_>, lines: &[u8], head_only: bool, last: bool) {
+        let mut body = self.body.borrow_mut();
+        body.clear();
+        refusal.write_body(&mut body);
+        self.write_head(out, refusal.status(), lines, body.len(), self.connection(last));
+        if !head_only {
+            out.extend_from_slice(&body);
+        }
+    }
+}
+
+/// The refusal that goes with the status of a malformed, too large or too slow request.
+pub(super) fn refusal_of(status: u16) -> Refusal<'static> {
+    match status {
+        408 => Refusal::RequestTimeout,
+        413 => Refusal::PayloadTooLarge,
+        414 => Refusal::UriTooLong,
+        417 => Refusal::ExpectationFailed,
+        431 => Refusal::HeaderFieldsTooLarge,
+        501 => Refusal::NotImplemented,
+        505 => Refusal::VersionNotSupported,
+        _ => Refusal::BadRequest,
+    }
+}

@@ -1,0 +1,55 @@
+//! Waiting for a kernel counter (eventfd, timerfd) on either driver.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use monoio::net::TcpStream;
+
+use super::driver::Driver;
+
+/// A counter descriptor that a task can wait on.
+///
+/// On io_uring the read itself waits in the ring: one operation a wake. Under epoll monoio's files are not
+/// readiness-based, so the descriptor is registered as if it were a stream, of which only `readable` is used.
+pub(super) enum Signal {
+    Ring { file: monoio::fs::File, buffer: Option<Vec<u8>> },
+    Epoll { readiness: TcpStream, counter: OwnedFd },
+}
+
+impl Signal {
+    /// Registers `counter` with the driver of the current thread's runtime.
+    pub fn new(driver: &Driver, counter: OwnedFd) -> io::Result<Self> {
+        match driver {
+            Driver::IoUring => {
+                let file = monoio::fs::File::from_std(std::fs::File::from(counter))?;
+                Ok(Signal::Ring { file, buffer: Some(Vec::with_capacity(8)) })
+            }
+            Driver::Epoll { .. } => {
+                let registered = counter.try_clone()?;
+                let readiness = TcpStream::from_std(std::net::TcpStream::from(registered))?;
+                Ok(Signal::Epoll { readiness, counter })
+            }
+        }
+    }
+
+    /// Waits until the counter is not zero, and takes it back to zero.
+    pub async fn wait(&mut self) -> io::Result<()> {
+        match self {
+            Signal::Ring { file, buffer } => {
+                let mut empty = buffer.take().unwrap_or_else(|| Vec::with_capacity(8));
+                empty.clear();
+                let (read, used) = file.read_at(empty, 0).await;
+                *buffer = Some(used);
+                read.map(|_| ())
+            }
+            Signal::Epoll { readiness, counter } => loop {
+                readiness.readable(false).await?;
+                match rustix::io::read(counter.as_fd(), &mut [0u8; 8]) {
+                    Ok(_) => return Ok(()),
+                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Deadlines: one coarse timer per shard looks at every connection and at overdue calls. No timer per request.
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS};
+use crate::link::batch::{AnswerBatch, Outcome};
+use crate::tunnel::envelope::Refusal;
+
+/// What a deadline demands of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Wait,
+    /// 408, then close.
+    TimedOut,
+    /// Close without a word: nothing was asked.
+    Close,
+    /// Cut off: the peer does not play along, or is gone.
+    Cut,
+}
+
+impl Shard {
+    /// Ends what is over time.
+    pub(super) fn sweep(&self) {
+        let now = self.now_ms();
+        self.sweep_calls(now);
+        let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
+        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+        for conn in conns {
+            match if drain_over { Verdict::Cut } else { self.judge(&conn, now) } {
+                Verdict::Wait => {}
+                Verdict::TimedOut => {
+                    self.counters.protocol_errors.add(1);
+                    conn.answer_now(|out| self.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
+                    conn.begin_close();
+                    conn.restart(Phase::Linger, now);
+                }
+                Verdict::Close => {
+                    conn.begin_close();
+                    conn.restart(Phase::Linger, now);
+                }
+                Verdict::Cut => self.cut_off(&conn),
+            }
+        }
+    }
+
+    fn judge(&self, conn: &Conn, now: u64) -> Verdict {
+        let limits = &self.limits;
+        if conn.writing_since_ms().is_some_and(|since| now.saturating_sub(since) >= limits.write_timeout_ms) {
+            return Verdict::Cut;
+        }
+        let (phase, since, bytes) = conn.phase();
+        let elapsed = now.saturating_sub(since);
+        match phase {
+            Phase::Fresh if elapsed >= limits.head_timeout_ms => Verdict::Close,
+            Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
+            Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
+            Phase::Body if elapsed >= limits.body_timeout_ms + bytes * 1000 / BODY_MIN_BYTES_PER_S => Verdict::TimedOut,
+            Phase::HalfClosed if elapsed >= HALF_CLOSE_GRACE_MS && conn.pending() > 0 => Verdict::Cut,
+            Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
+            _ => Verdict::Wait,
+        }
+    }
+
+    fn sweep_calls(&self, now: u64) {
+        if self.limits.handler_timeout_ms == 0 {
+            return;
+        }
+        let mut overdue = Vec::new();
+        self.slots.borrow().overdue(now, &mut overdue);
+        if overdue.is_empty() {
+            return;
+        }
+        self.counters.handler_timeouts.add(overdue.len() as u64);
+        // The backend is told first, so that the call's signal aborts; then the client gets its answer.
+        self.open.borrow_mut().gone.extend_from_slice(&overdue);
+        let mut answers = AnswerBatch::default();
+        for key in overdue {
+            answers.push(key, Outcome::TimedOut, b"");
+        }
+        self.take_answers(&answers);
+        self.touch();
+    }
+}

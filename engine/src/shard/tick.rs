@@ -1,0 +1,239 @@
+//! The shard's heart: the tick, the doorbell, the timer, and the end.
+
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
+
+use super::Shard;
+use super::conn::Phase;
+use super::listener::{self, Listener, accept_loop};
+use super::signal::Signal;
+use crate::limits::{TICK_ROUNDS, TIMER_MS};
+use crate::link::port::ToShard;
+use crate::wire::date::HttpDate;
+
+impl Shard {
+    /// Runs the shard's tasks until `Stop` was received and everything has ended.
+    pub(super) async fn run(self: &Rc<Self>, bell: Signal, timer: Signal, listener: Option<Listener>) {
+        self.spawn(tick_loop(self.clone()));
+        self.spawn(bell_loop(self.clone(), bell));
+        self.spawn(timer_loop(self.clone(), timer));
+        if let Some(listener) = listener {
+            self.spawn(accept_loop(self.clone(), listener));
+        }
+        // Anything sent before this point was rung into a running bell: look once.
+        self.touch();
+        std::future::poll_fn(|cx| {
+            self.main_waker.replace(Some(cx.waker().clone()));
+            if self.finished.get() && self.tasks.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        self.backend.stopped(self.index);
+    }
+
+    /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
+    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        self.tasks.set(self.tasks.get() + 1);
+        let shard = self.clone();
+        monoio::spawn(async move {
+            task.await;
+            shard.tasks.set(shard.tasks.get() - 1);
+            shard.look_at_end();
+        });
+    }
+
+    /// Something happens: a tick will follow at the end of this round of tasks, so nobody needs to wake us.
+    #[inline]
+    pub(super) fn touch(&self) {
+        if !self.ticking.replace(true) {
+            self.inbox.bell.state.awake();
+            if let Some(waker) = self.tick_waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Completes after the next tick: lets everybody else have a turn (a task must not wake itself under monoio 0.2.4,
+    /// it would run before all others).
+    pub(super) async fn next_tick(&self) {
+        let mut asked = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.tick_waiters.borrow_mut().push(cx.waker().clone());
+            self.touch();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Completes at the next turn of the timer.
+    pub(super) async fn next_timer(&self) {
+        let mut asked = false;
+        self.arm_timer();
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.timer_waiters.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn tick(self: &Rc<Self>) {
+        self.counters.ticks.add(1);
+        for _ in 0..TICK_ROUNDS {
+            self.submit();
+            while let Ok(message) = self.inbox.messages.try_recv() {
+                self.receive(message);
+            }
+            // Inline backends and dying connections may have left something to say.
+            self.submit();
+            if self.inbox.bell.state.try_park() {
+                self.ticking.set(false);
+                wake_all(&mut self.tick_waiters.borrow_mut());
+                return;
+            }
+            self.inbox.bell.state.awake();
+        }
+        // Rung again and again: I/O gets a turn first. The own eventfd brings us back.
+        self.ticking.set(false);
+        wake_all(&mut self.tick_waiters.borrow_mut());
+        self.inbox.bell.wake();
+    }
+
+    fn receive(self: &Rc<Self>, message: ToShard) {
+        match message {
+            ToShard::Answers(answers) => self.take_answers(&answers),
+            ToShard::CallsHome(batch) => self.keep(batch),
+            ToShard::Socket(socket) => self.adopt(socket),
+            ToShard::Exposure(exposure) => {
+                self.exposure.replace(exposure);
+            }
+            ToShard::Stop { drain_ms } => self.stop(drain_ms),
+        }
+    }
+
+    fn stop(self: &Rc<Self>, drain_ms: u64) {
+        self.read_clock();
+        let deadline = self.now_ms() + drain_ms;
+        let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
+        self.drain_deadline_ms.set(Some(earlier.min(deadline)));
+        self.stopping.set(true);
+        if let Some(listener) = self.listener.borrow_mut().take() {
+            listener::shut(&listener);
+        }
+        for (_, conn) in self.conns.borrow().iter() {
+            // A request that is being received is still answered (with `Connection: close`).
+            if !matches!(conn.phase().0, Phase::Head | Phase::Body) {
+                conn.begin_close();
+            }
+        }
+        self.arm_timer();
+        if drain_ms == 0 {
+            self.sweep();
+        }
+        self.look_at_end();
+    }
+
+    /// When the last connection has gone, lets the housekeeping tasks end too.
+    fn look_at_end(&self) {
+        if self.stopping() && self.conns.borrow().is_empty() && !self.finished.replace(true) {
+            // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
+            self.inbox.bell.wake();
+            let _ = set_timer(&self.timer, Duration::from_nanos(1), Duration::ZERO);
+            if let Some(waker) = self.tick_waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+            wake_all(&mut self.tick_waiters.borrow_mut());
+            wake_all(&mut self.timer_waiters.borrow_mut());
+        }
+        if self.finished.get()
+            && let Some(waker) = self.main_waker.borrow().as_ref()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Reads the clocks: once a timer turn and once a tick, never per request.
+    pub(super) fn read_clock(&self) {
+        self.now_ms.set(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn read_date(&self) {
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.date.replace(HttpDate::from_unix(unix_s));
+    }
+
+    /// Starts the timer with the first connection; an idle shard sleeps for good.
+    pub(super) fn arm_timer(&self) {
+        if !self.timer_armed.replace(true) {
+            self.read_clock();
+            self.read_date();
+            let period = Duration::from_millis(TIMER_MS);
+            let _ = set_timer(&self.timer, period, period);
+        }
+    }
+
+    fn on_timer(&self) {
+        self.read_clock();
+        self.read_date();
+        self.sweep();
+        wake_all(&mut self.timer_waiters.borrow_mut());
+        if self.conns.borrow().is_empty() && !self.stopping() {
+            self.timer_armed.set(false);
+            let _ = set_timer(&self.timer, Duration::ZERO, Duration::ZERO);
+        }
+        self.touch();
+    }
+}
+
+async fn tick_loop(shard: Rc<Shard>) {
+    while !shard.finished.get() {
+        std::future::poll_fn(|cx| {
+            shard.tick_waker.replace(Some(cx.waker().clone()));
+            if shard.ticking.get() || shard.finished.get() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        shard.tick();
+    }
+}
+
+async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
+    while !shard.finished.get() {
+        if bell.wait().await.is_err() {
+            // The descriptor is ours and open; an error here would repeat for ever.
+            break;
+        }
+        shard.counters.wakes.add(1);
+        shard.touch();
+    }
+}
+
+async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
+    while !shard.finished.get() {
+        if timer.wait().await.is_err() {
+            break;
+        }
+        shard.on_timer();
+    }
+}
+
+fn wake_all(waiters: &mut Vec<Waker>) {
+    for waker in waiters.drain(..) {
+        waker.wake();
+    }
+}
+
+fn set_timer(timer: &std::os::fd::OwnedFd, first: Duration, period: Duration) -> rustix::io::Result<()> {
+    let spec = |duration: Duration| Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    };
+    let setting = Itimerspec { it_interval: spec(period), it_value: spec(first) };
+    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting).map(|_| ())
+}
