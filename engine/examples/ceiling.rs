@@ -34,6 +34,7 @@ fn main() {
         auth: AuthConfig::new(AuthOptions { allow_anonymous: true, ..AuthOptions::default() }).unwrap(),
         cors: Cors::new(&CorsOptions::default()).unwrap(),
         disable_discovery: false,
+        server_options: true,
     };
     let mut config = Config::new(Listen::Tcp(([127, 0, 0, 1], port).into()), Arc::new(exposure));
     if let Some(shards) = args.get(2) {

@@ -132,7 +132,7 @@ impl Backend for Handlers {
         let _ = self.ports.set(ports.to_vec());
     }
 
-    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+    fn submit(&self, shard: usize, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
         let port = self.ports.get().and_then(|ports| ports.get(shard));
         for record in &calls.records {
             let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
@@ -150,9 +150,12 @@ impl Backend for Handlers {
                 Ok(Some(Answer::Json(json))) => answers.push(record.key, Outcome::Result, json.as_bytes()),
                 Ok(Some(Answer::Done)) => answers.push(record.key, Outcome::Done, b""),
                 Ok(Some(Answer::Later)) => {}
-                Ok(Some(Answer::InternalError) | None) | Err(_) => answers.push(record.key, Outcome::InternalError, b""),
+                Ok(Some(Answer::InternalError) | None) | Err(_) => {
+                    answers.push(record.key, Outcome::InternalError, b"")
+                }
             }
         }
+        calls.reset();
         Some(calls)
     }
 

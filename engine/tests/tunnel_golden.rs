@@ -187,6 +187,7 @@ fn exposure(app: &Value, registered: &[Registration]) -> Exposure {
         auth: AuthConfig::new(auth).unwrap(),
         cors: Cors::new(&cors).unwrap(),
         disable_discovery: app["http"]["disableDiscovery"] == true,
+        server_options: false,
     }
 }
 

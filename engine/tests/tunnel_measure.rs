@@ -36,6 +36,7 @@ fn exposure(tokens: Option<Vec<String>>) -> Exposure {
         auth: AuthConfig::new(AuthOptions { tokens, allow_anonymous, ..AuthOptions::default() }).unwrap(),
         cors: Cors::new(&CorsOptions::default()).unwrap(),
         disable_discovery: false,
+        server_options: false,
     }
 }
 

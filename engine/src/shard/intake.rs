@@ -2,8 +2,8 @@
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{DRAIN_BYTES, READ_BUFFER_MAX_BYTES};
 use super::replies::refusal_of;
+use crate::limits::{DRAIN_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::table::Kind;
@@ -168,7 +168,8 @@ impl Intake {
         if let Some(refusal) = refusal {
             return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
         }
-        let request_id = verdict.request_id.map_or(Span::default(), |id| Span { start: id.start as u32, end: id.end as u32 });
+        let request_id =
+            verdict.request_id.map_or(Span::default(), |id| Span { start: id.start as u32, end: id.end as u32 });
         let fields = field_lines(bytes);
         let whole = match head.framing {
             Framing::None => Some(0),
@@ -177,14 +178,7 @@ impl Intake {
         };
         if let Some(length) = whole {
             let body = behind.get(..length).unwrap_or_default();
-            let ready = ReadyCall {
-                handler,
-                event,
-                lines: &lines,
-                request_id,
-                fields,
-                body,
-            };
+            let ready = ReadyCall { handler, event, lines: &lines, request_id, fields, body };
             shard.dispatch(conn, &ready, last);
             return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
         }

@@ -70,6 +70,7 @@ pub(crate) struct Setup {
 /// State of a shard. Single-threaded; shared by its tasks.
 struct Shard {
     index: usize,
+    driver: Driver,
     limits: Limits,
     head_limits: HeadLimits,
     max_calls: usize,
@@ -144,6 +145,7 @@ impl Shard {
             HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
         let shard = Shard {
             index: setup.index,
+            driver: setup.driver,
             head_limits,
             max_calls: setup.max_calls,
             exact_bodies: setup.exact_bodies,
@@ -195,7 +197,13 @@ impl Shard {
     }
 
     /// Decides on a request; the answer's own header lines go to `lines`.
-    fn decide<'a>(&self, head: &'a Head, bytes: &'a [u8], lines: &mut Vec<u8>, decoded: &'a mut Vec<u8>) -> Verdict<'a> {
+    fn decide<'a>(
+        &self,
+        head: &'a Head,
+        bytes: &'a [u8],
+        lines: &mut Vec<u8>,
+        decoded: &'a mut Vec<u8>,
+    ) -> Verdict<'a> {
         let method = bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default();
         let request = Request { method, path: head.path.of(bytes), fields: head.fields.of(bytes) };
         self.exposure.borrow().decide(&request, lines, decoded, |id| {
@@ -207,7 +215,10 @@ impl Shard {
 
     /// Takes a connection over that was accepted here or elsewhere.
     fn adopt(self: &Rc<Self>, socket: OwnedFd) {
-        match TcpStream::from_std(std::net::TcpStream::from(socket)) {
+        let socket = std::net::TcpStream::from(socket);
+        // epoll wants EAGAIN; the ring must not get it: it waits by itself.
+        let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
+        match prepared.and_then(|()| TcpStream::from_std(socket)) {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
                 self.spawn(conn::serve(self.clone(), stream));

@@ -31,7 +31,14 @@ impl Shard {
         if last { Connection::Close } else { Connection::KeepAlive { hint_s: self.limits.keep_alive_hint_s } }
     }
 
-    fn write_answer(&self, out: &mut Vec<u8>, record: &AnswerRecord, text: &[u8], lines: &[u8], connection: Connection) {
+    fn write_answer(
+        &self,
+        out: &mut Vec<u8>,
+        record: &AnswerRecord,
+        text: &[u8],
+        lines: &[u8],
+        connection: Connection,
+    ) {
         let refusal = match record.outcome {
             Outcome::Result => {
                 self.write_head(out, 200, lines, envelope::ok_result_len(text.len()), connection);
@@ -64,7 +71,14 @@ impl Shard {
     }
 
     /// Writes the answer to a request that became no call.
-    pub(super) fn write_decision(&self, out: &mut Vec<u8>, answer: Decision<'_>, lines: &[u8], head_only: bool, last: bool) {
+    pub(super) fn write_decision(
+        &self,
+        out: &mut Vec<u8>,
+        answer: Decision<'_>,
+        lines: &[u8],
+        head_only: bool,
+        last: bool,
+    ) {
         match answer {
             Decision::Refuse(refusal) => self.write_refusal(out, refusal, lines, head_only, last),
             Decision::Outside => self.write_refusal(out, Refusal::NotFound, lines, head_only, last),
@@ -91,7 +105,14 @@ impl Shard {
     }
 
     /// Writes the envelope of a refusal.
-    pub(super) fn write_refusal(&self, out: &mut Vec<u8>, refusal: Refusal<'_>, lines: &[u8], head_only: bool, last: bool) {
+    pub(super) fn write_refusal(
+        &self,
+        out: &mut Vec<u8>,
+        refusal: Refusal<'_>,
+        lines: &[u8],
+        head_only: bool,
+        last: bool,
+    ) {
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);

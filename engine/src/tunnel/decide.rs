@@ -71,6 +71,8 @@ pub struct Exposure {
     pub cors: Cors,
     /// `disableDiscovery`: 404 for all methods but OPTIONS, before method and authentication.
     pub disable_discovery: bool,
+    /// Answer `OPTIONS *` with 204 (RFC 9110 9.3.7). Off: 404, as the reference does.
+    pub server_options: bool,
 }
 
 impl Exposure {
@@ -86,6 +88,10 @@ impl Exposure {
         decoded: &'a mut Vec<u8>,
         fresh: impl FnOnce(&mut [u8; UUID_TEXT_BYTES]),
     ) -> Verdict<'a> {
+        if self.server_options && request.path == b"*" && request.method == b"OPTIONS" {
+            self.cors.preflight(request.fields, lines);
+            return Verdict { decision: Decision::Preflight, security: false, request_id: None };
+        }
         let route = self.base_path.route(request.path, decoded);
         let (target, decision) = match route {
             // The reference answers a target it cannot parse without an id, too (with a 500).
@@ -212,6 +218,7 @@ mod tests {
             auth: AuthConfig::new(auth).unwrap(),
             cors: Cors::new(&CorsOptions::default()).unwrap(),
             disable_discovery,
+            server_options: false,
         }
     }
 
@@ -242,6 +249,15 @@ mod tests {
 
     const FRESH: &str = "x-runner-request-id: 00000000-0000-4000-8000-000000000000\r\n";
     const ANY: &str = "Access-Control-Allow-Origin: *\r\n";
+
+    #[test]
+    fn a_server_may_answer_for_itself() {
+        let mut own = exposure(list(), token(), false);
+        assert_eq!(decide(&own, "OPTIONS", "*", &[]).0, "Outside");
+        own.server_options = true;
+        assert_eq!(decide(&own, "OPTIONS", "*", &[]).0, "Preflight");
+        assert_eq!(decide(&own, "GET", "*", &[]).0, "Outside");
+    }
 
     #[test]
     fn precedence() {
