@@ -262,13 +262,14 @@ function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): v
   console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
 }
 
-/** A reporter that throws must not become a second failure of the call. */
+/** A reporter that throws must not become a second failure of the call, nor hide the first. */
 function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
   return (error, origin) => {
     try {
       report(error, origin);
     } catch (failure) {
-      reportOnStderr(failure, origin);
+      reportOnStderr(error, origin);
+      console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
     }
   };
 }

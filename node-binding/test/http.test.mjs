@@ -106,7 +106,6 @@ onBothDrivers('http', (driver) => {
     assert.equal((await socket.answer()).body, ok(3));
     await socket.write(taskBytes('add', { a: 1, b: 2 }, { expect: 'wonders' }));
     assert.equal((await socket.answer()).status, 417);
-    await socket.end();
   }));
 
   it('answers HEAD, OPTIONS and other methods as the contract says', () => withSocket({ driver }, async (socket) => {
