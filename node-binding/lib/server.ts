@@ -97,6 +97,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       // What was registered or said while it started.
       bridge.setEntries(this.#entries());
       if (!this.#referenced) bridge.unref();
+      if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
       throw listenErrorOf(error, address);
@@ -256,6 +257,15 @@ function isThenable(value: unknown): boolean {
 function withoutFirst<T>(list: readonly T[], item: T): readonly T[] {
   const index = list.indexOf(item);
   return index < 0 ? list : list.filter((_, position) => position !== index);
+}
+
+let warnedOfEpoll = false;
+
+/** Once per process (and worker): a slower driver than hoped for is nothing to find out from a profile. */
+function warnOfEpoll(reason = 'io_uring is not available'): void {
+  if (warnedOfEpoll) return;
+  warnedOfEpoll = true;
+  process.emitWarning(`fasttunnel runs on epoll: ${reason}`, { code: 'FASTTUNNEL_EPOLL', detail: "Set driver: 'epoll' to choose it without this warning." });
 }
 
 function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): void {
