@@ -16,7 +16,7 @@ QUICKSTART := examples/quickstart
 define need
 	@command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
 endef
-NEED_CARGO = $(call need,cargo,see https://rustup.rs (the toolchain itself is picked up from this checkout))
+NEED_CARGO = $(call need,cargo,install Rust from https://rustup.rs)
 NEED_NODE = $(call need,npm,install Node.js 20.3 or newer from https://nodejs.org)
 
 # Builds the addon with cargo profile $(1), whose output folder is $(2), and puts it in place when it has changed.

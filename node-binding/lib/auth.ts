@@ -36,7 +36,6 @@ function asOneToken(option: string, value: unknown): string {
   if (value === '') throw new OptionError(option, '', `${option} must not be empty, got ''. An empty token would let in callers that send none.`);
   if (value !== value.trim()) failHidden(option, 'must not begin or end with blanks', 'HTTP strips them from header values, so it could never match. Trim it.');
   // Header values arrive as bytes; a token outside of these could never match one.
-  // eslint-disable-next-line no-control-regex
   if (!/^[\t\x20-\x7e\x80-\xff]+$/.test(value)) failHidden(option, 'must consist of characters that a header can carry', 'Use printable ASCII, for example 32 random bytes in hex.');
   return value;
 }

@@ -54,7 +54,6 @@ function asOrigin(option: string, value: unknown): string {
   if (typeof value !== 'string') fail(option, value, 'must be an origin', example);
   if (value === '*') fail(option, value, "must not be '*' in a list", option.startsWith('cors.') ? "Write origin: '*'." : "Write ['*'].");
   if (value === 'null') return value;
-  // eslint-disable-next-line no-control-regex
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#\\@\x00-\x20\x7f-\uffff]+\/?$/i.test(value) || !URL.canParse(value)) fail(option, value, 'must be an origin', example);
   const url = new URL(value);
   const sent = url.origin === 'null' ? value.replace(/\/$/, '') : url.origin;

@@ -86,7 +86,6 @@ function asBasePath(value: unknown): string {
   if (path === '') return wrong('must not be the root', "Routes need a prefix of their own, for example '/__runner'.");
   if (/[?#]/.test(path)) return wrong("must not contain '?' or '#'", 'It is a path, without query and fragment.');
   if (path.includes('\\')) return wrong('must not contain a backslash', "Write '/'.");
-  // eslint-disable-next-line no-control-regex
   if (/[^\x21-\x7e]/.test(path)) return wrong('must be printable ASCII without blanks', 'Percent-encode other characters.');
   if (/[^A-Za-z0-9\-._~!$&'()*+,;=:@%/]/.test(path)) return wrong('must consist of characters that a URL path may hold', 'Percent-encode the others.');
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return wrong("must have two hex digits after every '%'");
