@@ -1,0 +1,92 @@
+# Each target installs what it needs; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+BINDING := node-binding
+ADDON := $(BINDING)/native/fasttunnel.linux-x64-gnu.node
+PACKAGES := $(BINDING)/node_modules/.package-lock.json
+DIST := $(BINDING)/dist/.built
+TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
+QUICKSTART := examples/quickstart
+
+# npm and cargo are the two things that cannot be installed from here.
+define need
+	@command -v $(1) >/dev/null || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+endef
+NEED_CARGO = $(call need,cargo,install Rust from https://rustup.rs)
+NEED_NODE = $(call need,npm,install Node.js 20.3 or newer from https://nodejs.org)
+
+# Builds the addon with cargo profile $(1), whose output folder is $(2), and puts it in place when it has changed.
+# By rename, because a running process may have the old file mapped.
+define addon
+	cargo build --locked --package fasttunnel-node --profile $(1)
+	@mkdir -p $(dir $(ADDON))
+	@cmp -s target/$(2)/libfasttunnel_node.so $(ADDON) || { cp target/$(2)/libfasttunnel_node.so $(ADDON).new && mv $(ADDON).new $(ADDON); }
+endef
+
+.PHONY: help
+help: ## List the targets
+	@echo "fasttunnel: HTTP tunnel engine for Node.js on Linux"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+.PHONY: run
+run: build $(QUICKSTART)/node_modules/fasttunnel ## Build for release, start examples/quickstart, show a call and its answer (PORT=7070)
+	@node $(QUICKSTART)/demo.mjs
+
+.PHONY: build
+build: $(DIST) ## Build what ships: the release addon and the TypeScript
+	$(NEED_CARGO)
+	$(call addon,release,release)
+
+.PHONY: build-test
+build-test: $(DIST) ## Build what the JS tests run against: optimised, in a fraction of the time
+	$(NEED_CARGO)
+	$(call addon,quick,quick)
+
+.PHONY: test
+test: test-rust test-js ## Run all tests, of Rust and of JS
+
+.PHONY: test-rust
+test-rust: ## Run the Rust tests
+	$(NEED_CARGO)
+	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
+	cargo nextest run --locked --workspace
+
+# One file at a time: some of them measure time, count threads or fill every core.
+.PHONY: test-js
+test-js: build-test ## Run the JS tests, on io_uring and on epoll
+	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
+
+.PHONY: lint
+lint: $(DIST) ## Check formatting, clippy, types and that the pure modules are pure
+	$(NEED_CARGO)
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd $(BINDING) && node_modules/.bin/tsc --noEmit -p . && node_modules/.bin/tsc -p test/types
+	cargo test --locked --package fasttunnel-engine --test purity
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(NEED_CARGO)
+	cargo bench --locked --workspace
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules
+
+$(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
+	$(NEED_NODE)
+	npm --prefix $(BINDING) ci --no-audit --no-fund
+	@touch $@
+
+$(DIST): $(PACKAGES) $(TYPESCRIPT)
+	cd $(BINDING) && node scripts/build.mjs
+	@touch $@
+
+# What `npm install fasttunnel` does in an app, with this checkout instead.
+$(QUICKSTART)/node_modules/fasttunnel:
+	@mkdir -p $(dir $@) && ln -sfn ../../../$(BINDING) $@

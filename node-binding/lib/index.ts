@@ -1,0 +1,25 @@
+export { fastTunnel } from './fast-tunnel.js';
+export { TunnelServer } from './server.js';
+export type { Tunnel } from './server.js';
+export { ClosedError, DuplicateTaskError, ListenError, OptionError, StateError } from './errors.js';
+export { NativeLoadError } from './native.js';
+export { TaskError } from './task-error.js';
+export type { TaskErrorOptions } from './task-error.js';
+export type { ShardStats, Stats } from './bridge.js';
+export type {
+  AuthOptions,
+  CallContext,
+  CorsOptions,
+  ErrorOrigin,
+  EventHandler,
+  EventHandlers,
+  EventsOf,
+  LimitOptions,
+  ListenOptions,
+  Serializer,
+  TaskCall,
+  TaskHandler,
+  TaskHandlers,
+  TasksOf,
+  TunnelOptions,
+} from './types.js';

@@ -1,0 +1,60 @@
+import type { EngineOptions } from './bridge.js';
+import { asGroup, asInteger, fail } from './checks.js';
+
+const MEBIBYTE = 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+type Limits = EngineOptions['limits'];
+
+/** Default, least and most of every limit. The README's table says what happens when one is reached. */
+export const LIMITS: Readonly<Record<keyof Limits, { fallback: number; least: number; most: number; unit: string }>> = {
+  maxHeadBytes: { fallback: 16_384, least: 512, most: 65_536, unit: 'bytes' },
+  // Bodies become one string; V8 ends a string at about 512 MiB, and a batch holds several.
+  maxBodyBytes: { fallback: 2 * MEBIBYTE, least: 0, most: 256 * MEBIBYTE, unit: 'bytes' },
+  maxPipelined: { fallback: 32, least: 1, most: 1024, unit: 'requests' },
+  maxCallsInFlight: { fallback: 10_000, least: 1, most: 1_000_000, unit: 'calls' },
+  maxConnections: { fallback: 0, least: 0, most: 1_000_000, unit: 'connections, 0 = by the limit of open files' },
+  maxBufferedBytes: { fallback: 65_536, least: 4096, most: 64 * MEBIBYTE, unit: 'bytes' },
+  headTimeoutMs: { fallback: 10_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
+  bodyTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
+  idleTimeoutMs: { fallback: 65_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
+  writeTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
+  handlerTimeoutMs: { fallback: 0, least: 0, most: DAY_MS, unit: 'milliseconds, 0 = none' },
+  drainTimeoutMs: { fallback: 10_000, least: 0, most: DAY_MS, unit: 'milliseconds' },
+  keepAliveHintS: { fallback: 5, least: 0, most: 3600, unit: 'seconds' },
+};
+
+const LIMIT_NAMES = Object.keys(LIMITS) as (keyof Limits)[];
+
+/** Limits that may stand beside `limits` as well. */
+export const FLAT_LIMITS = ['handlerTimeoutMs', 'drainTimeoutMs'] as const;
+
+/** The `limits` group, with the two limits that may be given at the top. */
+export function asLimits(value: unknown, flat: Readonly<Partial<Record<(typeof FLAT_LIMITS)[number], unknown>>>): Limits {
+  const given: Partial<Record<string, unknown>> = { ...asGroup('limits', value ?? {}, [...LIMIT_NAMES, 'json'], {
+    maxBodySize: 'limits.maxBodyBytes',
+    maxSize: 'limits.maxBodyBytes',
+    multipart: 'limits.maxBodyBytes (multipart bodies are not served yet)',
+  }) };
+  const paths: Partial<Record<string, string>> = {};
+
+  if (given['json'] !== undefined) {
+    const { maxSize } = asGroup('limits.json', given['json'], ['maxSize']);
+    give('maxBodyBytes', maxSize, 'limits.json.maxSize');
+  }
+  for (const name of FLAT_LIMITS) give(name, flat[name], name);
+
+  const limits = {} as Limits;
+  for (const name of LIMIT_NAMES) {
+    const { fallback, least, most, unit } = LIMITS[name];
+    limits[name] = asInteger(paths[name] ?? `limits.${name}`, given[name], fallback, least, most, unit);
+  }
+  return limits;
+
+  function give(name: keyof Limits, second: unknown, path: string): void {
+    if (second === undefined) return;
+    if (given[name] !== undefined) fail(path, second, `is the same limit as limits.${name}, which is given too`, 'Keep one of them.');
+    given[name] = second;
+    paths[name] = path;
+  }
+}

@@ -1,0 +1,285 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { startBridge } from './bridge.js';
+import type { Bridge, Entry, Stats } from './bridge.js';
+import { codecOf } from './codec.js';
+import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
+import { asFunction, asId, checkOptions } from './options.js';
+import type { CheckedOptions } from './options.js';
+import { describeThrown } from './task-error.js';
+import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from './types.js';
+
+// Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
+const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+
+/** What both forms of a tunnel can do once it listens. */
+export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
+  readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
+  /** Where callers point their client's `baseUrl`; with a socket path `unix:<path>:<base path>`. */
+  readonly url: string;
+  /** The port it listens on, 0 with a socket path. */
+  readonly port: number;
+  readonly host: string;
+  readonly socketPath: string | undefined;
+  readonly driver: 'io_uring' | 'epoll';
+  /** Why it is not io_uring. */
+  readonly driverReason: string | undefined;
+
+  /** Adds a task, also while serving. Throws a {@link DuplicateTaskError} when the id has a handler. */
+  registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this;
+  /** Adds an event handler, also while serving; it runs after those that the id has already. */
+  registerEvent<Payload = any>(id: string, handler: EventHandler<Payload>): this;
+  /** Removes a task: new calls get 404 or 403, calls that run go on. Tells whether there was one. */
+  unregisterTask(id: IdOf<Tasks>): boolean;
+  /** Removes one handler of an event, or all of them. Tells whether there was one. */
+  unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean;
+  getTaskIds(): IdOf<Tasks>[];
+  getEventIds(): IdOf<Events>[];
+
+  /** Counters, in total and by shard. */
+  stats(): Stats;
+  /** Listening keeps the process alive (the default). */
+  ref(): this;
+  /** Listening no longer keeps the process alive. */
+  unref(): this;
+  /** Stops accepting, answers what is in flight within `drainTimeoutMs`, ends every thread. May be called again. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * A tunnel for people who register one by one:
+ *
+ * ```js
+ * const server = new TunnelServer({ port: 7070, auth: { token } });
+ * server.registerTask('app.tasks.add', async ({ a, b }) => a + b);
+ * await server.listen();
+ * ```
+ */
+export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implements Tunnel<Tasks, Events> {
+  declare readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
+  readonly #options: CheckedOptions;
+  readonly #tasks = new Map<string, TaskHandler>();
+  readonly #events = new Map<string, readonly EventHandler[]>();
+  #listening: Promise<this> | undefined;
+  #closing: Promise<void> | undefined;
+  #bridge: Bridge | undefined;
+  #referenced = true;
+
+  /** Checks every option; nothing listens before {@link listen}. */
+  constructor(options: TunnelOptions<Tasks, Events>) {
+    this.#options = checkOptions(options);
+    for (const [id, handler] of this.#options.tasks) this.#addTask(id, handler);
+    for (const [id, handler] of this.#options.events) this.#addEvent(id, handler);
+  }
+
+  /** Resolves when it listens. Rejects with a ListenError (EADDRINUSE, …), after which it may be tried again. */
+  listen(): Promise<this> {
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError('listen'));
+    if (this.#listening !== undefined) {
+      return Promise.reject(new StateError('FASTTUNNEL_ALREADY_LISTENING', 'listen: it was called before. One TunnelServer listens once; create another for another address.'));
+    }
+    this.#listening = this.#start().catch((error: unknown) => {
+      this.#listening = undefined;
+      throw error;
+    });
+    return this.#listening;
+  }
+
+  async #start(): Promise<this> {
+    const { engine, serializer, onError } = this.#options;
+    const address = engine.socketPath ?? `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}`;
+    try {
+      const host = engine.socketPath !== undefined || isIP(engine.host) !== 0 ? engine.host : (await lookup(engine.host)).address;
+      const bridge = await startBridge({ ...engine, host }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
+      this.#bridge = bridge;
+      // What was registered or said while it started.
+      bridge.setEntries(this.#entries());
+      if (!this.#referenced) bridge.unref();
+      if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
+      return this;
+    } catch (error) {
+      throw listenErrorOf(error, address);
+    }
+  }
+
+  get url(): string {
+    const { basePath } = this.#options.engine;
+    const { host, port, socketPath } = this.#running('url');
+    if (socketPath !== undefined) return `unix:${socketPath}:${basePath}`;
+    // "Every address" is nothing that a client can call.
+    const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+    return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}${basePath}`;
+  }
+
+  get port(): number {
+    return this.#running('port').port;
+  }
+
+  get host(): string {
+    return this.#running('host').host;
+  }
+
+  get socketPath(): string | undefined {
+    return this.#running('socketPath').socketPath;
+  }
+
+  get driver(): 'io_uring' | 'epoll' {
+    return this.#running('driver').driver;
+  }
+
+  get driverReason(): string | undefined {
+    return this.#running('driverReason').driverReason;
+  }
+
+  registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this {
+    this.#mustBeOpen('registerTask');
+    this.#addTask(asId('task', id), asFunction<TaskHandler>('handler', handler));
+    return this.#publish();
+  }
+
+  registerEvent<Payload = any>(id: string, handler: EventHandler<Payload>): this {
+    this.#mustBeOpen('registerEvent');
+    this.#addEvent(asId('event', id), asFunction<EventHandler>('handler', handler));
+    return this.#publish();
+  }
+
+  unregisterTask(id: IdOf<Tasks>): boolean {
+    const found = this.#tasks.delete(id);
+    if (found) this.#publish();
+    return found;
+  }
+
+  unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean {
+    const present = this.#events.get(id);
+    if (present === undefined) return false;
+    const rest = handler === undefined ? [] : withoutFirst(present, handler);
+    if (rest.length === present.length) return false;
+    if (rest.length === 0) this.#events.delete(id);
+    else this.#events.set(id, rest);
+    this.#publish();
+    return true;
+  }
+
+  getTaskIds(): IdOf<Tasks>[] {
+    return [...this.#tasks.keys()];
+  }
+
+  getEventIds(): IdOf<Events>[] {
+    return [...this.#events.keys()];
+  }
+
+  stats(): Stats {
+    return this.#running('stats').stats();
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    if (this.#closing === undefined) this.#bridge?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    if (this.#closing === undefined) this.#bridge?.unref();
+    return this;
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#stop());
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stop(): Promise<void> {
+    // A start that is under way has to end before there is anything to stop; its error belongs to listen().
+    await this.#listening?.catch(() => {});
+    await this.#bridge?.close();
+  }
+
+  #running(what: string): Bridge {
+    if (this.#bridge !== undefined) return this.#bridge;
+    if (this.#closing !== undefined) throw new ClosedError(what);
+    throw new StateError('FASTTUNNEL_NOT_LISTENING', `${what}: it does not listen yet. Await listen() first.`);
+  }
+
+  #mustBeOpen(action: string): void {
+    if (this.#closing !== undefined) throw new ClosedError(action);
+  }
+
+  #addTask(id: string, handler: TaskHandler): void {
+    if (this.#tasks.has(id)) throw new DuplicateTaskError(id);
+    this.#tasks.set(id, handler);
+  }
+
+  #addEvent(id: string, handler: EventHandler): void {
+    this.#events.set(id, [...(this.#events.get(id) ?? []), handler]);
+  }
+
+  #publish(): this {
+    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
+    return this;
+  }
+
+  #entries(): Entry[] {
+    const entries: Entry[] = [];
+    for (const [id, run] of this.#tasks) entries.push({ kind: 'task', id, run });
+    for (const [id, run] of this.#events) entries.push({ kind: 'event', id, run: inOrder(run) });
+    return entries;
+  }
+}
+
+/** Runs handlers one after another; the result is the payload, which they may have changed in place. */
+function inOrder(list: readonly EventHandler[]): Entry['run'] {
+  return (payload, context) => {
+    for (let index = 0; index < list.length; index++) {
+      const outcome = list[index]!(payload, context);
+      // Only a promise costs a turn of the microtask queue.
+      if (isThenable(outcome)) return finish(list, index + 1, outcome, payload, context);
+    }
+    return payload;
+  };
+}
+
+async function finish(list: readonly EventHandler[], next: number, pending: unknown, payload: unknown, context: Parameters<EventHandler>[1]): Promise<unknown> {
+  await pending;
+  for (let index = next; index < list.length; index++) await list[index]!(payload, context);
+  return payload;
+}
+
+function isThenable(value: unknown): boolean {
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
+}
+
+function withoutFirst<T>(list: readonly T[], item: T): readonly T[] {
+  const index = list.indexOf(item);
+  return index < 0 ? list : list.filter((_, position) => position !== index);
+}
+
+let warnedOfEpoll = false;
+
+/** Once per process (and worker): a slower driver than hoped for is nothing to find out from a profile. */
+function warnOfEpoll(reason = 'io_uring is not available'): void {
+  if (warnedOfEpoll) return;
+  warnedOfEpoll = true;
+  process.emitWarning(`fasttunnel runs on epoll: ${reason}`, { code: 'FASTTUNNEL_EPOLL', detail: "Set driver: 'epoll' to choose it without this warning." });
+}
+
+function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): void {
+  console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
+}
+
+/** A reporter that throws must not become a second failure of the call, nor hide the first. */
+function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
+  return (error, origin) => {
+    try {
+      report(error, origin);
+    } catch (failure) {
+      reportOnStderr(error, origin);
+      console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
+    }
+  };
+}

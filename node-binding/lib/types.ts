@@ -1,0 +1,150 @@
+import type { CallContext } from './bridge.js';
+
+export type { CallContext };
+
+/**
+ * What answers a task: gets the call's input and its context; what it returns or resolves to is the result.
+ *
+ * The input's type is the handler's own claim: values come from the network and are not validated.
+ */
+export type TaskHandler<Input = any, Result = unknown> = (input: Input, context: CallContext) => Result;
+
+/** What runs when an event arrives. Its return value is ignored, a promise is awaited. */
+export type EventHandler<Payload = any> = (payload: Payload, context: CallContext) => unknown;
+
+/** Task handlers by task id. */
+export type TaskHandlers = Record<string, TaskHandler>;
+
+/** Event handlers by event id; a list runs in its order, each after the one before has finished. */
+export type EventHandlers = Record<string, EventHandler | readonly EventHandler[]>;
+
+/** Where the tunnel listens and what it demands. Everything is checked when it is given. */
+export interface ListenOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address to listen on. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+  /** Connections the kernel may queue before they are accepted. Default 4096. */
+  backlog?: number | undefined;
+  /** Number of shards (threads). Default 0: by the number of cores. */
+  shards?: number | undefined;
+  /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
+  driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+}
+
+/** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
+export interface AuthOptions {
+  /** Accepted token, or several: any match is enough. */
+  token?: string | readonly string[] | undefined;
+  /** Request header that carries the token. Default `x-runner-token`. */
+  header?: string | undefined;
+  /** Let everybody call. Ignored as soon as a token is given. */
+  allowAnonymous?: boolean | undefined;
+}
+
+/** What browsers on other origins may do. Without it every answer carries `Access-Control-Allow-Origin: *`. */
+export interface CorsOptions {
+  /** One origin that is always sent, or a list to compare the request's origin with. */
+  origin?: string | readonly string[] | null | undefined;
+  /** Methods named in a preflight answer. Default POST, OPTIONS. */
+  methods?: readonly string[] | undefined;
+  /** Request headers allowed by a preflight answer. Default: whatever the browser asks for. */
+  allowedHeaders?: readonly string[] | undefined;
+  /** Answer headers that scripts may read. */
+  exposedHeaders?: readonly string[] | undefined;
+  credentials?: boolean | undefined;
+  /** Seconds a browser may remember a preflight answer. */
+  maxAge?: number | undefined;
+  /** Send `Vary: Origin` when the answer depends on the origin. Default true. */
+  varyOrigin?: boolean | undefined;
+}
+
+/** Bounds; the README's table says what happens when each is reached. */
+export interface LimitOptions {
+  maxHeadBytes?: number | undefined;
+  maxBodyBytes?: number | undefined;
+  /** `maxSize` is another name for `maxBodyBytes`, as `@bluelibs/runner` spells it. */
+  json?: { maxSize?: number | undefined } | undefined;
+  maxPipelined?: number | undefined;
+  maxCallsInFlight?: number | undefined;
+  /** 0 (the default): by the process's limit of open files. */
+  maxConnections?: number | undefined;
+  /** Bytes of answers queued for one connection before its requests wait. */
+  maxBufferedBytes?: number | undefined;
+  headTimeoutMs?: number | undefined;
+  bodyTimeoutMs?: number | undefined;
+  idleTimeoutMs?: number | undefined;
+  writeTimeoutMs?: number | undefined;
+  /** 0 (the default): a handler may take for ever. */
+  handlerTimeoutMs?: number | undefined;
+  drainTimeoutMs?: number | undefined;
+  /** Seconds announced in `Keep-Alive: timeout=`. */
+  keepAliveHintS?: number | undefined;
+}
+
+/** Reads and writes typed values (Date, Map, bigint…), for example Runner's serializer. */
+export interface Serializer {
+  parse(text: string): unknown;
+  stringify(value: unknown): string;
+}
+
+/** Which call an error came from. */
+export interface ErrorOrigin {
+  kind: 'task' | 'event';
+  id: string;
+  requestId: string;
+}
+
+/** Options of {@link fastTunnel} and of {@link TunnelServer}. */
+export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> extends ListenOptions {
+  /** Path prefix of every route. Default `/__runner`. */
+  basePath?: string | undefined;
+  auth?: AuthOptions | undefined;
+  cors?: CorsOptions | undefined;
+  /** Short form of `cors: { origin: [...] }`; `['*']` lets every origin in. */
+  corsOrigins?: readonly string[] | undefined;
+  /** Answer 404 to `GET {basePath}/discovery`. */
+  disableDiscovery?: boolean | undefined;
+  limits?: LimitOptions | undefined;
+  /** Same as `limits.handlerTimeoutMs`. */
+  handlerTimeoutMs?: number | undefined;
+  /** Same as `limits.drainTimeoutMs`. */
+  drainTimeoutMs?: number | undefined;
+  /** Without it values are plain JSON, and `undefined` survives. */
+  serializer?: Serializer | undefined;
+  /** Hears what a handler threw; its caller only sees "Internal Error". Default: one report on stderr. */
+  onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
+  tasks?: (Tasks & TaskHandlers) | undefined;
+  events?: (Events & EventHandlers) | undefined;
+}
+
+/** What a caller of a task sees: its input, and its result once it has travelled. */
+export type TaskCall<Handler> = Handler extends (...args: infer Args) => infer Result
+  ? (...input: Args extends [] ? [] : [input: Args[0]]) => Promise<Awaited<Result>>
+  : never;
+
+/** The tasks of a tunnel as their callers see them: `TasksOf<typeof tunnel>['app.tasks.add']`. */
+export type TasksOf<T> = T extends { readonly [handlers]?: { tasks: infer Tasks } | undefined }
+  ? { [Id in keyof Tasks]: TaskCall<Tasks[Id]> }
+  : never;
+
+/** The payload of each event of a tunnel: `EventsOf<typeof tunnel>['app.events.notify']`. */
+export type EventsOf<T> = T extends { readonly [handlers]?: { events: infer Events } | undefined }
+  ? { [Id in keyof Events]: PayloadOf<Events[Id]> }
+  : never;
+
+type PayloadOf<Handler> = Handler extends readonly (infer One)[]
+  ? PayloadOf<One>
+  : Handler extends (...args: infer Args) => unknown
+    ? Args extends []
+      ? undefined
+      : Args[0]
+    : never;
+
+/** Known ids are suggested, any other string is accepted: handlers come and go at run time. */
+export type IdOf<Handlers> = (keyof Handlers & string) | (string & {});
+
+/** Carries the handlers' types; no such property exists at run time. */
+export declare const handlers: unique symbol;

@@ -1,0 +1,90 @@
+// Checked by tsc only, against the built package: what a user of `import` sees.
+import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
+import type { CallContext, EventsOf, Stats, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
+import { loadRunner } from 'fasttunnel/runner';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function expectType<Expected>() {
+  return <Actual,>(_value: Actual, ..._same: Equal<Actual, Expected> extends true ? [] : ['types differ']): void => {};
+}
+function expectTrue<_T extends true>(): void {}
+
+// The issue's example, as it stands.
+const tunnel = await fastTunnel({
+  port: 7070,
+  basePath: '/__runner',
+  auth: { token: process.env['RUNNER_TOKEN'] },
+  cors: { origin: ['https://app.example'] },
+  tasks: {
+    'app.tasks.add': async ({ a, b }: { a: number; b: number }) => a + b,
+    'app.tasks.now': () => 'now',
+    'app.tasks.who': (_input: undefined, context) => context.requestId,
+    'app.tasks.loose': async ({ a, b }) => a + b,
+  },
+  events: {
+    'app.events.notify': async ({ message }: { message: string }) => { console.log(message); },
+    'app.events.many': [(payload: number) => payload, async (payload: number) => payload],
+  },
+});
+
+expectType<number>()(tunnel.port);
+expectType<'io_uring' | 'epoll'>()(tunnel.driver);
+expectType<string | undefined>()(tunnel.driverReason);
+expectType<Stats>()(tunnel.stats());
+
+// The tasks' types, as their callers see them.
+type Tasks = TasksOf<typeof tunnel>;
+expectTrue<Equal<Tasks['app.tasks.add'], (input: { a: number; b: number }) => Promise<number>>>();
+expectTrue<Equal<Tasks['app.tasks.now'], () => Promise<string>>>();
+expectTrue<Equal<Tasks['app.tasks.who'], (input: undefined) => Promise<string>>>();
+type Events = EventsOf<typeof tunnel>;
+expectTrue<Equal<Events['app.events.notify'], { message: string }>>();
+expectTrue<Equal<Events['app.events.many'], number>>();
+
+// Known ids are suggested; any string is accepted.
+const ids: string[] = tunnel.getTaskIds();
+tunnel.unregisterTask('app.tasks.add');
+tunnel.unregisterTask('another');
+ids.sort();
+
+tunnel.registerTask('later', async (input: { a: number }, { signal, headers, id, requestId }) => {
+  expectType<AbortSignal>()(signal);
+  expectType<string>()(id);
+  expectType<string>()(requestId);
+  expectType<CallContext['headers']>()(headers);
+  return input.a;
+});
+
+// Handlers written apart.
+const handlers = { 'app.tasks.double': (input: number) => input * 2 } satisfies TaskHandlers;
+const options = { auth: { allowAnonymous: true }, tasks: handlers } satisfies TunnelOptions;
+const second = await fastTunnel(options);
+expectTrue<Equal<TasksOf<typeof second>['app.tasks.double'], (input: number) => Promise<number>>>();
+
+// The class form.
+const server = new TunnelServer({ port: 7070, corsOrigins: ['*'], auth: { token: ['a', 'b'] } });
+server.registerTask('app.tasks.add', async (input) => input.a + input.b).registerEvent('app.events.notify', async (_payload) => {});
+expectType<Promise<typeof server>>()(server.listen());
+await using _disposed = server;
+await using _tunnel = second;
+
+throw new TaskError('Conflict', { id: 'app.errors.conflict', data: { key: 'k1' }, httpCode: 409 });
+
+// What must not compile.
+// @ts-expect-error the port is a number
+void fastTunnel({ port: '7070' });
+// @ts-expect-error an unknown option
+void fastTunnel({ prot: 7070 });
+// @ts-expect-error a handler is a function
+void fastTunnel({ tasks: { a: 1 } });
+// @ts-expect-error origins are strings
+new TunnelServer({ corsOrigins: [/x/] });
+// @ts-expect-error a tunnel listens already
+void tunnel.listen();
+// @ts-expect-error read-only
+tunnel.port = 1;
+
+const failure = new OptionError('port', 1, 'text');
+const code: 'FASTTUNNEL_BAD_OPTION' = failure.code;
+void code;
+expectType<string>()(loadRunner().version);
