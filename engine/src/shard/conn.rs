@@ -309,7 +309,9 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         shard.touch();
         match read {
             Ok(0) => {
-                intake.end_of_input(shard, conn, !buffer.is_empty());
+                // An empty line behind the last body is no request (RFC 9112 2.2).
+                let in_head = buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+                intake.end_of_input(shard, conn, in_head);
                 return;
             }
             Ok(bytes) => {
