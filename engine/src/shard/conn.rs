@@ -14,7 +14,7 @@ use monoio::net::TcpStream;
 
 use super::Shard;
 use super::intake::{Flow, Intake};
-use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, Limits, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
 
@@ -62,6 +62,8 @@ pub(super) struct Conn {
     /// Sequence number of the first entry of `pending`.
     first: Cell<u64>,
     out: RefCell<Vec<u8>>,
+    /// The reader waits until answers make room for further requests.
+    waits_for_room: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -80,6 +82,7 @@ impl Conn {
             pending: RefCell::default(),
             first: Cell::new(0),
             out: RefCell::default(),
+            waits_for_room: Cell::new(false),
             waker: RefCell::new(None),
         }
     }
@@ -136,6 +139,11 @@ impl Conn {
     /// True when the connection has room for one more request.
     pub fn has_room(&self, max_pipelined: usize, max_buffered_bytes: usize) -> bool {
         self.pending.borrow().len() < max_pipelined && self.out.borrow().len() < max_buffered_bytes
+    }
+
+    /// True when the reader has something to do: take requests, or see that there are no more to take.
+    fn may_read(&self, limits: &Limits) -> bool {
+        self.closing() || self.has_room(limits.max_pipelined, limits.max_buffered_bytes)
     }
 
     /// The number that the next request gets.
@@ -273,6 +281,11 @@ pub(super) async fn serve(shard: Rc<Shard>, stream: TcpStream) {
                 shard.counters.panics.add(1);
                 return Poll::Ready(());
             }
+            if !read_done && conn.waits_for_room.get() && conn.may_read(&shard.limits) {
+                // The writer has made room at once, after the reader's turn. A task must not wake itself (it would run
+                // before all others), so the reader goes on after the tick.
+                shard.wake_after_tick(cx.waker());
+            }
             if read_done && write_done { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -287,9 +300,9 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
     let mut buffer: Vec<u8> = Vec::new();
     let mut capacity = READ_BUFFER_BYTES;
     loop {
-        let limits = &shard.limits;
         std::future::poll_fn(|_| {
-            let open = conn.closing() || conn.has_room(limits.max_pipelined, limits.max_buffered_bytes);
+            let open = conn.may_read(&shard.limits);
+            conn.waits_for_room.set(!open);
             if open { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -63,11 +63,16 @@ impl Shard {
             if std::mem::replace(&mut asked, true) {
                 return Poll::Ready(());
             }
-            self.tick_waiters.borrow_mut().push(cx.waker().clone());
-            self.touch();
+            self.wake_after_tick(cx.waker());
             Poll::Pending
         })
         .await;
+    }
+
+    /// Wakes a task after the next tick.
+    pub(super) fn wake_after_tick(&self, waker: &Waker) {
+        self.tick_waiters.borrow_mut().push(waker.clone());
+        self.touch();
     }
 
     /// Completes at the next turn of the timer.
