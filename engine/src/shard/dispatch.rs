@@ -66,6 +66,7 @@ impl Shard {
         if self.open.borrow().is_empty() {
             return;
         }
+        self.counters.in_flight.set(self.slots.borrow().len() as u64);
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
         let batch = self.open.replace(fresh);
         let calls = batch.records.len() as u64;
