@@ -29,7 +29,7 @@ impl Shard {
         }
         let deadline_ms = match self.limits.handler_timeout_ms {
             0 => u64::MAX,
-            limit => self.now_ms() + limit,
+            limit => self.now_ms().saturating_add(limit),
         };
         let taken = self.slots.borrow_mut().take(conn.id, conn.next_sequence(), call.lines, deadline_ms);
         let Some(key) = taken else {

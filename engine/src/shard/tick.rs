@@ -125,7 +125,7 @@ impl Shard {
 
     fn stop(self: &Rc<Self>, drain_ms: u64) {
         self.read_clock();
-        let deadline = self.now_ms() + drain_ms;
+        let deadline = self.now_ms().saturating_add(drain_ms);
         let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
         self.drain_deadline_ms.set(Some(earlier.min(deadline)));
         self.stopping.set(true);
