@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -68,7 +68,7 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
         Conn {
             id,
             socket,
@@ -258,9 +258,7 @@ impl Conn {
 }
 
 /// Serves one connection until it ends.
-pub(super) async fn serve(shard: Rc<Shard>, stream: TcpStream) {
-    let socket = stream.as_raw_fd();
-    let conn = shard.register(|id, now_ms| Conn::new(id, socket, now_ms));
+pub(super) async fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) {
     let (reader, writer) = stream.into_split();
     {
         let mut read = pin!(read_loop(&shard, &conn, reader));

@@ -17,7 +17,7 @@ mod sweep;
 mod tick;
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -221,7 +221,9 @@ impl Shard {
         match prepared.and_then(|()| TcpStream::from_std(socket)) {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
-                self.spawn(conn::serve(self.clone(), stream));
+                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
+                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), now_ms));
+                self.spawn(conn::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
         }
