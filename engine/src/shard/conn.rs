@@ -27,11 +27,13 @@ pub(super) enum Phase {
     Idle,
     /// The rest of a head.
     Head,
-    /// The rest of a body that is wanted or skipped.
+    /// The rest of a body that a call waits for.
     Body,
+    /// The rest of a body that nobody wants; its request is answered already.
+    Skip,
     /// FIN came while calls were under way.
     HalfClosed,
-    /// Everything is answered; the client should close now.
+    /// No request is taken any more; once everything is answered, the client should close.
     Linger,
 }
 
@@ -344,6 +346,8 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
 /// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
 async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStream>, mut buffer: Vec<u8>) {
     let mut left = LINGER_BYTES;
+    // Whatever the client was in the middle of has been answered: no deadline of a head or a body strikes any more.
+    conn.restart(Phase::Linger, shard.now_ms());
     buffer.clear();
     if buffer.capacity() < READ_BUFFER_BYTES {
         buffer.reserve(READ_BUFFER_MAX_BYTES);
@@ -354,7 +358,7 @@ async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStrea
         shard.touch();
         match read {
             Ok(0) => {
-                if !conn.settled() && conn.phase().0 != Phase::Linger {
+                if !conn.settled() {
                     conn.enter(Phase::HalfClosed, shard.now_ms());
                 }
                 return;

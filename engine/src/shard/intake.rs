@@ -269,7 +269,7 @@ impl Intake {
             _ if last => Took::Stop(Flow::Close),
             Ok(Step { consumed, done: true }) => Took::Bytes(consumed),
             Ok(_) => {
-                conn.restart(Phase::Body, shard.now_ms());
+                conn.restart(Phase::Skip, shard.now_ms());
                 self.state = State::Skip(reader, left);
                 Took::All
             }

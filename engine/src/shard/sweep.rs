@@ -12,7 +12,7 @@ enum Verdict {
     Wait,
     /// 408, then close.
     TimedOut,
-    /// Close without a word: nothing was asked.
+    /// Close without a word: nothing was asked, or everything is answered.
     Close,
     /// Cut off: the peer does not play along, or is gone.
     Cut,
@@ -55,6 +55,7 @@ impl Shard {
             Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
             Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
             Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
+            Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
             Phase::HalfClosed if elapsed >= HALF_CLOSE_GRACE_MS && conn.pending() > 0 => Verdict::Cut,
             Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
             _ => Verdict::Wait,
