@@ -32,7 +32,7 @@ use slab::Slab;
 use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
-use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::link::port::{self, Inbox, ShardPort, ToShard};
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
@@ -119,6 +119,7 @@ struct Shard {
 ///
 /// `ready` is called once, with the outcome of setting up.
 pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
+    port::enter_shard_thread();
     let mut runtime = match ShardRuntime::build(&setup.driver) {
         Ok(runtime) => runtime,
         Err(error) => return ready(Err(error)),

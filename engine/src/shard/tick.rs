@@ -96,6 +96,9 @@ impl Shard {
             while let Ok(message) = self.inbox.messages.try_recv() {
                 self.receive(message);
             }
+            for message in self.inbox.bell.take_surplus() {
+                self.receive(message);
+            }
             // Inline backends and dying connections may have left something to say.
             self.submit();
             if self.inbox.bell.state.try_park() {
