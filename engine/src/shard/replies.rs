@@ -6,6 +6,9 @@ use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
+/// With every 503: overload passes in seconds.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
+
 impl Shard {
     /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted.
     pub(super) fn take_answers(&self, answers: &AnswerBatch) {
@@ -113,6 +116,13 @@ impl Shard {
         head_only: bool,
         last: bool,
     ) {
+        let with_retry;
+        let lines = if refusal == Refusal::ServiceUnavailable {
+            with_retry = [lines, RETRY_AFTER].concat();
+            &with_retry
+        } else {
+            lines
+        };
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);
