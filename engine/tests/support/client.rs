@@ -123,6 +123,15 @@ impl Client {
         Ok(read)
     }
 
+    /// Reads so many bytes, for `reply` to look at later.
+    #[track_caller]
+    pub fn read_ahead(&mut self, bytes: usize) {
+        let end = self.unread.len() + bytes;
+        while self.unread.len() < end {
+            assert!(self.fill().unwrap() > 0);
+        }
+    }
+
     /// The next answer, which has content as its Content-Length says.
     #[track_caller]
     pub fn reply(&mut self) -> Reply {
@@ -157,10 +166,14 @@ impl Client {
 
     fn fill_some(&mut self) -> Result<(), String> {
         match self.fill() {
-            Ok(0) => Err(format!("closed after {:?}", String::from_utf8_lossy(&self.unread))),
+            Ok(0) => Err(format!("closed after {:?}", self.unread_text())),
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("{error} after {:?}", String::from_utf8_lossy(&self.unread))),
+            Err(error) => Err(format!("{error} after {:?}", self.unread_text())),
         }
+    }
+
+    fn unread_text(&self) -> String {
+        String::from_utf8_lossy(&self.unread[..self.unread.len().min(300)]).into_owned()
     }
 
     /// Sends a request and takes the answer.
@@ -178,20 +191,20 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
             other => panic!("expected the end, got {other:?}"),
         }
-        assert!(self.unread.is_empty(), "{:?}", String::from_utf8_lossy(&self.unread));
+        assert!(self.unread.is_empty(), "{:?}", self.unread_text());
     }
 
     /// Asserts that the server closes with a FIN, so that nothing that it sent can be lost.
     #[track_caller]
     pub fn expect_fin(&mut self) {
-        assert!(matches!(self.fill(), Ok(0)), "{:?}", String::from_utf8_lossy(&self.unread));
-        assert!(self.unread.is_empty(), "{:?}", String::from_utf8_lossy(&self.unread));
+        assert!(matches!(self.fill(), Ok(0)), "{:?}", self.unread_text());
+        assert!(self.unread.is_empty(), "{:?}", self.unread_text());
     }
 
     /// Asserts that nothing comes for a while: neither bytes nor the end.
     #[track_caller]
     pub fn expect_silence(&mut self, time: Duration) {
-        assert!(self.unread.is_empty(), "{:?}", String::from_utf8_lossy(&self.unread));
+        assert!(self.unread.is_empty(), "{:?}", self.unread_text());
         self.set_patience(time);
         let start = Instant::now();
         let read = self.fill();
@@ -199,7 +212,7 @@ impl Client {
         match read {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             other => {
-                let unread = String::from_utf8_lossy(&self.unread);
+                let unread = self.unread_text();
                 panic!("{other:?} after {:?} instead of silence: {unread:?}", start.elapsed())
             }
         }

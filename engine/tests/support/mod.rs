@@ -5,6 +5,7 @@ pub mod client;
 pub mod process;
 pub mod server;
 
+#[allow(unused_imports)]
 pub use client::{Client, Reply, call, event, request};
 pub use fasttunnel_engine::shard::driver::DriverChoice;
 pub use server::Server;

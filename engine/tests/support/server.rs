@@ -133,16 +133,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(engine) = self.engine.take()
-            && !std::thread::panicking()
-        {
+        let engine = self.engine.take();
+        if std::thread::panicking() {
+            // It may be the engine that hangs: the failure is to be seen.
+            return std::mem::forget(engine);
+        }
+        if let Some(engine) = engine {
             assert_eq!(engine.panicked_shards(), 0);
             assert_eq!(engine.stats().iter().map(|shard| shard.panics).sum::<u64>(), 0, "a connection panicked");
             engine.stop(Duration::ZERO);
             join_within(engine, Duration::from_secs(5));
         }
         // Under nextest a test has the process to itself: nobody else's shards are counted.
-        if std::env::var_os("NEXTEST").is_some() && !std::thread::panicking() && process::counts_own_threads() {
+        if std::env::var_os("NEXTEST").is_some() && process::counts_own_threads() {
             assert_eq!(process::shard_threads(), 0, "a shard thread is left");
         }
     }
@@ -157,6 +160,5 @@ pub fn join_within(engine: Engine, time: Duration) {
         engine.join();
         let _ = done.send(engine);
     });
-    let engine = ended.recv_timeout(time);
-    assert!(engine.is_ok(), "a shard has not ended after {:?}", start.elapsed());
+    assert!(ended.recv_timeout(time).is_ok(), "a shard has not ended after {:?}", start.elapsed());
 }
