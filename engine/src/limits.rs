@@ -47,7 +47,10 @@ pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
 /// A shard that ends says so to the host; it waits this long for room in the queue.
 pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// A buffer that has grown over this is freed, not kept, when its batch or connection is done with it.
+/// A read or send buffer that has grown over this is freed when its connection has nothing more to read or send.
+pub const CONN_BUFFER_KEEP_BYTES: usize = 16 * 1024;
+
+/// A buffer that has grown over this is freed, not kept, when its batch is done with it.
 pub const BATCH_BUFFER_KEEP_BYTES: usize = 256 * 1024;
 
 /// Emptied batches a shard keeps for the next ticks. More: freed.

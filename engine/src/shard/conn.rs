@@ -14,7 +14,7 @@ use monoio::net::TcpStream;
 
 use super::Shard;
 use super::intake::{Flow, Intake};
-use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, Limits, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, Limits, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
 
@@ -313,6 +313,11 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
             Flow::Close => break,
             Flow::More => {}
         }
+        if buffer.is_empty() && buffer.capacity() > CONN_BUFFER_KEEP_BYTES && conn.phase().0 == Phase::Idle {
+            // Between two requests: it may idle for long, and there may be many such.
+            buffer = Vec::new();
+            capacity = READ_BUFFER_BYTES;
+        }
         if buffer.capacity() - buffer.len() < capacity / 2 {
             buffer.reserve_exact(capacity);
         }
@@ -386,7 +391,7 @@ async fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpSt
             shard.cut_off(conn);
             break;
         }
-        if used.capacity() > BATCH_BUFFER_KEEP_BYTES {
+        if used.capacity() > CONN_BUFFER_KEEP_BYTES {
             used = Vec::new();
         }
         used.clear();

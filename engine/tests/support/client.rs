@@ -123,6 +123,11 @@ impl Client {
         Ok(read)
     }
 
+    /// Gives back the memory of what was read, so that it does not count.
+    pub fn forget_buffer(&mut self) {
+        self.unread = Vec::new();
+    }
+
     /// Reads so many bytes, for `reply` to look at later.
     #[track_caller]
     pub fn read_ahead(&mut self, bytes: usize) {

@@ -1,0 +1,42 @@
+//! No descriptor left: accepting waits without spinning, and goes on by itself. A file of its own, because the limit
+//! counts for the whole process.
+#![allow(clippy::unwrap_used)]
+#[macro_use]
+mod support;
+
+use std::fs::File;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+use support::{Client, DriverChoice, Server, eventually, ms, process};
+
+fn accepting_goes_on_after_descriptors_ran_out(driver: DriverChoice) {
+    let server = Server::start(driver);
+    let mut before = server.client();
+    before.expect_usable();
+    // The clients' sockets first, because they need descriptors as well; then nothing is left for the server's side.
+    let waiting: Vec<_> = (0..5).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
+    let limit = process::descriptors() as u64 + 40;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: getrlimit(Resource::Nofile).maximum }).unwrap();
+    let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    waiting.iter().for_each(|client| client.connect(&server.address().into()).unwrap());
+    let cpu = process::cpu_ms();
+    // The surplus is closed at a slow pace, from the descriptor that was held back for it.
+    eventually("somebody is turned away", || server.sum(|shard| shard.turned_away) >= 2);
+    before.expect_usable();
+    std::thread::sleep(ms(400));
+    let spent = process::cpu_ms() - cpu;
+    assert!(spent <= 100, "{spent} ms of CPU while there was nothing to do");
+    drop(hoard);
+    drop(waiting);
+    eventually("accepting goes on", || {
+        Client::try_tcp(server.address()).is_ok_and(|mut client| {
+            client.try_send(support::call("echo", "1")).is_ok() && client.try_reply(true).is_ok()
+        })
+    });
+    let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(Client::expect_usable);
+    before.expect_usable();
+}
+
+on_both_drivers!(accepting_goes_on_after_descriptors_ran_out);
