@@ -6,6 +6,7 @@ mod support;
 
 use std::fs::File;
 
+use fasttunnel_engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use support::{Client, DriverChoice, Server, eventually, ms, process};
@@ -39,4 +40,41 @@ fn accepting_goes_on_after_descriptors_ran_out(driver: DriverChoice) {
     before.expect_usable();
 }
 
-on_both_drivers!(accepting_goes_on_after_descriptors_ran_out);
+/// An engine that could not register its listener used to start, deaf.
+fn a_start_without_enough_descriptors_fails_or_serves(driver: DriverChoice) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = |current| setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    drop(Server::start(driver));
+    let base = process::descriptors();
+    let (mut failed, mut served) = (0, 0);
+    for spare in 0..40 {
+        let (handlers, later) = support::server::handlers();
+        let mut config = support::server::config(driver, handlers.specs());
+        config.shards = 2;
+        limit(Some(base as u64 + spare));
+        let started = Engine::start(config, handlers.into_backend());
+        // What a shard opens after it has said that it is ready would fail now.
+        std::thread::sleep(ms(10));
+        limit(maximum);
+        match started {
+            Ok(engine) => {
+                assert_eq!(engine.panicked_shards(), 0);
+                let server = Server { engine: Some(engine), later };
+                let mut clients = [server.client(), server.client()];
+                clients.iter_mut().for_each(Client::expect_usable);
+                served += 1;
+            }
+            Err(error) => {
+                // io_uring may be refused for want of a descriptor, everything else says EMFILE.
+                let text = error.to_string();
+                assert!(text.contains("os error 24"), "{text}");
+                failed += 1;
+            }
+        }
+        eventually("descriptors are back at the base", || process::descriptors() <= base);
+        eventually("threads are back at the base", || process::shard_threads() == 0);
+    }
+    assert!(failed > 5 && served > 5, "{failed} failed, {served} served");
+}
+
+on_both_drivers!(accepting_goes_on_after_descriptors_ran_out, a_start_without_enough_descriptors_fails_or_serves);

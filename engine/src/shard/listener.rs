@@ -110,13 +110,26 @@ pub(super) fn shut(listener: &OwnedFd) {
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
-/// Accepts until the shard stops. Returns the descriptor that `shut` needs through `ready`.
-pub(super) async fn accept_loop(shard: Rc<Shard>, listener: Listener) {
-    let registered = listener.descriptor().and_then(|fd| {
-        shard.listener.replace(Some(fd.try_clone()?));
-        monoio::net::TcpStream::from_std(std::net::TcpStream::from(fd))
-    });
-    let Ok(readiness) = registered else { return };
+/// A listener that is registered with the driver of the current thread's runtime.
+pub(super) struct Acceptor {
+    listener: Listener,
+    readiness: monoio::net::TcpStream,
+    handle: OwnedFd,
+}
+
+impl Acceptor {
+    /// Registers `listener`. Before the shard says that it is ready: an engine must not start deaf.
+    pub fn new(listener: Listener) -> io::Result<Self> {
+        let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
+        let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
+        Ok(Acceptor { listener, readiness, handle })
+    }
+}
+
+/// Accepts until the shard stops.
+pub(super) async fn accept_loop(shard: Rc<Shard>, acceptor: Acceptor) {
+    let Acceptor { listener, readiness, handle } = acceptor;
+    shard.listener.replace(Some(handle));
     // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
     let mut reserve = reserve_descriptor();
     while !shard.stopping() {

@@ -43,7 +43,8 @@ use crate::wire::head::{Head, HeadLimits};
 use conn::Conn;
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
-use listener::Listener;
+use listener::{Acceptor, Listener};
+use signal::Signal;
 use slots::SlotTable;
 
 /// What a shard is started with.
@@ -118,7 +119,7 @@ struct Shard {
 /// Runs a shard on the current thread until it is told to stop and everything has ended.
 ///
 /// `ready` is called once, with the outcome of setting up.
-pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
+pub(crate) fn run(mut setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
     port::enter_shard_thread();
     let mut runtime = match ShardRuntime::build(&setup.driver) {
         Ok(runtime) => runtime,
@@ -126,22 +127,24 @@ pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
     };
     let driver = setup.driver.clone();
     runtime.block_on(async move {
-        let counter = setup.inbox.bell.event().try_clone_to_owned();
-        let signals = counter
-            .and_then(|counter| signal::Signal::new(&driver, counter))
-            .and_then(|bell| Ok((bell, signal::Signal::new(&driver, setup.timer.try_clone()?)?)));
-        let (bell, timer) = match signals {
-            Ok(signals) => signals,
+        let listener = setup.listener.take();
+        let registered = (|| {
+            let bell = Signal::new(&driver, setup.inbox.bell.event().try_clone_to_owned()?)?;
+            let timer = Signal::new(&driver, setup.timer.try_clone()?)?;
+            Ok((bell, timer, listener.map(Acceptor::new).transpose()?))
+        })();
+        let (bell, timer, acceptor) = match registered {
+            Ok(registered) => registered,
             Err(error) => return ready(Err(error)),
         };
-        let (shard, listener) = Shard::new(setup);
+        let shard = Shard::new(setup);
         ready(Ok(()));
-        shard.run(bell, timer, listener).await;
+        shard.run(bell, timer, acceptor).await;
     });
 }
 
 impl Shard {
-    fn new(setup: Setup) -> (Rc<Self>, Option<Listener>) {
+    fn new(setup: Setup) -> Rc<Self> {
         let head_limits =
             HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
         let shard = Shard {
@@ -185,7 +188,7 @@ impl Shard {
             limits: setup.limits,
         };
         shard.read_clock();
-        (Rc::new(shard), setup.listener)
+        Rc::new(shard)
     }
 
     /// Milliseconds since the shard started, as of the last tick or timer.

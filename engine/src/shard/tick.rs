@@ -8,7 +8,7 @@ use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 use super::Shard;
 use super::conn::Phase;
-use super::listener::{self, Listener, accept_loop};
+use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
 use crate::limits::{TICK_ROUNDS, TIMER_MS};
 use crate::link::port::ToShard;
@@ -16,12 +16,12 @@ use crate::wire::date::HttpDate;
 
 impl Shard {
     /// Runs the shard's tasks until `Stop` was received and everything has ended.
-    pub(super) async fn run(self: &Rc<Self>, bell: Signal, timer: Signal, listener: Option<Listener>) {
+    pub(super) async fn run(self: &Rc<Self>, bell: Signal, timer: Signal, acceptor: Option<Acceptor>) {
         self.spawn(tick_loop(self.clone()));
         self.spawn(bell_loop(self.clone(), bell));
         self.spawn(timer_loop(self.clone(), timer));
-        if let Some(listener) = listener {
-            self.spawn(accept_loop(self.clone(), listener));
+        if let Some(acceptor) = acceptor {
+            self.spawn(accept_loop(self.clone(), acceptor));
         }
         // Anything sent before this point was rung into a running bell: look once.
         self.touch();
