@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use fasttunnel_engine::handlers::{Answer, Handlers};
 use fasttunnel_engine::limits::HOST_QUEUE_BATCHES;
-use fasttunnel_engine::link::batch::{AnswerBatch, Outcome};
+use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::port::ShardPort;
 use support::{Client, DriverChoice, Server, call, eventually, ms};
 
 fn calls_beyond_the_bound_get_503(driver: DriverChoice) {
@@ -118,6 +120,46 @@ fn a_handler_may_use_its_tickets_at_once(driver: DriverChoice) {
     }
 }
 
+/// A backend that breaks its contract, once.
+struct PanicsOnce {
+    handlers: Arc<dyn Backend>,
+    panics: AtomicBool,
+}
+
+impl Backend for PanicsOnce {
+    fn attach(&self, ports: &[ShardPort]) {
+        self.handlers.attach(ports);
+    }
+
+    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "a panic that a test asked for");
+        self.handlers.submit(shard, calls, answers)
+    }
+
+    fn stopped(&self, shard: usize) {
+        self.handlers.stopped(shard);
+    }
+}
+
+/// A panic in a tick used to end the shard, while its sockets stayed open: clients waited for ever.
+fn a_panicking_backend_costs_connections_but_no_shard(driver: DriverChoice) {
+    let (handlers, later) = support::server::handlers();
+    let config = support::server::config(driver, handlers.specs());
+    let backend = Arc::new(PanicsOnce { handlers: handlers.into_backend(), panics: AtomicBool::new(true) });
+    let engine = fasttunnel_engine::Engine::start(config, backend).unwrap();
+    let mut server = Server { engine: Some(engine), later };
+    let (mut caller, mut idle) = (server.client(), server.client());
+    caller.send(call("echo", "1"));
+    caller.expect_end();
+    idle.expect_end();
+    eventually("both are gone", || server.sum(|shard| shard.connections) == 0);
+    assert_eq!((server.sum(|shard| shard.panics), server.sum(|shard| shard.in_flight)), (1, 0));
+    server.client().expect_usable();
+    assert_eq!(server.engine().panicked_shards(), 0);
+    server.engine().stop(ms(0));
+    server.join();
+}
+
 /// A host whose test decides when it drains: nobody is woken.
 fn host(shards: usize) -> Arc<Host> {
     let host = Arc::new(Host::new(shards, || {}));
@@ -219,6 +261,7 @@ on_both_drivers!(
     a_dropped_ticket_is_a_500,
     later_without_a_ticket_is_a_500,
     a_handler_may_use_its_tickets_at_once,
+    a_panicking_backend_costs_connections_but_no_shard,
     a_batch_that_the_host_refused_is_offered_again,
     a_refused_batch_does_not_grow_for_ever,
 );

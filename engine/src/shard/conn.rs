@@ -279,6 +279,8 @@ pub(super) async fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) {
             }));
             if step.is_err() {
                 shard.counters.panics.add(1);
+                // Ends what is in flight: the ring holds the socket open until then.
+                shard.cut_off(&conn);
                 return Poll::Ready(());
             }
             if !read_done && conn.waits_for_room.get() && conn.may_read(&shard.limits) {

@@ -87,6 +87,6 @@ counters! {
     wakes,
     /// Ticks.
     ticks,
-    /// Panics that were contained; each ends its connection.
+    /// Panics that were contained; each ends its connection, in the housekeeping all connections of the shard.
     panics,
 }

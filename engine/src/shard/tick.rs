@@ -1,5 +1,6 @@
 //! The shard's heart: the tick, the doorbell, the timer, and the end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -148,6 +149,19 @@ impl Shard {
         self.look_at_end();
     }
 
+    /// Runs a part of the housekeeping. A panic in it (a backend's, or a defect of ours) leaves it open which calls were
+    /// handed over, so it costs the connections that the shard has; the shard goes on.
+    fn contain(&self, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.counters.panics.add(1);
+            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+            conns.iter().for_each(|conn| self.cut_off(conn));
+            // The tick that was broken off has not parked.
+            self.ticking.set(false);
+            self.touch();
+        }
+    }
+
     /// When the last connection has gone, lets the housekeeping tasks end too.
     fn look_at_end(&self) {
         if self.stopping() && self.conns.borrow().is_empty() && !self.finished.replace(true) {
@@ -207,7 +221,7 @@ async fn tick_loop(shard: Rc<Shard>) {
             if shard.ticking.get() || shard.finished.get() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        shard.tick();
+        shard.contain(|| shard.tick());
     }
 }
 
@@ -227,7 +241,7 @@ async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
         if timer.wait().await.is_err() {
             break;
         }
-        shard.on_timer();
+        shard.contain(|| shard.on_timer());
     }
 }
 
