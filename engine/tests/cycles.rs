@@ -46,7 +46,7 @@ fn churn_leaves_nothing(driver: DriverChoice) {
             2 => client.send(call("later", "1")),
             _ => client.send(&call("echo", "\"half\"")[..60]),
         }
-        if number % 2 == 0 { client.reset() } else { drop(client) }
+        if number.is_multiple_of(2) { client.reset() } else { drop(client) }
     };
     (0..200).for_each(round);
     eventually("all were accepted", || server.sum(|shard| shard.accepted) == 200);
