@@ -56,11 +56,11 @@ fn shard(index: usize, host: &Host, inbox: &Inbox) {
             }
         }
         let mut held = false;
-        if !open.is_empty() {
-            if let Some(refused) = host.submit(index, std::mem::take(&mut open), &mut none) {
-                (open, held) = (refused, true);
-                refusals += 1;
-            }
+        if !open.is_empty()
+            && let Some(refused) = host.submit(index, std::mem::take(&mut open), &mut none)
+        {
+            (open, held) = (refused, true);
+            refusals += 1;
         }
         while let Ok(message) = inbox.messages.try_recv() {
             let ToShard::Answers(answers) = message else { continue };

@@ -106,7 +106,10 @@ fn a_handler_may_use_its_tickets_at_once(driver: DriverChoice) {
         ticket().json(call.body.unwrap_or("null"));
         Answer::Later
     });
-    let many = |config: &mut fasttunnel_engine::Config| config.limits.max_pipelined = 5000;
+    let many = |config: &mut fasttunnel_engine::Config| {
+        config.limits.max_pipelined = 5000;
+        config.limits.max_calls_in_flight = 20_000;
+    };
     let server = Server::with_backend(driver, &["echo"], handlers.into_backend(), many);
     let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
     // The shard is kept busy, so that the following requests come in few ticks.

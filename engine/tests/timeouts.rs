@@ -39,6 +39,23 @@ fn a_silent_connection_is_closed_without_a_word(driver: DriverChoice) {
     assert!(start.elapsed() > ms(250) && start.elapsed() < ms(750), "{:?}", start.elapsed());
 }
 
+/// More at once than the ring has entries.
+fn thousands_of_silent_connections_end_together(driver: DriverChoice) {
+    let server = Server::with(driver, |config| {
+        config.limits.head_timeout_ms = 1500;
+        config.shards = 2;
+    });
+    let mut clients: Vec<_> = (0..3000).map(|_| server.client()).collect();
+    eventually("all are accepted", || server.sum(|shard| shard.connections) == 3000);
+    let mut late = clients.split_off(2990);
+    late.iter_mut().for_each(Client::expect_usable);
+    clients.iter_mut().for_each(Client::expect_fin);
+    // The others are not disturbed.
+    late.iter_mut().for_each(Client::expect_usable);
+    drop(clients);
+    eventually("their connections are gone", || server.sum(|shard| shard.connections) == 10);
+}
+
 fn a_slow_body_gets_408(driver: DriverChoice) {
     let server = Server::with(driver, |config| config.limits.body_timeout_ms = 300);
     let mut client = server.client();
@@ -187,6 +204,7 @@ fn a_client_that_never_closes_is_cut_after_the_last_answer(driver: DriverChoice)
 on_both_drivers!(
     a_slow_head_gets_408,
     a_silent_connection_is_closed_without_a_word,
+    thousands_of_silent_connections_end_together,
     a_slow_body_gets_408,
     a_slow_chunk_gets_408,
     a_body_that_keeps_up_may_take_longer,
