@@ -49,8 +49,8 @@ impl Shard {
                 return out.extend_from_slice(envelope::OK);
             }
             Outcome::Failed { status } => {
-                self.write_head(out, status, lines, envelope::error_len(text.len()), connection);
-                return envelope::error(out, text);
+                self.write_head(out, status, lines, text.len(), connection);
+                return out.extend_from_slice(text);
             }
             Outcome::InternalError => Refusal::Internal,
             Outcome::InvalidJson => Refusal::InvalidJson,
