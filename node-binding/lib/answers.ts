@@ -1,10 +1,11 @@
+import type { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
 import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from './layout.js';
 import { INTERNAL_ERROR as INTERNAL_ERROR_ANSWER } from './task-error.js';
 import type { ErrorAnswer } from './task-error.js';
 
 /** Told of results that cannot be written: their callers get a 500, the application may want to know why. */
-export type OnUnwritable = (error: unknown) => void;
+export type OnUnwritable = (error: unknown, call: Call) => void;
 
 /**
  * The answers of one turn, on their way to one native call: rows of ticket and outcome, and one JSON array with the
@@ -20,7 +21,8 @@ export class Answers {
   readonly #codec: ValueCodec;
   readonly #onUnwritable: OnUnwritable;
   #values: unknown[] = [];
-  #valueTickets: number[] = [];
+  /** Whose `#values` are. */
+  #valueCalls: Call[] = [];
   #texts: string[] = [];
   /** Ticket and outcome of those with a text. */
   #textRows: number[] = [];
@@ -34,51 +36,61 @@ export class Answers {
 
   /** True when there is nothing to send. */
   get empty(): boolean {
-    return this.#valueTickets.length === 0 && this.#textRows.length === 0 && this.#bareRows.length === 0;
+    return this.#valueCalls.length === 0 && this.#textRows.length === 0 && this.#bareRows.length === 0;
   }
 
   /** 200 with a result. */
-  result(ticket: number, result: unknown): void {
+  result(call: Call, result: unknown): void {
     if (this.#isPlain(result)) {
-      this.#valueTickets.push(ticket);
+      this.#valueCalls.push(call);
       this.#values.push(result);
     } else {
-      this.#write(ticket, result);
+      this.#write(call, result);
     }
   }
 
   /** 200 without a result. */
-  done(ticket: number): void {
-    this.#bareRows.push(ticket, DONE);
+  done(call: Call): void {
+    this.#bareRows.push(call.ticket, DONE);
+    call.end();
   }
 
   /** 400: the serializer refused the body. */
-  invalidJson(ticket: number): void {
-    this.#bareRows.push(ticket, INVALID_JSON);
+  invalidJson(call: Call): void {
+    this.#bareRows.push(call.ticket, INVALID_JSON);
+    call.end();
   }
 
   /** An error in words. */
-  failed(ticket: number, answer: ErrorAnswer): void {
-    if (answer === INTERNAL_ERROR_ANSWER) this.#bareRows.push(ticket, INTERNAL_ERROR);
-    else this.#text(ticket, answer.status, answer.body);
+  failed(call: Call, answer: ErrorAnswer): void {
+    if (answer === INTERNAL_ERROR_ANSWER) this.#bareRows.push(call.ticket, INTERNAL_ERROR);
+    else this.#text(call.ticket, answer.status, answer.body);
+    call.end();
   }
 
   /** Puts everything into {@link rows} and {@link count}, and returns the JSON array; begins anew. */
   take(): string {
-    const text = this.#join();
-    const withText = this.#valueTickets.length + this.#textRows.length / PER_ANSWER;
+    let text: string;
+    try {
+      text = this.#join();
+    } catch (error) {
+      // Together they are longer than a string can be.
+      text = this.#giveUp(error);
+    }
+    const withText = this.#valueCalls.length + this.#textRows.length / PER_ANSWER;
     this.count = withText + this.#bareRows.length / PER_ANSWER;
     if (this.rows.length < this.count * PER_ANSWER) this.rows = new Uint32Array(this.count * PER_ANSWER * 2);
     const { rows } = this;
     let at = 0;
-    for (const ticket of this.#valueTickets) {
-      rows[at] = ticket;
+    for (const call of this.#valueCalls) {
+      rows[at] = call.ticket;
       rows[at + 1] = RESULT;
       at += PER_ANSWER;
+      call.end();
     }
     for (const number of this.#textRows) rows[at++] = number;
     for (const number of this.#bareRows) rows[at++] = number;
-    this.#valueTickets.length = 0;
+    this.#valueCalls.length = 0;
     this.#texts.length = 0;
     this.#textRows.length = 0;
     this.#bareRows.length = 0;
@@ -86,32 +98,43 @@ export class Answers {
   }
 
   #join(): string {
-    // Taken away first: `toJSON` and getters are the application's code and may settle further calls.
+    // Taken away first: `toJSON` and getters are the application's code and may settle further calls meanwhile.
     const values = this.#values;
-    const tickets = this.#valueTickets;
+    const calls = this.#valueCalls;
     this.#values = [];
-    this.#valueTickets = [];
+    this.#valueCalls = [];
     let text = '[]';
+    let spoiled: Call[] = [];
     try {
       text = JSON.stringify(values);
-      // What was settled meanwhile is behind: nothing of it may be lost, and the order is that of `tickets`.
-      if (this.#valueTickets.length > 0) return this.#joinLate(text, tickets);
-      this.#valueTickets = tickets;
     } catch {
-      for (const [index, ticket] of tickets.entries()) this.#write(ticket, values[index]);
-      text = '[]';
+      spoiled = calls;
     }
+    for (const [index, call] of spoiled.entries()) this.#write(call, values[index]);
+    // What was settled meanwhile comes behind, one by one.
+    while (this.#valueCalls.length > 0) {
+      const [late, lateValues] = [this.#valueCalls, this.#values];
+      this.#values = [];
+      this.#valueCalls = [];
+      for (const [index, call] of late.entries()) this.#write(call, lateValues[index]);
+    }
+    if (spoiled.length === 0) this.#valueCalls = calls;
     return this.#append(text);
   }
 
-  /** Plain results that came while the others were written go one by one. */
-  #joinLate(text: string, tickets: number[]): string {
-    const lateTickets = this.#valueTickets;
-    const lateValues = this.#values;
-    this.#valueTickets = tickets;
+  /** Every answer that needs a text becomes a 500. */
+  #giveUp(error: unknown): string {
+    for (const call of this.#valueCalls) {
+      this.#bareRows.push(call.ticket, INTERNAL_ERROR);
+      this.#onUnwritable(error, call);
+      call.end();
+    }
+    for (let at = 0; at < this.#textRows.length; at += PER_ANSWER) this.#bareRows.push(this.#textRows[at]!, INTERNAL_ERROR);
+    this.#valueCalls = [];
     this.#values = [];
-    for (const [index, ticket] of lateTickets.entries()) this.#write(ticket, lateValues[index]);
-    return this.#append(text);
+    this.#textRows = [];
+    this.#texts = [];
+    return '[]';
   }
 
   #append(text: string): string {
@@ -129,13 +152,14 @@ export class Answers {
   }
 
   /** One result, alone and with care. */
-  #write(ticket: number, result: unknown): void {
+  #write(call: Call, result: unknown): void {
     try {
-      this.#text(ticket, RESULT, this.#codec.stringify(result));
+      this.#text(call.ticket, RESULT, this.#codec.stringify(result));
     } catch (error) {
-      this.#bareRows.push(ticket, INTERNAL_ERROR);
-      this.#onUnwritable(error);
+      this.#bareRows.push(call.ticket, INTERNAL_ERROR);
+      this.#onUnwritable(error, call);
     }
+    call.end();
   }
 
   #text(ticket: number, outcome: number, text: string): void {

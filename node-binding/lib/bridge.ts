@@ -5,7 +5,8 @@ import { Call } from './call.js';
 import type { CallContext } from './call.js';
 import type { ValueCodec } from './codec.js';
 import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
-import { errorAnswerOf, TaskError } from './task-error.js';
+import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
+import { isThenable } from './thenable.js';
 import { inputOf, payloadOf, returnPayload } from './values.js';
 
 export type Kind = 'task' | 'event';
@@ -160,7 +161,7 @@ class EngineBridge implements Bridge {
   constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError) {
     this.#codec = codec;
     this.#onError = onError;
-    this.#answers = new Answers(codec, (error) => onError(error, { kind: 'task', id: '(unwritable result)', requestId: '' }));
+    this.#answers = new Answers(codec, (error, call) => this.#report(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
@@ -278,13 +279,14 @@ class EngineBridge implements Bridge {
       try {
         call.abort();
       } catch (error) {
-        this.#report(error, call, 'task');
+        this.#report(error, call);
       }
     }
   }
 
   #run(text: string, count: number): void {
-    const values = JSON.parse(text) as unknown[];
+    const values = this.#parse(text);
+    if (values === undefined) return this.#failAll(count);
     // The table is written again by the next drain, which a handler cannot start: it runs in a microtask at the earliest.
     const table = this.#table;
     for (let index = 0, at = HEADER; index < count; index += 1, at += PER_CALL) {
@@ -293,9 +295,26 @@ class EngineBridge implements Bridge {
     this.#askFlush();
   }
 
+  /** The engine has checked every text; should one slip through, it must not take the process along. */
+  #parse(text: string): unknown[] | undefined {
+    try {
+      return JSON.parse(text) as unknown[];
+    } catch {
+      return undefined;
+    }
+  }
+
+  #failAll(count: number): void {
+    for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
+      const { kind, id } = this.#entries[this.#table[at + 1]!]!;
+      this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
+    }
+    this.#askFlush();
+  }
+
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
     const entry = this.#entries[handler]!;
-    const call = new Call(entry.id, ticket, this.#native);
+    const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
     let wanted = true;
     try {
@@ -313,26 +332,25 @@ class EngineBridge implements Bridge {
       }
     } catch {
       // The engine has checked the syntax; the serializer refuses the meaning.
-      call.end();
-      this.#answers.invalidJson(ticket);
+      this.#answers.invalidJson(call);
       return;
     }
     try {
       const result = entry.run(payload, call);
       if (isThenable(result)) {
         this.#pending[ticket] = call;
-        result.then(
+        // A thenable of the application's own may settle twice, or with another thenable.
+        const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result);
+        promise.then(
           (settled) => this.#settle(call, settled, wanted),
-          (error: unknown) => this.#fail(call, entry, error),
+          (error: unknown) => this.#fail(call, error),
         );
       } else {
-        call.end();
-        if (wanted) this.#answers.result(ticket, result);
-        else this.#answers.done(ticket);
+        this.#finish(call, result, wanted);
       }
     } catch (error) {
       this.#pending[ticket] = call;
-      this.#fail(call, entry, error);
+      this.#fail(call, error);
     }
   }
 
@@ -341,24 +359,26 @@ class EngineBridge implements Bridge {
     // A thenable may settle twice; the ticket may name another call by then.
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    call.end();
-    if (wanted) this.#answers.result(ticket, result);
-    else this.#answers.done(ticket);
+    this.#finish(call, result, wanted);
     this.#askFlush();
   }
 
-  #fail(call: Call, entry: Entry, error: unknown): void {
+  #finish(call: Call, result: unknown, wanted: boolean): void {
+    if (wanted) this.#answers.result(call, result);
+    else this.#answers.done(call);
+  }
+
+  #fail(call: Call, error: unknown): void {
     const { ticket } = call;
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    if (!isTaskError(error)) this.#report(error, call, entry.kind);
-    call.end();
-    this.#answers.failed(ticket, errorAnswerOf(error, this.#codec.stringify));
+    if (!isTaskError(error)) this.#report(error, call);
+    this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
     this.#askFlush();
   }
 
-  #report(error: unknown, call: Call, kind: Kind): void {
-    this.#onError(error, { kind, id: call.id, requestId: call.requestId });
+  #report(error: unknown, call: Call): void {
+    this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId });
   }
 
   /** Answers leave when the microtask queue is empty: everything that settles in this turn goes in one call. */
@@ -378,25 +398,31 @@ class EngineBridge implements Bridge {
     this.#flushAsked = false;
     this.#rounds += 1;
     const more = this.#rounds < MAX_ROUNDS && performance.now() - this.#busySinceMs < MAX_BUSY_MS;
-    const answers = this.#answers;
-    let next: string | null = null;
-    if (!answers.empty) {
-      const text = answers.take();
-      next = this.#native.complete(text, answers.rows, answers.count, more);
-    } else if (more) {
-      // All handlers wait for something: what has come meanwhile would not ring, because we have not parked.
-      next = this.#native.poll();
-    }
+    // With nothing to answer all handlers wait for something; what has come meanwhile would not ring, because we
+    // have not parked: poll.
+    const next = this.#answers.empty ? this.#pollIf(more) : this.#complete(more);
     if (more) this.#take(next);
     else setImmediate(this.#resume);
   };
 
+  #complete(more: boolean): string | null {
+    const answers = this.#answers;
+    try {
+      const text = answers.take();
+      return this.#native.complete(text, answers.rows, answers.count, more);
+    } catch (error) {
+      // The texts did not fit a string, or memory: native code has answered 500 where it had a ticket.
+      this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
+      return this.#pollIf(more);
+    }
+  }
+
+  #pollIf(more: boolean): string | null {
+    return more ? this.#native.poll() : null;
+  }
+
   /** The application has had its turn. */
   readonly #resume = (): void => this.#onRing();
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return value instanceof Promise || (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function');
 }
 
 /** Never throws: what was thrown may be a Proxy. */

@@ -29,6 +29,7 @@ export class ClientClosedError extends Error {
 
 /** A call in JavaScript's hands: from the drain that brought it to its answer. */
 export class Call implements CallContext {
+  readonly kind: 'task' | 'event';
   readonly id: string;
   readonly ticket: number;
   #native: NativeTunnel | undefined;
@@ -37,7 +38,8 @@ export class Call implements CallContext {
   #controller: AbortController | undefined;
   #gone = false;
 
-  constructor(id: string, ticket: number, native: NativeTunnel) {
+  constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
+    this.kind = kind;
     this.id = id;
     this.ticket = ticket;
     this.#native = native;

@@ -245,6 +245,8 @@ impl Bridge {
         if direct && let Some(batch) = self.answers.first_mut() {
             std::mem::swap(&mut whole, &mut batch.json);
         }
+        // A batch that was not sent (all of its clients had gone) still holds the texts of before.
+        whole.clear();
         let outcome = write_text(&mut whole);
         if outcome.is_err() {
             whole.clear();

@@ -6,6 +6,9 @@ use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
+/// Says when a refused call may be tried again: capacity comes back as soon as calls under way end.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
+
 impl Shard {
     /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted.
     pub(super) fn take_answers(&self, answers: &AnswerBatch) {
@@ -116,7 +119,16 @@ impl Shard {
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);
-        self.write_head(out, refusal.status(), lines, body.len(), self.connection(last));
+        let connection = self.connection(last);
+        if refusal == Refusal::ServiceUnavailable {
+            let mut retry = self.retry_lines.borrow_mut();
+            retry.clear();
+            retry.extend_from_slice(lines);
+            retry.extend_from_slice(RETRY_AFTER);
+            self.write_head(out, refusal.status(), &retry, body.len(), connection);
+        } else {
+            self.write_head(out, refusal.status(), lines, body.len(), connection);
+        }
         if !head_only {
             out.extend_from_slice(&body);
         }
