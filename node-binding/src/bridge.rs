@@ -237,7 +237,11 @@ impl Bridge {
     /// Takes answers: `rows` of ticket and outcome, and the JSON array of the texts that some of them need, in order.
     /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: JavaScript
     /// cannot harm another call.
-    pub fn answer(&mut self, rows: &[u32], write_text: impl FnOnce(&mut Vec<u8>) -> napi::Result<()>) -> napi::Result<()> {
+    pub fn answer(
+        &mut self,
+        rows: &[u32],
+        write_text: impl FnOnce(&mut Vec<u8>) -> napi::Result<()>,
+    ) -> napi::Result<()> {
         self.text.clear();
         // With one shard, the text goes into the shard's batch as it is, and the answers point into it.
         let direct = self.shards == 1;
@@ -306,7 +310,8 @@ impl Bridge {
                 live.head = HeadPlace::Own { bytes, id_length: request_id.len() as u32 };
             }
         }
-        let done: Vec<usize> = self.loans.iter().map(|(loan, _)| loan).filter(|loan| held != Some(*loan as u32)).collect();
+        let done: Vec<usize> =
+            self.loans.iter().map(|(loan, _)| loan).filter(|loan| held != Some(*loan as u32)).collect();
         for loan in done {
             let Loan { shard, batch } = self.loans.remove(loan);
             self.host.recycle(shard as usize, batch);

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
-use std::ptr;
 
 use napi::bindgen_prelude::Uint32Array;
 use napi::{Env, Error, JsString, JsValue, Result, Status};
@@ -77,7 +76,7 @@ impl CleanupHook {
 
 /// Runs a hook's action once.
 unsafe extern "C" fn run(action: *mut c_void) {
-    if action == ptr::null_mut() {
+    if action.is_null() {
         return;
     }
     // SAFETY: `action` is the pointer given to `napi_add_env_cleanup_hook`, made by `Box::into_raw` of this very type;
