@@ -1,5 +1,6 @@
 //! Handlers written in Rust: the backend that needs no Node. It runs on the shard's own thread, without a hop.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -28,7 +29,7 @@ pub enum Answer {
     Done,
     /// 500 `Internal Error`.
     InternalError,
-    /// Later, through the [`Ticket`].
+    /// Later, through the [`Ticket`]. Without one: 500.
     Later,
 }
 
@@ -141,7 +142,11 @@ impl Backend for Handlers {
                 request_id: text(record.request_id.of(&calls.heads)),
                 fields: record.fields.of(&calls.heads),
             };
-            let ticket = || Ticket { port: port.cloned(), key: record.key };
+            let ticketed = Cell::new(false);
+            let ticket = || {
+                ticketed.set(true);
+                Ticket { port: port.cloned(), key: record.key }
+            };
             // A handler's panic costs its own call, not the batch.
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 self.handlers.get(record.handler as usize).map(|handler| handler(&call, &ticket))
@@ -149,8 +154,9 @@ impl Backend for Handlers {
             match run {
                 Ok(Some(Answer::Json(json))) => answers.push(record.key, Outcome::Result, json.as_bytes()),
                 Ok(Some(Answer::Done)) => answers.push(record.key, Outcome::Done, b""),
-                Ok(Some(Answer::Later)) => {}
-                Ok(Some(Answer::InternalError) | None) | Err(_) => {
+                Ok(Some(Answer::Later)) if ticketed.get() => {}
+                // Without a ticket nobody can answer later.
+                Ok(Some(Answer::InternalError | Answer::Later) | None) | Err(_) => {
                     answers.push(record.key, Outcome::InternalError, b"")
                 }
             }

@@ -40,6 +40,10 @@ pub const SHARD_INBOX_MESSAGES: usize = 1024;
 /// [`Limits::max_calls_in_flight`]; from then on calls are answered 503.
 pub const HOST_QUEUE_BATCHES: usize = 64;
 
+/// Bytes of calls in one batch; far below what one JavaScript string and the 32-bit spans of its records can hold.
+/// More (a host that takes nothing for long): 503 with `Retry-After`.
+pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+
 /// A shard that ends says so to the host; it waits this long for room in the queue.
 pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 

@@ -1,6 +1,7 @@
 //! The host's end of the link: what a foreign thread (Node's JS thread) drains and answers through.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
@@ -15,12 +16,27 @@ enum ToHost {
     Stopped,
 }
 
+/// What one shard has handed over.
+struct Queue {
+    sender: Sender<ToHost>,
+    receiver: Receiver<ToHost>,
+    /// A batch was refused, and its shard waits to hear of room.
+    refused: AtomicBool,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (sender, receiver) = bounded(HOST_QUEUE_BATCHES);
+        Queue { sender, receiver, refused: AtomicBool::new(false) }
+    }
+}
+
 /// A queue of call batches from every shard to one thread, and the bell that wakes it.
 ///
 /// Shared by an `Arc`: the shards submit, one thread drains. The draining methods are safe from any thread, but
 /// `awake`/`try_park` describe one sleeper.
 pub struct Host {
-    queues: Vec<(Sender<ToHost>, Receiver<ToHost>)>,
+    queues: Vec<Queue>,
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -30,7 +46,7 @@ impl Host {
     /// A link for `shards` shards. `wake` is called, on a shard's thread, when the host sleeps and there is work.
     pub fn new(shards: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Host {
-            queues: (0..shards).map(|_| bounded(HOST_QUEUE_BATCHES)).collect(),
+            queues: (0..shards).map(|_| Queue::new()).collect(),
             ports: OnceLock::new(),
             bell: Doorbell::default(),
             wake: Box::new(wake),
@@ -50,17 +66,26 @@ impl Host {
 
     /// The next batch of shard `shard`, if there is one.
     pub fn next(&self, shard: usize) -> Next {
-        match self.queues.get(shard).map(|(_, queue)| queue.try_recv()) {
-            Some(Ok(ToHost::Calls(calls))) => Next::Calls(calls),
-            Some(Ok(ToHost::Stopped)) => Next::Stopped,
-            None | Some(Err(TryRecvError::Empty | TryRecvError::Disconnected)) => Next::Nothing,
+        let Some(queue) = self.queues.get(shard) else { return Next::Nothing };
+        let next = match queue.receiver.try_recv() {
+            Ok(ToHost::Calls(calls)) => Next::Calls(calls),
+            Ok(ToHost::Stopped) => Next::Stopped,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Next::Nothing,
+        };
+        // There is room now. Relaxed: the refusal came before a ring, which the host's `awake` or `try_park` has read.
+        if queue.refused.load(Ordering::Relaxed)
+            && queue.refused.swap(false, Ordering::Relaxed)
+            && let Some(port) = self.port(shard)
+        {
+            port.nudge();
         }
+        next
     }
 
     /// Batches waiting, all shards together.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queues.iter().map(|(_, queue)| queue.len()).sum()
+        self.queues.iter().map(|queue| queue.receiver.len()).sum()
     }
 
     /// Sends answers home. A shard that has ended drops them: their clients are gone.
@@ -105,23 +130,26 @@ impl Backend for Host {
     }
 
     fn submit(&self, shard: usize, calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
-        let Some((queue, _)) = self.queues.get(shard) else { return Some(calls) };
-        let refused = match queue.try_send(ToHost::Calls(calls)) {
+        let Some(queue) = self.queues.get(shard) else { return Some(calls) };
+        let refused = match queue.sender.try_send(ToHost::Calls(calls)) {
             Ok(()) => None,
             Err(error) => match error.into_inner() {
                 ToHost::Calls(calls) => Some(calls),
                 ToHost::Stopped => None,
             },
         };
+        if refused.is_some() {
+            queue.refused.store(true, Ordering::Relaxed);
+        }
         self.ring();
         refused
     }
 
     fn stopped(&self, shard: usize) {
-        if let Some((queue, _)) = self.queues.get(shard) {
+        if let Some(queue) = self.queues.get(shard) {
             // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
             // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
-            let _ = queue.send_timeout(ToHost::Stopped, crate::limits::STOPPED_NOTICE_WAIT);
+            let _ = queue.sender.send_timeout(ToHost::Stopped, crate::limits::STOPPED_NOTICE_WAIT);
         }
         self.ring();
     }

@@ -1,7 +1,9 @@
 //! A shard's letter box: a bounded channel, and an eventfd that is written only when the shard sleeps.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -42,11 +44,24 @@ pub struct Inbox {
     pub bell: Arc<ShardBell>,
 }
 
-/// A doorbell and the descriptor that wakes its sleeper.
+/// A doorbell, the descriptor that wakes its sleeper, and what did not fit into the channel.
 pub struct ShardBell {
     /// The state machine.
     pub state: Doorbell,
     event: OwnedFd,
+    /// Messages of senders that may not wait. Bounded by what they send: one message for a call or a connection.
+    surplus: Mutex<Vec<ToShard>>,
+    has_surplus: AtomicBool,
+}
+
+thread_local! {
+    /// This thread runs a shard: it must never wait for one, itself least of all.
+    static ON_SHARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that the current thread runs a shard.
+pub(crate) fn enter_shard_thread() {
+    ON_SHARD.set(true);
 }
 
 impl ShardBell {
@@ -57,6 +72,21 @@ impl ShardBell {
         let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
     }
 
+    /// What did not fit into the channel, in order. Looked at with the channel, after `Doorbell::awake`.
+    pub fn take_surplus(&self) -> Vec<ToShard> {
+        // Relaxed: the flag was set before a ring, which the owner's `awake` or `try_park` has read.
+        if self.has_surplus.load(Ordering::Relaxed) && self.has_surplus.swap(false, Ordering::Relaxed) {
+            std::mem::take(&mut *self.surplus.lock().unwrap_or_else(PoisonError::into_inner))
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn put_surplus(&self, message: ToShard) {
+        self.surplus.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.has_surplus.store(true, Ordering::Relaxed);
+    }
+
     /// The descriptor to read from.
     #[must_use]
     pub fn event(&self) -> BorrowedFd<'_> {
@@ -64,7 +94,7 @@ impl ShardBell {
     }
 }
 
-/// The shard has ended; the message comes back.
+/// The shard has ended; the message is dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("the shard has ended")]
 pub struct ShardGone;
@@ -73,20 +103,30 @@ impl ShardPort {
     /// Sends a message and wakes the shard if it sleeps.
     ///
     /// When the inbox is full ([`SHARD_INBOX_MESSAGES`]): waits. A shard never waits for anybody, so it makes room
-    /// as soon as it runs.
+    /// as soon as it runs. What a shard's own thread sends (a Rust handler answers at once, a connection is handed
+    /// over) is put aside instead.
     pub fn send(&self, message: ToShard) -> Result<(), ShardGone> {
         let sent = match self.inbox.try_send(message) {
             Ok(()) => Ok(()),
+            Err(TrySendError::Full(message)) if ON_SHARD.get() => {
+                self.bell.put_surplus(message);
+                Ok(())
+            }
             Err(TrySendError::Full(message)) => {
                 self.bell.wake();
                 self.inbox.send(message).map_err(|_| ShardGone)
             }
             Err(TrySendError::Disconnected(_)) => Err(ShardGone),
         };
+        self.nudge();
+        sent
+    }
+
+    /// Makes the shard tick, without a message.
+    pub fn nudge(&self) {
         if self.bell.state.ring() {
             self.bell.wake();
         }
-        sent
     }
 
     /// Sends a message that may as well be dropped (an empty batch); never waits, never wakes.
@@ -102,7 +142,12 @@ impl ShardPort {
 pub fn letter_box() -> std::io::Result<(ShardPort, Inbox)> {
     // Blocking on purpose: a non-blocking eventfd makes the ring's read spin (monoio PR #100).
     let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
-    let bell = Arc::new(ShardBell { state: Doorbell::default(), event });
+    let bell = Arc::new(ShardBell {
+        state: Doorbell::default(),
+        event,
+        surplus: Mutex::default(),
+        has_surplus: AtomicBool::new(false),
+    });
     let (sender, messages) = bounded(SHARD_INBOX_MESSAGES);
     Ok((ShardPort { inbox: sender, bell: bell.clone() }, Inbox { messages, bell }))
 }

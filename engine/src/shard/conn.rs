@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use monoio::net::TcpStream;
 
 use super::Shard;
 use super::intake::{Flow, Intake};
-use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, Limits, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
 
@@ -27,11 +27,13 @@ pub(super) enum Phase {
     Idle,
     /// The rest of a head.
     Head,
-    /// The rest of a body that is wanted or skipped.
+    /// The rest of a body that a call waits for.
     Body,
+    /// The rest of a body that nobody wants; its request is answered already.
+    Skip,
     /// FIN came while calls were under way.
     HalfClosed,
-    /// Everything is answered; the client should close now.
+    /// No request is taken any more; once everything is answered, the client should close.
     Linger,
 }
 
@@ -62,11 +64,13 @@ pub(super) struct Conn {
     /// Sequence number of the first entry of `pending`.
     first: Cell<u64>,
     out: RefCell<Vec<u8>>,
+    /// The reader waits until answers make room for further requests.
+    waits_for_room: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Conn {
-    fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
         Conn {
             id,
             socket,
@@ -80,6 +84,7 @@ impl Conn {
             pending: RefCell::default(),
             first: Cell::new(0),
             out: RefCell::default(),
+            waits_for_room: Cell::new(false),
             waker: RefCell::new(None),
         }
     }
@@ -136,6 +141,11 @@ impl Conn {
     /// True when the connection has room for one more request.
     pub fn has_room(&self, max_pipelined: usize, max_buffered_bytes: usize) -> bool {
         self.pending.borrow().len() < max_pipelined && self.out.borrow().len() < max_buffered_bytes
+    }
+
+    /// True when the reader has something to do: take requests, or see that there are no more to take.
+    fn may_read(&self, limits: &Limits) -> bool {
+        self.closing() || self.has_room(limits.max_pipelined, limits.max_buffered_bytes)
     }
 
     /// The number that the next request gets.
@@ -250,9 +260,7 @@ impl Conn {
 }
 
 /// Serves one connection until it ends.
-pub(super) async fn serve(shard: Rc<Shard>, stream: TcpStream) {
-    let socket = stream.as_raw_fd();
-    let conn = shard.register(|id, now_ms| Conn::new(id, socket, now_ms));
+pub(super) async fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) {
     let (reader, writer) = stream.into_split();
     {
         let mut read = pin!(read_loop(&shard, &conn, reader));
@@ -273,6 +281,11 @@ pub(super) async fn serve(shard: Rc<Shard>, stream: TcpStream) {
                 shard.counters.panics.add(1);
                 return Poll::Ready(());
             }
+            if !read_done && conn.waits_for_room.get() && conn.may_read(&shard.limits) {
+                // The writer has made room at once, after the reader's turn. A task must not wake itself (it would run
+                // before all others), so the reader goes on after the tick.
+                shard.wake_after_tick(cx.waker());
+            }
             if read_done && write_done { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -287,9 +300,9 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
     let mut buffer: Vec<u8> = Vec::new();
     let mut capacity = READ_BUFFER_BYTES;
     loop {
-        let limits = &shard.limits;
         std::future::poll_fn(|_| {
-            let open = conn.closing() || conn.has_room(limits.max_pipelined, limits.max_buffered_bytes);
+            let open = conn.may_read(&shard.limits);
+            conn.waits_for_room.set(!open);
             if open { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -309,7 +322,9 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         shard.touch();
         match read {
             Ok(0) => {
-                intake.end_of_input(shard, conn, !buffer.is_empty());
+                // An empty line behind the last body is no request (RFC 9112 2.2).
+                let in_head = buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+                intake.end_of_input(shard, conn, in_head);
                 return;
             }
             Ok(bytes) => {
@@ -331,6 +346,8 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
 /// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
 async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStream>, mut buffer: Vec<u8>) {
     let mut left = LINGER_BYTES;
+    // Whatever the client was in the middle of has been answered: no deadline of a head or a body strikes any more.
+    conn.restart(Phase::Linger, shard.now_ms());
     buffer.clear();
     if buffer.capacity() < READ_BUFFER_BYTES {
         buffer.reserve(READ_BUFFER_MAX_BYTES);
@@ -341,7 +358,7 @@ async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStrea
         shard.touch();
         match read {
             Ok(0) => {
-                if !conn.settled() && conn.phase().0 != Phase::Linger {
+                if !conn.settled() {
                     conn.enter(Phase::HalfClosed, shard.now_ms());
                 }
                 return;

@@ -3,16 +3,20 @@
 use super::Shard;
 use super::conn::Conn;
 use super::intake::ReadyCall;
-use crate::limits::BATCH_POOL;
+use crate::limits::{BATCH_POOL, MAX_BATCH_BYTES};
 use crate::link::batch::{CallBatch, CallKey, CallRecord, flags};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonVerdict;
 use crate::tunnel::json_string::write_json_string;
 
 impl Shard {
-    /// True when no further call may be taken on.
+    /// True when no further call may be taken on. A batch that the backend refuses counts whole, because calls whose
+    /// clients have left keep their place in it.
     pub(super) fn is_full(&self) -> bool {
+        let open = self.open.borrow();
         self.slots.borrow().len() >= self.max_calls
+            || open.records.len() >= self.max_calls
+            || open.json.len() + open.heads.len() >= MAX_BATCH_BYTES
     }
 
     /// Checks the body of a call and appends the call to the open batch; answers it here when it cannot run.
@@ -29,9 +33,13 @@ impl Shard {
         }
         let deadline_ms = match self.limits.handler_timeout_ms {
             0 => u64::MAX,
-            limit => self.now_ms() + limit,
+            limit => self.now_ms().saturating_add(limit),
         };
-        let taken = self.slots.borrow_mut().take(conn.id, conn.next_sequence(), call.lines, deadline_ms);
+        let taken = if self.is_full() {
+            None
+        } else {
+            self.slots.borrow_mut().take(conn.id, conn.next_sequence(), call.lines, deadline_ms)
+        };
         let Some(key) = taken else {
             self.counters.overloaded.add(1);
             return self.refuse_call(conn, call, Refusal::ServiceUnavailable, last);
@@ -66,6 +74,7 @@ impl Shard {
         if self.open.borrow().is_empty() {
             return;
         }
+        self.counters.in_flight.set(self.slots.borrow().len() as u64);
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
         let batch = self.open.replace(fresh);
         let calls = batch.records.len() as u64;

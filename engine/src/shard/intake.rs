@@ -129,6 +129,8 @@ impl Intake {
             Err(error) => return self.protocol_error(shard, conn, refusal_of(error.status())),
         };
         self.scanner.reset();
+        // Each head has a clock of its own, also when its bytes came in one read with others.
+        conn.restart(Phase::Idle, shard.now_ms());
         let bytes = rest.get(start..end).unwrap_or_default();
         let mut head = shard.head.borrow_mut();
         if let Err(error) = head.parse(bytes, &shard.head_limits) {
@@ -267,7 +269,7 @@ impl Intake {
             _ if last => Took::Stop(Flow::Close),
             Ok(Step { consumed, done: true }) => Took::Bytes(consumed),
             Ok(_) => {
-                conn.restart(Phase::Body, shard.now_ms());
+                conn.restart(Phase::Skip, shard.now_ms());
                 self.state = State::Skip(reader, left);
                 Took::All
             }

@@ -17,7 +17,7 @@ mod sweep;
 mod tick;
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ use slab::Slab;
 use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
-use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::link::port::{self, Inbox, ShardPort, ToShard};
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
@@ -120,6 +120,7 @@ struct Shard {
 ///
 /// `ready` is called once, with the outcome of setting up.
 pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
+    port::enter_shard_thread();
     let mut runtime = match ShardRuntime::build(&setup.driver) {
         Ok(runtime) => runtime,
         Err(error) => return ready(Err(error)),
@@ -223,7 +224,9 @@ impl Shard {
         match prepared.and_then(|()| TcpStream::from_std(socket)) {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
-                self.spawn(conn::serve(self.clone(), stream));
+                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
+                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), now_ms));
+                self.spawn(conn::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
         }

@@ -12,7 +12,7 @@ enum Verdict {
     Wait,
     /// 408, then close.
     TimedOut,
-    /// Close without a word: nothing was asked.
+    /// Close without a word: nothing was asked, or everything is answered.
     Close,
     /// Cut off: the peer does not play along, or is gone.
     Cut,
@@ -54,7 +54,8 @@ impl Shard {
             Phase::Fresh if elapsed >= limits.head_timeout_ms => Verdict::Close,
             Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
             Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
-            Phase::Body if elapsed >= limits.body_timeout_ms + bytes * 1000 / BODY_MIN_BYTES_PER_S => Verdict::TimedOut,
+            Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
+            Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
             Phase::HalfClosed if elapsed >= HALF_CLOSE_GRACE_MS && conn.pending() > 0 => Verdict::Cut,
             Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
             _ => Verdict::Wait,
@@ -80,4 +81,9 @@ impl Shard {
         self.take_answers(&answers);
         self.touch();
     }
+}
+
+/// Milliseconds that a body of which `bytes` have come may take.
+fn body_time_ms(grace_ms: u64, bytes: u64) -> u64 {
+    grace_ms.saturating_add(bytes.saturating_mul(1000) / BODY_MIN_BYTES_PER_S)
 }

@@ -63,11 +63,16 @@ impl Shard {
             if std::mem::replace(&mut asked, true) {
                 return Poll::Ready(());
             }
-            self.tick_waiters.borrow_mut().push(cx.waker().clone());
-            self.touch();
+            self.wake_after_tick(cx.waker());
             Poll::Pending
         })
         .await;
+    }
+
+    /// Wakes a task after the next tick.
+    pub(super) fn wake_after_tick(&self, waker: &Waker) {
+        self.tick_waiters.borrow_mut().push(waker.clone());
+        self.touch();
     }
 
     /// Completes at the next turn of the timer.
@@ -89,6 +94,9 @@ impl Shard {
         for _ in 0..TICK_ROUNDS {
             self.submit();
             while let Ok(message) = self.inbox.messages.try_recv() {
+                self.receive(message);
+            }
+            for message in self.inbox.bell.take_surplus() {
                 self.receive(message);
             }
             // Inline backends and dying connections may have left something to say.
@@ -120,7 +128,7 @@ impl Shard {
 
     fn stop(self: &Rc<Self>, drain_ms: u64) {
         self.read_clock();
-        let deadline = self.now_ms() + drain_ms;
+        let deadline = self.now_ms().saturating_add(drain_ms);
         let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
         self.drain_deadline_ms.set(Some(earlier.min(deadline)));
         self.stopping.set(true);
