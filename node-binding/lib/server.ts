@@ -107,7 +107,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   get url(): string {
-    const { basePath } = this.#options.engine;
+    // Clients put `/task/…` behind it: under the root there is nothing in between.
+    const basePath = this.#options.engine.basePath === '/' ? '' : this.#options.engine.basePath;
     const { host, port, socketPath } = this.#running('url');
     if (socketPath !== undefined) return `unix:${socketPath}:${basePath}`;
     // "Every address" is nothing that a client can call.
