@@ -66,9 +66,9 @@ pub const READ_BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// (CONTRACT 23 D14). Longer: the answer says `Connection: close`, and the rest falls under the next limit.
 pub const DRAIN_BYTES: u64 = 64 * 1024;
 
-/// Bytes read and thrown away after the last answer of a connection, so that the client can read that answer
-/// before a reset (RFC 9112 9.6). More: closed at once.
-pub const LINGER_BYTES: u64 = 256 * 1024;
+/// Bytes read and thrown away after the last answer of a connection, so that a client that is still sending (a body
+/// over the limit, say) can read that answer before a reset (RFC 9112 9.6). More: closed at once.
+pub const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Time the client has to close after the last answer. Later: closed.
 pub const LINGER_MS: u64 = 2_000;

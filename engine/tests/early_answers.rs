@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use fasttunnel_engine::limits::DRAIN_BYTES;
+use fasttunnel_engine::limits::{DRAIN_BYTES, LINGER_BYTES};
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::decide::Exposure;
 use support::{Client, DriverChoice, Server, eventually, ms, request};
@@ -91,13 +91,13 @@ fn a_chunked_rest_without_end_ends_the_connection(driver: DriverChoice) {
 fn the_answer_can_be_read_by_a_client_that_still_writes(driver: DriverChoice) {
     let server = guarded(driver);
     // Within LINGER_BYTES everything is taken; beyond it the client gets a reset, behind the answer.
-    for size in [200_000, 5_000_000] {
+    for size in [200_000, 5_000_000, 2 * LINGER_BYTES as usize] {
         for (lines, status) in [("", 401), (TOKEN, if size > 300_000 { 413 } else { 403 })] {
             let path = if status == 403 { "/__runner/task/unknown" } else { "/__runner/task/echo" };
             let mut client = server.client();
             let text = request("POST", path, lines, &"x".repeat(size));
             let sent = text.as_bytes().chunks(16 * 1024).try_for_each(|part| client.try_send(part));
-            assert!(sent.is_ok() || size > 300_000, "{sent:?}");
+            assert!(sent.is_ok() || size as u64 > LINGER_BYTES, "{sent:?}");
             let reply = client.reply();
             assert_eq!((reply.status, reply.closes()), (status, true), "{size}");
             client.expect_end();

@@ -1,14 +1,17 @@
-// The interface of the hot path, as types only: the implementation lands with the native addon.
+import { addon } from './addon.js';
+import type { NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
+import { Answers } from './answers.js';
+import { Call } from './call.js';
+import type { CallContext } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
+import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
+import { isThenable } from './thenable.js';
+import { inputOf, payloadOf, returnPayload } from './values.js';
 
 export type Kind = 'task' | 'event';
 
-export interface CallContext {
-  readonly id: string;
-  readonly requestId: string;
-  readonly headers: Readonly<Record<string, string | string[]>>;
-  readonly signal: AbortSignal;
-}
+export type { CallContext } from './call.js';
 
 /** What runs a call. Returns (or resolves to) the raw result; may throw or reject with anything. */
 export interface Entry {
@@ -58,17 +61,45 @@ export interface EngineOptions {
 
 export type { ValueCodec } from './codec.js';
 
+/** What one shard has done since it started. */
 export interface ShardStats {
+  /** Connections open now. */
   readonly connections: number;
   readonly accepted: number;
+  /** Connections closed at once: `maxConnections`, or no descriptor left. */
+  readonly turnedAway: number;
   readonly requests: number;
+  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
+  readonly refused: number;
+  /** Malformed, too large or too slow requests; each ended its connection. */
+  readonly protocolErrors: number;
+  /** Calls that went to JavaScript. */
   readonly calls: number;
+  readonly answered: number;
+  /** Answers that came too late. */
+  readonly dropped: number;
+  /** Calls refused with 503. */
+  readonly overloaded: number;
+  readonly handlerTimeouts: number;
+  readonly inFlight: number;
+  readonly batches: number;
+  readonly wakes: number;
+  readonly ticks: number;
+  readonly panics: number;
 }
 
 export interface Stats {
   readonly driver: 'io_uring' | 'epoll';
+  /** Why it is not io_uring. */
   readonly driverReason?: string;
+  /** Empty once the tunnel is closed. */
   readonly shards: readonly ShardStats[];
+  /** Shards that have ended by a panic. */
+  readonly panickedShards: number;
+  /** Calls that handlers work on. */
+  readonly live: number;
+  /** Batches of calls that entered JavaScript. */
+  readonly drains: number;
 }
 
 export interface Bridge {
@@ -76,7 +107,7 @@ export interface Bridge {
   readonly host: string;
   readonly socketPath?: string;
   readonly driver: 'io_uring' | 'epoll';
-  readonly driverReason?: string;
+  readonly driverReason?: string | undefined;
   readonly shards: number;
   setEntries(entries: readonly Entry[]): void;
   stats(): Stats;
@@ -85,11 +116,342 @@ export interface Bridge {
   close(): Promise<void>;
 }
 
-export function startBridge(
-  _options: EngineOptions,
-  _entries: readonly Entry[],
-  _codec: ValueCodec,
-  _onError: (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void,
-): Promise<Bridge> {
-  return Promise.reject(new Error('the native bridge is not in this tree yet'));
+export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;
+
+/** Starts the engine; rejects with what it says when it cannot. */
+export async function startBridge(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Promise<Bridge> {
+  return new EngineBridge(options, entries, codec, onError);
+}
+
+/** Drains in a row before the application's own events get their turn. */
+const MAX_ROUNDS = 64;
+/** The same, in milliseconds. */
+const MAX_BUSY_MS = 5;
+/** As long as a timer can be: only its being there matters. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/**
+ * Runs calls in batches: one entry from native code brings all that wait, one call back takes all answers and brings
+ * what has come meanwhile.
+ */
+class EngineBridge implements Bridge {
+  readonly host: string;
+  readonly socketPath?: string;
+  readonly #native: NativeTunnel;
+  readonly #table = new Uint32Array(LENGTH);
+  readonly #codec: ValueCodec;
+  readonly #onError: OnError;
+  readonly #answers: Answers;
+  readonly #drainTimeoutMs: number;
+  /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
+  readonly #entries: Entry[] = [];
+  #published = new Map<string, number>();
+  /** By ticket: calls whose handler has not settled. */
+  readonly #pending: (Call | undefined)[] = [];
+  readonly #keepAlive: NodeJS.Timeout;
+  #flushAsked = false;
+  /** Draining, or about to: false while native code would ring. */
+  #awake = false;
+  #rounds = 0;
+  #busySinceMs = 0;
+  #drains = 0;
+  #closing: Promise<void> | undefined;
+  #stopped: (() => void) | undefined;
+
+  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError) {
+    this.#codec = codec;
+    this.#onError = onError;
+    this.#answers = new Answers(codec, (error, call) => this.#report(error, call));
+    this.#drainTimeoutMs = options.limits.drainTimeoutMs;
+    this.host = options.host;
+    if (options.socketPath !== undefined) this.socketPath = options.socketPath;
+    const { NativeTunnel } = addon();
+    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#publish(entries), this.#table, () => this.#onRing());
+    this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
+    // Native code rings only when a poll has found nothing; the first call needs one before it.
+    this.#onRing();
+  }
+
+  get port(): number {
+    return this.#native.port;
+  }
+
+  get driver(): 'io_uring' | 'epoll' {
+    return this.#native.driver;
+  }
+
+  get driverReason(): string | undefined {
+    return this.#native.driverReason ?? undefined;
+  }
+
+  get shards(): number {
+    return this.#native.shards;
+  }
+
+  setEntries(entries: readonly Entry[]): void {
+    this.#native.setHandlers(this.#publish(entries));
+  }
+
+  stats(): Stats {
+    const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'panickedShards' | 'live'>;
+    const reason = this.driverReason;
+    return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ...counters, drains: this.#drains };
+  }
+
+  ref(): void {
+    if (this.#closing === undefined) this.#keepAlive.ref();
+  }
+
+  unref(): void {
+    this.#keepAlive.unref();
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    // The process must live until the answers are out, even if it was not to live for listening.
+    this.#keepAlive.ref();
+    try {
+      await new Promise<void>((resolve) => {
+        this.#stopped = resolve;
+        this.#native.stop(this.#drainTimeoutMs);
+      });
+      this.#native.finish();
+    } finally {
+      clearInterval(this.#keepAlive);
+      // Whoever still works does so for nobody.
+      for (const call of this.#pending) call?.abort();
+      this.#pending.length = 0;
+    }
+  }
+
+  /** Gives every entry its index: the old one where nothing has changed. */
+  #publish(entries: readonly Entry[]): NativeHandler[] {
+    const published = new Map<string, number>();
+    const handlers = entries.map((entry): NativeHandler => {
+      const key = `${entry.kind}:${entry.id}`;
+      const known = this.#published.get(key);
+      const index = known !== undefined && this.#entries[known] === entry ? known : this.#entries.push(entry) - 1;
+      published.set(key, index);
+      return { event: entry.kind === 'event', id: entry.id, index };
+    });
+    this.#published = published;
+    return handlers;
+  }
+
+  /** Native code says that calls wait. */
+  #onRing(): void {
+    this.#wake();
+    this.#take(this.#native.poll());
+  }
+
+  /** A new budget for what is drained before the application's own events get their turn. */
+  #wake(): void {
+    this.#awake = true;
+    this.#rounds = 0;
+    this.#busySinceMs = performance.now();
+  }
+
+  /** Runs what a drain has brought. */
+  #take(text: string | null): void {
+    const table = this.#table;
+    const count = table[CALLS]!;
+    const gone = table[GONE]!;
+    if (gone > 0) this.#abort(HEADER + count * PER_CALL, gone);
+    if (text !== null) {
+      this.#drains += 1;
+      this.#run(text, count);
+    }
+    if (table[STOPPED] === 1) this.#stopped?.();
+    if (text === null) {
+      if (gone > 0) this.#take(this.#native.poll());
+      else this.#awake = false;
+    }
+  }
+
+  #abort(from: number, gone: number): void {
+    // Copied first: a listener of an abort signal may do anything.
+    for (const ticket of this.#table.slice(from, from + gone)) {
+      const call = this.#pending[ticket];
+      if (call === undefined) continue;
+      try {
+        call.abort();
+      } catch (error) {
+        this.#report(error, call);
+      }
+    }
+  }
+
+  #run(text: string, count: number): void {
+    const values = this.#parse(text);
+    if (values === undefined) return this.#failAll(count);
+    // The table is written again by the next drain, which a handler cannot start: it runs in a microtask at the earliest.
+    const table = this.#table;
+    for (let index = 0, at = HEADER; index < count; index += 1, at += PER_CALL) {
+      this.#start(table[at]!, table[at + 1]!, table[at + 2]!, values[index]);
+    }
+    this.#askFlush();
+  }
+
+  /** The engine has checked every text; should one slip through, it must not take the process along. */
+  #parse(text: string): unknown[] | undefined {
+    try {
+      return JSON.parse(text) as unknown[];
+    } catch {
+      return undefined;
+    }
+  }
+
+  #failAll(count: number): void {
+    for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
+      const { kind, id } = this.#entries[this.#table[at + 1]!]!;
+      this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
+    }
+    this.#askFlush();
+  }
+
+  #start(ticket: number, handler: number, flags: number, value: unknown): void {
+    const entry = this.#entries[handler]!;
+    const call = new Call(entry.kind, entry.id, ticket, this.#native);
+    let payload: unknown;
+    let wanted = true;
+    try {
+      let body = value;
+      if (flags !== 0) {
+        if ((flags & FLAG_EMPTY) !== 0) body = undefined;
+        else if ((flags & FLAG_TEXT) !== 0) body = this.#codec.parse(value as string);
+        else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
+      }
+      if ((flags & FLAG_EVENT) !== 0) {
+        payload = payloadOf(body);
+        wanted = returnPayload(body);
+      } else {
+        payload = inputOf(body);
+      }
+    } catch {
+      // The engine has checked the syntax; the serializer refuses the meaning.
+      this.#answers.invalidJson(call);
+      return;
+    }
+    try {
+      const result = entry.run(payload, call);
+      if (isThenable(result)) {
+        this.#pending[ticket] = call;
+        // A thenable of the application's own may settle twice, or with another thenable.
+        const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result);
+        promise.then(
+          (settled) => this.#settle(call, settled, wanted),
+          (error: unknown) => this.#fail(call, error),
+        );
+      } else {
+        this.#finish(call, result, wanted);
+      }
+    } catch (error) {
+      this.#pending[ticket] = call;
+      this.#fail(call, error);
+    }
+  }
+
+  #settle(call: Call, result: unknown, wanted: boolean): void {
+    const { ticket } = call;
+    // A thenable may settle twice; the ticket may name another call by then.
+    if (this.#pending[ticket] !== call) return;
+    this.#pending[ticket] = undefined;
+    this.#finish(call, result, wanted);
+    this.#askFlush();
+  }
+
+  #finish(call: Call, result: unknown, wanted: boolean): void {
+    if (wanted) this.#answers.result(call, result);
+    else this.#answers.done(call);
+  }
+
+  #fail(call: Call, error: unknown): void {
+    const { ticket } = call;
+    if (this.#pending[ticket] !== call) return;
+    this.#pending[ticket] = undefined;
+    if (!isTaskError(error)) this.#report(error, call);
+    this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
+    this.#askFlush();
+  }
+
+  #report(error: unknown, call: Call): void {
+    this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId });
+  }
+
+  /** Answers leave when the microtask queue is empty: everything that settles in this turn goes in one call. */
+  #askFlush(): void {
+    if (this.#flushAsked) return;
+    this.#flushAsked = true;
+    if (!this.#awake) this.#wake();
+    queueMicrotask(this.#afterMicrotasks);
+  }
+
+  // `nextTick` from a microtask runs when all microtasks have: Node drains the one queue before it looks at the other.
+  readonly #afterMicrotasks = (): void => {
+    process.nextTick(this.#flush);
+  };
+
+  readonly #flush = (): void => {
+    this.#flushAsked = false;
+    this.#rounds += 1;
+    const more = this.#rounds < MAX_ROUNDS && performance.now() - this.#busySinceMs < MAX_BUSY_MS;
+    // With nothing to answer all handlers wait for something; what has come meanwhile would not ring, because we
+    // have not parked: poll.
+    const next = this.#answers.empty ? this.#pollIf(more) : this.#complete(more);
+    if (more) this.#take(next);
+    else setImmediate(this.#resume);
+  };
+
+  #complete(more: boolean): string | null {
+    const answers = this.#answers;
+    try {
+      const text = answers.take();
+      return this.#native.complete(text, answers.rows, answers.count, more);
+    } catch (error) {
+      // The texts did not fit a string, or memory: native code has answered 500 where it had a ticket.
+      this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
+      return this.#pollIf(more);
+    }
+  }
+
+  #pollIf(more: boolean): string | null {
+    return more ? this.#native.poll() : null;
+  }
+
+  /** The application has had its turn. */
+  readonly #resume = (): void => this.#onRing();
+}
+
+/** Never throws: what was thrown may be a Proxy. */
+function isTaskError(error: unknown): boolean {
+  try {
+    return TaskError.is(error);
+  } catch {
+    return false;
+  }
+}
+
+function nativeOptions(options: EngineOptions, codec: ValueCodec): NativeOptions {
+  const { auth, cors, limits, socketPath, ...rest } = options;
+  const { drainTimeoutMs: _ours, ...bounds } = limits;
+  const native: NativeOptions = {
+    ...rest,
+    tokenHeader: auth.header,
+    tokens: auth.tokens,
+    allowAnonymous: auth.allowAnonymous,
+    exactBodies: codec.exact,
+    limits: bounds,
+  };
+  if (socketPath !== undefined) native.socketPath = socketPath;
+  if (cors !== undefined) {
+    const { origin, maxAge, ...lists } = cors;
+    native.cors = { ...lists };
+    if (typeof origin === 'string') native.cors.fixedOrigin = origin;
+    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
+    if (maxAge !== undefined) native.cors.maxAge = maxAge;
+  }
+  return native;
 }

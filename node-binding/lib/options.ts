@@ -83,7 +83,7 @@ function asBasePath(value: unknown): string {
   const wrong = (problem: string, fix = "For example '/__runner'."): never => fail('basePath', value, problem, fix);
   if (typeof value !== 'string') return wrong('must be a string');
   const path = (value.startsWith('/') ? value : `/${value}`).replace(/\/$/, '');
-  if (path === '') return wrong('must not be the root', "Routes need a prefix of their own, for example '/__runner'.");
+  if (path === '') return '/';
   if (/[?#]/.test(path)) return wrong("must not contain '?' or '#'", 'It is a path, without query and fragment.');
   if (path.includes('\\')) return wrong('must not contain a backslash', "Write '/'.");
   if (/[^\x21-\x7e]/.test(path)) return wrong('must be printable ASCII without blanks', 'Percent-encode other characters.');

@@ -8,6 +8,7 @@ import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './er
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
 import { describeThrown } from './task-error.js';
+import { isThenable } from './thenable.js';
 import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from './types.js';
 
 // Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
@@ -60,8 +61,9 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
 export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implements Tunnel<Tasks, Events> {
   declare readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
   readonly #options: CheckedOptions;
-  readonly #tasks = new Map<string, TaskHandler>();
-  readonly #events = new Map<string, readonly EventHandler[]>();
+  // The entries themselves are kept: the bridge knows by identity what has not changed.
+  readonly #tasks = new Map<string, Entry>();
+  readonly #events = new Map<string, { handlers: readonly EventHandler[]; entry: Entry }>();
   #listening: Promise<this> | undefined;
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
@@ -105,7 +107,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   get url(): string {
-    const { basePath } = this.#options.engine;
+    // Clients put `/task/…` behind it: under the root there is nothing in between.
+    const basePath = this.#options.engine.basePath === '/' ? '' : this.#options.engine.basePath;
     const { host, port, socketPath } = this.#running('url');
     if (socketPath !== undefined) return `unix:${socketPath}:${basePath}`;
     // "Every address" is nothing that a client can call.
@@ -152,12 +155,12 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean {
-    const present = this.#events.get(id);
+    const present = this.#events.get(id)?.handlers;
     if (present === undefined) return false;
     const rest = handler === undefined ? [] : withoutFirst(present, handler);
     if (rest.length === present.length) return false;
     if (rest.length === 0) this.#events.delete(id);
-    else this.#events.set(id, rest);
+    else this.#setEvent(id, rest);
     this.#publish();
     return true;
   }
@@ -212,11 +215,15 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   #addTask(id: string, handler: TaskHandler): void {
     if (this.#tasks.has(id)) throw new DuplicateTaskError(id);
-    this.#tasks.set(id, handler);
+    this.#tasks.set(id, { kind: 'task', id, run: handler });
   }
 
   #addEvent(id: string, handler: EventHandler): void {
-    this.#events.set(id, [...(this.#events.get(id) ?? []), handler]);
+    this.#setEvent(id, [...(this.#events.get(id)?.handlers ?? []), handler]);
+  }
+
+  #setEvent(id: string, handlers: readonly EventHandler[]): void {
+    this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
   }
 
   #publish(): this {
@@ -225,10 +232,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   #entries(): Entry[] {
-    const entries: Entry[] = [];
-    for (const [id, run] of this.#tasks) entries.push({ kind: 'task', id, run });
-    for (const [id, run] of this.#events) entries.push({ kind: 'event', id, run: inOrder(run) });
-    return entries;
+    return [...this.#tasks.values(), ...[...this.#events.values()].map(({ entry }) => entry)];
   }
 }
 
@@ -248,10 +252,6 @@ async function finish(list: readonly EventHandler[], next: number, pending: unkn
   await pending;
   for (let index = next; index < list.length; index++) await list[index]!(payload, context);
   return payload;
-}
-
-function isThenable(value: unknown): boolean {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function withoutFirst<T>(list: readonly T[], item: T): readonly T[] {

@@ -272,4 +272,14 @@ onBothDrivers('http', (driver) => {
     assert.equal(bad.get('access-control-allow-origin'), null);
     assert.equal(bad.get('vary'), 'Origin');
   }));
+
+  it('serves under the root as well', async () => {
+    for (const basePath of ['/', '']) {
+      await withTunnel({ driver, tasks, basePath }, async (tunnel) => {
+        const at = (path, init) => fetch(`${tunnel.url}${path}`, init);
+        assert.equal(await (await at('/task/add', { method: 'POST', body: '{"input":{"a":1,"b":2}}' })).text(), ok(3));
+        assert.equal((await at('/nope')).status, 404);
+      });
+    }
+  });
 });

@@ -97,7 +97,7 @@ pub enum Outcome {
     Result,
     /// 200 without a result (an event).
     Done,
-    /// An error of the application: the JSON text is the whole `error` object, with its own status.
+    /// An error that the host has put into words: the JSON text is the whole body, with its own status.
     Failed {
         /// HTTP status, 400..=599.
         status: u16,

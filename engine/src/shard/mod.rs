@@ -98,6 +98,7 @@ struct Shard {
     lines: RefCell<Vec<u8>>,
     decoded: RefCell<Vec<u8>>,
     body: RefCell<Vec<u8>>,
+    retry_lines: RefCell<Vec<u8>>,
     checker: RefCell<JsonChecker>,
     random: RefCell<ChaCha8Rng>,
 
@@ -170,6 +171,7 @@ impl Shard {
             lines: RefCell::default(),
             decoded: RefCell::default(),
             body: RefCell::default(),
+            retry_lines: RefCell::default(),
             checker: RefCell::new(JsonChecker::default()),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             date: RefCell::new(HttpDate::from_unix(0)),

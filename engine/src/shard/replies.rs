@@ -6,7 +6,7 @@ use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
-/// With every 503: overload passes in seconds.
+/// Says when a refused call may be tried again: capacity comes back as soon as calls under way end.
 const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 
 impl Shard {
@@ -52,8 +52,8 @@ impl Shard {
                 return out.extend_from_slice(envelope::OK);
             }
             Outcome::Failed { status } => {
-                self.write_head(out, status, lines, envelope::error_len(text.len()), connection);
-                return envelope::error(out, text);
+                self.write_head(out, status, lines, text.len(), connection);
+                return out.extend_from_slice(text);
             }
             Outcome::InternalError => Refusal::Internal,
             Outcome::InvalidJson => Refusal::InvalidJson,
@@ -116,17 +116,19 @@ impl Shard {
         head_only: bool,
         last: bool,
     ) {
-        let with_retry;
-        let lines = if refusal == Refusal::ServiceUnavailable {
-            with_retry = [lines, RETRY_AFTER].concat();
-            &with_retry
-        } else {
-            lines
-        };
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);
-        self.write_head(out, refusal.status(), lines, body.len(), self.connection(last));
+        let connection = self.connection(last);
+        if refusal == Refusal::ServiceUnavailable {
+            let mut retry = self.retry_lines.borrow_mut();
+            retry.clear();
+            retry.extend_from_slice(lines);
+            retry.extend_from_slice(RETRY_AFTER);
+            self.write_head(out, refusal.status(), &retry, body.len(), connection);
+        } else {
+            self.write_head(out, refusal.status(), lines, body.len(), connection);
+        }
         if !head_only {
             out.extend_from_slice(&body);
         }

@@ -30,22 +30,6 @@ pub fn ok_result(out: &mut Vec<u8>, json: &[u8]) {
     out.push(b'}');
 }
 
-const ERROR_HEAD: &[u8] = br#"{"ok":false,"error":"#;
-
-/// Length of the envelope that [`error`] writes around an error object of `json_len` bytes.
-#[inline]
-#[must_use]
-pub fn error_len(json_len: usize) -> usize {
-    ERROR_HEAD.len() + json_len + 1
-}
-
-/// Appends the failure envelope around `json`, the text of an error object made in JavaScript.
-pub fn error(out: &mut Vec<u8>, json: &[u8]) {
-    out.extend_from_slice(ERROR_HEAD);
-    out.extend_from_slice(json);
-    out.push(b'}');
-}
-
 /// A typed error that JavaScript recognised (CONTRACT 19.2). Its `code` is always `INTERNAL_ERROR`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypedError<'a> {

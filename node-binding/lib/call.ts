@@ -1,0 +1,112 @@
+import type { NativeTunnel } from './addon.js';
+
+/** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
+export interface CallContext {
+  readonly id: string;
+  /** The effective request id, which is also in the answer's `x-runner-request-id`. */
+  readonly requestId: string;
+  /**
+   * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
+   * (or the request id) for the first time before the call is answered.
+   */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
+  readonly signal: AbortSignal;
+}
+
+/** The reason that an aborted call's signal carries. */
+export class ClientClosedError extends Error {
+  static {
+    this.prototype.name = 'ClientClosedError';
+  }
+
+  readonly code = 'FASTTUNNEL_CLIENT_CLOSED';
+
+  constructor() {
+    super('Client Closed Request: the client has gone or its time is over; the answer will be dropped.');
+  }
+}
+
+/** A call in JavaScript's hands: from the drain that brought it to its answer. */
+export class Call implements CallContext {
+  readonly kind: 'task' | 'event';
+  readonly id: string;
+  readonly ticket: number;
+  #native: NativeTunnel | undefined;
+  #requestId: string | undefined;
+  #headers: Record<string, string | string[]> | undefined;
+  #controller: AbortController | undefined;
+  #gone = false;
+
+  constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
+    this.kind = kind;
+    this.id = id;
+    this.ticket = ticket;
+    this.#native = native;
+  }
+
+  get requestId(): string {
+    return (this.#requestId ??= this.#native?.requestId(this.ticket) ?? '');
+  }
+
+  get headers(): Readonly<Record<string, string | string[]>> {
+    return (this.#headers ??= parseHeaders(this.#native?.fields(this.ticket) ?? '', this.requestId));
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#gone) this.#controller.abort(new ClientClosedError());
+    }
+    return this.#controller.signal;
+  }
+
+  /** The call is answered: its ticket may name another call from now on. */
+  end(): void {
+    this.#native = undefined;
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(): void {
+    this.#gone = true;
+    this.#controller?.abort(new ClientClosedError());
+  }
+}
+
+/** Headers of which `node:http` keeps the first line only. */
+const FIRST_WINS = new Set([
+  'age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since',
+  'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after',
+  'server', 'user-agent',
+]);
+
+/** Field lines (latin-1, checked by the engine) as `IncomingMessage.headers` has them. */
+export function parseHeaders(lines: string, requestId: string): Record<string, string | string[]> {
+  // No prototype: a header called `__proto__` is a header.
+  const headers = Object.create(null) as Record<string, string | string[]>;
+  for (const line of lines.split('\r\n')) {
+    const colon = line.indexOf(':');
+    if (colon <= 0) continue;
+    const name = line.slice(0, colon).toLowerCase();
+    const value = trimBlanks(line.slice(colon + 1));
+    const known = headers[name];
+    if (name === 'set-cookie') headers[name] = Array.isArray(known) ? [...known, value] : [value];
+    else if (known === undefined) headers[name] = value;
+    else if (!FIRST_WINS.has(name)) headers[name] = `${String(known)}${name === 'cookie' ? '; ' : ', '}${value}`;
+  }
+  headers['x-runner-request-id'] = requestId;
+  return headers;
+}
+
+/** Not `trim`: only SP and HTAB surround a field value (RFC 9112 5.1); a no-break space belongs to it. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}

@@ -1,0 +1,363 @@
+//! The bridge: drains call batches into one JSON text and a table of numbers, and sends answers home.
+//!
+//! Lives on the JavaScript thread only. There is no bridge thread.
+
+use std::sync::Arc;
+
+use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::tunnel::array::ArraySplitter;
+use fasttunnel_engine::wire::fields::Span;
+use slab::Slab;
+
+/// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
+pub mod layout {
+    /// Number of calls.
+    pub const CALLS: usize = 0;
+    /// Number of tickets whose client has gone.
+    pub const GONE: usize = 1;
+    /// 1 when every shard has ended.
+    pub const STOPPED: usize = 2;
+    /// First call; the tickets that have gone follow the last.
+    pub const HEADER: usize = 4;
+    /// Numbers a call: ticket, handler, flags.
+    pub const PER_CALL: usize = 3;
+    /// Calls in one drain. More wait for the next: the application's own events get their turn.
+    pub const MAX_CALLS: usize = 1024;
+    /// Gone tickets in one drain. More wait for the next.
+    pub const MAX_GONE: usize = 1024;
+    /// Numbers in the table.
+    pub const LENGTH: usize = HEADER + MAX_CALLS * PER_CALL + MAX_GONE;
+    /// Numbers an answer: ticket, outcome.
+    pub const PER_ANSWER: usize = 2;
+}
+
+/// Outcomes as numbers; from 400 on a number is an HTTP status, and the text is the whole body.
+pub mod outcome {
+    /// 200 with the next text as the result.
+    pub const RESULT: u32 = 0;
+    /// 200 without a result.
+    pub const DONE: u32 = 1;
+    /// 400, no text: the serializer refused the body.
+    pub const INVALID_JSON: u32 = 3;
+    /// 499, no text.
+    pub const CANCELLED: u32 = 4;
+    // 2 and anything else: 500, no text.
+}
+
+/// Bytes of JSON text in one drain, unless a single call has more.
+const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+
+/// A call that JavaScript has been given and has not answered.
+struct Live {
+    shard: u32,
+    key: CallKey,
+    /// The client has left; the answer goes nowhere.
+    gone: bool,
+    head: HeadPlace,
+}
+
+/// Where the request id and the field lines of a call are.
+enum HeadPlace {
+    /// In a batch that is still with us.
+    Loan { batch: u32, request_id: Span, fields: Span },
+    /// Copied, because the call outlived its batch: request id, then field lines.
+    Own { bytes: Box<[u8]>, id_length: u32 },
+}
+
+/// A batch on loan from its shard.
+struct Loan {
+    shard: u32,
+    batch: Box<CallBatch>,
+}
+
+/// See the module.
+pub struct Bridge {
+    host: Arc<Host>,
+    shards: usize,
+    live: Slab<Live>,
+    /// Per shard and slot, the newest ticket: to find the call that a `gone` notice names.
+    tickets: Vec<Vec<u32>>,
+    loans: Slab<Loan>,
+    /// Tickets given out since the last answers, with their loan: what is left of them then is copied.
+    fresh: Vec<(u32, u32)>,
+    /// The batch that did not fit the last drain: its loan, and its next record.
+    cursor: Option<(u32, usize)>,
+    gone: Vec<u32>,
+    next_shard: usize,
+    stopped: usize,
+    text: Vec<u8>,
+    // Boxes, because they are the very boxes that travel.
+    #[allow(clippy::vec_box)]
+    answers: Vec<Box<AnswerBatch>>,
+}
+
+impl Bridge {
+    /// A bridge on the host's end of `host`.
+    pub fn new(host: Arc<Host>, shards: usize) -> Self {
+        Bridge {
+            host,
+            shards,
+            live: Slab::new(),
+            tickets: vec![Vec::new(); shards],
+            loans: Slab::new(),
+            fresh: Vec::new(),
+            cursor: None,
+            gone: Vec::new(),
+            next_shard: 0,
+            stopped: 0,
+            text: Vec::new(),
+            answers: (0..shards).map(|_| Box::default()).collect(),
+        }
+    }
+
+    /// Calls given to JavaScript and not answered.
+    pub fn live(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Drains what the shards have sent into `table`; the JSON array of the bodies, or nothing when there are no calls.
+    /// When there is nothing at all, not even a client that has gone, the host parks: the next batch rings.
+    pub fn drain(&mut self, table: &mut [u32]) -> Option<&[u8]> {
+        loop {
+            self.host.awake();
+            let calls = self.fill(table);
+            let gone = self.write_gone(table, calls);
+            write(table, layout::CALLS, calls);
+            write(table, layout::GONE, gone);
+            write(table, layout::STOPPED, usize::from(self.stopped == self.shards));
+            if calls > 0 {
+                self.text.push(b']');
+                return Some(&self.text);
+            }
+            // With something to abort, JavaScript polls again when it has; otherwise park, unless more has come.
+            if gone > 0 || self.host.try_park() {
+                return None;
+            }
+        }
+    }
+
+    fn fill(&mut self, table: &mut [u32]) -> usize {
+        self.text.clear();
+        let mut calls = 0;
+        while calls < layout::MAX_CALLS && self.text.len() < MAX_TEXT_BYTES {
+            let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch()) else { break };
+            calls = self.fill_from(loan, from, table, calls);
+        }
+        calls
+    }
+
+    /// Fetches the next batch, shard by shard in turn.
+    fn next_batch(&mut self) -> Option<(u32, usize)> {
+        let mut empty = 0;
+        while empty < self.shards {
+            let shard = self.next_shard;
+            self.next_shard = (shard + 1) % self.shards.max(1);
+            match self.host.next(shard) {
+                Next::Calls(batch) => {
+                    if batch.records.is_empty() {
+                        self.note_gone(shard, &batch.gone);
+                        self.host.recycle(shard, batch);
+                        empty = 0;
+                        continue;
+                    }
+                    return Some((self.loans.insert(Loan { shard: shard as u32, batch }) as u32, 0));
+                }
+                Next::Stopped => self.stopped += 1,
+                Next::Nothing => empty += 1,
+            }
+        }
+        None
+    }
+
+    fn fill_from(&mut self, loan_index: u32, from: usize, table: &mut [u32], mut calls: usize) -> usize {
+        let Some(loan) = self.loans.get(loan_index as usize) else { return calls };
+        let records = loan.batch.records.get(from..).unwrap_or_default();
+        let mut taken = 0_usize;
+        let mut bytes = 0;
+        for record in records {
+            if calls == layout::MAX_CALLS || (taken > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
+                break;
+            }
+            let ticket = self.live.insert(live_of(loan_index, loan.shard, record)) as u32;
+            remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
+            let row = layout::HEADER + calls * layout::PER_CALL;
+            if let Some([a, b, c]) = table.get_mut(row..row + layout::PER_CALL) {
+                (*a, *b, *c) = (ticket, record.handler, record.flags);
+            }
+            self.fresh.push((ticket, loan_index));
+            bytes += record.body.len() + 1;
+            calls += 1;
+            taken += 1;
+        }
+        // The texts of a batch lie one behind the other, commas included: one copy for all of them.
+        if let (Some(first), Some(last)) = (records.first(), records.get(taken.wrapping_sub(1))) {
+            self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+            let texts = Span { start: first.body.start, end: last.body.end };
+            self.text.extend_from_slice(texts.of(&loan.batch.json));
+        }
+        if taken < records.len() {
+            self.cursor = Some((loan_index, from + taken));
+        } else if let Some(loan) = self.loans.get_mut(loan_index as usize) {
+            // After the calls themselves: a client may have left in the very tick in which it called.
+            let (shard, gone) = (loan.shard as usize, std::mem::take(&mut loan.batch.gone));
+            self.note_gone(shard, &gone);
+        }
+        calls
+    }
+
+    fn note_gone(&mut self, shard: usize, keys: &[CallKey]) {
+        for key in keys {
+            let ticket = self.tickets.get(shard).and_then(|slots| slots.get(key.slot as usize)).copied();
+            if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(ticket as usize))
+                && live.shard as usize == shard
+                && live.key == *key
+                && !std::mem::replace(&mut live.gone, true)
+            {
+                self.gone.extend(ticket);
+            }
+        }
+    }
+
+    fn write_gone(&mut self, table: &mut [u32], calls: usize) -> usize {
+        let start = layout::HEADER + calls * layout::PER_CALL;
+        let mut written = 0;
+        while written < layout::MAX_GONE {
+            let Some(ticket) = self.gone.pop() else { break };
+            // Answered meanwhile: nothing to abort.
+            if !self.live.get(ticket as usize).is_some_and(|live| live.gone) {
+                continue;
+            }
+            write(table, start + written, ticket as usize);
+            written += 1;
+        }
+        written
+    }
+
+    /// Takes answers: `rows` of ticket and outcome, and the JSON array of the texts that some of them need, in order.
+    /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: JavaScript
+    /// cannot harm another call.
+    pub fn answer(
+        &mut self,
+        rows: &[u32],
+        write_text: impl FnOnce(&mut Vec<u8>) -> napi::Result<()>,
+    ) -> napi::Result<()> {
+        self.text.clear();
+        // With one shard, the text goes into the shard's batch as it is, and the answers point into it.
+        let direct = self.shards == 1;
+        let mut whole = std::mem::take(&mut self.text);
+        if direct && let Some(batch) = self.answers.first_mut() {
+            std::mem::swap(&mut whole, &mut batch.json);
+        }
+        // A batch that was not sent (all of its clients had gone) still holds the texts of before.
+        whole.clear();
+        let outcome = write_text(&mut whole);
+        if outcome.is_err() {
+            whole.clear();
+        }
+        let mut texts = ArraySplitter::new(&whole);
+        for row in rows.chunks_exact(layout::PER_ANSWER) {
+            let &[ticket, code] = row else { continue };
+            let wants_text = code == outcome::RESULT || code >= 400;
+            let text = if wants_text { texts.next() } else { None };
+            let outcome = match (code, &text) {
+                (outcome::DONE, _) => Outcome::Done,
+                (outcome::INVALID_JSON, _) => Outcome::InvalidJson,
+                (outcome::CANCELLED, _) => Outcome::Cancelled,
+                (outcome::RESULT, Some(_)) => Outcome::Result,
+                (400..=599, Some(_)) => Outcome::Failed { status: code as u16 },
+                _ => Outcome::InternalError,
+            };
+            let Some(live) = self.live.try_remove(ticket as usize) else { continue };
+            let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { continue };
+            let text = text.unwrap_or(0..0);
+            if direct {
+                let body = Span { start: text.start as u32, end: text.end as u32 };
+                batch.records.push(AnswerRecord { key: live.key, outcome, body });
+            } else {
+                batch.push(live.key, outcome, whole.get(text).unwrap_or_default());
+            }
+        }
+        if direct && let Some(batch) = self.answers.first_mut() {
+            std::mem::swap(&mut whole, &mut batch.json);
+        }
+        self.text = whole;
+        self.send_answers();
+        self.return_loans();
+        outcome
+    }
+
+    fn send_answers(&mut self) {
+        for (shard, batch) in self.answers.iter_mut().enumerate() {
+            if !batch.records.is_empty() {
+                self.host.answer(shard, std::mem::take(batch));
+            }
+        }
+    }
+
+    /// Sends batches home. Calls that JavaScript still works on get a copy of what it may yet ask for.
+    fn return_loans(&mut self) {
+        let held = self.cursor.map(|(loan, _)| loan);
+        for (ticket, loan) in self.fresh.drain(..) {
+            let Some(live) = self.live.get_mut(ticket as usize) else { continue };
+            let HeadPlace::Loan { batch, request_id, fields } = live.head else { continue };
+            if batch != loan {
+                continue;
+            }
+            if let Some(lent) = self.loans.get(loan as usize) {
+                let heads = &lent.batch.heads;
+                let bytes = [request_id.of(heads), fields.of(heads)].concat().into_boxed_slice();
+                live.head = HeadPlace::Own { bytes, id_length: request_id.len() as u32 };
+            }
+        }
+        let done: Vec<usize> =
+            self.loans.iter().map(|(loan, _)| loan).filter(|loan| held != Some(*loan as u32)).collect();
+        for loan in done {
+            let Loan { shard, batch } = self.loans.remove(loan);
+            self.host.recycle(shard as usize, batch);
+        }
+    }
+
+    /// The effective request id of a call, while it is not answered.
+    pub fn request_id(&self, ticket: u32) -> Option<&[u8]> {
+        let live = self.live.get(ticket as usize)?;
+        match &live.head {
+            HeadPlace::Loan { batch, request_id, .. } => {
+                self.loans.get(*batch as usize).map(|loan| request_id.of(&loan.batch.heads))
+            }
+            HeadPlace::Own { bytes, id_length } => bytes.get(..*id_length as usize),
+        }
+    }
+
+    /// The field lines of a call as received, while it is not answered.
+    pub fn fields(&self, ticket: u32) -> Option<&[u8]> {
+        let live = self.live.get(ticket as usize)?;
+        match &live.head {
+            HeadPlace::Loan { batch, fields, .. } => {
+                self.loans.get(*batch as usize).map(|loan| fields.of(&loan.batch.heads))
+            }
+            HeadPlace::Own { bytes, id_length } => bytes.get(*id_length as usize..),
+        }
+    }
+}
+
+fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
+    let head = HeadPlace::Loan { batch, request_id: record.request_id, fields: record.fields };
+    Live { shard, key: record.key, gone: false, head }
+}
+
+fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) {
+    if let Some(slots) = tickets.get_mut(shard as usize) {
+        let slot = slot as usize;
+        if slots.len() <= slot {
+            slots.resize(slot + 1, u32::MAX);
+        }
+        slots[slot] = ticket;
+    }
+}
+
+fn write(table: &mut [u32], at: usize, value: usize) {
+    if let Some(place) = table.get_mut(at) {
+        *place = value as u32;
+    }
+}

@@ -1,0 +1,217 @@
+//! Options as TypeScript hands them over (checked, defaults filled in) into the engine's configuration.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
+use fasttunnel_engine::limits::Limits;
+use fasttunnel_engine::shard::driver::DriverChoice;
+use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
+use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
+use fasttunnel_engine::tunnel::decide::Exposure;
+use fasttunnel_engine::tunnel::route::BasePath;
+use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
+use napi_derive::napi;
+
+/// An error with the code that JavaScript sees as `error.code`.
+pub type CodedError = napi::Error<String>;
+
+/// The code of an option that TypeScript should have refused.
+const BAD_OPTION: &str = "FASTTUNNEL_BAD_OPTION";
+
+/// What TypeScript's `EngineOptions` becomes; numbers are in range, `0` asks for the default where it says so.
+#[napi(object)]
+pub struct NativeOptions {
+    /// IP address to listen on.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Unix socket instead of host and port.
+    pub socket_path: Option<String>,
+    /// Connections the kernel queues.
+    pub backlog: i32,
+    /// Shard threads; 0 for the default by cores.
+    pub shards: u32,
+    /// `auto`, `io_uring` or `epoll`.
+    pub driver: String,
+    /// Path that all routes lie under.
+    pub base_path: String,
+    /// Header that carries the token.
+    pub token_header: String,
+    /// Accepted tokens.
+    pub tokens: Vec<String>,
+    /// No token needed when there are none.
+    pub allow_anonymous: bool,
+    /// CORS, if configured.
+    pub cors: Option<NativeCors>,
+    /// Discovery answers 404.
+    pub disable_discovery: bool,
+    /// Marked bodies travel as text.
+    pub exact_bodies: bool,
+    /// The bounds.
+    pub limits: NativeLimits,
+}
+
+/// CORS options (CONTRACT 8).
+#[napi(object)]
+pub struct NativeCors {
+    /// One origin, sent always.
+    pub fixed_origin: Option<String>,
+    /// Listed origins, compared exactly.
+    pub listed_origins: Option<Vec<String>>,
+    /// Allowed methods.
+    pub methods: Vec<String>,
+    /// Allowed request headers.
+    pub allowed_headers: Vec<String>,
+    /// Readable response headers.
+    pub exposed_headers: Vec<String>,
+    /// `Access-Control-Allow-Credentials`.
+    pub credentials: bool,
+    /// Seconds a preflight may be cached.
+    pub max_age: Option<u32>,
+    /// `Vary: Origin` where the answer depends on it.
+    pub vary_origin: bool,
+}
+
+/// The bounds, in the units of their names.
+#[napi(object)]
+pub struct NativeLimits {
+    /// Bytes of a head.
+    pub max_head_bytes: u32,
+    /// Bytes of a JSON body.
+    pub max_body_bytes: f64,
+    /// Requests of a connection without an answer.
+    pub max_pipelined: u32,
+    /// Answer bytes queued for a connection.
+    pub max_buffered_bytes: f64,
+    /// Calls under way.
+    pub max_calls_in_flight: u32,
+    /// Connections; 0 for the default by RLIMIT_NOFILE.
+    pub max_connections: u32,
+    /// Time for a head.
+    pub head_timeout_ms: f64,
+    /// Time for a body.
+    pub body_timeout_ms: f64,
+    /// Time between requests.
+    pub idle_timeout_ms: f64,
+    /// Time without progress in sending.
+    pub write_timeout_ms: f64,
+    /// Time for a handler; 0 for no limit.
+    pub handler_timeout_ms: f64,
+    /// Announced keep-alive time.
+    pub keep_alive_hint_s: u32,
+}
+
+/// One row of the handler table; its place in the list is the handler's index.
+#[napi(object)]
+pub struct NativeHandler {
+    /// Task or event.
+    pub event: bool,
+    /// Its id.
+    pub id: String,
+    /// Index that calls carry.
+    pub index: u32,
+}
+
+impl NativeOptions {
+    /// The engine's configuration, without handlers.
+    pub fn config(&self, table: HandlerTable) -> Result<Config, CodedError> {
+        let mut config = Config::new(self.listen()?, Arc::new(self.exposure(table)?));
+        config.backlog = self.backlog;
+        config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
+        config.driver = match self.driver.as_str() {
+            "io_uring" => DriverChoice::IoUring,
+            "epoll" => DriverChoice::Epoll,
+            _ => DriverChoice::Auto,
+        };
+        config.limits = self.limits();
+        config.exact_bodies = self.exact_bodies;
+        Ok(config)
+    }
+
+    fn listen(&self) -> Result<Listen, CodedError> {
+        if let Some(path) = &self.socket_path {
+            return Ok(Listen::Unix(PathBuf::from(path)));
+        }
+        let address: IpAddr =
+            self.host.parse().map_err(|_| bad_option(format!("host: {:?} is not an IP address", self.host)))?;
+        let port = u16::try_from(self.port).map_err(|_| bad_option(format!("port: {} is out of range", self.port)))?;
+        Ok(Listen::Tcp(SocketAddr::new(address, port)))
+    }
+
+    /// Compiles what decides on requests.
+    pub fn exposure(&self, table: HandlerTable) -> Result<Exposure, CodedError> {
+        let auth = AuthOptions {
+            header: Some(self.token_header.clone()),
+            tokens: (!self.tokens.is_empty()).then(|| self.tokens.clone()),
+            allow_anonymous: self.allow_anonymous,
+            validators: false,
+        };
+        Ok(Exposure {
+            base_path: BasePath::new(&self.base_path).map_err(bad_option)?,
+            table,
+            auth: AuthConfig::new(auth).map_err(bad_option)?,
+            cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,
+            disable_discovery: self.disable_discovery,
+            server_options: true,
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        let given = &self.limits;
+        Limits {
+            max_head_bytes: given.max_head_bytes as usize,
+            max_body_bytes: given.max_body_bytes as u64,
+            max_pipelined: given.max_pipelined as usize,
+            max_buffered_bytes: given.max_buffered_bytes as usize,
+            max_calls_in_flight: given.max_calls_in_flight as usize,
+            max_connections: match given.max_connections {
+                0 => default_max_connections(),
+                connections => connections as usize,
+            },
+            head_timeout_ms: given.head_timeout_ms as u64,
+            body_timeout_ms: given.body_timeout_ms as u64,
+            idle_timeout_ms: given.idle_timeout_ms as u64,
+            write_timeout_ms: given.write_timeout_ms as u64,
+            handler_timeout_ms: given.handler_timeout_ms as u64,
+            keep_alive_hint_s: given.keep_alive_hint_s,
+            ..Limits::default()
+        }
+    }
+}
+
+impl NativeCors {
+    fn options(&self) -> CorsOptions {
+        CorsOptions {
+            origin: match (&self.fixed_origin, &self.listed_origins) {
+                (Some(origin), _) => Origin::Fixed(origin.clone()),
+                (None, Some(origins)) => Origin::List(origins.clone()),
+                (None, None) => Origin::Unset,
+            },
+            methods: self.methods.clone(),
+            allowed_headers: self.allowed_headers.clone(),
+            exposed_headers: self.exposed_headers.clone(),
+            credentials: self.credentials,
+            max_age: self.max_age,
+            vary_origin: self.vary_origin,
+        }
+    }
+}
+
+/// Compiles a handler table; every listed handler is exposed.
+pub fn handler_table(handlers: &[NativeHandler]) -> Result<HandlerTable, CodedError> {
+    let registrations: Vec<Registration> = handlers
+        .iter()
+        .map(|handler| Registration {
+            kind: if handler.event { Kind::Event } else { Kind::Task },
+            id: handler.id.clone(),
+            index: handler.index,
+        })
+        .collect();
+    HandlerTable::new(&registrations, &Allow::AllRegistered).map_err(bad_option)
+}
+
+fn bad_option(reason: impl ToString) -> CodedError {
+    CodedError::new(BAD_OPTION.to_owned(), reason.to_string())
+}

@@ -1,0 +1,303 @@
+//! The class that TypeScript sees: start, poll, complete, stop.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::{Engine, Listen, StartError};
+use napi::bindgen_prelude::{Function, Uint32Array};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, JsString, Status};
+use napi_derive::napi;
+
+use crate::bridge::{Bridge, layout};
+use crate::options::{CodedError, NativeHandler, NativeOptions, handler_table};
+use crate::raw::{CleanupHook, append_utf8, elements};
+
+/// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
+type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// A running tunnel. All methods on the JavaScript thread that made it.
+#[napi]
+pub struct NativeTunnel {
+    options: NativeOptions,
+    running: Rc<RefCell<Option<Running>>>,
+    bridge: RefCell<Bridge>,
+    table: RefCell<Uint32Array>,
+    engine_facts: Facts,
+    hook: Rc<RefCell<Option<CleanupHook>>>,
+}
+
+/// What has to end before the environment does.
+struct Running {
+    engine: Engine,
+    ring: Arc<Mutex<Option<Ring>>>,
+}
+
+impl Running {
+    /// Cuts everything off, joins the threads, and lets the threadsafe function go last.
+    fn end(self) {
+        self.engine.stop(Duration::ZERO);
+        self.engine.join();
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(ring);
+    }
+}
+
+/// What does not change while the tunnel runs.
+struct Facts {
+    address: Listen,
+    driver: &'static str,
+    driver_reason: Option<String>,
+    shards: u32,
+}
+
+#[napi]
+impl NativeTunnel {
+    /// Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
+    /// `table` is written by `poll` and `complete` (see `layout`).
+    ///
+    /// Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        options: NativeOptions,
+        handlers: Vec<NativeHandler>,
+        table: Uint32Array,
+        ring: Function<'_, (), ()>,
+    ) -> Result<Self, CodedError> {
+        if table.len() != layout::LENGTH {
+            return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
+        }
+        let config = options.config(handler_table(&handlers)?)?;
+        let shards = config.shards;
+        // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
+        let ring = ring.build_threadsafe_function::<()>().weak::<true>().build().map_err(coded)?;
+        let ring = Arc::new(Mutex::new(Some(ring)));
+        let bell = ring.clone();
+        let host = Arc::new(Host::new(shards, move || {
+            if let Some(ring) = &*bell.lock().unwrap_or_else(PoisonError::into_inner) {
+                ring.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        }));
+        let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
+        let engine_facts = Facts {
+            address: engine.address().clone(),
+            driver: engine.driver().name(),
+            driver_reason: engine.driver().reason().map(str::to_owned),
+            shards: engine.shards() as u32,
+        };
+        let running = Rc::new(RefCell::new(Some(Running { engine, ring })));
+        let hook = Rc::new(RefCell::new(None));
+        let (ending, place) = (running.clone(), hook.clone());
+        let added = CleanupHook::add(&env, move || {
+            // It runs now: nobody may remove it any more.
+            let _: Option<CleanupHook> = place.borrow_mut().take();
+            let running = ending.borrow_mut().take();
+            if let Some(running) = running {
+                running.end();
+            }
+        })
+        .map_err(coded)?;
+        hook.replace(Some(added));
+        Ok(NativeTunnel {
+            options,
+            running,
+            bridge: RefCell::new(Bridge::new(host, shards)),
+            table: RefCell::new(table),
+            engine_facts,
+            hook,
+        })
+    }
+
+    /// Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
+    /// When there is nothing at all, the next call rings.
+    #[napi(catch_unwind)]
+    pub fn poll<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
+        let mut table = self.table.borrow_mut();
+        let mut bridge = self.bridge.borrow_mut();
+        match bridge.drain(elements(&mut table)) {
+            None => Ok(None),
+            Some(text) if text.is_ascii() => env.create_string_latin1(text).map(Some),
+            // The engine passes UTF-8 only; a copy with U+FFFD costs less than a crash if that were ever wrong.
+            Some(text) => env.create_string(String::from_utf8_lossy(text)).map(Some),
+        }
+    }
+
+    /// Answers calls: `rows` holds `count` pairs of ticket and outcome, `text` the JSON array of the texts that they
+    /// need. Then, if `more`, drains like `poll`; otherwise the caller has to poll later.
+    #[napi(catch_unwind)]
+    pub fn complete<'env>(
+        &self,
+        env: &'env Env,
+        text: JsString<'_>,
+        mut rows: Uint32Array,
+        count: u32,
+        more: bool,
+    ) -> napi::Result<Option<JsString<'env>>> {
+        let rows = elements(&mut rows);
+        let used = rows.get(..count as usize * layout::PER_ANSWER).unwrap_or_default();
+        self.bridge.borrow_mut().answer(used, |out| append_utf8(env, text, out))?;
+        if more { self.poll(env) } else { Ok(None) }
+    }
+
+    /// The effective request id of a call that is not answered yet.
+    #[napi(catch_unwind)]
+    pub fn request_id<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
+        self.bridge.borrow().request_id(ticket).map(|id| env.create_string_latin1(id)).transpose()
+    }
+
+    /// The field lines, as received (latin-1), of a call that is not answered yet.
+    #[napi(catch_unwind)]
+    pub fn fields<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
+        self.bridge.borrow().fields(ticket).map(|fields| env.create_string_latin1(fields)).transpose()
+    }
+
+    /// Replaces the handlers; counts from the next request on.
+    #[napi(catch_unwind)]
+    pub fn set_handlers(&self, handlers: Vec<NativeHandler>) -> Result<(), CodedError> {
+        let exposure = Arc::new(self.options.exposure(handler_table(&handlers)?)?);
+        if let Some(running) = &*self.running.borrow() {
+            running.engine.set_exposure(&exposure);
+        }
+        Ok(())
+    }
+
+    /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
+    /// and the table says so; then call `finish`.
+    #[napi(catch_unwind)]
+    pub fn stop(&self, drain_ms: f64) {
+        if let Some(running) = &*self.running.borrow() {
+            running.engine.stop(Duration::from_millis(drain_ms as u64));
+        }
+    }
+
+    /// Joins the threads and lets the ring go. Cuts off what has not ended.
+    #[napi(catch_unwind)]
+    pub fn finish(&self) {
+        let running = self.running.borrow_mut().take();
+        if let Some(running) = running {
+            running.end();
+        }
+        if let Some(hook) = self.hook.borrow_mut().take() {
+            hook.remove();
+        }
+    }
+
+    /// TCP port, 0 on a unix socket.
+    #[napi(getter)]
+    pub fn port(&self) -> u32 {
+        match &self.engine_facts.address {
+            Listen::Tcp(address) => u32::from(address.port()),
+            Listen::Unix(_) => 0,
+        }
+    }
+
+    /// The driver that runs.
+    #[napi(getter)]
+    pub fn driver(&self) -> &'static str {
+        self.engine_facts.driver
+    }
+
+    /// Why it is epoll.
+    #[napi(getter)]
+    pub fn driver_reason(&self) -> Option<String> {
+        self.engine_facts.driver_reason.clone()
+    }
+
+    /// Number of shards.
+    #[napi(getter)]
+    pub fn shards(&self) -> u32 {
+        self.engine_facts.shards
+    }
+
+    /// JSON: `{"shards":[{counter: number}],"panickedShards":n,"live":n}`; without shards after `finish`.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> String {
+        let mut text = String::from("{\"shards\":[");
+        let mut panicked = 0;
+        if let Some(running) = &*self.running.borrow() {
+            panicked = running.engine.panicked_shards();
+            for (index, snapshot) in running.engine.stats().iter().enumerate() {
+                text.push_str(if index == 0 { "{" } else { ",{" });
+                for (place, (name, value)) in snapshot.entries().iter().enumerate() {
+                    let comma = if place == 0 { "" } else { "," };
+                    let _ = write!(text, "{comma}\"{}\":{value}", camel_case(name));
+                }
+                text.push('}');
+            }
+        }
+        let _ = write!(text, "],\"panickedShards\":{panicked},\"live\":{}}}", self.bridge.borrow().live());
+        text
+    }
+}
+
+impl Drop for NativeTunnel {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// The numbers of [`layout`], for TypeScript to compare with its own: the addon and the script must be of one build.
+// `--all-targets` compiles the library for tests as well, where nothing registers exports.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn call_table_layout() -> Vec<u32> {
+    use layout::{CALLS, GONE, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL, STOPPED};
+    [CALLS, GONE, STOPPED, HEADER, PER_CALL, MAX_CALLS, LENGTH, PER_ANSWER].map(|number| number as u32).to_vec()
+}
+
+/// `handler_timeouts` as JavaScript spells it.
+fn camel_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut upper = false;
+    for character in name.chars() {
+        match character {
+            '_' => upper = true,
+            other if upper => {
+                out.extend(other.to_uppercase());
+                upper = false;
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn coded(error: napi::Error) -> CodedError {
+    CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), error.reason.to_string())
+}
+
+fn start_error(error: &StartError) -> CodedError {
+    let code = match error {
+        StartError::Driver(_) => "FASTTUNNEL_NO_IO_URING",
+        _ => error.os_error().map_or("FASTTUNNEL_START", errno_name),
+    };
+    CodedError::new(code.to_owned(), error.to_string())
+}
+
+/// The names that `listen` errors carry in Node.
+fn errno_name(errno: i32) -> &'static str {
+    match errno {
+        libc::EADDRINUSE => "EADDRINUSE",
+        libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
+        libc::EACCES => "EACCES",
+        libc::EPERM => "EPERM",
+        libc::ENOENT => "ENOENT",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EISDIR => "EISDIR",
+        libc::EROFS => "EROFS",
+        libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::EINVAL => "EINVAL",
+        libc::EMFILE => "EMFILE",
+        libc::ENFILE => "ENFILE",
+        libc::ENOMEM => "ENOMEM",
+        libc::ENOBUFS => "ENOBUFS",
+        libc::EAFNOSUPPORT => "EAFNOSUPPORT",
+        libc::EAGAIN => "EAGAIN",
+        _ => "FASTTUNNEL_START",
+    }
+}

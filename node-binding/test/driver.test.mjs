@@ -1,0 +1,43 @@
+// io_uring forbidden, as in Docker's default profile: the tunnel runs on epoll, serves, and says why, once.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+/** Installs a seccomp filter that refuses the given calls, then runs a program. */
+const DENY = path('../../../shared/http/tools/seccomp_deny.py');
+const skip = existsSync(DENY) ? false : `no seccomp tool at ${DENY}`;
+const PROGRAM = path('fixtures/forbidden.mjs');
+
+async function runDenied(errno, calls, driver) {
+  const args = [DENY, '--errno', errno, '--calls', calls, '--', process.execPath, PROGRAM, driver];
+  const { stdout, stderr } = await promisify(execFile)('python3', args, { timeout: 20_000 });
+  return { said: JSON.parse(stdout), stderr };
+}
+
+describe('io_uring forbidden', { skip }, () => {
+  for (const [errno, calls, hint] of [
+    ['EPERM', 'io_uring_setup', 'seccomp'],
+    ['EPERM', 'io_uring_register', 'seccomp'],
+    ['EPERM', 'io_uring_enter', 'seccomp'],
+    ['ENOSYS', 'io_uring_setup', 'kernel'],
+    ['ENOMEM', 'io_uring_setup', 'RLIMIT_MEMLOCK'],
+  ]) {
+    it(`${calls} fails with ${errno}: epoll, and the reason`, async () => {
+      const { said, stderr } = await runDenied(errno, calls, 'auto');
+      assert.equal(said.driver, 'epoll');
+      assert.ok(said.reason.startsWith(calls) && said.reason.includes(hint), said.reason);
+      assert.deepEqual(said.stats, { driver: 'epoll', driverReason: said.reason });
+      assert.deepEqual(said.answers, [3, 3], 'both tunnels serve');
+      assert.equal(stderr.split('FASTTUNNEL_EPOLL').length - 1, 1, `two tunnels, one warning: ${stderr}`);
+    });
+  }
+
+  it('asked for by name, it is an error that says why', async () => {
+    const { said } = await runDenied('EPERM', 'io_uring_setup', 'io_uring');
+    assert.match(said.error, /io_uring does not work here: io_uring_setup.*seccomp/);
+  });
+});
