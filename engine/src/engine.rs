@@ -37,7 +37,15 @@ impl Engine {
         if !(1..=MAX_SHARDS).contains(&config.shards) {
             return Err(StartError::Shards { got: config.shards, max: MAX_SHARDS });
         }
-        let driver = driver::choose(config.driver)?;
+        // On a thread of its own: after a ring was closed, the thread that made it may get one EINTR.
+        let choice = config.driver;
+        let probe =
+            std::thread::Builder::new().name("fasttunnel-probe".to_owned()).spawn(move || driver::choose(choice));
+        let failed = |source| StartError::Shard { shard: 0, source };
+        let driver = match probe.map_err(failed)?.join() {
+            Ok(choice) => choice?,
+            Err(_) => return Err(failed(std::io::Error::other("the probe of the driver panicked"))),
+        };
         let listener = Listener::bind(&config.listen, config.backlog)
             .map_err(|source| StartError::Listen { listen: config.listen.clone(), source })?;
         let address = listener.address().clone();
@@ -101,8 +109,15 @@ impl Engine {
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         drop(ready);
+        let mut running = 0;
         for (shard, outcome) in outcomes {
             outcome.map_err(|source| StartError::Shard { shard, source })?;
+            running += 1;
+        }
+        if running < config.shards {
+            // A thread that ends before it reports has panicked; the panic was printed by the hook.
+            let source = std::io::Error::other("it panicked before it was ready");
+            return Err(StartError::Shard { shard: running, source });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use monoio::buf::IoBuf;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
@@ -299,7 +300,7 @@ pub(super) async fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) {
 
 async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStream>) {
     let mut intake = Intake::default();
-    let mut buffer: Vec<u8> = Vec::new();
+    let mut buffer = BytesMut::new();
     let mut capacity = READ_BUFFER_BYTES;
     loop {
         std::future::poll_fn(|_| {
@@ -317,11 +318,14 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         }
         if buffer.is_empty() && buffer.capacity() > CONN_BUFFER_KEEP_BYTES && conn.phase().0 == Phase::Idle {
             // Between two requests: it may idle for long, and there may be many such.
-            buffer = Vec::new();
+            buffer = BytesMut::new();
             capacity = READ_BUFFER_BYTES;
         }
-        if buffer.capacity() - buffer.len() < capacity / 2 {
-            buffer.reserve_exact(capacity);
+        // `take_in` only moves the start of the buffer forward; asking for the room that was there before moves it back
+        // (`BytesMut` copies what is left over, if that is less, and allocates nothing).
+        let room = if buffer.is_empty() { capacity } else { capacity / 2 };
+        if buffer.capacity() - buffer.len() < room {
+            buffer.reserve(room);
         }
         let (from, to) = (buffer.len(), buffer.capacity());
         let (read, filled) = reader.read(monoio::buf::IoBufMut::slice_mut(buffer, from..to)).await;
@@ -351,7 +355,7 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
 }
 
 /// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
-async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStream>, mut buffer: Vec<u8>) {
+async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStream>, mut buffer: BytesMut) {
     let mut left = LINGER_BYTES;
     // Whatever the client was in the middle of has been answered: no deadline of a head or a body strikes any more.
     conn.restart(Phase::Linger, shard.now_ms());

@@ -1,5 +1,7 @@
 //! From bytes to calls: finds requests in what a connection has received, decides on them, hands calls to the batch.
 
+use bytes::{Buf, BytesMut};
+
 use super::Shard;
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
@@ -72,7 +74,7 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Handles every request in `buffer` that is complete, and leaves the rest there.
-    pub fn take_in(&mut self, shard: &Shard, conn: &Conn, buffer: &mut Vec<u8>) -> Flow {
+    pub fn take_in(&mut self, shard: &Shard, conn: &Conn, buffer: &mut BytesMut) -> Flow {
         if conn.closing() {
             return Flow::Close;
         }
@@ -104,7 +106,7 @@ impl Intake {
         if taken >= buffer.len() {
             buffer.clear();
         } else if taken > 0 {
-            buffer.drain(..taken);
+            buffer.advance(taken);
         }
         flow
     }
