@@ -180,7 +180,17 @@ impl Bridge {
                 break;
             }
             let ticket = self.live.insert(live_of(loan_index, loan.shard, record)) as u32;
-            remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
+            let before = remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
+            // The shard uses a slot again when its call is over. One that JavaScript has not answered was given up, and
+            // the notice of it (in this very batch, perhaps) would no longer find the ticket.
+            if let Some(live) = self.live.get_mut(before as usize)
+                && live.shard == loan.shard
+                && live.key.slot == record.key.slot
+                && live.key != record.key
+                && !std::mem::replace(&mut live.gone, true)
+            {
+                self.gone.push(before);
+            }
             let row = layout::HEADER + calls * layout::PER_CALL;
             if let Some([a, b, c]) = table.get_mut(row..row + layout::PER_CALL) {
                 (*a, *b, *c) = (ticket, record.handler, record.flags);
@@ -346,14 +356,14 @@ fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
     Live { shard, key: record.key, gone: false, head }
 }
 
-fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) {
-    if let Some(slots) = tickets.get_mut(shard as usize) {
-        let slot = slot as usize;
-        if slots.len() <= slot {
-            slots.resize(slot + 1, u32::MAX);
-        }
-        slots[slot] = ticket;
+/// Remembers the newest ticket of a slot; the one before it, `u32::MAX` for none.
+fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) -> u32 {
+    let Some(slots) = tickets.get_mut(shard as usize) else { return u32::MAX };
+    let slot = slot as usize;
+    if slots.len() <= slot {
+        slots.resize(slot + 1, u32::MAX);
     }
+    std::mem::replace(&mut slots[slot], ticket)
 }
 
 fn write(table: &mut [u32], at: usize, value: usize) {
