@@ -127,8 +127,19 @@ export async function startBridge(options: EngineOptions, entries: readonly Entr
 const MAX_ROUNDS = 64;
 /** The same, in milliseconds. */
 const MAX_BUSY_MS = 5;
+/** Calls wait no longer for JavaScript than this, unless something blocks it; then they get a 500. */
+const RETIRE_MS = 10_000;
 /** As long as a timer can be: only its being there matters. */
 const FOREVER_MS = 2 ** 31 - 1;
+
+/** Stands for a handler that was let go. */
+const RETIRED: Entry = {
+  kind: 'task',
+  id: '(removed)',
+  run: () => {
+    throw new Error('the handler of this call was removed while the call waited');
+  },
+};
 
 /**
  * Runs calls in batches: one entry from native code brings all that wait, one call back takes all answers and brings
@@ -144,7 +155,10 @@ class EngineBridge implements Bridge {
   readonly #answers: Answers;
   readonly #drainTimeoutMs: number;
   /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
-  readonly #entries: Entry[] = [];
+  readonly #entries = new Map<number, Entry>();
+  #nextIndex = 0;
+  /** Removed handlers that a call on its way may still name, oldest first. */
+  readonly #retired: { readonly index: number; readonly sinceMs: number }[] = [];
   #published = new Map<string, number>();
   /** By ticket: calls whose handler has not settled. */
   readonly #pending: (Call | undefined)[] = [];
@@ -233,16 +247,27 @@ class EngineBridge implements Bridge {
     const handlers = entries.map((entry): NativeHandler => {
       const key = `${entry.kind}:${entry.id}`;
       const known = this.#published.get(key);
-      const index = known !== undefined && this.#entries[known] === entry ? known : this.#entries.push(entry) - 1;
+      const same = known !== undefined && this.#entries.get(known) === entry;
+      const index = same ? known : this.#nextIndex++;
+      if (!same) this.#entries.set(index, entry);
       published.set(key, index);
       return { event: entry.kind === 'event', id: entry.id, index };
     });
     this.#published = published;
     return handlers;
+    this.#retire(published);
   }
 
   /** Native code says that calls wait. */
   #onRing(): void {
+  /** Lets go of handlers that were removed so long ago that no call names them any more. */
+  #retire(published: ReadonlyMap<string, number>): void {
+    const now = performance.now();
+    for (const [key, index] of this.#published) if (published.get(key) !== index) this.#retired.push({ index, sinceMs: now });
+    const kept = this.#retired.findIndex(({ sinceMs }) => now - sinceMs < RETIRE_MS);
+    for (const { index } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(index);
+  }
+
     this.#wake();
     this.#take(this.#native.poll());
   }
@@ -306,14 +331,14 @@ class EngineBridge implements Bridge {
 
   #failAll(count: number): void {
     for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
-      const { kind, id } = this.#entries[this.#table[at + 1]!]!;
+      const { kind, id } = this.#entries.get(this.#table[at + 1]!) ?? RETIRED;
       this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
     }
     this.#askFlush();
   }
 
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
-    const entry = this.#entries[handler]!;
+    const entry = this.#entries.get(handler) ?? RETIRED;
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
     let wanted = true;

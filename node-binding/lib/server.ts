@@ -68,6 +68,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
   #referenced = true;
+  #publishAsked = false;
 
   /** Checks every option; nothing listens before {@link listen}. */
   constructor(options: TunnelOptions<Tasks, Events>) {
@@ -226,8 +227,14 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
   }
 
+  /** Once for all changes of a turn: the table of handlers is compiled anew each time. */
   #publish(): this {
-    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
+    if (this.#publishAsked || this.#bridge === undefined) return this;
+    this.#publishAsked = true;
+    queueMicrotask(() => {
+      this.#publishAsked = false;
+      if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
+    });
     return this;
   }
 

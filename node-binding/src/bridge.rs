@@ -121,6 +121,8 @@ impl Bridge {
     pub fn drain(&mut self, table: &mut [u32]) -> Option<&[u8]> {
         loop {
             self.host.awake();
+        // While every handler waits there are no answers, with which batches go home otherwise; their bodies are read.
+        self.return_loans();
             let calls = self.fill(table);
             let gone = self.write_gone(table, calls);
             write(table, layout::CALLS, calls);
