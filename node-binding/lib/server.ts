@@ -279,14 +279,18 @@ function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): v
   console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
 }
 
-/** A reporter that throws must not become a second failure of the call, nor hide the first. */
+/** A reporter that throws (or rejects) must not become a second failure of the call, nor hide the first. */
 function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
   return (error, origin) => {
-    try {
-      report(error, origin);
-    } catch (failure) {
+    const failed = (failure: unknown): void => {
       reportOnStderr(error, origin);
       console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
+    };
+    try {
+      const outcome: unknown = report(error, origin);
+      if (isThenable(outcome)) Promise.resolve(outcome).catch(failed);
+    } catch (failure) {
+      failed(failure);
     }
   };
 }
