@@ -231,6 +231,8 @@ class EngineBridge implements Bridge {
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#native.stop(this.#drainTimeoutMs);
+        // Shards that have ended before (by a panic) say so no more: look whether that was the last of them.
+        setImmediate(this.#resume);
       });
       this.#native.finish();
     } finally {
@@ -253,13 +255,11 @@ class EngineBridge implements Bridge {
       published.set(key, index);
       return { event: entry.kind === 'event', id: entry.id, index };
     });
+    this.#retire(published);
     this.#published = published;
     return handlers;
-    this.#retire(published);
   }
 
-  /** Native code says that calls wait. */
-  #onRing(): void {
   /** Lets go of handlers that were removed so long ago that no call names them any more. */
   #retire(published: ReadonlyMap<string, number>): void {
     const now = performance.now();
@@ -268,6 +268,8 @@ class EngineBridge implements Bridge {
     for (const { index } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(index);
   }
 
+  /** Native code says that calls wait. */
+  #onRing(): void {
     this.#wake();
     this.#take(this.#native.poll());
   }
@@ -361,7 +363,7 @@ class EngineBridge implements Bridge {
       return;
     }
     try {
-      const result = entry.run(payload, call);
+      const result = call.within(() => entry.run(payload, call));
       if (isThenable(result)) {
         this.#pending[ticket] = call;
         // A thenable of the application's own may settle twice, or with another thenable.
@@ -397,13 +399,15 @@ class EngineBridge implements Bridge {
     const { ticket } = call;
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    if (!isTaskError(error)) this.#report(error, call);
-    this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
+    const answer = errorAnswerOf(error, this.#codec.stringify);
+    // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
+    if (answer === INTERNAL_ERROR || !isTaskError(error)) this.#report(error, call);
+    this.#answers.failed(call, answer);
     this.#askFlush();
   }
 
   #report(error: unknown, call: Call): void {
-    this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId });
+    call.within(() => this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId }));
   }
 
   /** Answers leave when the microtask queue is empty: everything that settles in this turn goes in one call. */
@@ -432,13 +436,17 @@ class EngineBridge implements Bridge {
 
   #complete(more: boolean): string | null {
     const answers = this.#answers;
-    try {
+    for (;;) {
       const text = answers.take();
-      return this.#native.complete(text, answers.rows, answers.count, more);
-    } catch (error) {
-      // The texts did not fit a string, or memory: native code has answered 500 where it had a ticket.
-      this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
-      return this.#pollIf(more);
+      const last = answers.empty;
+      try {
+        const next = this.#native.complete(text, answers.rows, answers.count, more && last);
+        if (last) return next;
+      } catch (error) {
+        // There was no memory for the texts: native code has answered 500 where it had a ticket.
+        this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
+        if (last) return this.#pollIf(more);
+      }
     }
   }
 

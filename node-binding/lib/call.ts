@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { NativeTunnel } from './addon.js';
 
 /** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
@@ -37,6 +38,8 @@ export class Call implements CallContext {
   #headers: Record<string, string | string[]> | undefined;
   #controller: AbortController | undefined;
   #gone = false;
+  /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
+  readonly #scope = new AsyncResource('FASTTUNNEL_CALL');
 
   constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
     this.kind = kind;
@@ -69,7 +72,13 @@ export class Call implements CallContext {
   /** Nobody waits for the answer any more. */
   abort(): void {
     this.#gone = true;
-    this.#controller?.abort(new ClientClosedError());
+    const controller = this.#controller;
+    if (controller !== undefined) this.within(() => controller.abort(new ClientClosedError()));
+  }
+
+  /** Runs code of the application as a part of this call. */
+  within<Result>(code: () => Result): Result {
+    return this.#scope.runInAsyncScope(code);
   }
 }
 

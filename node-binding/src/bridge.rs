@@ -2,12 +2,14 @@
 //!
 //! Lives on the JavaScript thread only. There is no bridge thread.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::tunnel::array::ArraySplitter;
 use fasttunnel_engine::wire::fields::Span;
+use memchr::memchr;
 use slab::Slab;
 
 /// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
@@ -119,10 +121,10 @@ impl Bridge {
     /// Drains what the shards have sent into `table`; the JSON array of the bodies, or nothing when there are no calls.
     /// When there is nothing at all, not even a client that has gone, the host parks: the next batch rings.
     pub fn drain(&mut self, table: &mut [u32]) -> Option<&[u8]> {
-        loop {
-            self.host.awake();
         // While every handler waits there are no answers, with which batches go home otherwise; their bodies are read.
         self.return_loans();
+        loop {
+            self.host.awake();
             let calls = self.fill(table);
             let gone = self.write_gone(table, calls);
             write(table, layout::CALLS, calls);
@@ -246,7 +248,7 @@ impl Bridge {
         written
     }
 
-    /// Takes answers: `rows` of ticket and outcome, and the JSON array of the texts that some of them need, in order.
+    /// Takes answers: `rows` of ticket and outcome, and the texts that some of them need, in order: see [`Texts`].
     /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: JavaScript
     /// cannot harm another call.
     pub fn answer(
@@ -267,7 +269,7 @@ impl Bridge {
         if outcome.is_err() {
             whole.clear();
         }
-        let mut texts = ArraySplitter::new(&whole);
+        let mut texts = Texts::new(&whole);
         for row in rows.chunks_exact(layout::PER_ANSWER) {
             let &[ticket, code] = row else { continue };
             let wants_text = code == outcome::RESULT || code >= 400;
@@ -350,6 +352,36 @@ impl Bridge {
             }
             HeadPlace::Own { bytes, id_length } => bytes.get(*id_length as usize..),
         }
+    }
+}
+
+/// The texts of answers: a JSON array, whose elements come first, then any others, each behind a zero byte. JSON has no
+/// such byte, so that what a serializer wrote wrongly ends where it should.
+struct Texts<'a> {
+    whole: &'a [u8],
+    values: ArraySplitter<'a>,
+    /// Where the next text behind the array starts; past the end when there is none.
+    at: usize,
+}
+
+impl<'a> Texts<'a> {
+    fn new(whole: &'a [u8]) -> Self {
+        let end = memchr(0, whole).unwrap_or(whole.len());
+        Texts { whole, values: ArraySplitter::new(&whole[..end]), at: end + 1 }
+    }
+}
+
+impl Iterator for Texts<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        self.values.next().or_else(|| {
+            let start = self.at;
+            let rest = self.whole.get(start..)?;
+            let end = start + memchr(0, rest).unwrap_or(rest.len());
+            self.at = end + 1;
+            Some(start..end)
+        })
     }
 }
 
