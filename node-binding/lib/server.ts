@@ -14,6 +14,9 @@ import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHand
 // Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
 const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
+/** Handlers that are put in force one by one. */
+const CHANGES_AT_ONCE = 64;
+
 /** What both forms of a tunnel can do once it listens. */
 export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
@@ -68,7 +71,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
   #referenced = true;
-  #publishAsked = false;
+  /** Handlers that came or went in this turn of the event loop. */
+  #changes = 0;
 
   /** Checks every option; nothing listens before {@link listen}. */
   constructor(options: TunnelOptions<Tasks, Events>) {
@@ -227,15 +231,26 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
   }
 
-  /** Once for all changes of a turn: the table of handlers is compiled anew each time. */
+  /**
+   * Puts the handlers in force: for every request that is sent from now on. The table is compiled anew each time, so of
+   * thousands of changes in one turn only the first ones count at once, the others when the turn ends.
+   */
   #publish(): this {
-    if (this.#publishAsked || this.#bridge === undefined) return this;
-    this.#publishAsked = true;
-    queueMicrotask(() => {
-      this.#publishAsked = false;
-      if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
-    });
+    if (this.#bridge === undefined) return this;
+    this.#changes += 1;
+    if (this.#changes === 1) process.nextTick(() => this.#endTurn());
+    if (this.#changes <= CHANGES_AT_ONCE) this.#setEntries();
     return this;
+  }
+
+  #endTurn(): void {
+    const late = this.#changes > CHANGES_AT_ONCE;
+    this.#changes = 0;
+    if (late) this.#setEntries();
+  }
+
+  #setEntries(): void {
+    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
   }
 
   #entries(): Entry[] {
