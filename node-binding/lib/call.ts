@@ -10,7 +10,7 @@ export interface CallContext {
    * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
    * (or the request id) for the first time before the call is answered.
    */
-  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
   readonly signal: AbortSignal;
 }
@@ -52,7 +52,7 @@ export class Call implements CallContext {
     return (this.#requestId ??= this.#native?.requestId(this.ticket) ?? '');
   }
 
-  get headers(): Readonly<Record<string, string | string[]>> {
+  get headers(): CallContext['headers'] {
     return (this.#headers ??= parseHeaders(this.#native?.fields(this.ticket) ?? '', this.requestId));
   }
 
