@@ -1,122 +1,15 @@
 import { addon } from './addon.js';
-import type { NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
+import type { NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
+import type { Bridge, EngineOptions, Entry, OnError, Stats } from './bridge-types.js';
 import { Call } from './call.js';
-import type { CallContext } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { HandlerIndex } from './handler-index.js';
 import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
+import { nativeOptions } from './native-options.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
 import { isThenable } from './thenable.js';
 import { inputOf, payloadOf, returnPayload } from './values.js';
-
-export type Kind = 'task' | 'event';
-
-export type { CallContext } from './call.js';
-
-/** What runs a call. Returns (or resolves to) the raw result; may throw or reject with anything. */
-export interface Entry {
-  readonly kind: Kind;
-  readonly id: string;
-  readonly run: (input: unknown, ctx: CallContext) => unknown;
-}
-
-export interface EngineOptions {
-  host: string;
-  port: number;
-  socketPath?: string;
-  backlog: number;
-  /** 0 = by the number of cores. */
-  shards: number;
-  driver: 'auto' | 'io_uring' | 'epoll';
-  basePath: string;
-  auth: { header: string; tokens: string[]; allowAnonymous: boolean };
-  cors?: {
-    origin?: string | string[] | null;
-    methods: string[];
-    allowedHeaders: string[];
-    exposedHeaders: string[];
-    credentials: boolean;
-    maxAge?: number;
-    varyOrigin: boolean;
-  };
-  disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxBodyBytes: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-  };
-}
-
-export type { ValueCodec } from './codec.js';
-
-/** What one shard has done since it started. */
-export interface ShardStats {
-  /** Connections open now. */
-  readonly connections: number;
-  readonly accepted: number;
-  /** Connections closed at once: `maxConnections`, or no descriptor left. */
-  readonly turnedAway: number;
-  readonly requests: number;
-  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
-  readonly refused: number;
-  /** Malformed, too large or too slow requests; each ended its connection. */
-  readonly protocolErrors: number;
-  /** Calls that went to JavaScript. */
-  readonly calls: number;
-  readonly answered: number;
-  /** Answers that came too late. */
-  readonly dropped: number;
-  /** Calls refused with 503. */
-  readonly overloaded: number;
-  readonly handlerTimeouts: number;
-  readonly inFlight: number;
-  readonly batches: number;
-  readonly wakes: number;
-  readonly ticks: number;
-  readonly panics: number;
-}
-
-export interface Stats {
-  readonly driver: 'io_uring' | 'epoll';
-  /** Why it is not io_uring. */
-  readonly driverReason?: string;
-  /** Empty once the tunnel is closed. */
-  readonly shards: readonly ShardStats[];
-  /** Shards that have ended by a panic. */
-  readonly panickedShards: number;
-  /** Calls that handlers work on. */
-  readonly live: number;
-  /** Batches of calls that entered JavaScript. */
-  readonly drains: number;
-}
-
-export interface Bridge {
-  readonly port: number;
-  readonly host: string;
-  readonly socketPath?: string;
-  readonly driver: 'io_uring' | 'epoll';
-  readonly driverReason?: string | undefined;
-  readonly shards: number;
-  setEntries(entries: readonly Entry[]): void;
-  stats(): Stats;
-  ref(): void;
-  unref(): void;
-  close(): Promise<void>;
-}
-
-export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;
 
 /** Starts the engine; rejects with what it says when it cannot. */
 export async function startBridge(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Promise<Bridge> {
@@ -127,19 +20,8 @@ export async function startBridge(options: EngineOptions, entries: readonly Entr
 const MAX_ROUNDS = 64;
 /** The same, in milliseconds. */
 const MAX_BUSY_MS = 5;
-/** Calls wait no longer for JavaScript than this, unless something blocks it; then they get a 500. */
-const RETIRE_MS = 10_000;
 /** As long as a timer can be: only its being there matters. */
 const FOREVER_MS = 2 ** 31 - 1;
-
-/** Stands for a handler that was let go. */
-const RETIRED: Entry = {
-  kind: 'task',
-  id: '(removed)',
-  run: () => {
-    throw new Error('the handler of this call was removed while the call waited');
-  },
-};
 
 /**
  * Runs calls in batches: one entry from native code brings all that wait, one call back takes all answers and brings
@@ -154,14 +36,9 @@ class EngineBridge implements Bridge {
   readonly #onError: OnError;
   readonly #answers: Answers;
   readonly #drainTimeoutMs: number;
-  /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
-  readonly #entries = new Map<number, Entry>();
-  #nextIndex = 0;
-  /** Removed handlers that a call on its way may still name, oldest first. */
-  readonly #retired: { readonly index: number; readonly sinceMs: number }[] = [];
-  #published = new Map<string, number>();
   /** By ticket: calls whose handler has not settled. */
   readonly #pending: (Call | undefined)[] = [];
+  readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
@@ -180,7 +57,7 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel } = addon();
-    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#publish(entries), this.#table, () => this.#onRing());
+    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#handlers.publish(entries), this.#table, () => this.#onRing());
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
@@ -203,7 +80,7 @@ class EngineBridge implements Bridge {
   }
 
   setEntries(entries: readonly Entry[]): void {
-    this.#native.setHandlers(this.#publish(entries));
+    this.#native.setHandlers(this.#handlers.publish(entries));
   }
 
   stats(): Stats {
@@ -241,31 +118,6 @@ class EngineBridge implements Bridge {
       for (const call of this.#pending) call?.abort();
       this.#pending.length = 0;
     }
-  }
-
-  /** Gives every entry its index: the old one where nothing has changed. */
-  #publish(entries: readonly Entry[]): NativeHandler[] {
-    const published = new Map<string, number>();
-    const handlers = entries.map((entry): NativeHandler => {
-      const key = `${entry.kind}:${entry.id}`;
-      const known = this.#published.get(key);
-      const same = known !== undefined && this.#entries.get(known) === entry;
-      const index = same ? known : this.#nextIndex++;
-      if (!same) this.#entries.set(index, entry);
-      published.set(key, index);
-      return { event: entry.kind === 'event', id: entry.id, index };
-    });
-    this.#retire(published);
-    this.#published = published;
-    return handlers;
-  }
-
-  /** Lets go of handlers that were removed so long ago that no call names them any more. */
-  #retire(published: ReadonlyMap<string, number>): void {
-    const now = performance.now();
-    for (const [key, index] of this.#published) if (published.get(key) !== index) this.#retired.push({ index, sinceMs: now });
-    const kept = this.#retired.findIndex(({ sinceMs }) => now - sinceMs < RETIRE_MS);
-    for (const { index } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(index);
   }
 
   /** Native code says that calls wait. */
@@ -333,14 +185,14 @@ class EngineBridge implements Bridge {
 
   #failAll(count: number): void {
     for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
-      const { kind, id } = this.#entries.get(this.#table[at + 1]!) ?? RETIRED;
+      const { kind, id } = this.#handlers.get(this.#table[at + 1]!);
       this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
     }
     this.#askFlush();
   }
 
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
-    const entry = this.#entries.get(handler) ?? RETIRED;
+    const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
     let wanted = true;
@@ -465,26 +317,4 @@ function isTaskError(error: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-function nativeOptions(options: EngineOptions, codec: ValueCodec): NativeOptions {
-  const { auth, cors, limits, socketPath, ...rest } = options;
-  const { drainTimeoutMs: _ours, ...bounds } = limits;
-  const native: NativeOptions = {
-    ...rest,
-    tokenHeader: auth.header,
-    tokens: auth.tokens,
-    allowAnonymous: auth.allowAnonymous,
-    exactBodies: codec.exact,
-    limits: bounds,
-  };
-  if (socketPath !== undefined) native.socketPath = socketPath;
-  if (cors !== undefined) {
-    const { origin, maxAge, ...lists } = cors;
-    native.cors = { ...lists };
-    if (typeof origin === 'string') native.cors.fixedOrigin = origin;
-    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
-    if (maxAge !== undefined) native.cors.maxAge = maxAge;
-  }
-  return native;
 }

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { startBridge } from './bridge.js';
-import type { Bridge, Entry, Stats } from './bridge.js';
+import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
 import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
 import { asFunction, asId, checkOptions } from './options.js';
