@@ -215,7 +215,7 @@ class EngineBridge implements Bridge {
       return;
     }
     try {
-      const result = call.within(() => entry.run(payload, call));
+      const result = call.run(entry.run, payload);
       if (isThenable(result)) {
         this.#pending[ticket] = call;
         // A thenable of the application's own may settle twice, or with another thenable.

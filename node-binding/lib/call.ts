@@ -76,7 +76,12 @@ export class Call implements CallContext {
     if (controller !== undefined) this.within(() => controller.abort(new ClientClosedError()));
   }
 
-  /** Runs code of the application as a part of this call. */
+  /** Runs the handler as a part of this call; no closure, because every call comes here. */
+  run(handler: (input: unknown, context: CallContext) => unknown, input: unknown): unknown {
+    return this.#scope.runInAsyncScope(handler, undefined, input, this);
+  }
+
+  /** Runs other code of the application as a part of this call. */
   within<Result>(code: () => Result): Result {
     return this.#scope.runInAsyncScope(code);
   }
