@@ -11,6 +11,7 @@ use crate::config::{Config, Listen};
 use crate::error::StartError;
 use crate::limits::MAX_SHARDS;
 use crate::link::backend::Backend;
+use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
@@ -21,6 +22,7 @@ use crate::tunnel::decide::Exposure;
 /// A running engine. Dropping it stops it at once and joins its threads.
 pub struct Engine {
     ports: Vec<ShardPort>,
+    exposures: Arc<Latest<Exposure>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
     panicked: Vec<Arc<AtomicBool>>,
@@ -57,6 +59,7 @@ impl Engine {
         backend.attach(&ports);
         let mut engine = Engine {
             ports,
+            exposures: Arc::new(Latest::new(config.exposure.clone())),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             panicked: (0..config.shards).map(|_| Arc::default()).collect(),
@@ -89,7 +92,7 @@ impl Engine {
                 driver: self.driver.clone(),
                 limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
-                exposure: config.exposure.clone(),
+                exposures: self.exposures.clone(),
                 exact_bodies: config.exact_bodies,
                 backend: backend.clone(),
                 inbox,
@@ -161,11 +164,9 @@ impl Engine {
         self.panicked.iter().filter(|flag| flag.load(std::sync::atomic::Ordering::Relaxed)).count()
     }
 
-    /// Replaces the route table; each shard uses it from its next request on.
+    /// Replaces the route table. Every request that is sent after this call is decided by it.
     pub fn set_exposure(&self, exposure: &Arc<Exposure>) {
-        for port in &self.ports {
-            let _ = port.send(ToShard::Exposure(exposure.clone()));
-        }
+        self.exposures.set(exposure.clone());
     }
 
     /// Stops accepting, lets calls under way finish within `drain`, then cuts off. Returns at once; may be repeated

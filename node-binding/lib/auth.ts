@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge.js';
+import type { EngineOptions } from './bridge-types.js';
 import { asBoolean, asGroup, asToken, fail, failHidden } from './checks.js';
 import { OptionError } from './errors.js';
 

@@ -1,122 +1,15 @@
 import { addon } from './addon.js';
-import type { NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
+import type { NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
+import type { Bridge, EngineOptions, Entry, OnError, Stats } from './bridge-types.js';
 import { Call } from './call.js';
-import type { CallContext } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { HandlerIndex } from './handler-index.js';
 import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
+import { nativeOptions } from './native-options.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
 import { isThenable } from './thenable.js';
 import { inputOf, payloadOf, returnPayload } from './values.js';
-
-export type Kind = 'task' | 'event';
-
-export type { CallContext } from './call.js';
-
-/** What runs a call. Returns (or resolves to) the raw result; may throw or reject with anything. */
-export interface Entry {
-  readonly kind: Kind;
-  readonly id: string;
-  readonly run: (input: unknown, ctx: CallContext) => unknown;
-}
-
-export interface EngineOptions {
-  host: string;
-  port: number;
-  socketPath?: string;
-  backlog: number;
-  /** 0 = by the number of cores. */
-  shards: number;
-  driver: 'auto' | 'io_uring' | 'epoll';
-  basePath: string;
-  auth: { header: string; tokens: string[]; allowAnonymous: boolean };
-  cors?: {
-    origin?: string | string[] | null;
-    methods: string[];
-    allowedHeaders: string[];
-    exposedHeaders: string[];
-    credentials: boolean;
-    maxAge?: number;
-    varyOrigin: boolean;
-  };
-  disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxBodyBytes: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-  };
-}
-
-export type { ValueCodec } from './codec.js';
-
-/** What one shard has done since it started. */
-export interface ShardStats {
-  /** Connections open now. */
-  readonly connections: number;
-  readonly accepted: number;
-  /** Connections closed at once: `maxConnections`, or no descriptor left. */
-  readonly turnedAway: number;
-  readonly requests: number;
-  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
-  readonly refused: number;
-  /** Malformed, too large or too slow requests; each ended its connection. */
-  readonly protocolErrors: number;
-  /** Calls that went to JavaScript. */
-  readonly calls: number;
-  readonly answered: number;
-  /** Answers that came too late. */
-  readonly dropped: number;
-  /** Calls refused with 503. */
-  readonly overloaded: number;
-  readonly handlerTimeouts: number;
-  readonly inFlight: number;
-  readonly batches: number;
-  readonly wakes: number;
-  readonly ticks: number;
-  readonly panics: number;
-}
-
-export interface Stats {
-  readonly driver: 'io_uring' | 'epoll';
-  /** Why it is not io_uring. */
-  readonly driverReason?: string;
-  /** Empty once the tunnel is closed. */
-  readonly shards: readonly ShardStats[];
-  /** Shards that have ended by a panic. */
-  readonly panickedShards: number;
-  /** Calls that handlers work on. */
-  readonly live: number;
-  /** Batches of calls that entered JavaScript. */
-  readonly drains: number;
-}
-
-export interface Bridge {
-  readonly port: number;
-  readonly host: string;
-  readonly socketPath?: string;
-  readonly driver: 'io_uring' | 'epoll';
-  readonly driverReason?: string | undefined;
-  readonly shards: number;
-  setEntries(entries: readonly Entry[]): void;
-  stats(): Stats;
-  ref(): void;
-  unref(): void;
-  close(): Promise<void>;
-}
-
-export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;
 
 /** Starts the engine; rejects with what it says when it cannot. */
 export async function startBridge(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Promise<Bridge> {
@@ -143,11 +36,9 @@ class EngineBridge implements Bridge {
   readonly #onError: OnError;
   readonly #answers: Answers;
   readonly #drainTimeoutMs: number;
-  /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
-  readonly #entries: Entry[] = [];
-  #published = new Map<string, number>();
   /** By ticket: calls whose handler has not settled. */
   readonly #pending: (Call | undefined)[] = [];
+  readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
@@ -166,7 +57,7 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel } = addon();
-    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#publish(entries), this.#table, () => this.#onRing());
+    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#handlers.publish(entries), this.#table, () => this.#onRing());
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
@@ -189,7 +80,7 @@ class EngineBridge implements Bridge {
   }
 
   setEntries(entries: readonly Entry[]): void {
-    this.#native.setHandlers(this.#publish(entries));
+    this.#native.setHandlers(this.#handlers.publish(entries));
   }
 
   stats(): Stats {
@@ -217,6 +108,8 @@ class EngineBridge implements Bridge {
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#native.stop(this.#drainTimeoutMs);
+        // Shards that have ended before (by a panic) say so no more: look whether that was the last of them.
+        setImmediate(this.#resume);
       });
       this.#native.finish();
     } finally {
@@ -225,20 +118,6 @@ class EngineBridge implements Bridge {
       for (const call of this.#pending) call?.abort();
       this.#pending.length = 0;
     }
-  }
-
-  /** Gives every entry its index: the old one where nothing has changed. */
-  #publish(entries: readonly Entry[]): NativeHandler[] {
-    const published = new Map<string, number>();
-    const handlers = entries.map((entry): NativeHandler => {
-      const key = `${entry.kind}:${entry.id}`;
-      const known = this.#published.get(key);
-      const index = known !== undefined && this.#entries[known] === entry ? known : this.#entries.push(entry) - 1;
-      published.set(key, index);
-      return { event: entry.kind === 'event', id: entry.id, index };
-    });
-    this.#published = published;
-    return handlers;
   }
 
   /** Native code says that calls wait. */
@@ -306,14 +185,14 @@ class EngineBridge implements Bridge {
 
   #failAll(count: number): void {
     for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
-      const { kind, id } = this.#entries[this.#table[at + 1]!]!;
+      const { kind, id } = this.#handlers.get(this.#table[at + 1]!);
       this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
     }
     this.#askFlush();
   }
 
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
-    const entry = this.#entries[handler]!;
+    const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
     let wanted = true;
@@ -336,7 +215,7 @@ class EngineBridge implements Bridge {
       return;
     }
     try {
-      const result = entry.run(payload, call);
+      const result = call.run(entry.run, payload);
       if (isThenable(result)) {
         this.#pending[ticket] = call;
         // A thenable of the application's own may settle twice, or with another thenable.
@@ -372,13 +251,15 @@ class EngineBridge implements Bridge {
     const { ticket } = call;
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    if (!isTaskError(error)) this.#report(error, call);
-    this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
+    const answer = errorAnswerOf(error, this.#codec.stringify);
+    // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
+    if (answer === INTERNAL_ERROR || !isTaskError(error)) this.#report(error, call);
+    this.#answers.failed(call, answer);
     this.#askFlush();
   }
 
   #report(error: unknown, call: Call): void {
-    this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId });
+    call.within(() => this.#onError(error, { kind: call.kind, id: call.id, requestId: call.requestId }));
   }
 
   /** Answers leave when the microtask queue is empty: everything that settles in this turn goes in one call. */
@@ -407,13 +288,17 @@ class EngineBridge implements Bridge {
 
   #complete(more: boolean): string | null {
     const answers = this.#answers;
-    try {
+    for (;;) {
       const text = answers.take();
-      return this.#native.complete(text, answers.rows, answers.count, more);
-    } catch (error) {
-      // The texts did not fit a string, or memory: native code has answered 500 where it had a ticket.
-      this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
-      return this.#pollIf(more);
+      const last = answers.empty;
+      try {
+        const next = this.#native.complete(text, answers.rows, answers.count, more && last);
+        if (last) return next;
+      } catch (error) {
+        // There was no memory for the texts: native code has answered 500 where it had a ticket.
+        this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
+        if (last) return this.#pollIf(more);
+      }
     }
   }
 
@@ -432,26 +317,4 @@ function isTaskError(error: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-function nativeOptions(options: EngineOptions, codec: ValueCodec): NativeOptions {
-  const { auth, cors, limits, socketPath, ...rest } = options;
-  const { drainTimeoutMs: _ours, ...bounds } = limits;
-  const native: NativeOptions = {
-    ...rest,
-    tokenHeader: auth.header,
-    tokens: auth.tokens,
-    allowAnonymous: auth.allowAnonymous,
-    exactBodies: codec.exact,
-    limits: bounds,
-  };
-  if (socketPath !== undefined) native.socketPath = socketPath;
-  if (cors !== undefined) {
-    const { origin, maxAge, ...lists } = cors;
-    native.cors = { ...lists };
-    if (typeof origin === 'string') native.cors.fixedOrigin = origin;
-    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
-    if (maxAge !== undefined) native.cors.maxAge = maxAge;
-  }
-  return native;
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { NativeTunnel } from './addon.js';
 
 /** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
@@ -9,7 +10,7 @@ export interface CallContext {
    * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
    * (or the request id) for the first time before the call is answered.
    */
-  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
   readonly signal: AbortSignal;
 }
@@ -37,6 +38,8 @@ export class Call implements CallContext {
   #headers: Record<string, string | string[]> | undefined;
   #controller: AbortController | undefined;
   #gone = false;
+  /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
+  readonly #scope = new AsyncResource('FASTTUNNEL_CALL');
 
   constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
     this.kind = kind;
@@ -49,7 +52,7 @@ export class Call implements CallContext {
     return (this.#requestId ??= this.#native?.requestId(this.ticket) ?? '');
   }
 
-  get headers(): Readonly<Record<string, string | string[]>> {
+  get headers(): CallContext['headers'] {
     return (this.#headers ??= parseHeaders(this.#native?.fields(this.ticket) ?? '', this.requestId));
   }
 
@@ -69,7 +72,18 @@ export class Call implements CallContext {
   /** Nobody waits for the answer any more. */
   abort(): void {
     this.#gone = true;
-    this.#controller?.abort(new ClientClosedError());
+    const controller = this.#controller;
+    if (controller !== undefined) this.within(() => controller.abort(new ClientClosedError()));
+  }
+
+  /** Runs the handler as a part of this call; no closure, because every call comes here. */
+  run(handler: (input: unknown, context: CallContext) => unknown, input: unknown): unknown {
+    return this.#scope.runInAsyncScope(handler, undefined, input, this);
+  }
+
+  /** Runs other code of the application as a part of this call. */
+  within<Result>(code: () => Result): Result {
+    return this.#scope.runInAsyncScope(code);
   }
 }
 

@@ -25,7 +25,10 @@ export function asGroup<Known extends string>(
   elsewhere: Readonly<Record<string, string>> = {},
 ): Partial<Record<Known, unknown>> {
   if (!isPlainObject(value)) {
-    fail(option, value, 'must be an object', `Known keys: ${known.join(', ')}.`);
+    const fix = `Known keys: ${known.join(', ')}.`;
+    // Whatever was given instead may be, or hold, a token.
+    if (option === 'options' || option === 'auth') failHidden(option, `must be an object, not ${kindOf(value)}`, fix);
+    fail(option, value, 'must be an object', fix);
   }
   for (const key of Object.keys(value)) {
     if ((known as readonly string[]).includes(key)) continue;
@@ -38,6 +41,12 @@ export function asGroup<Known extends string>(
     throw new OptionError(path, '(hidden)', `${path} is not an option. ${fix}`);
   }
   return value as Partial<Record<Known, unknown>>;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an instance of a class' : `a ${typeof value}`;
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

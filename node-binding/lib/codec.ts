@@ -66,6 +66,8 @@ export function serializerCodec(serializer: Serializer): ValueCodec {
     stringify(result: unknown): string {
       const text: unknown = serializer.stringify(result);
       if (typeof text !== 'string') throw new TypeError(`serializer.stringify returned ${typeof text}, not a string`);
+      // The second separates texts on their way to the engine; no JSON text holds it.
+      if (text === '' || text.includes('\0')) throw new TypeError('serializer.stringify returned a string that is not JSON');
       return text;
     },
   });

@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge.js';
+import type { EngineOptions } from './bridge-types.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from './checks.js';
 
 type Cors = NonNullable<EngineOptions['cors']>;

@@ -5,7 +5,7 @@ export { ClosedError, DuplicateTaskError, ListenError, OptionError, StateError }
 export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';
-export type { ShardStats, Stats } from './bridge.js';
+export type { ShardStats, Stats } from './bridge-types.js';
 export type {
   AuthOptions,
   CallContext,

@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge.js';
+import type { EngineOptions } from './bridge-types.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
@@ -60,7 +60,7 @@ export function checkOptions(options: unknown): CheckedOptions {
 
 function asHost(value: unknown): string {
   if (value === undefined) return '127.0.0.1';
-  if (typeof value !== 'string' || !/^[0-9A-Za-z.:_%-]+$/.test(value)) {
+  if (typeof value !== 'string' || !/^[0-9A-Za-z.:_-]+$/.test(value)) {
     const bracketed = typeof value === 'string' ? /^\[(.+)\]$/.exec(value)?.[1] : undefined;
     fail('host', value, 'must be a host name or an IP address', bracketed === undefined ? "Use '127.0.0.1' for this machine only, '0.0.0.0' for all networks." : `Write '${bracketed}', without brackets.`);
   }

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { startBridge } from './bridge.js';
-import type { Bridge, Entry, Stats } from './bridge.js';
+import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
 import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
 import { asFunction, asId, checkOptions } from './options.js';
@@ -13,6 +13,9 @@ import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHand
 
 // Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
 const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+
+/** Handlers that are put in force one by one. */
+const CHANGES_AT_ONCE = 64;
 
 /** What both forms of a tunnel can do once it listens. */
 export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
@@ -68,6 +71,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
   #referenced = true;
+  /** Handlers that came or went in this turn of the event loop. */
+  #changes = 0;
 
   /** Checks every option; nothing listens before {@link listen}. */
   constructor(options: TunnelOptions<Tasks, Events>) {
@@ -226,9 +231,26 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
   }
 
+  /**
+   * Puts the handlers in force: for every request that is sent from now on. The table is compiled anew each time, so of
+   * thousands of changes in one turn only the first ones count at once, the others when the turn ends.
+   */
   #publish(): this {
-    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
+    if (this.#bridge === undefined) return this;
+    this.#changes += 1;
+    if (this.#changes === 1) process.nextTick(() => this.#endTurn());
+    if (this.#changes <= CHANGES_AT_ONCE) this.#setEntries();
     return this;
+  }
+
+  #endTurn(): void {
+    const late = this.#changes > CHANGES_AT_ONCE;
+    this.#changes = 0;
+    if (late) this.#setEntries();
+  }
+
+  #setEntries(): void {
+    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
   }
 
   #entries(): Entry[] {
@@ -272,14 +294,18 @@ function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): v
   console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
 }
 
-/** A reporter that throws must not become a second failure of the call, nor hide the first. */
+/** A reporter that throws (or rejects) must not become a second failure of the call, nor hide the first. */
 function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
   return (error, origin) => {
-    try {
-      report(error, origin);
-    } catch (failure) {
+    const failed = (failure: unknown): void => {
       reportOnStderr(error, origin);
       console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
+    };
+    try {
+      const outcome: unknown = report(error, origin);
+      if (isThenable(outcome)) Promise.resolve(outcome).catch(failed);
+    } catch (failure) {
+      failed(failure);
     }
   };
 }

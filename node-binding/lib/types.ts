@@ -1,4 +1,4 @@
-import type { CallContext } from './bridge.js';
+import type { CallContext } from './call.js';
 
 export type { CallContext };
 

@@ -2,12 +2,14 @@
 //!
 //! Lives on the JavaScript thread only. There is no bridge thread.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::tunnel::array::ArraySplitter;
 use fasttunnel_engine::wire::fields::Span;
+use memchr::memchr;
 use slab::Slab;
 
 /// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
@@ -119,6 +121,8 @@ impl Bridge {
     /// Drains what the shards have sent into `table`; the JSON array of the bodies, or nothing when there are no calls.
     /// When there is nothing at all, not even a client that has gone, the host parks: the next batch rings.
     pub fn drain(&mut self, table: &mut [u32]) -> Option<&[u8]> {
+        // While every handler waits there are no answers, with which batches go home otherwise; their bodies are read.
+        self.return_loans();
         loop {
             self.host.awake();
             let calls = self.fill(table);
@@ -180,7 +184,17 @@ impl Bridge {
                 break;
             }
             let ticket = self.live.insert(live_of(loan_index, loan.shard, record)) as u32;
-            remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
+            let before = remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
+            // The shard uses a slot again when its call is over. One that JavaScript has not answered was given up, and
+            // the notice of it (in this very batch, perhaps) would no longer find the ticket.
+            if let Some(live) = self.live.get_mut(before as usize)
+                && live.shard == loan.shard
+                && live.key.slot == record.key.slot
+                && live.key != record.key
+                && !std::mem::replace(&mut live.gone, true)
+            {
+                self.gone.push(before);
+            }
             let row = layout::HEADER + calls * layout::PER_CALL;
             if let Some([a, b, c]) = table.get_mut(row..row + layout::PER_CALL) {
                 (*a, *b, *c) = (ticket, record.handler, record.flags);
@@ -234,7 +248,7 @@ impl Bridge {
         written
     }
 
-    /// Takes answers: `rows` of ticket and outcome, and the JSON array of the texts that some of them need, in order.
+    /// Takes answers: `rows` of ticket and outcome, and the texts that some of them need, in order: see [`Texts`].
     /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: JavaScript
     /// cannot harm another call.
     pub fn answer(
@@ -255,7 +269,7 @@ impl Bridge {
         if outcome.is_err() {
             whole.clear();
         }
-        let mut texts = ArraySplitter::new(&whole);
+        let mut texts = Texts::new(&whole);
         for row in rows.chunks_exact(layout::PER_ANSWER) {
             let &[ticket, code] = row else { continue };
             let wants_text = code == outcome::RESULT || code >= 400;
@@ -341,19 +355,49 @@ impl Bridge {
     }
 }
 
+/// The texts of answers: a JSON array, whose elements come first, then any others, each behind a zero byte. JSON has no
+/// such byte, so that what a serializer wrote wrongly ends where it should.
+struct Texts<'a> {
+    whole: &'a [u8],
+    values: ArraySplitter<'a>,
+    /// Where the next text behind the array starts; past the end when there is none.
+    at: usize,
+}
+
+impl<'a> Texts<'a> {
+    fn new(whole: &'a [u8]) -> Self {
+        let end = memchr(0, whole).unwrap_or(whole.len());
+        Texts { whole, values: ArraySplitter::new(&whole[..end]), at: end + 1 }
+    }
+}
+
+impl Iterator for Texts<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        self.values.next().or_else(|| {
+            let start = self.at;
+            let rest = self.whole.get(start..)?;
+            let end = start + memchr(0, rest).unwrap_or(rest.len());
+            self.at = end + 1;
+            Some(start..end)
+        })
+    }
+}
+
 fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
     let head = HeadPlace::Loan { batch, request_id: record.request_id, fields: record.fields };
     Live { shard, key: record.key, gone: false, head }
 }
 
-fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) {
-    if let Some(slots) = tickets.get_mut(shard as usize) {
-        let slot = slot as usize;
-        if slots.len() <= slot {
-            slots.resize(slot + 1, u32::MAX);
-        }
-        slots[slot] = ticket;
+/// Remembers the newest ticket of a slot; the one before it, `u32::MAX` for none.
+fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) -> u32 {
+    let Some(slots) = tickets.get_mut(shard as usize) else { return u32::MAX };
+    let slot = slot as usize;
+    if slots.len() <= slot {
+        slots.resize(slot + 1, u32::MAX);
     }
+    std::mem::replace(&mut slots[slot], ticket)
 }
 
 fn write(table: &mut [u32], at: usize, value: usize) {

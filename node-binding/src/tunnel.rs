@@ -127,8 +127,8 @@ impl NativeTunnel {
         }
     }
 
-    /// Answers calls: `rows` holds `count` pairs of ticket and outcome, `text` the JSON array of the texts that they
-    /// need. Then, if `more`, drains like `poll`; otherwise the caller has to poll later.
+    /// Answers calls: `rows` holds `count` pairs of ticket and outcome, `text` the texts that they need: a JSON array,
+    /// then others behind a zero each. Then, if `more`, drains like `poll`; otherwise the caller has to poll later.
     #[napi(catch_unwind)]
     pub fn complete<'env>(
         &self,

@@ -194,6 +194,31 @@ onBothDrivers('bad calls', (driver) => {
     });
   });
 
+  it('the signal aborts although the next call takes the place of the one that was given up', () => {
+    const signals = [];
+    return withTunnel({
+      driver,
+      shards: 1,
+      tasks: {
+        ...tasks,
+        wait: (_input, { signal }) => { signals.push(signal); return new Promise((resolve) => { signal.addEventListener('abort', resolve); }); },
+      },
+    }, async (tunnel) => {
+      for (let round = 1; round <= 150; round++) {
+        const [leaver, caller] = await Promise.all([RawSocket.connect(tunnel), RawSocket.connect(tunnel)]);
+        await leaver.write(taskBytes('wait', {}));
+        await until(() => signals.length === round, 'the handler runs');
+        // Both at once: in about every fourth round the shard hears of them in one tick.
+        leaver.socket.resetAndDestroy();
+        await caller.write(taskBytes('add', { a: round, b: 0 }));
+        assert.equal((await caller.answer()).body, ok(round));
+        caller.destroy();
+      }
+      await until(() => signals.every(({ aborted }) => aborted), 'every signal has aborted');
+      await until(() => tunnel.stats().live === 0, 'no call is left behind');
+    });
+  });
+
   it('the context stays usable after an await', () => withTunnel({
     driver,
     tasks: {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { it } from 'node:test';
 import { TaskError } from 'fasttunnel';
+import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
 // Its ES module build does not load in Node.
@@ -126,6 +127,21 @@ onBothDrivers('clients', (driver) => {
     await assert.rejects(client.event('late'), { code: 'FORBIDDEN' });
     tunnel.registerTask('late', () => 2);
     assert.equal(await client.task('late'), 2);
+  }));
+
+  it('a handler counts for the very next request, and no longer when it was removed', () => withTunnel({ driver, shards: 2 }, async (tunnel) => {
+    const sockets = [await RawSocket.connect(tunnel), await RawSocket.connect(tunnel)];
+    for (let round = 0; round < 200; round++) {
+      const socket = sockets[round % 2];
+      tunnel.registerTask('late', () => round);
+      // Not awaited: the bytes leave before anything else happens in this process.
+      void socket.write(taskBytes('late', {}));
+      assert.equal((await socket.answer()).body, `{"ok":true,"result":${round}}`);
+      tunnel.unregisterTask('late');
+      void socket.write(taskBytes('late', {}));
+      assert.equal((await socket.answer()).status, 403);
+    }
+    for (const socket of sockets) socket.destroy();
   }));
 
   it('a handler keeps its call when its task is removed meanwhile', () => withTunnel({ driver, auth: { token: TOKEN } }, async (tunnel) => {

@@ -1,6 +1,7 @@
 // Every option is checked when it is given: the error names the option, the value and the fix.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { fastTunnel, OptionError, TunnelServer } from 'fasttunnel';
 
 const auth = { token: 's3cret' };
@@ -25,7 +26,7 @@ const REFUSED = [
   ['a header with a colon', { auth: { token: 'a', header: 'x:y' } }, 'auth.header', /name of a request header.*'x:y'/],
   ['a header of HTTP itself', { auth: { token: 'a', header: 'Content-Length' } }, 'auth.header', /HTTP itself/],
   ['allowAnonymous as text', { auth: { allowAnonymous: 'true' } }, 'auth.allowAnonymous', /true or false, got 'true'/],
-  ['auth as text', { auth: 'token' }, 'auth', /must be an object, got 'token'/],
+  ['auth as text', { auth: 'token' }, 'auth', /must be an object, not a string, got \(hidden\)/],
 
   ['an unknown option', { auth, prot: 1 }, 'prot', /Did you mean port\?/],
   ['a swapped letter', { auth, baesPath: '/x' }, 'baesPath', /Did you mean basePath\?/],
@@ -34,7 +35,7 @@ const REFUSED = [
   ['an unknown auth key', { auth: { tokne: 'x' } }, 'auth.tokne', /Did you mean auth\.token\?/],
   ['an unknown limit', { auth, limits: { maxBodyBites: 1 } }, 'limits.maxBodyBites', /Did you mean limits\.maxBodyBytes\?/],
   ['options as an array', [], 'options', /must be an object/],
-  ['options as a string', '7070', 'options', /must be an object, got '7070'/],
+  ['options as a string', '7070', 'options', /must be an object, not a string/],
 
   ['a port as text', { auth, port: '7070' }, 'port', /0 to 65535.*'7070'.*Number/],
   ['a port too high', { auth, port: 65_536 }, 'port', /got 65536/],
@@ -43,6 +44,7 @@ const REFUSED = [
   ['NaN as port', { auth, port: NaN }, 'port', /got NaN/],
   ['null as port', { auth, port: null }, 'port', /got null/],
   ['a host in brackets', { auth, host: '[::1]' }, 'host', /Write '::1'/],
+  ['a host with a zone', { auth, host: 'fe80::1%lo' }, 'host', /host name or an IP address/],
   ['a host with a scheme', { auth, host: 'http://a' }, 'host', /host name or an IP address/],
   ['an empty host', { auth, host: '' }, 'host', /got ''/],
   ['port and socketPath', { auth, port: 0, socketPath: '/tmp/x' }, 'port', /socketPath/],
@@ -121,6 +123,18 @@ describe('options that are refused', () => {
       await assert.rejects(fastTunnel(options), check);
     });
   }
+
+  it('never prints a token that was given in the wrong place', () => {
+    class Settings { auth = { token: 's3cret' }; }
+    class Auth { token = 's3cret'; }
+    for (const broken of ['s3cret', { auth: 's3cret' }, { auth: ['s3cret'] }, { auth: new Auth() }, { auth: new Map([['token', 's3cret']]) }, new Settings(), [['s3cret']], Object.assign(() => {}, { auth: 's3cret' })]) {
+      assert.throws(() => new TunnelServer(broken), (error) => {
+        assert.equal(error.name, 'OptionError');
+        assert.ok(!/s3cret/.test(inspect(error)), inspect(error));
+        return true;
+      });
+    }
+  });
 
   it('never prints a token', () => {
     for (const broken of [{ token: 's3cret\n' }, { token: 's3cret ' }, { token: ['s3cret\u0100'] }, { tokne: 's3cret' }, { token: { s3cret: 1 } }]) {

@@ -14,4 +14,5 @@ pub mod backend;
 pub mod batch;
 pub mod doorbell;
 pub mod host;
+pub mod latest;
 pub mod port;

@@ -10,7 +10,6 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::batch::{AnswerBatch, CallBatch};
 use super::doorbell::Doorbell;
 use crate::limits::SHARD_INBOX_MESSAGES;
-use crate::tunnel::decide::Exposure;
 
 /// What a shard can be sent.
 pub enum ToShard {
@@ -20,8 +19,6 @@ pub enum ToShard {
     CallsHome(Box<CallBatch>),
     /// A connection that another shard has accepted.
     Socket(OwnedFd),
-    /// A new route table; it counts from the next request on.
-    Exposure(Arc<Exposure>),
     /// Stop: no new connections, finish what is in flight, give up after so many milliseconds.
     Stop {
         /// Milliseconds until what is left is cut off.

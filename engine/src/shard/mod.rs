@@ -32,6 +32,7 @@ use slab::Slab;
 use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
+use crate::link::latest::Latest;
 use crate::link::port::{self, Inbox, ShardPort, ToShard};
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
@@ -53,7 +54,7 @@ pub(crate) struct Setup {
     pub driver: Driver,
     pub limits: Limits,
     pub max_calls: usize,
-    pub exposure: Arc<Exposure>,
+    pub exposures: Arc<Latest<Exposure>>,
     pub exact_bodies: bool,
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
@@ -76,7 +77,10 @@ struct Shard {
     head_limits: HeadLimits,
     max_calls: usize,
     exact_bodies: bool,
+    exposures: Arc<Latest<Exposure>>,
+    /// What `exposures` held when the last request came.
     exposure: RefCell<Arc<Exposure>>,
+    exposure_version: Cell<u64>,
     backend: Arc<dyn Backend>,
     inbox: Inbox,
     ports: Vec<ShardPort>,
@@ -148,13 +152,16 @@ impl Shard {
     fn new(setup: Setup) -> Rc<Self> {
         let head_limits =
             HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
+        let (exposure, version) = setup.exposures.get();
         let shard = Shard {
             index: setup.index,
             driver: setup.driver,
             head_limits,
             max_calls: setup.max_calls,
             exact_bodies: setup.exact_bodies,
-            exposure: RefCell::new(setup.exposure),
+            exposures: setup.exposures,
+            exposure: RefCell::new(exposure),
+            exposure_version: Cell::new(version),
             backend: setup.backend,
             inbox: setup.inbox,
             ports: setup.ports,
@@ -212,6 +219,10 @@ impl Shard {
     ) -> Verdict<'a> {
         let method = bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default();
         let request = Request { method, path: head.path.of(bytes), fields: head.fields.of(bytes) };
+        if let Some((exposure, version)) = self.exposures.newer_than(self.exposure_version.get()) {
+            self.exposure.replace(exposure);
+            self.exposure_version.set(version);
+        }
         self.exposure.borrow().decide(&request, lines, decoded, |id| {
             let mut random = [0; 16];
             self.random.borrow_mut().fill_bytes(&mut random);

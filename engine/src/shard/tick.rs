@@ -120,9 +120,6 @@ impl Shard {
             ToShard::Answers(answers) => self.take_answers(&answers),
             ToShard::CallsHome(batch) => self.keep(batch),
             ToShard::Socket(socket) => self.adopt(socket),
-            ToShard::Exposure(exposure) => {
-                self.exposure.replace(exposure);
-            }
             ToShard::Stop { drain_ms } => self.stop(drain_ms),
         }
     }
