@@ -70,9 +70,15 @@ lint: $(DIST) ## Check formatting, clippy, types and that the pure modules are p
 	cargo test --locked --package fasttunnel-engine --test purity
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Run the benchmarks (minutes; BENCH=hop for those with that name)
 	$(NEED_CARGO)
-	cargo bench --locked --workspace
+	cargo bench --locked --package fasttunnel-benches -- $(BENCH)
+
+# Unoptimised: it only shows that they work.
+.PHONY: bench-smoke
+bench-smoke: ## Run each benchmark once
+	$(NEED_CARGO)
+	cargo bench --locked --package fasttunnel-benches --profile dev -- --test
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here

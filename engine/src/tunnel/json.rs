@@ -142,8 +142,6 @@ pub fn fuzz_json(body: &[u8]) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -356,74 +354,5 @@ pub(crate) mod tests {
             fuzz_json(&quoted);
             prop_assert!(!matches!(JsonChecker::default().check(&quoted), JsonVerdict::Invalid));
         }
-    }
-
-    /// Nanoseconds of one call, the best of several rounds.
-    fn nanoseconds(mut call: impl FnMut()) -> f64 {
-        let rounds = (0..15).map(|_| {
-            let start = Instant::now();
-            for _ in 0..2000 {
-                call();
-            }
-            start.elapsed().as_nanos() as f64 / 2000.0
-        });
-        rounds.fold(f64::INFINITY, f64::min)
-    }
-
-    /// `cargo test --release -p fasttunnel-engine -- --ignored --nocapture measure`
-    #[test]
-    #[ignore = "measures; run it on a release build"]
-    fn measure() {
-        let item = json!({ "id": 12345, "name": "A product name", "price": 19.99, "tags": ["a", "b"], "ok": true });
-        let mut checker = JsonChecker::default();
-        for (name, value) in [
-            ("add", json!({ "input": { "a": 1, "b": 2 } })),
-            (
-                "small",
-                json!({ "input": { "userId": "u_123456", "limit": 20, "cursor": null, "query": "hello world" } }),
-            ),
-            ("200 bytes", json!({ "input": [item, item.get("name"), "x".repeat(80)] })),
-            ("1 KiB", json!({ "input": vec![&item; 12] })),
-            ("10 KiB", json!({ "input": vec![&item; 120] })),
-            ("10 KiB text", json!({ "input": "lorem ipsum dolor sit amet ".repeat(380) })),
-            ("100 KiB", json!({ "input": vec![&item; 1200] })),
-            ("1 MiB", json!({ "input": vec![&item; 12000] })),
-        ] {
-            let body = serde_json::to_vec(&value).unwrap();
-            let full = nanoseconds_for(&body, |body| _ = std::hint::black_box(checker.check(body)));
-            let grammar = nanoseconds_for(&body, |body| {
-                assert!(std::str::from_utf8(body).is_ok());
-                _ = std::hint::black_box(check_grammar(body));
-            });
-            checker.check_simd(&body);
-            let mut scratch = body.clone();
-            scratch.resize(body.len() + INPUT_PADDING, b' ');
-            let mut tape = Tape(Vec::new());
-            simd_json::fill_tape_padded(&mut scratch, body.len(), &mut checker.buffers, &mut tape).unwrap();
-            let marks = nanoseconds_for(&body, |_| {
-                let marked = tape.0.iter().any(|node| matches!(node, Node::String(text) if is_marked(text.as_bytes())));
-                std::hint::black_box(marked);
-            });
-            let finders = [&b"\"__"[..], b"\"$runner.escape::", b"\"constructor\"", b"\"prototype\"", b"\\u00"]
-                .map(memchr::memmem::Finder::new);
-            let search = nanoseconds_for(&body, |body| {
-                _ = std::hint::black_box(finders.iter().any(|finder| finder.find(body).is_some()));
-            });
-            println!(
-                "{name:>12} {:>8} bytes: check {full:>9.0} ns, grammar {grammar:>9.0} ns, marks on tape {marks:>7.0} ns, memmem {search:>7.0} ns",
-                body.len()
-            );
-        }
-    }
-
-    fn nanoseconds_for(body: &[u8], mut call: impl FnMut(&[u8])) -> f64 {
-        if body.len() > 50_000 {
-            let start = Instant::now();
-            for _ in 0..50 {
-                call(body);
-            }
-            return start.elapsed().as_nanos() as f64 / 50.0;
-        }
-        nanoseconds(|| call(std::hint::black_box(body)))
     }
 }

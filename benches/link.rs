@@ -1,0 +1,160 @@
+//! What crossing threads costs: the doorbell, a batch there and back, and waking a thread that sleeps.
+#![allow(missing_docs)] // the macros' functions
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fasttunnel_benches::{ADD_BODY, criterion};
+use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::doorbell::Doorbell;
+use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::port::{Inbox, ShardPort, ToShard, letter_box};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+/// Longer than anything here may take: a lost message ends the bench instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks `ready` again and again, without sleeping, until it has something.
+fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        for _ in 0..4096 {
+            if let Some(found) = ready() {
+                return found;
+            }
+            std::hint::spin_loop();
+        }
+        assert!(Instant::now() < deadline, "the other thread has not answered for {PATIENCE:?}");
+    }
+}
+
+fn doorbell(criterion: &mut Criterion) {
+    let bell = Doorbell::default();
+    criterion.bench_function("link/doorbell/ring an awake owner", |bencher| bencher.iter(|| bell.ring()));
+    criterion.bench_function("link/doorbell/park, ring, awake", |bencher| {
+        bencher.iter(|| {
+            bell.awake();
+            assert!(bell.try_park() && bell.ring());
+        });
+    });
+}
+
+/// The host's thread: answers every call of every batch until it is told to stop.
+fn serve(host: Arc<Host>, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            let Next::Calls(calls) = host.next(0) else {
+                std::hint::spin_loop();
+                continue;
+            };
+            // A fresh batch each time, as in the bridge: it is freed on the shard.
+            let mut answers = Box::<AnswerBatch>::default();
+            for call in &calls.records {
+                answers.push(call.key, Outcome::Result, b"3");
+            }
+            host.recycle(0, calls);
+            host.answer(0, answers);
+        }
+    })
+}
+
+fn fill(batch: &mut CallBatch, calls: u32) {
+    for slot in 0..calls {
+        let start = batch.open_body();
+        batch.json.extend_from_slice(ADD_BODY);
+        let body = batch.close_body(start);
+        let request_id = batch.push_head(b"0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4");
+        let key = CallKey { slot, generation: 1 };
+        batch.records.push(CallRecord { key, handler: 0, flags: 0, body, request_id, fields: request_id });
+    }
+}
+
+/// A batch is filled, crosses, is answered, and both batches come home. Neither side sleeps: this is the crossing
+/// without the kernel.
+fn hop(criterion: &mut Criterion) {
+    let host = Arc::new(Host::new(1, || {}));
+    let (port, inbox) = letter_box().expect("an eventfd");
+    host.attach(&[port]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let server = serve(host.clone(), stop.clone());
+    let mut home = Some(Box::<CallBatch>::default());
+    let mut unused = AnswerBatch::default();
+    let mut group = criterion.benchmark_group("link/hop");
+    for calls in [1, 8, 64, 512] {
+        group.throughput(Throughput::Elements(u64::from(calls)));
+        group.bench_with_input(BenchmarkId::from_parameter(calls), &calls, |bencher, calls| {
+            bencher.iter(|| {
+                let mut batch = home.take().unwrap_or_default();
+                fill(&mut batch, *calls);
+                assert!(host.submit(0, batch, &mut unused).is_none(), "the queue is empty");
+                let answers = spin(|| match inbox.messages.try_recv() {
+                    Ok(ToShard::Answers(answers)) => Some(answers),
+                    Ok(ToShard::CallsHome(batch)) => {
+                        home = Some(batch);
+                        None
+                    }
+                    _ => None,
+                });
+                assert_eq!(answers.records.len(), *calls as usize);
+            });
+        });
+    }
+    group.finish();
+    stop.store(true, Ordering::Relaxed);
+    server.join().expect("the host's thread has not panicked");
+}
+
+/// Sleeps until a message comes, much as a shard does: parks the bell, then waits for the eventfd (by `poll`, so that
+/// it does not wait for ever).
+fn sleep_for_message(inbox: &Inbox) -> Option<ToShard> {
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        inbox.bell.state.awake();
+        if let Ok(message) = inbox.messages.try_recv() {
+            return Some(message);
+        }
+        let mut event = [PollFd::from_borrowed_fd(inbox.bell.event(), PollFlags::IN)];
+        if inbox.bell.state.try_park() && rustix::event::poll(&mut event, Some(&second)).is_ok_and(|ready| ready > 0) {
+            rustix::io::read(inbox.bell.event(), &mut [0; 8]).expect("the eventfd is open");
+        }
+    }
+    None
+}
+
+/// Returns every batch that comes until `Stop`.
+fn echo(inbox: Inbox, back: ShardPort) -> JoinHandle<()> {
+    thread::spawn(move || {
+        while let Some(message @ ToShard::Answers(_)) = sleep_for_message(&inbox) {
+            if back.send(message).is_err() {
+                break;
+            }
+        }
+    })
+}
+
+/// A message to a thread that sleeps, and back to a thread that sleeps: halved, it is one foreign wake.
+fn wake(criterion: &mut Criterion) {
+    let (there, far) = letter_box().expect("an eventfd");
+    let (back, near) = letter_box().expect("an eventfd");
+    let echo = echo(far, back);
+    criterion.bench_function("link/wake/a sleeping thread", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let start = Instant::now();
+            for _ in 0..rounds {
+                assert!(there.send(ToShard::Answers(Box::default())).is_ok(), "the echo runs");
+                assert!(sleep_for_message(&near).is_some(), "the echo answers");
+            }
+            start.elapsed() / 2
+        });
+    });
+    assert!(there.send(ToShard::Stop { drain_ms: 0 }).is_ok(), "the echo runs");
+    echo.join().expect("the echo has not panicked");
+}
+
+criterion_group! { name = benches; config = criterion(); targets = doorbell, hop, wake }
+criterion_main!(benches);

@@ -1,0 +1,73 @@
+//! What bytes cost: finding and reading a head, writing the head of an answer.
+#![allow(missing_docs)] // the macros' functions
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fasttunnel_benches::{FETCH_HEAD, SMALL_HEAD};
+use fasttunnel_engine::wire::date::HttpDate;
+use fasttunnel_engine::wire::head::{Head, HeadLimits, HeadScanner, Scan};
+use fasttunnel_engine::wire::reply::{Connection, Content, ReplyHead, encode_json_ok};
+
+const REQUEST_ID: &[u8] = b"x-runner-request-id: 0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4\r\nVary: Origin\r\n";
+
+fn request_heads(criterion: &mut Criterion) {
+    let limits = HeadLimits::default();
+    let mut group = criterion.benchmark_group("wire/request_head");
+    for (name, head) in [("138 B", SMALL_HEAD), ("337 B", FETCH_HEAD)] {
+        group.throughput(Throughput::Bytes(head.len() as u64));
+        group.bench_function(format!("scan/{name}"), |bencher| {
+            let mut scanner = HeadScanner::default();
+            bencher.iter(|| {
+                scanner.reset();
+                scanner.find(black_box(head), &limits)
+            });
+        });
+        group.bench_function(format!("scan_and_parse/{name}"), |bencher| {
+            let (mut scanner, mut parsed) = (HeadScanner::default(), Head::default());
+            bencher.iter(|| {
+                scanner.reset();
+                let bytes = black_box(head);
+                let Ok(Scan::Complete { start, end }) = scanner.find(bytes, &limits) else {
+                    panic!("the head is complete");
+                };
+                parsed.parse(&bytes[start..end], &limits).expect("the head is valid");
+                parsed.fields.of(bytes).len()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn reply_heads(criterion: &mut Criterion) {
+    let date = HttpDate::from_unix(1_700_000_000);
+    let mut out = Vec::with_capacity(1024);
+    let mut group = criterion.benchmark_group("wire/reply_head");
+    group.bench_function("200 JSON", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            encode_json_ok(&mut out, black_box(REQUEST_ID), black_box(22), &date);
+            out.len()
+        });
+    });
+    group.bench_function("any status", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            let content = Content { media_type: b"application/json; charset=utf-8", length: black_box(61) };
+            let head = ReplyHead {
+                status: black_box(404),
+                lines: REQUEST_ID,
+                content: Some(content),
+                security: true,
+                date: &date,
+                connection: Connection::KeepAlive { hint_s: 5 },
+            };
+            head.encode(&mut out);
+            out.len()
+        });
+    });
+    group.finish();
+}
+
+criterion_group! { name = benches; config = fasttunnel_benches::criterion(); targets = request_heads, reply_heads }
+criterion_main!(benches);

@@ -1,0 +1,217 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::scenario::Scenario;
+use crate::target::Target;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Usage:
+  loadtest add  [URL] [options]     POST URL/task/app.tasks.add with {\"input\":{\"a\":1,\"b\":2}}
+  loadtest echo [URL] [options]     POST URL/task/app.tasks.echo with a text, expects it back
+  loadtest chart A.json [B.json …] > x.svg
+
+URL is the tunnel's base, http://127.0.0.1:7070/__runner unless given. Loopback addresses only.
+
+Options:
+  --connections N    keep-alive connections, 64
+  --pipeline N       requests under way on each, 1 (closed loop only)
+  --duration-s N     seconds that are measured, 10
+  --warmup-s N       seconds before that, 2
+  --rate N           open loop: N requests a second whatever the server does; latency counts from the moment at
+                     which a request should have been sent. Without it: closed loop, each connection sends its next
+                     request when an answer has come
+  --body-bytes N     size of the request body of `echo`, 1024
+  --task ID          another task than the scenario's
+  --token TEXT       sent as x-runner-token
+  --expect TEXT      the exact body of a good answer, instead of the scenario's
+  --server-pid N     whose CPU time to read; found through the listening port unless given
+  --label TEXT       the name of this run in results and charts
+  --json FILE        write the result there, too
+  --help             this text
+
+Exit code: 0 when every answer was the expected one, 1 when not, 2 for a mistake on the command line.
+";
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Print [`HELP`].
+    Help,
+    /// Draw these results.
+    Chart(Vec<PathBuf>),
+    /// Generate load.
+    Run(Box<Options>),
+}
+
+/// A run's options, each within its bounds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is sent.
+    pub scenario: Scenario,
+    /// Where to.
+    pub target: Target,
+    /// Keep-alive connections.
+    pub connections: usize,
+    /// Requests under way on each.
+    pub pipeline: usize,
+    /// Seconds that are measured.
+    pub duration_s: u32,
+    /// Seconds before.
+    pub warmup_s: u32,
+    /// Requests a second of the open loop; none: closed loop.
+    pub rate: Option<u32>,
+    /// `--body-bytes`.
+    pub body_bytes: usize,
+    /// `--task`.
+    pub task: Option<String>,
+    /// `--token`.
+    pub token: Option<String>,
+    /// `--expect`.
+    pub expect: Option<String>,
+    /// `--server-pid`.
+    pub server_pid: Option<u32>,
+    /// `--label`.
+    pub label: Option<String>,
+    /// `--json`.
+    pub json: Option<PathBuf>,
+}
+
+impl Options {
+    fn new(scenario: Scenario, target: Target) -> Self {
+        Options {
+            scenario,
+            target,
+            connections: 64,
+            pipeline: 1,
+            duration_s: 10,
+            warmup_s: 2,
+            rate: None,
+            body_bytes: 1024,
+            task: None,
+            token: None,
+            expect: None,
+            server_pid: None,
+            label: None,
+            json: None,
+        }
+    }
+}
+
+/// Reads the arguments behind the program's name.
+pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> {
+    let arguments: Vec<String> = arguments.collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(Command::Help);
+    }
+    let mut arguments = arguments.into_iter().peekable();
+    let scenario = match arguments.next().as_deref() {
+        None => return Ok(Command::Help),
+        Some("add") => Scenario::Add,
+        Some("echo") => Scenario::Echo,
+        Some("chart") => return chart(arguments.map(PathBuf::from).collect()),
+        Some(other) => return usage(format!("`{other}` is no scenario: use `add`, `echo` or `chart`")),
+    };
+    let url = arguments.next_if(|argument| !argument.starts_with("--"));
+    let target = Target::parse(url.as_deref().unwrap_or("http://127.0.0.1:7070/__runner"))?;
+    let mut options = Options::new(scenario, target);
+    while let Some(name) = arguments.next() {
+        let Some(value) = arguments.next() else {
+            return usage(format!("{name} needs a value behind it"));
+        };
+        set(&mut options, &name, value)?;
+    }
+    if options.rate.is_some() && options.pipeline > 1 {
+        return usage("--pipeline is for the closed loop: leave it out, or leave out --rate");
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+fn chart(files: Vec<PathBuf>) -> Result<Command, Error> {
+    match files.len() {
+        0 => usage("chart needs at least one file that --json has written"),
+        1..=8 => Ok(Command::Chart(files)),
+        more => usage(format!("chart draws 8 files at most, not {more}")),
+    }
+}
+
+fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
+    match name {
+        "--connections" => options.connections = number(name, &value, 1, 10_000)?,
+        "--pipeline" => options.pipeline = number(name, &value, 1, 256)?,
+        "--duration-s" => options.duration_s = number(name, &value, 1, 3600)?,
+        "--warmup-s" => options.warmup_s = number(name, &value, 0, 600)?,
+        "--rate" => options.rate = Some(number(name, &value, 1, 1_000_000)?),
+        // The smallest: {"input":""}
+        "--body-bytes" => options.body_bytes = number(name, &value, 12, 1 << 20)?,
+        "--server-pid" => options.server_pid = Some(number(name, &value, 1, u32::MAX)?),
+        "--task" => options.task = Some(line(name, value)?),
+        "--token" => options.token = Some(line(name, value)?),
+        "--expect" => options.expect = Some(value),
+        "--label" => options.label = Some(value),
+        "--json" => options.json = Some(value.into()),
+        _ => return usage(format!("{name} is no option")),
+    }
+    Ok(())
+}
+
+fn number<N>(name: &str, text: &str, least: N, most: N) -> Result<N, Error>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => usage(format!("{name} takes a whole number from {least} to {most}, not `{text}`")),
+    }
+}
+
+/// A text that goes into the request's head.
+fn line(name: &str, text: String) -> Result<String, Error> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return usage(format!("{name} takes visible ASCII characters without blanks, not `{}`", text.escape_debug()));
+    }
+    Ok(text)
+}
+
+fn usage<T>(text: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Usage(text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, Error> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read() {
+        let line = "echo http://127.0.0.1:9/x --connections 3 --rate 500 --body-bytes 99 --json out.json";
+        let Ok(Command::Run(options)) = parsed(line) else { panic!("refused") };
+        assert_eq!((options.connections, options.rate, options.body_bytes), (3, Some(500), 99));
+        assert_eq!(options.target.base, "/x");
+        assert!(matches!(parsed("add --help"), Ok(Command::Help)));
+        assert!(matches!(parsed(""), Ok(Command::Help)));
+        assert!(matches!(parsed("chart a.json"), Ok(Command::Chart(files)) if files.len() == 1));
+    }
+
+    #[test]
+    fn mistakes_name_the_option_and_the_fix() {
+        for (line, words) in [
+            ("add --connections 0", "--connections takes a whole number from 1 to 10000, not `0`"),
+            ("add --rate", "--rate needs a value"),
+            ("add --rate 5 --pipeline 2", "leave out --rate"),
+            ("add --colour red", "--colour is no option"),
+            ("add http://example.com/", "loopback"),
+            ("sub", "use `add`"),
+            ("chart", "at least one file"),
+            ("echo --task a\u{7f}b", "--task takes visible ASCII"),
+        ] {
+            let Err(error) = parsed(line) else { panic!("{line}: accepted") };
+            assert!(error.to_string().contains(words), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What is asked, and what a good answer is.
+
+use crate::options::Options;
+
+/// Which task is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// `{"input":{"a":1,"b":2}}`: the smallest useful call.
+    Add,
+    /// A text of a given size that comes back.
+    Echo,
+}
+
+impl Scenario {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Add => "add",
+            Scenario::Echo => "echo",
+        }
+    }
+}
+
+/// One request and the body of a good answer to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The whole request.
+    pub request: Vec<u8>,
+    /// The exact body that is expected.
+    pub expected: Vec<u8>,
+}
+
+impl Exchange {
+    /// Writes the request that `options` ask for.
+    pub fn new(options: &Options) -> Exchange {
+        let (task, body, result) = match options.scenario {
+            Scenario::Add => ("app.tasks.add", r#"{"input":{"a":1,"b":2}}"#.to_owned(), "3".to_owned()),
+            Scenario::Echo => {
+                let text = format!("\"{}\"", "x".repeat(options.body_bytes.saturating_sub(br#"{"input":""}"#.len())));
+                ("app.tasks.echo", format!("{{\"input\":{text}}}"), text)
+            }
+        };
+        let target = &options.target;
+        let task = options.task.as_deref().unwrap_or(task);
+        let token = options.token.as_ref().map_or(String::new(), |token| format!("x-runner-token: {token}\r\n"));
+        let (base, host, length) = (&target.base, &target.host, body.len());
+        let request = format!(
+            "POST {base}/task/{task} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{token}\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        let expected = options.expect.clone().unwrap_or_else(|| format!("{{\"ok\":true,\"result\":{result}}}"));
+        Exchange { request: request.into_bytes(), expected: expected.into_bytes() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Command, parse};
+
+    #[test]
+    fn an_echo_has_the_size_that_was_asked_for() {
+        let line = "echo http://[::1]:9/t --body-bytes 40 --token secret";
+        let Ok(Command::Run(options)) = parse(line.split(' ').map(str::to_owned)) else { panic!("refused") };
+        let exchange = Exchange::new(&options);
+        let text = String::from_utf8_lossy(&exchange.request);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+        assert_eq!(body.len(), 40);
+        assert!(head.starts_with("POST /t/task/app.tasks.echo HTTP/1.1\r\nHost: [::1]:9\r\n"), "{head}");
+        assert!(head.contains("x-runner-token: secret") && head.ends_with("Content-Length: 40"), "{head}");
+        assert_eq!(exchange.expected.len(), 40 - r#"{"input":""}"#.len() + r#"{"ok":true,"result":""}"#.len());
+    }
+}

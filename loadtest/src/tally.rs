@@ -1,0 +1,114 @@
+//! What a run has counted.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use crate::error::Error;
+
+/// Latencies above this are counted as this.
+const MAX_LATENCY_NS: u64 = 60_000_000_000;
+
+/// An empty histogram of nanoseconds, three digits exact.
+pub fn histogram() -> Result<Histogram<u64>, Error> {
+    Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)
+        .map_err(|error| Error::Server(format!("a histogram could not be made: {error}")))
+}
+
+/// How a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// A status other than 200.
+    Status,
+    /// 200 with another body than the expected one.
+    Body,
+    /// Not readable as an answer.
+    Malformed,
+    /// The server closed the connection.
+    Closed,
+    /// The connection broke.
+    Io,
+    /// No connection could be made.
+    Connect,
+    /// No answer when the run was over.
+    Unanswered,
+}
+
+impl Failure {
+    /// As in the results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Failure::Status => "status",
+            Failure::Body => "body",
+            Failure::Malformed => "malformed",
+            Failure::Closed => "closed",
+            Failure::Io => "io",
+            Failure::Connect => "connect",
+            Failure::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// How often something failed, and how the first time looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failed {
+    /// Requests.
+    pub count: u64,
+    /// The first one's text.
+    pub first: String,
+}
+
+/// Counters of a run. Latencies go to the histogram of the current second only; it is added up once a second.
+pub struct Tally {
+    /// Latencies of this second, nanoseconds.
+    pub second: Histogram<u64>,
+    /// Latencies of all seconds before.
+    pub total: Histogram<u64>,
+    /// How late requests were handed to the kernel (open loop), nanoseconds.
+    pub lag: Histogram<u64>,
+    /// Good answers.
+    pub good: u64,
+    /// Bad ones.
+    pub failures: BTreeMap<Failure, Failed>,
+}
+
+impl Tally {
+    /// All zero.
+    pub fn new() -> Result<Tally, Error> {
+        Ok(Tally { second: histogram()?, total: histogram()?, lag: histogram()?, good: 0, failures: BTreeMap::new() })
+    }
+
+    /// A good answer.
+    #[inline]
+    pub fn record(&mut self, latency_ns: u64) {
+        self.good += 1;
+        self.second.saturating_record(latency_ns);
+    }
+
+    /// `count` failures of one kind; `text` is only asked for the first.
+    pub fn fail(&mut self, failure: Failure, count: u64, text: impl FnOnce() -> String) {
+        let failed = self.failures.entry(failure).or_insert_with(|| Failed { count: 0, first: text() });
+        failed.count += count;
+    }
+
+    /// Failures of all kinds.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().map(|failed| failed.count).sum()
+    }
+
+    /// Adds the second to the total and begins a new one.
+    pub fn end_second(&mut self) {
+        // Same bounds on both sides: adding cannot fail.
+        let _ = self.total.add(&self.second);
+        self.second.reset();
+    }
+
+    /// Forgets everything: the warm-up is over.
+    pub fn reset(&mut self) {
+        self.second.reset();
+        self.total.reset();
+        self.lag.reset();
+        self.good = 0;
+        self.failures.clear();
+    }
+}
