@@ -42,34 +42,3 @@ impl RawParts<'_> {
 pub fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn compile(status: f64, reason: &str, headers: &[&str]) -> Option<(u16, String)> {
-        let headers: Vec<String> = headers.iter().map(|text| (*text).to_owned()).collect();
-        let parts = RawParts { status, reason, headers: &headers, body: b"body", cors: true, security: false };
-        parts.compile().map(|(answer, head)| {
-            assert_eq!((answer.reason_len + answer.lines_len) as usize, head.len());
-            (answer.status, head.iter().map(|byte| char::from(*byte)).collect())
-        })
-    }
-
-    #[test]
-    fn only_what_may_be_written_is_compiled() {
-        assert_eq!(compile(200.0, "", &[]), Some((200, String::new())));
-        let lines = ["a", "b", "X-C", "\u{e9}\t", "Content-Length", "5"];
-        assert_eq!(compile(599.0, "R", &lines), Some((599, "Ra: b\r\nX-C: \u{e9}\t\r\n".to_owned())));
-        for status in [199.0, 600.0, 200.5, -200.0, f64::NAN, f64::INFINITY, 65_736.0] {
-            assert_eq!(compile(status, "", &[]), None, "{status}");
-        }
-        for reason in ["a\r\nb", "a\0", "\u{3bb}"] {
-            assert_eq!(compile(200.0, reason, &[]), None, "{reason:?}");
-        }
-        for headers in [&["a"][..], &["", "b"], &["a", "b\n"], &["a\u{10a}", "b"], &["a", "\u{10a}x: y"]] {
-            assert_eq!(compile(200.0, "", headers), None, "{headers:?}");
-        }
-    }
-}
