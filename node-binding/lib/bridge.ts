@@ -262,7 +262,9 @@ class EngineBridge implements Bridge {
     if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
     if (stopped) this.#stopped?.();
     if (text === null) {
-      if (gone > 0 || notices > 0) this.#take(this.#native.poll());
+      // Native code has not parked. The application gets a turn before we look again: a crowd that is refused, or that
+      // leaves, must not keep it busy.
+      if (gone > 0 || notices > 0) setImmediate(this.#resume);
       else this.#awake = false;
     }
   }

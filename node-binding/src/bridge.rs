@@ -162,7 +162,8 @@ impl Bridge {
     /// Fetches the next batch, shard by shard in turn.
     fn next_batch(&mut self) -> Option<(u32, usize)> {
         let mut empty = 0;
-        while empty < self.shards {
+        // Refusals need no call to travel: without a bound, a crowd of them would keep this loop going.
+        while empty < self.shards && self.notices.0 < layout::MAX_GONE {
             let shard = self.next_shard;
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
