@@ -1,52 +1,22 @@
 // What the bridge and its callers tell each other.
-import type { CallContext } from './call.js';
+import type { Call } from './call.js';
+import type { Allow } from './engine-options.js';
 
 export type Kind = 'task' | 'event';
 
-/** What runs a call. Returns (or resolves to) the raw result; may throw or reject with anything. */
+/**
+ * What runs a call. Returns (or resolves to) the result, `DONE` or a `RawAnswer`; may throw or reject with anything,
+ * `CallFailure` among it.
+ */
 export interface Entry {
   readonly kind: Kind;
   readonly id: string;
-  readonly run: (input: unknown, ctx: CallContext) => unknown;
-}
-
-export interface EngineOptions {
-  host: string;
-  port: number;
-  socketPath?: string;
-  backlog: number;
-  /** 0 = by the number of cores. */
-  shards: number;
-  driver: 'auto' | 'io_uring' | 'epoll';
-  basePath: string;
-  auth: { header: string; tokens: string[]; allowAnonymous: boolean };
-  cors?: {
-    origin?: string | string[] | null;
-    methods: string[];
-    allowedHeaders: string[];
-    exposedHeaders: string[];
-    credentials: boolean;
-    maxAge?: number;
-    varyOrigin: boolean;
-  };
-  disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxBodyBytes: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-  };
+  readonly run: (input: unknown, ctx: Call) => unknown;
+  /**
+   * Gets the body's value as it is, `undefined` for an empty one, instead of the input or payload in it; and an event's
+   * result is what it returns, whatever the body says.
+   */
+  readonly raw?: true;
 }
 
 /** What one shard has done since it started. */
@@ -70,6 +40,10 @@ export interface ShardStats {
   readonly overloaded: number;
   readonly handlerTimeouts: number;
   readonly inFlight: number;
+  /** Requests that hooks were asked about. */
+  readonly asks: number;
+  /** Authentication failures that `onRefused` did not hear of. */
+  readonly noticesDropped: number;
   readonly batches: number;
   readonly wakes: number;
   readonly ticks: number;
@@ -97,7 +71,8 @@ export interface Bridge {
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason?: string | undefined;
   readonly shards: number;
-  setEntries(entries: readonly Entry[]): void;
+  /** Counts from the next request on. Without `allow`, every entry may be called. */
+  setEntries(entries: readonly Entry[], allow?: Allow): void;
   stats(): Stats;
   ref(): void;
   unref(): void;

@@ -1,19 +1,29 @@
 import { addon } from './addon.js';
 import type { NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
-import type { Bridge, EngineOptions, Entry, OnError, Stats } from './bridge-types.js';
+import type { Bridge, Entry, OnError, Stats } from './bridge-types.js';
 import { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { nativeAllow, nativeOptions } from './engine-options.js';
+import type { Allow, EngineOptions } from './engine-options.js';
 import { HandlerIndex } from './handler-index.js';
-import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
-import { nativeOptions } from './native-options.js';
+import { Asks, tellRefusals } from './hooks.js';
+import type { BridgeHooks } from './hooks.js';
+import { CALLS, FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, NOTICES, PER_CALL, STOPPED } from './layout.js';
+import { answerOfFailure, CallFailure, DONE, RawAnswer } from './outcome.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
 import { isThenable } from './thenable.js';
 import { inputOf, payloadOf, returnPayload } from './values.js';
 
 /** Starts the engine; rejects with what it says when it cannot. */
-export async function startBridge(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Promise<Bridge> {
-  return new EngineBridge(options, entries, codec, onError);
+export async function startBridge(
+  options: EngineOptions,
+  entries: readonly Entry[],
+  codec: ValueCodec,
+  onError: OnError,
+  hooks: BridgeHooks = {},
+): Promise<Bridge> {
+  return new EngineBridge(options, entries, codec, onError, hooks);
 }
 
 /** Drains in a row before the application's own events get their turn. */
@@ -35,6 +45,8 @@ class EngineBridge implements Bridge {
   readonly #codec: ValueCodec;
   readonly #onError: OnError;
   readonly #answers: Answers;
+  readonly #hooks: BridgeHooks;
+  readonly #asks: Asks;
   readonly #drainTimeoutMs: number;
   /** By ticket: calls whose handler has not settled. */
   readonly #pending: (Call | undefined)[] = [];
@@ -49,7 +61,7 @@ class EngineBridge implements Bridge {
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
 
-  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError) {
+  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks) {
     this.#codec = codec;
     this.#onError = onError;
     this.#answers = new Answers(codec, (error, call) => this.#report(error, call));
@@ -57,7 +69,12 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel } = addon();
-    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#handlers.publish(entries), this.#table, () => this.#onRing());
+    this.#hooks = hooks;
+    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.publish(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
+    this.#asks = new Asks(this.#native, hooks, () => {
+      this.#answers.given();
+      this.#askFlush();
+    });
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
@@ -79,8 +96,8 @@ class EngineBridge implements Bridge {
     return this.#native.shards;
   }
 
-  setEntries(entries: readonly Entry[]): void {
-    this.#native.setHandlers(this.#handlers.publish(entries));
+  setEntries(entries: readonly Entry[], allow?: Allow): void {
+    this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
   }
 
   stats(): Stats {
@@ -138,14 +155,19 @@ class EngineBridge implements Bridge {
     const table = this.#table;
     const count = table[CALLS]!;
     const gone = table[GONE]!;
+    const notices = table[NOTICES]!;
     if (gone > 0) this.#abort(HEADER + count * PER_CALL, gone);
     if (text !== null) {
       this.#drains += 1;
       this.#run(text, count);
     }
-    if (table[STOPPED] === 1) this.#stopped?.();
+    const stopped = table[STOPPED] === 1;
+    if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
+    if (stopped) this.#stopped?.();
     if (text === null) {
-      if (gone > 0) this.#take(this.#native.poll());
+      // Native code has not parked. The application gets a turn before we look again: a crowd that is refused, or that
+      // leaves, must not keep it busy.
+      if (gone > 0 || notices > 0) setImmediate(this.#resume);
       else this.#awake = false;
     }
   }
@@ -154,7 +176,10 @@ class EngineBridge implements Bridge {
     // Copied first: a listener of an abort signal may do anything.
     for (const ticket of this.#table.slice(from, from + gone)) {
       const call = this.#pending[ticket];
-      if (call === undefined) continue;
+      if (call === undefined) {
+        this.#asks.leave(ticket);
+        continue;
+      }
       try {
         call.abort();
       } catch (error) {
@@ -185,6 +210,10 @@ class EngineBridge implements Bridge {
 
   #failAll(count: number): void {
     for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
+      if ((this.#table[at + 2]! & FLAG_ASK) !== 0) {
+        this.#asks.ask(this.#table[at]!, this.#table[at + 2]!);
+        continue;
+      }
       const { kind, id } = this.#handlers.get(this.#table[at + 1]!);
       this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
     }
@@ -192,6 +221,7 @@ class EngineBridge implements Bridge {
   }
 
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
+    if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
@@ -203,7 +233,9 @@ class EngineBridge implements Bridge {
         else if ((flags & FLAG_TEXT) !== 0) body = this.#codec.parse(value as string);
         else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
       }
-      if ((flags & FLAG_EVENT) !== 0) {
+      if (entry.raw === true) {
+        payload = body;
+      } else if ((flags & FLAG_EVENT) !== 0) {
         payload = payloadOf(body);
         wanted = returnPayload(body);
       } else {
@@ -243,7 +275,8 @@ class EngineBridge implements Bridge {
   }
 
   #finish(call: Call, result: unknown, wanted: boolean): void {
-    if (wanted) this.#answers.result(call, result);
+    if (typeof result === 'object' && RawAnswer.is(result)) this.#answers.raw(call, result, this.#native);
+    else if (wanted && result !== DONE) this.#answers.result(call, result);
     else this.#answers.done(call);
   }
 
@@ -251,10 +284,14 @@ class EngineBridge implements Bridge {
     const { ticket } = call;
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    const answer = errorAnswerOf(error, this.#codec.stringify);
-    // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
-    if (answer === INTERNAL_ERROR || !isTaskError(error)) this.#report(error, call);
-    this.#answers.failed(call, answer);
+    if (CallFailure.is(error)) {
+      this.#answers.raw(call, answerOfFailure(error), this.#native);
+    } else {
+      const answer = errorAnswerOf(error, this.#codec.stringify);
+      // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
+      if (answer === INTERNAL_ERROR || !isTaskError(error)) this.#report(error, call);
+      this.#answers.failed(call, answer);
+    }
     this.#askFlush();
   }
 

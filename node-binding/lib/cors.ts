@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge-types.js';
+import type { EngineOptions } from './engine-options.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from './checks.js';
 
 type Cors = NonNullable<EngineOptions['cors']>;

@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge-types.js';
+import type { EngineOptions } from './engine-options.js';
 import { asGroup, asInteger, fail } from './checks.js';
 
 const MEBIBYTE = 1024 * 1024;

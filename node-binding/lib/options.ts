@@ -1,4 +1,4 @@
-import type { EngineOptions } from './bridge-types.js';
+import type { EngineOptions } from './engine-options.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
