@@ -48,13 +48,19 @@ build-test: $(DIST) ## Build what the JS tests run against: optimised, in a frac
 	$(call addon,quick,quick)
 
 .PHONY: test
-test: test-rust test-js ## Run all tests, of Rust and of JS
+test: test-rust loom bench-smoke test-js ## Run all tests, of Rust and of JS
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests
 	$(NEED_CARGO)
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 	cargo nextest run --locked --workspace
+
+# A target folder of its own: the whole crate is built with another cfg.
+.PHONY: loom
+loom: ## Model-check the code that crosses threads: every interleaving of a few steps
+	$(NEED_CARGO)
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --release --target-dir target/loom
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
