@@ -14,6 +14,7 @@ pub mod listener;
 mod notices;
 mod reference;
 mod replies;
+mod serve;
 mod signal;
 mod slots;
 mod sweep;
@@ -258,7 +259,7 @@ impl Shard {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), now_ms));
-                self.spawn(conn::serve(self.clone(), conn, stream));
+                self.spawn(serve::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
         }
