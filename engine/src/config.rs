@@ -34,6 +34,11 @@ pub struct Config {
     pub exposure: Arc<Exposure>,
     /// Bodies that may hold typed records travel as text, for a serializer to parse, instead of as parsed JSON.
     pub exact_bodies: bool,
+    /// Do as the reference (node:http) does where the engine by itself is stricter or earlier: unknown methods,
+    /// expectations and versions, `CONNECT`, bodies over the limit (CONTRACT 10, 22).
+    pub reference: bool,
+    /// Tell the backend of requests that were refused for want of authentication.
+    pub report_refusals: bool,
 }
 
 impl Config {
@@ -48,6 +53,8 @@ impl Config {
             limits: Limits { max_connections: default_max_connections(), ..Limits::default() },
             exposure,
             exact_bodies: false,
+            reference: false,
+            report_refusals: false,
         }
     }
 }

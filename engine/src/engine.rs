@@ -83,6 +83,8 @@ impl Engine {
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 exposure: config.exposure.clone(),
                 exact_bodies: config.exact_bodies,
+                reference: config.reference,
+                report_refusals: config.report_refusals,
                 backend: backend.clone(),
                 inbox,
                 ports: if index == 0 { self.ports.clone() } else { Vec::new() },

@@ -44,6 +44,17 @@ pub const HOST_QUEUE_BATCHES: usize = 64;
 /// More (a host that takes nothing for long): 503 with `Retry-After`.
 pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
 
+/// Refusals for want of authentication that one batch tells the host, for its log. More: answered all the same, and
+/// counted in `notices_dropped`.
+pub const MAX_NOTICES: usize = 256;
+
+/// Bytes that are read ahead while JavaScript is asked about a request. More: that socket is not read until it has
+/// answered, so that the client's leaving is noticed only then.
+pub const ASK_READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// [`DRAIN_BYTES`] where the reference is followed, which drains without a bound (CONTRACT 10).
+pub const REFERENCE_DRAIN_BYTES: u64 = 8 * 1024 * 1024;
+
 /// A shard that ends says so to the host; it waits this long for room in the queue.
 pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 

@@ -11,9 +11,11 @@ export interface NativeOptions {
   driver: string;
   basePath: string;
   tokenHeader: string;
-  tokens: string[];
+  tokens?: string[];
+  validators: boolean;
   allowAnonymous: boolean;
   cors?: {
+    askedOrigin?: boolean;
     fixedOrigin?: string;
     listedOrigins?: string[];
     methods: string[];
@@ -25,6 +27,8 @@ export interface NativeOptions {
   };
   disableDiscovery: boolean;
   exactBodies: boolean;
+  reference: boolean;
+  reportRefusals: boolean;
   limits: {
     maxHeadBytes: number;
     maxBodyBytes: number;
@@ -47,6 +51,12 @@ export interface NativeHandler {
   index: number;
 }
 
+export interface NativeAllow {
+  policy: 'registered' | 'none' | 'open' | 'list';
+  tasks: string[];
+  events: string[];
+}
+
 /** `src/tunnel.rs`. */
 export interface NativeTunnel {
   readonly port: number;
@@ -56,15 +66,18 @@ export interface NativeTunnel {
   poll(): string | null;
   complete(text: string, rows: Uint32Array, count: number, more: boolean): string | null;
   requestId(ticket: number): string | null;
-  fields(ticket: number): string | null;
-  setHandlers(handlers: NativeHandler[]): void;
+  head(ticket: number): string | null;
+  advise(ticket: number, passed: boolean, origin: string | undefined): void;
+  raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
+  notices(): string;
+  setHandlers(handlers: NativeHandler[], allow: NativeAllow): void;
   stop(drainMs: number): void;
   finish(): void;
   stats(): string;
 }
 
 interface Addon {
-  NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], table: Uint32Array, ring: () => void) => NativeTunnel;
+  NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
   callTableLayout(): number[];
 }
 

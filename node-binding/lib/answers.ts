@@ -1,6 +1,8 @@
+import type { NativeTunnel } from './addon.js';
 import type { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
 import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from './layout.js';
+import type { RawAnswer } from './outcome.js';
 import { INTERNAL_ERROR as INTERNAL_ERROR_ANSWER } from './task-error.js';
 import type { ErrorAnswer } from './task-error.js';
 
@@ -28,6 +30,8 @@ export class Answers {
   #textRows: number[] = [];
   /** Ticket and outcome of those without. */
   #bareRows: number[] = [];
+  /** Answers that native code has already, and that leave with the next call to it. */
+  #given = false;
 
   constructor(codec: ValueCodec, onUnwritable: OnUnwritable) {
     this.#codec = codec;
@@ -36,7 +40,7 @@ export class Answers {
 
   /** True when there is nothing to send. */
   get empty(): boolean {
-    return this.#valueCalls.length === 0 && this.#textRows.length === 0 && this.#bareRows.length === 0;
+    return !this.#given && this.#valueCalls.length === 0 && this.#textRows.length === 0 && this.#bareRows.length === 0;
   }
 
   /** 200 with a result. */
@@ -68,8 +72,27 @@ export class Answers {
     call.end();
   }
 
+  /** A whole answer. Never throws: what cannot be handed over is a 500. */
+  raw(call: Call, answer: RawAnswer, native: NativeTunnel): void {
+    try {
+      const { status, headers, body, own, reason = '' } = answer;
+      native.raw(call.ticket, status, reason, headers.flatMap(([name, value]) => [name, value]), bytesOf(body), Boolean(own.cors), Boolean(own.security));
+      this.#given = true;
+    } catch (error) {
+      this.#bareRows.push(call.ticket, INTERNAL_ERROR);
+      this.#onUnwritable(error, call);
+    }
+    call.end();
+  }
+
+  /** Native code has been given an answer that leaves with the next call to it. */
+  given(): void {
+    this.#given = true;
+  }
+
   /** Puts everything into {@link rows} and {@link count}, and returns the JSON array; begins anew. */
   take(): string {
+    this.#given = false;
     let text: string;
     try {
       text = this.#join();
@@ -166,4 +189,10 @@ export class Answers {
     this.#textRows.push(ticket, outcome);
     this.#texts.push(text);
   }
+}
+
+/** A body as bytes that nobody else writes to while native code copies them. */
+function bytesOf(body: Uint8Array | string): Uint8Array {
+  if (typeof body === 'string') return Buffer.from(body, 'utf8');
+  return body.buffer instanceof SharedArrayBuffer ? Buffer.from(body) : body;
 }

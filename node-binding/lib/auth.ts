@@ -19,7 +19,7 @@ export function asAuth(value: unknown): EngineOptions['auth'] {
     const present = Object.hasOwn(auth, 'token') ? 'auth.token is undefined (is its environment variable set?)' : 'auth names no token';
     throw new OptionError('auth', undefined, `${present} and auth.allowAnonymous is not true. ${HOW_TO_SET}`);
   }
-  return { header: asTokenHeader(auth.header), tokens, allowAnonymous };
+  return { header: asTokenHeader(auth.header), tokens: tokens.length === 0 ? undefined : tokens, allowAnonymous };
 }
 
 function asTokens(value: unknown): string[] {

@@ -1,23 +1,37 @@
 import { addon } from './addon.js';
-import type { NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
+import type { NativeAllow, NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
 import { Call } from './call.js';
-import type { CallContext } from './call.js';
 import type { ValueCodec } from './codec.js';
-import { CALLS, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, PER_CALL, STOPPED } from './layout.js';
+import { Asks, tellRefusals } from './hooks.js';
+import type { BridgeHooks } from './hooks.js';
+import { CALLS, FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, NOTICES, PER_CALL, STOPPED } from './layout.js';
+import { answerOfFailure, CallFailure, DONE, RawAnswer } from './outcome.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
 import { isThenable } from './thenable.js';
 import { inputOf, payloadOf, returnPayload } from './values.js';
 
 export type Kind = 'task' | 'event';
 
-export type { CallContext } from './call.js';
+export type { Call, CallContext } from './call.js';
+export type { BridgeHooks, Refusal, RequestFacts } from './hooks.js';
 
-/** What runs a call. Returns (or resolves to) the raw result; may throw or reject with anything. */
+/** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
+export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
+
+/**
+ * What runs a call. Returns (or resolves to) the result, {@link DONE} or a {@link RawAnswer}; may throw or reject with
+ * anything, {@link CallFailure} among it.
+ */
 export interface Entry {
   readonly kind: Kind;
   readonly id: string;
-  readonly run: (input: unknown, ctx: CallContext) => unknown;
+  readonly run: (input: unknown, ctx: Call) => unknown;
+  /**
+   * Gets the body's value as it is, `undefined` for an empty one, instead of the input or payload in it; and an event's
+   * result is what it returns, whatever the body says.
+   */
+  readonly raw?: true;
 }
 
 export interface EngineOptions {
@@ -29,9 +43,22 @@ export interface EngineOptions {
   shards: number;
   driver: 'auto' | 'io_uring' | 'epoll';
   basePath: string;
-  auth: { header: string; tokens: string[]; allowAnonymous: boolean };
+  /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
+  reference?: boolean;
+  /** What the entries that it starts with may do. Default `registered`. */
+  allow?: Allow;
+  auth: {
+    header: string;
+    /** None at all: no token is configured. An empty list is configured and lets nobody in. */
+    tokens: string[] | undefined;
+    allowAnonymous: boolean;
+    /** Ask `hooks.authenticate` when no token matches. */
+    validators?: boolean;
+  };
   cors?: {
     origin?: string | string[] | null;
+    /** Ask `hooks.origin`, whatever `origin` says. */
+    originFromHook?: boolean;
     methods: string[];
     allowedHeaders: string[];
     exposedHeaders: string[];
@@ -82,6 +109,10 @@ export interface ShardStats {
   readonly overloaded: number;
   readonly handlerTimeouts: number;
   readonly inFlight: number;
+  /** Requests that hooks were asked about. */
+  readonly asks: number;
+  /** Authentication failures that `onRefused` did not hear of. */
+  readonly noticesDropped: number;
   readonly batches: number;
   readonly wakes: number;
   readonly ticks: number;
@@ -109,7 +140,8 @@ export interface Bridge {
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason?: string | undefined;
   readonly shards: number;
-  setEntries(entries: readonly Entry[]): void;
+  /** Counts from the next request on. Without `allow`, every entry may be called. */
+  setEntries(entries: readonly Entry[], allow?: Allow): void;
   stats(): Stats;
   ref(): void;
   unref(): void;
@@ -119,8 +151,14 @@ export interface Bridge {
 export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;
 
 /** Starts the engine; rejects with what it says when it cannot. */
-export async function startBridge(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Promise<Bridge> {
-  return new EngineBridge(options, entries, codec, onError);
+export async function startBridge(
+  options: EngineOptions,
+  entries: readonly Entry[],
+  codec: ValueCodec,
+  onError: OnError,
+  hooks: BridgeHooks = {},
+): Promise<Bridge> {
+  return new EngineBridge(options, entries, codec, onError, hooks);
 }
 
 /** Drains in a row before the application's own events get their turn. */
@@ -142,6 +180,8 @@ class EngineBridge implements Bridge {
   readonly #codec: ValueCodec;
   readonly #onError: OnError;
   readonly #answers: Answers;
+  readonly #hooks: BridgeHooks;
+  readonly #asks: Asks;
   readonly #drainTimeoutMs: number;
   /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
   readonly #entries: Entry[] = [];
@@ -158,7 +198,7 @@ class EngineBridge implements Bridge {
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
 
-  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError) {
+  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks) {
     this.#codec = codec;
     this.#onError = onError;
     this.#answers = new Answers(codec, (error, call) => this.#report(error, call));
@@ -166,7 +206,12 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel } = addon();
-    this.#native = new NativeTunnel(nativeOptions(options, codec), this.#publish(entries), this.#table, () => this.#onRing());
+    this.#hooks = hooks;
+    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#publish(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
+    this.#asks = new Asks(this.#native, hooks, () => {
+      this.#answers.given();
+      this.#askFlush();
+    });
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
@@ -188,8 +233,8 @@ class EngineBridge implements Bridge {
     return this.#native.shards;
   }
 
-  setEntries(entries: readonly Entry[]): void {
-    this.#native.setHandlers(this.#publish(entries));
+  setEntries(entries: readonly Entry[], allow?: Allow): void {
+    this.#native.setHandlers(this.#publish(entries), nativeAllow(allow));
   }
 
   stats(): Stats {
@@ -259,14 +304,17 @@ class EngineBridge implements Bridge {
     const table = this.#table;
     const count = table[CALLS]!;
     const gone = table[GONE]!;
+    const notices = table[NOTICES]!;
     if (gone > 0) this.#abort(HEADER + count * PER_CALL, gone);
     if (text !== null) {
       this.#drains += 1;
       this.#run(text, count);
     }
-    if (table[STOPPED] === 1) this.#stopped?.();
+    const stopped = table[STOPPED] === 1;
+    if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
+    if (stopped) this.#stopped?.();
     if (text === null) {
-      if (gone > 0) this.#take(this.#native.poll());
+      if (gone > 0 || notices > 0) this.#take(this.#native.poll());
       else this.#awake = false;
     }
   }
@@ -275,7 +323,10 @@ class EngineBridge implements Bridge {
     // Copied first: a listener of an abort signal may do anything.
     for (const ticket of this.#table.slice(from, from + gone)) {
       const call = this.#pending[ticket];
-      if (call === undefined) continue;
+      if (call === undefined) {
+        this.#asks.leave(ticket);
+        continue;
+      }
       try {
         call.abort();
       } catch (error) {
@@ -306,6 +357,10 @@ class EngineBridge implements Bridge {
 
   #failAll(count: number): void {
     for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
+      if ((this.#table[at + 2]! & FLAG_ASK) !== 0) {
+        this.#asks.ask(this.#table[at]!, this.#table[at + 2]!);
+        continue;
+      }
       const { kind, id } = this.#entries[this.#table[at + 1]!]!;
       this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
     }
@@ -313,6 +368,7 @@ class EngineBridge implements Bridge {
   }
 
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
+    if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#entries[handler]!;
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
     let payload: unknown;
@@ -324,7 +380,9 @@ class EngineBridge implements Bridge {
         else if ((flags & FLAG_TEXT) !== 0) body = this.#codec.parse(value as string);
         else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
       }
-      if ((flags & FLAG_EVENT) !== 0) {
+      if (entry.raw === true) {
+        payload = body;
+      } else if ((flags & FLAG_EVENT) !== 0) {
         payload = payloadOf(body);
         wanted = returnPayload(body);
       } else {
@@ -364,7 +422,8 @@ class EngineBridge implements Bridge {
   }
 
   #finish(call: Call, result: unknown, wanted: boolean): void {
-    if (wanted) this.#answers.result(call, result);
+    if (typeof result === 'object' && RawAnswer.is(result)) this.#answers.raw(call, result, this.#native);
+    else if (wanted && result !== DONE) this.#answers.result(call, result);
     else this.#answers.done(call);
   }
 
@@ -372,8 +431,12 @@ class EngineBridge implements Bridge {
     const { ticket } = call;
     if (this.#pending[ticket] !== call) return;
     this.#pending[ticket] = undefined;
-    if (!isTaskError(error)) this.#report(error, call);
-    this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
+    if (CallFailure.is(error)) {
+      this.#answers.raw(call, answerOfFailure(error), this.#native);
+    } else {
+      if (!isTaskError(error)) this.#report(error, call);
+      this.#answers.failed(call, errorAnswerOf(error, this.#codec.stringify));
+    }
     this.#askFlush();
   }
 
@@ -434,22 +497,31 @@ function isTaskError(error: unknown): boolean {
   }
 }
 
-function nativeOptions(options: EngineOptions, codec: ValueCodec): NativeOptions {
-  const { auth, cors, limits, socketPath, ...rest } = options;
+function nativeAllow(allow: Allow = 'registered'): NativeAllow {
+  if (typeof allow === 'string') return { policy: allow, tasks: [], events: [] };
+  return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
+}
+
+function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
+  const { auth, cors, limits, socketPath, reference = false, allow: _given, ...rest } = options;
   const { drainTimeoutMs: _ours, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     tokenHeader: auth.header,
-    tokens: auth.tokens,
+    ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,
+    validators: auth.validators ?? false,
+    reference,
+    reportRefusals: hooks.onRefused !== undefined,
     exactBodies: codec.exact,
     limits: bounds,
   };
   if (socketPath !== undefined) native.socketPath = socketPath;
   if (cors !== undefined) {
-    const { origin, maxAge, ...lists } = cors;
+    const { origin, originFromHook, maxAge, ...lists } = cors;
     native.cors = { ...lists };
-    if (typeof origin === 'string') native.cors.fixedOrigin = origin;
+    if (originFromHook === true) native.cors.askedOrigin = true;
+    else if (typeof origin === 'string') native.cors.fixedOrigin = origin;
     else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
     if (maxAge !== undefined) native.cors.maxAge = maxAge;
   }

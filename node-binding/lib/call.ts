@@ -35,6 +35,7 @@ export class Call implements CallContext {
   #native: NativeTunnel | undefined;
   #requestId: string | undefined;
   #headers: Record<string, string | string[]> | undefined;
+  #head: string | undefined;
   #controller: AbortController | undefined;
   #gone = false;
 
@@ -50,7 +51,38 @@ export class Call implements CallContext {
   }
 
   get headers(): Readonly<Record<string, string | string[]>> {
-    return (this.#headers ??= parseHeaders(this.#native?.fields(this.ticket) ?? '', this.requestId));
+    return (this.#headers ??= parseHeaders(this.#received, this.requestId));
+  }
+
+  get method(): string {
+    return this.#part(0);
+  }
+
+  /** The target as received, with its query. */
+  get url(): string {
+    return this.#part(1);
+  }
+
+  /** The target's path, without the query (and without the origin of an absolute form). */
+  get path(): string {
+    const path = this.url.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*$/s, '');
+    return path === '' ? '/' : path;
+  }
+
+  /** `1.1` or `1.0`. */
+  get httpVersion(): string {
+    return this.#part(2).slice('HTTP/'.length);
+  }
+
+  /** The head, fetched once: request line and field lines, each with its CRLF. */
+  get #received(): string {
+    return (this.#head ??= this.#native?.head(this.ticket) ?? '');
+  }
+
+  /** Of the request line: the engine has checked that there are three parts with one blank between them. */
+  #part(index: number): string {
+    const head = this.#received;
+    return head.slice(0, head.indexOf('\r\n')).split(' ')[index] ?? '';
   }
 
   get signal(): AbortSignal {
@@ -80,11 +112,13 @@ const FIRST_WINS = new Set([
   'server', 'user-agent',
 ]);
 
-/** Field lines (latin-1, checked by the engine) as `IncomingMessage.headers` has them. */
-export function parseHeaders(lines: string, requestId: string): Record<string, string | string[]> {
+/** The field lines of a head (latin-1, checked by the engine) as `IncomingMessage.headers` has them. */
+export function parseHeaders(head: string, requestId: string): Record<string, string | string[]> {
   // No prototype: a header called `__proto__` is a header.
   const headers = Object.create(null) as Record<string, string | string[]>;
-  for (const line of lines.split('\r\n')) {
+  const lines = head.split('\r\n');
+  lines.shift();
+  for (const line of lines) {
     const colon = line.indexOf(':');
     if (colon <= 0) continue;
     const name = line.slice(0, colon).toLowerCase();

@@ -4,10 +4,15 @@
 
 use std::sync::Arc;
 
-use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::batch::{
+    AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome, RawAnswer, flags,
+};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::tunnel::array::ArraySplitter;
+use fasttunnel_engine::tunnel::json_string::write_json_string;
 use fasttunnel_engine::wire::fields::Span;
+use fasttunnel_engine::wire::raw_reply::{is_final_status, put_line};
+use fasttunnel_engine::wire::token::is_field_value;
 use slab::Slab;
 
 /// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
@@ -18,6 +23,8 @@ pub mod layout {
     pub const GONE: usize = 1;
     /// 1 when every shard has ended.
     pub const STOPPED: usize = 2;
+    /// Number of refusals to fetch with `notices`.
+    pub const NOTICES: usize = 3;
     /// First call; the tickets that have gone follow the last.
     pub const HEADER: usize = 4;
     /// Numbers a call: ticket, handler, flags.
@@ -54,14 +61,16 @@ struct Live {
     key: CallKey,
     /// The client has left; the answer goes nowhere.
     gone: bool,
+    /// No call, but a request that is asked about.
+    ask: bool,
     head: HeadPlace,
 }
 
-/// Where the request id and the field lines of a call are.
+/// Where the request id and the head of a call are.
 enum HeadPlace {
     /// In a batch that is still with us.
-    Loan { batch: u32, request_id: Span, fields: Span },
-    /// Copied, because the call outlived its batch: request id, then field lines.
+    Loan { batch: u32, request_id: Span, head: Span },
+    /// Copied, because the call outlived its batch: request id, then head.
     Own { bytes: Box<[u8]>, id_length: u32 },
 }
 
@@ -84,6 +93,8 @@ pub struct Bridge {
     /// The batch that did not fit the last drain: its loan, and its next record.
     cursor: Option<(u32, usize)>,
     gone: Vec<u32>,
+    /// Refusals not fetched yet: how many, and the members of their JSON array.
+    notices: (usize, Vec<u8>),
     next_shard: usize,
     stopped: usize,
     text: Vec<u8>,
@@ -104,6 +115,7 @@ impl Bridge {
             fresh: Vec::new(),
             cursor: None,
             gone: Vec::new(),
+            notices: (0, Vec::new()),
             next_shard: 0,
             stopped: 0,
             text: Vec::new(),
@@ -125,13 +137,15 @@ impl Bridge {
             let gone = self.write_gone(table, calls);
             write(table, layout::CALLS, calls);
             write(table, layout::GONE, gone);
+            write(table, layout::NOTICES, self.notices.0);
             write(table, layout::STOPPED, usize::from(self.stopped == self.shards));
             if calls > 0 {
                 self.text.push(b']');
                 return Some(&self.text);
             }
-            // With something to abort, JavaScript polls again when it has; otherwise park, unless more has come.
-            if gone > 0 || self.host.try_park() {
+            // With something to abort or to tell, JavaScript polls again when it has; otherwise park, unless more has
+            // come.
+            if gone > 0 || self.notices.0 > 0 || self.host.try_park() {
                 return None;
             }
         }
@@ -155,6 +169,7 @@ impl Bridge {
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
                 Next::Calls(batch) => {
+                    self.note_notices(&batch);
                     if batch.records.is_empty() {
                         self.note_gone(shard, &batch.gone);
                         self.host.recycle(shard, batch);
@@ -219,6 +234,27 @@ impl Bridge {
         }
     }
 
+    fn note_notices(&mut self, batch: &CallBatch) {
+        let (count, json) = &mut self.notices;
+        for notice in &batch.notices {
+            // The engine lets only ASCII into ids, methods and targets.
+            let text = |span: Span| std::str::from_utf8(span.of(&batch.heads)).unwrap_or_default();
+            json.extend_from_slice(if *count == 0 { b"" } else { b"," });
+            json.extend_from_slice(format!("{{\"status\":{},\"code\":\"{}\"", notice.status, notice.code).as_bytes());
+            for (name, span) in [("requestId", notice.request_id), ("method", notice.method), ("path", notice.path)] {
+                json.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                write_json_string(json, text(span));
+            }
+            json.push(b'}');
+            *count += 1;
+        }
+    }
+
+    /// The refusals that the last drains have brought, as the members of a JSON array.
+    pub fn take_notices(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.notices).1
+    }
+
     fn write_gone(&mut self, table: &mut [u32], calls: usize) -> usize {
         let start = layout::HEADER + calls * layout::PER_CALL;
         let mut written = 0;
@@ -270,6 +306,11 @@ impl Bridge {
             };
             let Some(live) = self.live.try_remove(ticket as usize) else { continue };
             let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { continue };
+            if live.ask {
+                // Only `advise` may speak for a client.
+                batch.push_advice(live.key, false, b"");
+                continue;
+            }
             let text = text.unwrap_or(0..0);
             if direct {
                 let body = Span { start: text.start as u32, end: text.end as u32 };
@@ -287,6 +328,36 @@ impl Bridge {
         outcome
     }
 
+    /// Takes the word on a request that was asked about; it leaves with the next answers. An origin that no header can
+    /// carry counts as none.
+    pub fn advise(&mut self, ticket: u32, passed: bool, origin: Option<&str>) {
+        let Some(live) = self.live.try_remove(ticket as usize) else { return };
+        let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { return };
+        if live.ask {
+            let origin = origin.and_then(latin1).unwrap_or_default();
+            batch.push_advice(live.key, passed, &origin);
+        } else {
+            batch.push(live.key, Outcome::InternalError, b"");
+        }
+    }
+
+    /// Takes a whole answer; it leaves with the next ones. `headers` holds names and values in turn. What may not be
+    /// written gives a 500.
+    pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
+        let Some(live) = self.live.try_remove(ticket as usize) else { return };
+        let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { return };
+        if live.ask {
+            return batch.push_advice(live.key, false, b"");
+        }
+        match raw.compile() {
+            Some((answer, head)) => batch.push_raw(live.key, Outcome::Raw(answer), |bytes| {
+                bytes.extend_from_slice(&head);
+                bytes.extend_from_slice(raw.body);
+            }),
+            None => batch.push(live.key, Outcome::InternalError, b""),
+        }
+    }
+
     fn send_answers(&mut self) {
         for (shard, batch) in self.answers.iter_mut().enumerate() {
             if !batch.records.is_empty() {
@@ -300,13 +371,13 @@ impl Bridge {
         let held = self.cursor.map(|(loan, _)| loan);
         for (ticket, loan) in self.fresh.drain(..) {
             let Some(live) = self.live.get_mut(ticket as usize) else { continue };
-            let HeadPlace::Loan { batch, request_id, fields } = live.head else { continue };
+            let HeadPlace::Loan { batch, request_id, head } = live.head else { continue };
             if batch != loan {
                 continue;
             }
             if let Some(lent) = self.loans.get(loan as usize) {
                 let heads = &lent.batch.heads;
-                let bytes = [request_id.of(heads), fields.of(heads)].concat().into_boxed_slice();
+                let bytes = [request_id.of(heads), head.of(heads)].concat().into_boxed_slice();
                 live.head = HeadPlace::Own { bytes, id_length: request_id.len() as u32 };
             }
         }
@@ -329,12 +400,12 @@ impl Bridge {
         }
     }
 
-    /// The field lines of a call as received, while it is not answered.
-    pub fn fields(&self, ticket: u32) -> Option<&[u8]> {
+    /// The head of a call as received, request line and field lines, while it is not answered.
+    pub fn head(&self, ticket: u32) -> Option<&[u8]> {
         let live = self.live.get(ticket as usize)?;
         match &live.head {
-            HeadPlace::Loan { batch, fields, .. } => {
-                self.loans.get(*batch as usize).map(|loan| fields.of(&loan.batch.heads))
+            HeadPlace::Loan { batch, head, .. } => {
+                self.loans.get(*batch as usize).map(|loan| head.of(&loan.batch.heads))
             }
             HeadPlace::Own { bytes, id_length } => bytes.get(*id_length as usize..),
         }
@@ -342,8 +413,47 @@ impl Bridge {
 }
 
 fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
-    let head = HeadPlace::Loan { batch, request_id: record.request_id, fields: record.fields };
-    Live { shard, key: record.key, gone: false, head }
+    let head = HeadPlace::Loan { batch, request_id: record.request_id, head: record.head() };
+    Live { shard, key: record.key, gone: false, ask: record.flags & flags::ASK != 0, head }
+}
+
+/// A raw answer as JavaScript gives it.
+pub struct RawParts<'a> {
+    /// Should be an integer from 200 to 599.
+    pub status: f64,
+    /// Reason phrase; empty for the usual one.
+    pub reason: &'a str,
+    /// Names and values in turn.
+    pub headers: &'a [String],
+    /// The body.
+    pub body: &'a [u8],
+    /// Send the contract's CORS lines.
+    pub cors: bool,
+    /// Send the contract's security lines.
+    pub security: bool,
+}
+
+impl RawParts<'_> {
+    /// The answer, and its reason and header lines as bytes; nothing when any of it may not be written.
+    fn compile(&self) -> Option<(RawAnswer, Vec<u8>)> {
+        let status = Some(self.status).filter(|status| status.fract() == 0.0 && (0.0..1000.0).contains(status))? as u16;
+        let mut head = latin1(self.reason).filter(|reason| is_final_status(status) && is_field_value(reason))?;
+        let reason_len = head.len() as u32;
+        let (pairs, rest) = self.headers.as_chunks::<2>();
+        if !rest.is_empty() {
+            return None;
+        }
+        for [name, value] in pairs {
+            put_line(&mut head, &latin1(name)?, &latin1(value)?).ok()?;
+        }
+        let lines_len = u32::try_from(head.len()).ok()? - reason_len;
+        Some((RawAnswer { status, reason_len, lines_len, cors: self.cors, security: self.security }, head))
+    }
+}
+
+/// A text as the bytes that node:http would send for it in a head; nothing if it has other characters.
+fn latin1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
 
 fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) {

@@ -39,8 +39,10 @@ pub struct NativeOptions {
     pub base_path: String,
     /// Header that carries the token.
     pub token_header: String,
-    /// Accepted tokens.
-    pub tokens: Vec<String>,
+    /// Accepted tokens; none at all is not the same as an empty list, which accepts nobody.
+    pub tokens: Option<Vec<String>>,
+    /// Ask JavaScript when no token matches.
+    pub validators: bool,
     /// No token needed when there are none.
     pub allow_anonymous: bool,
     /// CORS, if configured.
@@ -49,6 +51,10 @@ pub struct NativeOptions {
     pub disable_discovery: bool,
     /// Marked bodies travel as text.
     pub exact_bodies: bool,
+    /// Do as the reference where the engine by itself does otherwise.
+    pub reference: bool,
+    /// Tell JavaScript of authentication failures.
+    pub report_refusals: bool,
     /// The bounds.
     pub limits: NativeLimits,
 }
@@ -58,6 +64,8 @@ pub struct NativeOptions {
 pub struct NativeCors {
     /// One origin, sent always.
     pub fixed_origin: Option<String>,
+    /// Ask JavaScript.
+    pub asked_origin: Option<bool>,
     /// Listed origins, compared exactly.
     pub listed_origins: Option<Vec<String>>,
     /// Allowed methods.
@@ -114,6 +122,30 @@ pub struct NativeHandler {
     pub index: u32,
 }
 
+/// Which of the handlers may be called (CONTRACT 5).
+#[napi(object)]
+pub struct NativeAllow {
+    /// `registered`, `none`, `open` or `list`.
+    pub policy: String,
+    /// Listed tasks.
+    pub tasks: Vec<String>,
+    /// Listed events.
+    pub events: Vec<String>,
+}
+
+impl NativeAllow {
+    fn policy(&self) -> Result<Allow, CodedError> {
+        match self.policy.as_str() {
+            "registered" => Ok(Allow::AllRegistered),
+            "none" => Ok(Allow::NotEnabled),
+            "open" => Ok(Allow::Open),
+            "list" => Ok(Allow::List { tasks: self.tasks.clone(), events: self.events.clone() }),
+            // Never open by mistake.
+            other => Err(bad_option(format!("allow: {other:?} is no policy"))),
+        }
+    }
+}
+
 impl NativeOptions {
     /// The engine's configuration, without handlers.
     pub fn config(&self, table: HandlerTable) -> Result<Config, CodedError> {
@@ -127,6 +159,8 @@ impl NativeOptions {
         };
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
+        config.reference = self.reference;
+        config.report_refusals = self.report_refusals;
         Ok(config)
     }
 
@@ -144,9 +178,9 @@ impl NativeOptions {
     pub fn exposure(&self, table: HandlerTable) -> Result<Exposure, CodedError> {
         let auth = AuthOptions {
             header: Some(self.token_header.clone()),
-            tokens: (!self.tokens.is_empty()).then(|| self.tokens.clone()),
+            tokens: self.tokens.clone(),
             allow_anonymous: self.allow_anonymous,
-            validators: false,
+            validators: self.validators,
         };
         Ok(Exposure {
             base_path: BasePath::new(&self.base_path).map_err(bad_option)?,
@@ -154,7 +188,7 @@ impl NativeOptions {
             auth: AuthConfig::new(auth).map_err(bad_option)?,
             cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,
             disable_discovery: self.disable_discovery,
-            server_options: true,
+            server_options: !self.reference,
         })
     }
 
@@ -185,6 +219,7 @@ impl NativeCors {
     fn options(&self) -> CorsOptions {
         CorsOptions {
             origin: match (&self.fixed_origin, &self.listed_origins) {
+                _ if self.asked_origin == Some(true) => Origin::Asked,
                 (Some(origin), _) => Origin::Fixed(origin.clone()),
                 (None, Some(origins)) => Origin::List(origins.clone()),
                 (None, None) => Origin::Unset,
@@ -199,8 +234,8 @@ impl NativeCors {
     }
 }
 
-/// Compiles a handler table; every listed handler is exposed.
-pub fn handler_table(handlers: &[NativeHandler]) -> Result<HandlerTable, CodedError> {
+/// Compiles a handler table.
+pub fn handler_table(handlers: &[NativeHandler], allow: &NativeAllow) -> Result<HandlerTable, CodedError> {
     let registrations: Vec<Registration> = handlers
         .iter()
         .map(|handler| Registration {
@@ -209,7 +244,7 @@ pub fn handler_table(handlers: &[NativeHandler]) -> Result<HandlerTable, CodedEr
             index: handler.index,
         })
         .collect();
-    HandlerTable::new(&registrations, &Allow::AllRegistered).map_err(bad_option)
+    HandlerTable::new(&registrations, &allow.policy()?).map_err(bad_option)
 }
 
 fn bad_option(reason: impl ToString) -> CodedError {

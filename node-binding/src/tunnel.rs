@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::{Engine, Listen, StartError};
-use napi::bindgen_prelude::{Function, Uint32Array};
+use napi::bindgen_prelude::{Function, Uint8ArraySlice, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Status};
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, layout};
-use crate::options::{CodedError, NativeHandler, NativeOptions, handler_table};
+use crate::bridge::{Bridge, RawParts, layout};
+use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements};
 
 /// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
@@ -66,13 +66,14 @@ impl NativeTunnel {
         env: Env,
         options: NativeOptions,
         handlers: Vec<NativeHandler>,
+        allow: NativeAllow,
         table: Uint32Array,
         ring: Function<'_, (), ()>,
     ) -> Result<Self, CodedError> {
         if table.len() != layout::LENGTH {
             return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
         }
-        let config = options.config(handler_table(&handlers)?)?;
+        let config = options.config(handler_table(&handlers, &allow)?)?;
         let shards = config.shards;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let ring = ring.build_threadsafe_function::<()>().weak::<true>().build().map_err(coded)?;
@@ -150,16 +151,46 @@ impl NativeTunnel {
         self.bridge.borrow().request_id(ticket).map(|id| env.create_string_latin1(id)).transpose()
     }
 
-    /// The field lines, as received (latin-1), of a call that is not answered yet.
+    /// The head, as received (latin-1), of a call that is not answered yet.
     #[napi(catch_unwind)]
-    pub fn fields<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
-        self.bridge.borrow().fields(ticket).map(|fields| env.create_string_latin1(fields)).transpose()
+    pub fn head<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
+        self.bridge.borrow().head(ticket).map(|head| env.create_string_latin1(head)).transpose()
+    }
+
+    /// Says what a request that was asked about may do; it leaves with the next `complete`.
+    #[napi(catch_unwind)]
+    pub fn advise(&self, ticket: u32, passed: bool, origin: Option<String>) {
+        self.bridge.borrow_mut().advise(ticket, passed, origin.as_deref());
+    }
+
+    /// Answers a call with a status, header lines (names and values in turn) and a body of its own; it leaves with the
+    /// next `complete`. What may not be written gives a 500.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)]
+    pub fn raw(
+        &self,
+        ticket: u32,
+        status: f64,
+        reason: String,
+        headers: Vec<String>,
+        body: Uint8ArraySlice<'_>,
+        cors: bool,
+        security: bool,
+    ) {
+        let parts = RawParts { status, reason: &reason, headers: &headers, body: &body, cors, security };
+        self.bridge.borrow_mut().answer_raw(ticket, &parts);
+    }
+
+    /// The refusals of which the table has told: the members of a JSON array.
+    #[napi(catch_unwind)]
+    pub fn notices<'env>(&self, env: &'env Env) -> napi::Result<JsString<'env>> {
+        env.create_string_latin1(&self.bridge.borrow_mut().take_notices())
     }
 
     /// Replaces the handlers; counts from the next request on.
     #[napi(catch_unwind)]
-    pub fn set_handlers(&self, handlers: Vec<NativeHandler>) -> Result<(), CodedError> {
-        let exposure = Arc::new(self.options.exposure(handler_table(&handlers)?)?);
+    pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<(), CodedError> {
+        let exposure = Arc::new(self.options.exposure(handler_table(&handlers, &allow)?)?);
         if let Some(running) = &*self.running.borrow() {
             running.engine.set_exposure(&exposure);
         }
@@ -246,8 +277,10 @@ impl Drop for NativeTunnel {
 #[cfg_attr(test, allow(dead_code))]
 #[napi]
 pub fn call_table_layout() -> Vec<u32> {
-    use layout::{CALLS, GONE, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL, STOPPED};
-    [CALLS, GONE, STOPPED, HEADER, PER_CALL, MAX_CALLS, LENGTH, PER_ANSWER].map(|number| number as u32).to_vec()
+    use layout::{CALLS, GONE, HEADER, LENGTH, MAX_CALLS, NOTICES, PER_ANSWER, PER_CALL, STOPPED};
+    [CALLS, GONE, STOPPED, NOTICES, HEADER, PER_CALL, MAX_CALLS, LENGTH, PER_ANSWER]
+        .map(|number| number as u32)
+        .to_vec()
 }
 
 /// `handler_timeouts` as JavaScript spells it.

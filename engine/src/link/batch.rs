@@ -21,6 +21,13 @@ pub mod flags {
     pub const MARKED: u32 = 1 << 2;
     /// The text in the batch is a JSON string that holds the body's text, for a serializer to parse.
     pub const TEXT: u32 = 1 << 3;
+    /// No call: a request that cannot be decided without an answer of [`super::Outcome::Advice`], namely which
+    /// origin it allows. Its text in the batch is `null`.
+    pub const ASK_ORIGIN: u32 = 1 << 4;
+    /// The same: whether it may pass.
+    pub const ASK_AUTH: u32 = 1 << 5;
+    /// Either of the two.
+    pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
 }
 
 /// One call: fixed size, the bytes are in the batch.
@@ -34,10 +41,34 @@ pub struct CallRecord {
     pub flags: u32,
     /// The JSON text, in [`CallBatch::json`].
     pub body: Span,
-    /// The effective request id, in [`CallBatch::heads`].
+    /// The effective request id, in [`CallBatch::heads`]; directly behind it stands the request line as received.
     pub request_id: Span,
-    /// The field lines as received, in [`CallBatch::heads`].
+    /// The field lines as received, in [`CallBatch::heads`], directly behind the request line.
     pub fields: Span,
+}
+
+impl CallRecord {
+    /// The head as received, request line and field lines, each with its CRLF; in [`CallBatch::heads`].
+    #[inline]
+    #[must_use]
+    pub fn head(&self) -> Span {
+        Span { start: self.request_id.end, end: self.fields.end }
+    }
+}
+
+/// A request that was refused for want of authentication: 401, or 500 `AUTH_NOT_CONFIGURED`. For the host's log.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice {
+    /// HTTP status.
+    pub status: u16,
+    /// The envelope's `code`.
+    pub code: &'static str,
+    /// The effective request id, in [`CallBatch::heads`], like the two below.
+    pub request_id: Span,
+    /// The method.
+    pub method: Span,
+    /// The path as received, without the query.
+    pub path: Span,
 }
 
 /// The calls of one shard tick.
@@ -47,23 +78,26 @@ pub struct CallBatch {
     pub records: Vec<CallRecord>,
     /// The bodies' JSON texts, separated by commas: between brackets, one JSON array.
     pub json: Vec<u8>,
-    /// Request ids and field lines.
+    /// Request ids and heads.
     pub heads: Vec<u8>,
     /// Calls whose client has left (or whose time is over): nobody waits for their answer any more.
     pub gone: Vec<CallKey>,
+    /// Refusals to be told, at most [`crate::limits::MAX_NOTICES`].
+    pub notices: Vec<Notice>,
 }
 
 impl CallBatch {
     /// True when there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.gone.is_empty()
+        self.records.is_empty() && self.gone.is_empty() && self.notices.is_empty()
     }
 
     /// Forgets the content, keeps the memory unless a large body has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
         self.gone.clear();
+        self.notices.clear();
         reset_bytes(&mut self.json);
         reset_bytes(&mut self.heads);
     }
@@ -80,6 +114,15 @@ impl CallBatch {
     #[must_use]
     pub fn close_body(&self, start: u32) -> Span {
         Span { start, end: self.json.len() as u32 }
+    }
+
+    /// Copies a request id and a whole head (with its empty line) behind the heads; the spans of the id and of the
+    /// field lines, as [`CallRecord`] wants them.
+    pub fn push_call_head(&mut self, request_id: &[u8], head: &[u8]) -> (Span, Span) {
+        let line = memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1);
+        let request_id = self.push_head(request_id);
+        let whole = self.push_head(head.get(..head.len().saturating_sub(2)).unwrap_or_default());
+        (request_id, Span { start: (whole.start + line as u32).min(whole.end), end: whole.end })
     }
 
     /// Copies `bytes` behind the heads and returns their span.
@@ -110,6 +153,28 @@ pub enum Outcome {
     Cancelled,
     /// 504: it took longer than `handler_timeout_ms`.
     TimedOut,
+    /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].
+    Raw(RawAnswer),
+    /// The word on a request that was asked about; the origin to allow, if any, is in [`AnswerBatch::raw`].
+    Advice {
+        /// It may pass.
+        passed: bool,
+    },
+}
+
+/// What of a raw answer is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// HTTP status, 200..=599; anything else is sent as a 500.
+    pub status: u16,
+    /// Bytes of the reason phrase, at the start of the answer's bytes; 0 for the usual one.
+    pub reason_len: u32,
+    /// Bytes of header lines behind it, as [`crate::wire::raw_reply::put_line`] writes them. The rest is the body.
+    pub lines_len: u32,
+    /// The contract's CORS lines go along.
+    pub cors: bool,
+    /// The contract's security lines go along.
+    pub security: bool,
 }
 
 /// One answer: fixed size, the bytes are in the batch.
@@ -119,7 +184,8 @@ pub struct AnswerRecord {
     pub key: CallKey,
     /// How the call ended.
     pub outcome: Outcome,
-    /// JSON text in [`AnswerBatch::json`]; empty where the outcome needs none.
+    /// JSON text in [`AnswerBatch::json`] (or bytes in [`AnswerBatch::raw`], where the outcome says so); empty where
+    /// the outcome needs none.
     pub body: Span,
 }
 
@@ -130,6 +196,8 @@ pub struct AnswerBatch {
     pub records: Vec<AnswerRecord>,
     /// The texts that the records point into. Bytes between them are not looked at.
     pub json: Vec<u8>,
+    /// What is not JSON text.
+    pub raw: Vec<u8>,
 }
 
 impl AnswerBatch {
@@ -140,9 +208,28 @@ impl AnswerBatch {
         self.records.push(AnswerRecord { key, outcome, body: Span { start, end: self.json.len() as u32 } });
     }
 
+    /// Adds an answer whose bytes are no JSON text; `write` appends them. Too many for one batch: a 500.
+    pub fn push_raw(&mut self, key: CallKey, outcome: Outcome, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.raw.len();
+        write(&mut self.raw);
+        match (u32::try_from(before), u32::try_from(self.raw.len())) {
+            (Ok(start), Ok(end)) => self.records.push(AnswerRecord { key, outcome, body: Span { start, end } }),
+            _ => {
+                self.raw.truncate(before);
+                self.push(key, Outcome::InternalError, b"");
+            }
+        }
+    }
+
+    /// Adds the word on a request that was asked about; an empty `origin` allows none.
+    pub fn push_advice(&mut self, key: CallKey, passed: bool, origin: &[u8]) {
+        self.push_raw(key, Outcome::Advice { passed }, |raw| raw.extend_from_slice(origin));
+    }
+
     /// Forgets the content, keeps the memory unless a large answer has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
+        reset_bytes(&mut self.raw);
         reset_bytes(&mut self.json);
     }
 }

@@ -13,6 +13,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 use monoio::net::TcpStream;
 
 use super::Shard;
+use super::asks::{Advised, Asking, Consulted, consult};
 use super::intake::{Flow, Intake};
 use crate::limits::{BATCH_BUFFER_KEEP_BYTES, LINGER_BYTES, Limits, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::link::batch::CallKey;
@@ -64,6 +65,7 @@ pub(super) struct Conn {
     /// Sequence number of the first entry of `pending`.
     first: Cell<u64>,
     out: RefCell<Vec<u8>>,
+    asking: RefCell<Asking>,
     /// The reader waits until answers make room for further requests.
     waits_for_room: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -84,6 +86,7 @@ impl Conn {
             pending: RefCell::default(),
             first: Cell::new(0),
             out: RefCell::default(),
+            asking: RefCell::default(),
             waits_for_room: Cell::new(false),
             waker: RefCell::new(None),
         }
@@ -130,12 +133,49 @@ impl Conn {
 
     /// Requests that are not answered yet.
     pub fn pending(&self) -> usize {
-        self.pending.borrow().len()
+        self.pending.borrow().len() + usize::from(self.is_asking())
+    }
+
+    /// True while a request cannot be decided without JavaScript's word, or has not been since it came.
+    pub fn is_asking(&self) -> bool {
+        !matches!(*self.asking.borrow(), Asking::Nothing)
+    }
+
+    /// JavaScript is asked about the next request; what it says comes to [`Self::advise`].
+    pub fn begin_ask(&self, key: CallKey) {
+        self.asking.replace(Asking::Waiting(key));
+    }
+
+    /// The request is answered without JavaScript's word.
+    pub fn end_ask(&self) {
+        self.asking.replace(Asking::Nothing);
+    }
+
+    pub fn advise(&self, advised: Box<Advised>) {
+        self.asking.replace(Asking::Advised(advised));
+        self.wake();
+    }
+
+    pub fn is_advised(&self) -> bool {
+        matches!(*self.asking.borrow(), Asking::Advised(_))
+    }
+
+    /// The word on the request that is to be decided now.
+    pub fn take_advice(&self) -> Option<Box<Advised>> {
+        match self.asking.take() {
+            Asking::Advised(advised) => Some(advised),
+            Asking::Nothing | Asking::Waiting(_) => None,
+        }
+    }
+
+    /// The reader waits until answers make room (or no longer).
+    pub fn wait_for_room(&self, waits: bool) {
+        self.waits_for_room.set(waits);
     }
 
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
-        self.pending.borrow().is_empty() && self.out.borrow().is_empty() && self.writing_since_ms.get().is_none()
+        self.pending() == 0 && self.out.borrow().is_empty() && self.writing_since_ms.get().is_none()
     }
 
     /// True when the connection has room for one more request.
@@ -144,7 +184,7 @@ impl Conn {
     }
 
     /// True when the reader has something to do: take requests, or see that there are no more to take.
-    fn may_read(&self, limits: &Limits) -> bool {
+    pub fn may_read(&self, limits: &Limits) -> bool {
         self.closing() || self.has_room(limits.max_pipelined, limits.max_buffered_bytes)
     }
 
@@ -217,6 +257,9 @@ impl Conn {
             Pending::Waiting(key) => Some(key),
             Pending::Ready(_) => None,
         }));
+        if let Asking::Waiting(key) = self.asking.take() {
+            abandoned.push(key);
+        }
         drop(pending);
         self.out.borrow_mut().clear();
         self.shutdown(Shutdown::Both);
@@ -251,7 +294,7 @@ impl Conn {
             Poll::Ready(None)
         } else if !out.is_empty() {
             Poll::Ready(Some(std::mem::replace(&mut *out, std::mem::take(spare))))
-        } else if self.closing.get() && self.pending.borrow().is_empty() {
+        } else if self.closing.get() && self.pending() == 0 {
             Poll::Ready(None)
         } else {
             Poll::Pending
@@ -310,6 +353,11 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         // What the last read left over, held back by the bound on pipelined requests.
         match intake.take_in(shard, conn, &mut buffer) {
             Flow::Full => continue,
+            Flow::Ask => match consult(shard, conn, &mut intake, &mut buffer, &mut reader).await {
+                Consulted::Done => continue,
+                Consulted::Closing => break,
+                Consulted::Ended => return,
+            },
             Flow::Close => break,
             Flow::More => {}
         }
@@ -322,9 +370,7 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         shard.touch();
         match read {
             Ok(0) => {
-                // An empty line behind the last body is no request (RFC 9112 2.2).
-                let in_head = buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
-                intake.end_of_input(shard, conn, in_head);
+                intake.end_of_input(shard, conn, begins_a_head(&buffer));
                 return;
             }
             Ok(bytes) => {
@@ -341,6 +387,11 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
     }
     conn.begin_close();
     discard(shard, conn, &mut reader, buffer).await;
+}
+
+/// True when the input ends in a head: an empty line behind the last body is no request (RFC 9112 2.2).
+pub(super) fn begins_a_head(buffer: &[u8]) -> bool {
+    buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
 }
 
 /// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).

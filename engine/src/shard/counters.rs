@@ -69,9 +69,11 @@ counters! {
     refused,
     /// Malformed, too large or too slow requests; each ends its connection.
     protocol_errors,
-    /// Calls handed to the backend.
+    /// Calls handed to the backend, and requests that it was asked about.
     calls,
-    /// Calls answered.
+    /// Requests that the backend was asked about before they were decided.
+    asks,
+    /// Calls and questions answered.
     answered,
     /// Answers that came too late: the client was gone or the time was over.
     dropped,
@@ -87,6 +89,8 @@ counters! {
     wakes,
     /// Ticks.
     ticks,
+    /// Refusals that the backend was not told of, because there were too many in one batch.
+    notices_dropped,
     /// Panics that were contained; each ends its connection.
     panics,
 }

@@ -1,6 +1,7 @@
 //! Out: calls into the open batch, the batch to the backend at the end of the tick.
 
 use super::Shard;
+use super::asks::id_line_len;
 use super::conn::Conn;
 use super::intake::ReadyCall;
 use crate::limits::{BATCH_POOL, MAX_BATCH_BYTES};
@@ -31,14 +32,15 @@ impl Shard {
         if call.event {
             bits |= flags::EVENT;
         }
-        let deadline_ms = match self.limits.handler_timeout_ms {
-            0 => u64::MAX,
-            limit => self.now_ms().saturating_add(limit),
-        };
         let taken = if self.is_full() {
             None
         } else {
-            self.slots.borrow_mut().take(conn.id, conn.next_sequence(), call.lines, deadline_ms)
+            let mut slots = self.slots.borrow_mut();
+            let taken = slots.take(conn.id, conn.next_sequence(), call.lines, self.call_deadline_ms());
+            if let Some(slot) = taken.and_then(|key| slots.get_mut(key)) {
+                slot.id_line = id_line_len(call.request_id);
+            }
+            taken
         };
         let Some(key) = taken else {
             self.counters.overloaded.add(1);
@@ -54,13 +56,20 @@ impl Shard {
             open.json.extend_from_slice(text);
         }
         let body = open.close_body(start);
-        let request_id = open.push_head(call.request_id.of(call.lines));
-        let fields = open.push_head(call.fields);
+        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
         conn.push_waiting(key);
         if last {
             conn.begin_close();
+        }
+    }
+
+    /// When a call that begins now is over time, in shard milliseconds.
+    pub(super) fn call_deadline_ms(&self) -> u64 {
+        match self.limits.handler_timeout_ms {
+            0 => u64::MAX,
+            limit => self.now_ms().saturating_add(limit),
         }
     }
 

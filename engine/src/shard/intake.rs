@@ -1,15 +1,16 @@
 //! From bytes to calls: finds requests in what a connection has received, decides on them, hands calls to the batch.
 
 use super::Shard;
+use super::asks::Advised;
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
-use crate::limits::{DRAIN_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::READ_BUFFER_MAX_BYTES;
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::table::Kind;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
-use crate::wire::head::{Framing, Head, HeadScanner, Method, Scan};
+use crate::wire::head::{Framing, Head, HeadError, HeadScanner, Method, Scan};
 use crate::wire::reply::CONTINUE;
 
 /// What the read loop should do next.
@@ -19,6 +20,8 @@ pub(super) enum Flow {
     More,
     /// The connection has as many requests under way as it may: wait for answers.
     Full,
+    /// The next request waits for JavaScript's word; it is still at the front of the buffer.
+    Ask,
     /// No further request on this connection.
     Close,
 }
@@ -44,7 +47,7 @@ struct OpenCall {
     last: bool,
     lines: Vec<u8>,
     request_id: Span,
-    fields: Vec<u8>,
+    head: Vec<u8>,
 }
 
 /// A call that is ready to go, in borrowed pieces.
@@ -57,8 +60,8 @@ pub(super) struct ReadyCall<'a> {
     pub lines: &'a [u8],
     /// The effective request id, in `lines`.
     pub request_id: Span,
-    /// The field lines as received.
-    pub fields: &'a [u8],
+    /// The head as received, with its empty line.
+    pub head: &'a [u8],
     /// The body.
     pub body: &'a [u8],
 }
@@ -126,38 +129,72 @@ impl Intake {
                 conn.enter(Phase::Head, shard.now_ms());
                 return Took::Stop(Flow::More);
             }
-            Err(error) => return self.protocol_error(shard, conn, refusal_of(error.status())),
+            Err(error) => return self.refuse_head(shard, conn, error),
         };
         self.scanner.reset();
         // Each head has a clock of its own, also when its bytes came in one read with others.
         conn.restart(Phase::Idle, shard.now_ms());
         let bytes = rest.get(start..end).unwrap_or_default();
+        let advised = conn.take_advice();
         let mut head = shard.head.borrow_mut();
-        if let Err(error) = head.parse(bytes, &shard.head_limits) {
-            return self.protocol_error(shard, conn, refusal_of(error.status()));
-        }
-        shard.counters.requests.add(1);
+        let parsed = head.parse(bytes, &shard.head_limits);
         let behind = rest.get(end..).unwrap_or_default();
-        match self.decide(shard, conn, &head, bytes, behind) {
+        let took = match shard.follow_reference(&mut head, bytes, parsed) {
+            Ok(()) => {
+                if advised.is_none() {
+                    shard.counters.requests.add(1);
+                }
+                self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
+            }
+            Err(HeadError::Expectation) if shard.reference => {
+                shard.counters.requests.add(1);
+                let (answer, last) =
+                    (Decision::Refuse(Refusal::ExpectationFailed), !head.keep_alive || shard.stopping());
+                self.answer(shard, conn, &head, answer, b"", last, behind)
+            }
+            Err(error) => return self.refuse_head(shard, conn, error),
+        };
+        match took {
             Took::Bytes(body) => Took::Bytes(end + body),
             Took::All => Took::All,
-            // The head is consumed, whatever follows.
+            // The head is consumed, whatever follows; but for `Ask`, which leaves it where it is.
             Took::Stop(flow) => Took::Stop(flow),
         }
     }
 
     /// Decides on a request whose head is complete; `behind` is what has come of its body so far, and more.
-    fn decide(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8], behind: &[u8]) -> Took {
+    fn decide(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &mut Head,
+        bytes: &[u8],
+        behind: &[u8],
+        advised: Option<&Advised>,
+    ) -> Took {
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
         lines.clear();
-        let verdict = shard.decide(head, bytes, &mut lines, &mut decoded);
+        if shard.reference && head.expect_continue {
+            // node:http says so before it looks at the request; the body will come, whatever the answer.
+            if advised.is_none() {
+                conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+            }
+            head.expect_continue = false;
+        }
+        let head = &*head;
+        let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
+        let max_body_bytes = shard.limits.max_body_bytes;
+        let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
         let last = !head.keep_alive || shard.stopping();
         let (handler, event, refusal) = match verdict.decision {
             Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. } => {
                 (0, false, Some(Refusal::UnsupportedMediaType))
             }
-            Decision::Call { .. } if exceeds(head.framing, shard.limits.max_body_bytes) => {
+            Decision::Call { .. }
+                if exceeds(head.framing, max_body_bytes)
+                    && (!shard.reference || behind.len() as u64 > max_body_bytes) =>
+            {
                 (0, false, Some(Refusal::PayloadTooLarge))
             }
             Decision::Call { .. } if shard.is_full() => {
@@ -165,14 +202,22 @@ impl Intake {
                 (0, false, Some(Refusal::ServiceUnavailable))
             }
             Decision::Call { handler, kind, .. } => (handler, kind == Kind::Event, None),
-            answer => return self.answer(shard, conn, head, answer, &lines, last, behind),
+            Decision::Ask(question) => {
+                if shard.ask(conn, question, &lines, request_id, bytes) {
+                    return Took::Stop(Flow::Ask);
+                }
+                shard.counters.overloaded.add(1);
+                (0, false, Some(Refusal::ServiceUnavailable))
+            }
+            answer => {
+                shard.notice(answer, head, bytes, request_id.unwrap_or_default().of(&lines));
+                return self.answer(shard, conn, head, answer, &lines, last, behind);
+            }
         };
         if let Some(refusal) = refusal {
             return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
         }
-        let request_id =
-            verdict.request_id.map_or(Span::default(), |id| Span { start: id.start as u32, end: id.end as u32 });
-        let fields = field_lines(bytes);
+        let request_id = request_id.unwrap_or_default();
         let whole = match head.framing {
             Framing::None => Some(0),
             Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= behind.len()),
@@ -180,7 +225,7 @@ impl Intake {
         };
         if let Some(length) = whole {
             let body = behind.get(..length).unwrap_or_default();
-            let ready = ReadyCall { handler, event, lines: &lines, request_id, fields, body };
+            let ready = ReadyCall { handler, event, lines: &lines, request_id, head: bytes, body };
             shard.dispatch(conn, &ready, last);
             return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
         }
@@ -193,14 +238,15 @@ impl Intake {
             conn.answer_now(|out| out.extend_from_slice(CONTINUE));
         }
         self.state = State::Body(Box::new(OpenCall {
-            reader: BodyReader::new(head.framing, shard.limits.max_body_bytes),
+            // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_body`.
+            reader: BodyReader::new(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
             body: Vec::with_capacity(reserve),
             handler,
             event,
             last,
             lines: lines.clone(),
             request_id,
-            fields: fields.to_vec(),
+            head: bytes.to_vec(),
         }));
         conn.restart(Phase::Body, shard.now_ms());
         Took::Bytes(0)
@@ -210,6 +256,7 @@ impl Intake {
         let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
         let OpenCall { reader, body, .. } = &mut **open;
         match reader.read(rest, body) {
+            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => self.body_too_large(shard, conn, step),
             Ok(Step { consumed, done: true }) => {
                 let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
                 conn.enter(Phase::Idle, shard.now_ms());
@@ -218,7 +265,7 @@ impl Intake {
                     event: open.event,
                     lines: &open.lines,
                     request_id: open.request_id,
-                    fields: &open.fields,
+                    head: &open.head,
                     body: &open.body,
                 };
                 let last = open.last || shard.stopping();
@@ -241,6 +288,25 @@ impl Intake {
         }
     }
 
+    /// More of a body has come than is allowed, of a request that declared more or did not say: 413 at once, as in the
+    /// reference; the rest is thrown away.
+    fn body_too_large(&mut self, shard: &Shard, conn: &Conn, step: Step) -> Took {
+        let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
+        let last = open.last || shard.stopping();
+        shard.counters.refused.add(1);
+        conn.answer_now(|out| shard.write_refusal(out, Refusal::PayloadTooLarge, &open.lines, false, last));
+        if last {
+            Took::Stop(Flow::Close)
+        } else if step.done {
+            conn.enter(Phase::Idle, shard.now_ms());
+            Took::Bytes(step.consumed)
+        } else {
+            conn.restart(Phase::Skip, shard.now_ms());
+            self.state = State::Skip(open.reader, shard.drain_bytes());
+            Took::All
+        }
+    }
+
     /// Answers a request without a call, then gets rid of its body.
     #[allow(clippy::too_many_arguments)]
     fn answer(
@@ -254,10 +320,10 @@ impl Intake {
         behind: &[u8],
     ) -> Took {
         let mut reader = BodyReader::new(head.framing, u64::MAX);
-        let mut left = DRAIN_BYTES;
+        let mut left = shard.drain_bytes();
         // Does the rest of the body fit what we are willing to read and throw away?
         let rest = match head.framing {
-            Framing::Length(length) if length > DRAIN_BYTES + behind.len() as u64 => Err(()),
+            Framing::Length(length) if length > left + behind.len() as u64 => Err(()),
             _ => skip(&mut reader, &mut left, behind),
         };
         // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
@@ -274,6 +340,17 @@ impl Intake {
                 Took::All
             }
             Err(()) => Took::Stop(Flow::Close),
+        }
+    }
+
+    /// The head is refused: nobody knows where the next message begins.
+    fn refuse_head(&mut self, shard: &Shard, conn: &Conn, error: HeadError) -> Took {
+        match shard.head_refusal(error) {
+            Some(refusal) => self.protocol_error(shard, conn, refusal),
+            None => {
+                shard.counters.protocol_errors.add(1);
+                Took::Stop(Flow::Close)
+            }
         }
     }
 
@@ -310,12 +387,6 @@ enum Took {
 /// True when the declared length alone is too much; a chunked body is measured as it comes.
 fn exceeds(framing: Framing, max_body_bytes: u64) -> bool {
     matches!(framing, Framing::Length(length) if length > max_body_bytes)
-}
-
-/// The field lines of a head, each with its CRLF: without the request line and the empty line.
-fn field_lines(head: &[u8]) -> &[u8] {
-    let start = memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1);
-    head.get(start..head.len().saturating_sub(2)).unwrap_or_default()
 }
 
 /// Skips body bytes within the bound `left`.

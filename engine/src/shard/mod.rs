@@ -4,12 +4,15 @@
 //! inbox is emptied, answers go into the connections' buffers, and the shard parks. Nothing wakes a task from another
 //! thread (monoio without `sync`): foreign threads write an eventfd, and only when the shard has said that it sleeps.
 
+mod asks;
 mod conn;
 pub mod counters;
 mod dispatch;
 pub mod driver;
 mod intake;
 pub mod listener;
+mod notices;
+mod reference;
 mod replies;
 mod signal;
 mod slots;
@@ -37,9 +40,10 @@ use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
-use crate::tunnel::request_id::write_uuid_v4;
+use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
+use asks::Advised;
 use conn::Conn;
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
@@ -54,6 +58,8 @@ pub(crate) struct Setup {
     pub max_calls: usize,
     pub exposure: Arc<Exposure>,
     pub exact_bodies: bool,
+    pub reference: bool,
+    pub report_refusals: bool,
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
     /// All shards' letter boxes, to hand connections over; empty on shards that do not accept.
@@ -75,6 +81,8 @@ struct Shard {
     head_limits: HeadLimits,
     max_calls: usize,
     exact_bodies: bool,
+    reference: bool,
+    report_refusals: bool,
     exposure: RefCell<Arc<Exposure>>,
     backend: Arc<dyn Backend>,
     inbox: Inbox,
@@ -143,14 +151,19 @@ pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
 
 impl Shard {
     fn new(setup: Setup) -> (Rc<Self>, Option<Listener>) {
-        let head_limits =
+        let mut head_limits =
             HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
+        if setup.reference {
+            head_limits.max_target_bytes = head_limits.max_head_bytes;
+        }
         let shard = Shard {
             index: setup.index,
             driver: setup.driver,
             head_limits,
             max_calls: setup.max_calls,
             exact_bodies: setup.exact_bodies,
+            reference: setup.reference,
+            report_refusals: setup.report_refusals,
             exposure: RefCell::new(setup.exposure),
             backend: setup.backend,
             inbox: setup.inbox,
@@ -204,12 +217,20 @@ impl Shard {
         &self,
         head: &'a Head,
         bytes: &'a [u8],
+        advised: Option<&Advised>,
         lines: &mut Vec<u8>,
         decoded: &'a mut Vec<u8>,
     ) -> Verdict<'a> {
         let method = bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default();
         let request = Request { method, path: head.path.of(bytes), fields: head.fields.of(bytes) };
-        self.exposure.borrow().decide(&request, lines, decoded, |id| {
+        let advice = advised.map(|advised| &advised.advice);
+        self.exposure.borrow().decide_advised(&request, advice, lines, decoded, |id| {
+            if let Some(asked) =
+                advised.and_then(|advised| <&[u8; UUID_TEXT_BYTES]>::try_from(&advised.request_id[..]).ok())
+            {
+                // The id that JavaScript has heard.
+                return id.copy_from_slice(asked);
+            }
             let mut random = [0; 16];
             self.random.borrow_mut().fill_bytes(&mut random);
             write_uuid_v4(random, id);

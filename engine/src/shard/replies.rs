@@ -1,9 +1,11 @@
 //! In: answers from the backend to the connections that wait, in request order, and the bytes of every answer.
 
 use super::Shard;
-use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome};
+use super::slots::Slot;
+use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome, RawAnswer};
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
+use crate::wire::raw_reply::{RawReply, is_final_status};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
 /// Says when a refused call may be tried again: capacity comes back as soon as calls under way end.
@@ -19,9 +21,19 @@ impl Shard {
                 continue;
             };
             if let Some(conn) = self.conns.borrow().get(slot.conn as usize) {
+                if slot.ask {
+                    self.take_advice(conn, record, &answers.raw, &slot.lines, slot.id_line);
+                    self.counters.answered.add(1);
+                    slots.release(record.key);
+                    continue;
+                }
                 let connection = self.connection(conn.is_last(slot.sequence));
                 conn.answer(slot.sequence, |out| {
-                    self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);
+                    if let Outcome::Raw(raw) = record.outcome {
+                        self.write_raw(out, raw, record.body.of(&answers.raw), slot, connection);
+                    } else {
+                        self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);
+                    }
                 });
             }
             self.counters.answered.add(1);
@@ -55,12 +67,36 @@ impl Shard {
                 self.write_head(out, status, lines, text.len(), connection);
                 return out.extend_from_slice(text);
             }
-            Outcome::InternalError => Refusal::Internal,
+            // Raw answers are written by `write_raw`; nobody has asked for advice on a call.
+            Outcome::InternalError | Outcome::Raw(_) | Outcome::Advice { .. } => Refusal::Internal,
             Outcome::InvalidJson => Refusal::InvalidJson,
             Outcome::Cancelled => Refusal::Aborted,
             Outcome::TimedOut => Refusal::HandlerTimeout,
         };
         self.write_refusal(out, refusal, lines, false, matches!(connection, Connection::Close));
+    }
+
+    fn write_raw(&self, out: &mut Vec<u8>, raw: RawAnswer, bytes: &[u8], slot: &Slot, connection: Connection) {
+        let (reason, rest) = bytes.split_at_checked(raw.reason_len as usize).unwrap_or_default();
+        let Some((lines, body)) = rest.split_at_checked(raw.lines_len as usize).filter(|_| is_final_status(raw.status))
+        else {
+            return self.write_refusal(out, Refusal::Internal, &slot.lines, false, connection == Connection::Close);
+        };
+        let own = if raw.cors { &slot.lines[..] } else { slot.lines.get(..slot.id_line).unwrap_or_default() };
+        let reply = RawReply {
+            status: raw.status,
+            reason,
+            own,
+            lines,
+            length: body.len() as u64,
+            security: raw.security,
+            date: &self.date.borrow(),
+            connection,
+        };
+        reply.encode(out);
+        if reply.has_body() {
+            out.extend_from_slice(body);
+        }
     }
 
     fn write_head(&self, out: &mut Vec<u8>, status: u16, lines: &[u8], length: usize, connection: Connection) {
@@ -100,8 +136,8 @@ impl Shard {
                 connection: self.connection(last),
             }
             .encode(out),
-            // The caller has dealt with calls. Validators need a host that runs them; without one, nobody vouches.
-            Decision::Call { .. } | Decision::AskValidators => {
+            // The caller has dealt with both.
+            Decision::Call { .. } | Decision::Ask(_) => {
                 self.write_refusal(out, Refusal::Unauthorized, lines, head_only, last);
             }
         }

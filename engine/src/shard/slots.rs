@@ -13,6 +13,10 @@ pub(super) struct Slot {
     pub sequence: u64,
     /// Header lines of the answer that depend on the request: request id, CORS.
     pub lines: Vec<u8>,
+    /// Bytes of `lines` that are the line of the request id.
+    pub id_line: usize,
+    /// No call, but a request that the backend is asked about.
+    pub ask: bool,
     /// When the call counts as timed out, in shard milliseconds; `u64::MAX` for never.
     pub deadline_ms: u64,
 }
@@ -51,6 +55,8 @@ impl SlotTable {
         slot.conn = conn;
         slot.sequence = sequence;
         slot.deadline_ms = deadline_ms;
+        slot.id_line = 0;
+        slot.ask = false;
         slot.lines.clear();
         slot.lines.extend_from_slice(lines);
         Some(CallKey { slot: index, generation: slot.generation })
@@ -59,6 +65,11 @@ impl SlotTable {
     /// The call that `key` names, unless it is over.
     pub fn get(&self, key: CallKey) -> Option<&Slot> {
         self.slots.get(key.slot as usize).filter(|slot| slot.used && slot.generation == key.generation)
+    }
+
+    /// The same, to add to what `take` has noted.
+    pub fn get_mut(&mut self, key: CallKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.slot as usize).filter(|slot| slot.used && slot.generation == key.generation)
     }
 
     /// Ends the call that `key` names; false when it was over already.

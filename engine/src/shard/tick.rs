@@ -137,7 +137,7 @@ impl Shard {
         }
         for (_, conn) in self.conns.borrow().iter() {
             // A request that is being received is still answered (with `Connection: close`).
-            if !matches!(conn.phase().0, Phase::Head | Phase::Body) {
+            if !matches!(conn.phase().0, Phase::Head | Phase::Body) && !conn.is_asking() {
                 conn.begin_close();
             }
         }

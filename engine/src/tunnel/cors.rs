@@ -1,11 +1,12 @@
 //! CORS headers (CONTRACT 8), rendered as complete header lines.
 //!
-//! An origin that JavaScript decides on (RegExp, function) is not known here. It fits in as one more
-//! `AllowOrigin`, whose answer comes with the call.
+//! An origin that JavaScript decides on (RegExp, function) is not known here: it comes with the request's
+//! [`Advice`](super::advice::Advice).
 
 use std::fmt;
 
 use crate::wire::fields::{FieldValue, Fields};
+use crate::wire::token::is_field_value;
 
 /// The configured `origin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Origin {
     Fixed(String),
     /// The request's origin if it is listed exactly, else none.
     List(Vec<String>),
+    /// What JavaScript says for each request.
+    Asked,
 }
 
 /// The configured `cors`. The default is what no `cors` at all means.
@@ -74,6 +77,8 @@ enum AllowOrigin {
     Same(Vec<u8>),
     /// A listed origin (as sent) and its line.
     Listed(Vec<(Vec<u8>, Vec<u8>)>),
+    /// The advised origin.
+    Asked,
 }
 
 /// Compiled CORS answers.
@@ -106,6 +111,7 @@ impl Cors {
                 }
                 (AllowOrigin::Listed(listed), true)
             }
+            Origin::Asked => (AllowOrigin::Asked, true),
         };
         let mut actual_tail = Vec::new();
         let mut preflight_tail = Vec::new();
@@ -142,18 +148,25 @@ impl Cors {
         })
     }
 
-    /// Appends the lines of every answer but a preflight's.
+    /// True when JavaScript has to be asked before any answer.
     #[inline]
-    pub fn actual(&self, fields: Fields<'_>, lines: &mut Vec<u8>) {
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        matches!(self.allow_origin, AllowOrigin::Asked)
+    }
+
+    /// Appends the lines of every answer but a preflight's. `advised` counts only where [`Self::asks`] is true.
+    #[inline]
+    pub fn actual(&self, fields: Fields<'_>, advised: &[u8], lines: &mut Vec<u8>) {
         lines.extend_from_slice(self.vary);
-        lines.extend_from_slice(self.allow_origin(fields));
+        self.allow_origin(fields, advised, lines);
         lines.extend_from_slice(&self.actual_tail);
     }
 
     /// Appends the lines of a preflight answer (204). The same whether or not the origin is allowed.
-    pub fn preflight(&self, fields: Fields<'_>, lines: &mut Vec<u8>) {
+    pub fn preflight(&self, fields: Fields<'_>, advised: &[u8], lines: &mut Vec<u8>) {
         lines.extend_from_slice(self.vary);
-        lines.extend_from_slice(self.allow_origin(fields));
+        self.allow_origin(fields, advised, lines);
         lines.extend_from_slice(&self.methods);
         match &self.allowed_headers {
             Some(line) => lines.extend_from_slice(line),
@@ -162,18 +175,27 @@ impl Cors {
         lines.extend_from_slice(&self.preflight_tail);
     }
 
-    fn allow_origin(&self, fields: Fields<'_>) -> &[u8] {
+    #[inline]
+    fn allow_origin(&self, fields: Fields<'_>, advised: &[u8], lines: &mut Vec<u8>) {
         match &self.allow_origin {
-            AllowOrigin::Same(line) => line,
+            AllowOrigin::Same(line) => lines.extend_from_slice(line),
             AllowOrigin::Listed(listed) => {
                 // Two Origin lines are joined by node:http and match nothing.
-                let FieldValue::One(origin) = fields.get(b"origin") else { return b"" };
-                listed.iter().find(|(known, _)| known == origin).map_or(b"", |(_, line)| line)
+                let FieldValue::One(origin) = fields.get(b"origin") else { return };
+                if let Some((_, line)) = listed.iter().find(|(known, _)| known == origin) {
+                    lines.extend_from_slice(line);
+                }
             }
+            // Often an echo of what the client sent: only text that is a field value goes out.
+            AllowOrigin::Asked if !advised.is_empty() && is_field_value(advised) => {
+                push_line(lines, ALLOW_ORIGIN, advised);
+            }
+            AllowOrigin::Asked => {}
         }
     }
 }
 
+const ALLOW_ORIGIN: &[u8] = b"Access-Control-Allow-Origin: ";
 const CREDENTIALS: &[u8] = b"Access-Control-Allow-Credentials: ";
 const METHODS: &[u8] = b"Access-Control-Allow-Methods: ";
 const HEADERS: &[u8] = b"Access-Control-Allow-Headers: ";
@@ -204,7 +226,7 @@ fn echo_requested_headers(fields: Fields<'_>, lines: &mut Vec<u8>) {
 
 fn allow_origin_line(origin: &[u8]) -> Vec<u8> {
     let mut line = Vec::new();
-    push_line(&mut line, b"Access-Control-Allow-Origin: ", origin);
+    push_line(&mut line, ALLOW_ORIGIN, origin);
     line
 }
 
@@ -252,8 +274,8 @@ mod tests {
         let sample = Sample::new("POST", "/", lines);
         let cors = Cors::new(options).unwrap();
         let (mut actual, mut preflight) = (Vec::new(), Vec::new());
-        cors.actual(sample.fields(), &mut actual);
-        cors.preflight(sample.fields(), &mut preflight);
+        cors.actual(sample.fields(), b"https://advised", &mut actual);
+        cors.preflight(sample.fields(), b"https://advised", &mut preflight);
         (String::from_utf8(actual).unwrap(), String::from_utf8(preflight).unwrap())
     }
 
@@ -362,5 +384,30 @@ mod tests {
                 assert_eq!(Cors::new(&options).unwrap_err(), CorsError { option }, "{text:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_asked_origin_comes_with_the_advice() {
+        let options = |vary_origin| CorsOptions { origin: Origin::Asked, vary_origin, ..CorsOptions::default() };
+        let a = "Access-Control-Allow-Origin: https://a\r\n";
+        let table: [(bool, &[u8], String); 6] = [
+            (true, b"https://a", format!("{VARY}{a}")),
+            (false, b"https://a", a.into()),
+            (true, b"", VARY.into()),
+            (true, b"https://a\r\nX-Evil: 1", VARY.into()),
+            (true, b"a\0", VARY.into()),
+            (false, b"\n", String::new()),
+        ];
+        for (vary, advised, expected) in table {
+            let cors = Cors::new(&options(vary)).unwrap();
+            assert!(cors.asks());
+            let sample = Sample::new("POST", "/", &[("origin", b"https://other")]);
+            let (mut actual, mut preflight) = (Vec::new(), Vec::new());
+            cors.actual(sample.fields(), advised, &mut actual);
+            cors.preflight(sample.fields(), advised, &mut preflight);
+            assert_eq!(String::from_utf8(actual).unwrap(), expected, "{advised:?}");
+            assert_eq!(String::from_utf8(preflight).unwrap(), format!("{expected}{DEFAULT_METHODS}"), "{advised:?}");
+        }
+        assert!(!Cors::new(&CorsOptions::default()).unwrap().asks());
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::memchr2_iter;
 
+use super::advice::{Advice, Question};
 use super::auth::{AuthConfig, AuthVerdict};
 use super::cors::Cors;
 use super::envelope::{Allowed, Refusal};
@@ -41,8 +42,8 @@ pub enum Decision<'a> {
     Preflight,
     /// Not under the base path: an own server answers [`Refusal::NotFound`], an attached one stays silent.
     Outside,
-    /// No static token matched: run the validators in JavaScript, then call [`Exposure::resume`].
-    AskValidators,
+    /// Only JavaScript knows: ask it, then decide again with its [`Advice`].
+    Ask(Question),
     /// Answer with this.
     Refuse(Refusal<'a>),
 }
@@ -76,11 +77,7 @@ pub struct Exposure {
 }
 
 impl Exposure {
-    /// Decides on a request.
-    ///
-    /// Appends to `lines` the header lines that come before `content-type` in the answer, each with its CRLF:
-    /// request id, Vary, CORS, Allow. `decoded` is a reused buffer for the id (its content does not matter).
-    /// `fresh` writes a UUID ([`request_id::write_uuid_v4`]) and is called at most once.
+    /// Decides on a request that nobody has been asked about; see [`Self::decide_advised`].
     pub fn decide<'a>(
         &self,
         request: &Request<'a>,
@@ -88,9 +85,25 @@ impl Exposure {
         decoded: &'a mut Vec<u8>,
         fresh: impl FnOnce(&mut [u8; UUID_TEXT_BYTES]),
     ) -> Verdict<'a> {
+        self.decide_advised(request, None, lines, decoded, fresh)
+    }
+
+    /// Decides on a request. With advice it never says [`Decision::Ask`]; without, the lines that come with that
+    /// decision are those of an answer that does not wait for JavaScript's word (a 503, a 504).
+    ///
+    /// Appends to `lines` the header lines that come before `content-type` in the answer, each with its CRLF:
+    /// request id, Vary, CORS, Allow. `decoded` is a reused buffer for the id (its content does not matter).
+    /// `fresh` writes a UUID ([`request_id::write_uuid_v4`]) and is called at most once.
+    pub fn decide_advised<'a>(
+        &self,
+        request: &Request<'a>,
+        advice: Option<&Advice>,
+        lines: &mut Vec<u8>,
+        decoded: &'a mut Vec<u8>,
+        fresh: impl FnOnce(&mut [u8; UUID_TEXT_BYTES]),
+    ) -> Verdict<'a> {
         if self.server_options && request.path == b"*" && request.method == b"OPTIONS" {
-            self.cors.preflight(request.fields, lines);
-            return Verdict { decision: Decision::Preflight, security: false, request_id: None };
+            return self.preflight(request, advice, lines);
         }
         let route = self.base_path.route(request.path, decoded);
         let (target, decision) = match route {
@@ -98,15 +111,19 @@ impl Exposure {
             Route::Malformed => (None, Some(Decision::Refuse(Refusal::BadRequest))),
             Route::Outside => (None, Some(Decision::Outside)),
             Route::NoTarget | Route::Task(_) | Route::Event(_) | Route::Discovery if request.method == b"OPTIONS" => {
-                self.cors.preflight(request.fields, lines);
-                return Verdict { decision: Decision::Preflight, security: false, request_id: None };
+                return self.preflight(request, advice, lines);
             }
             Route::Refused | Route::NoTarget => (Some(route), Some(Decision::Refuse(Refusal::NotFound))),
             Route::Task(_) | Route::Event(_) | Route::Discovery => (Some(route), None),
         };
         let request_id = target.map(|_| write_request_id(request, lines, fresh));
-        self.cors.actual(request.fields, lines);
-        let decision = decision.unwrap_or_else(|| self.decide_target(route, request));
+        self.cors.actual(request.fields, advised_origin(advice), lines);
+        let mut decision = decision.unwrap_or_else(|| self.decide_target(route, request, advice));
+        if advice.is_none() && self.cors.asks() {
+            // One question for both: whether the validators are needed is known already.
+            let auth = matches!(decision, Decision::Ask(_));
+            decision = Decision::Ask(Question { origin: true, auth });
+        }
         if let Decision::Refuse(Refusal::MethodNotAllowed(allowed)) = decision {
             lines.extend_from_slice(match allowed {
                 Allowed::Post => b"Allow: POST\r\n",
@@ -116,18 +133,17 @@ impl Exposure {
         Verdict { decision, security: true, request_id }
     }
 
-    /// Goes on after [`Decision::AskValidators`] with the validators' word. The lines of the first decision stay
-    /// as they are.
-    #[must_use]
-    pub fn resume<'a>(&self, request: &Request<'a>, decoded: &'a mut Vec<u8>, passed: bool) -> Decision<'a> {
-        if !passed {
-            return Decision::Refuse(Refusal::Unauthorized);
-        }
-        self.decide_authenticated(self.base_path.route(request.path, decoded), request)
+    fn preflight(&self, request: &Request<'_>, advice: Option<&Advice>, lines: &mut Vec<u8>) -> Verdict<'static> {
+        self.cors.preflight(request.fields, advised_origin(advice), lines);
+        let decision = match advice {
+            None if self.cors.asks() => Decision::Ask(Question { origin: true, auth: false }),
+            _ => Decision::Preflight,
+        };
+        Verdict { decision, security: false, request_id: None }
     }
 
     /// Steps 6 to 8 of CONTRACT 3.
-    fn decide_target<'a>(&self, route: Route<'a>, request: &Request<'a>) -> Decision<'a> {
+    fn decide_target<'a>(&self, route: Route<'a>, request: &Request<'a>, advice: Option<&Advice>) -> Decision<'a> {
         let (method, allowed) = match route {
             Route::Discovery if self.disable_discovery => return Decision::Refuse(Refusal::NotFound),
             Route::Discovery => (&b"GET"[..], Allowed::Get),
@@ -140,7 +156,11 @@ impl Exposure {
             AuthVerdict::Pass => self.decide_authenticated(route, request),
             AuthVerdict::Unauthorized => Decision::Refuse(Refusal::Unauthorized),
             AuthVerdict::NotConfigured => Decision::Refuse(Refusal::AuthNotConfigured),
-            AuthVerdict::AskValidators => Decision::AskValidators,
+            AuthVerdict::AskValidators => match advice {
+                None => Decision::Ask(Question { origin: false, auth: true }),
+                Some(advice) if advice.passed => self.decide_authenticated(route, request),
+                Some(_) => Decision::Refuse(Refusal::Unauthorized),
+            },
         }
     }
 
@@ -167,6 +187,11 @@ impl Exposure {
             Lookup::NotFound => Decision::Refuse(Refusal::NotRegistered(kind, id)),
         }
     }
+}
+
+/// The origin to allow, as far as it is known.
+fn advised_origin(advice: Option<&Advice>) -> &[u8] {
+    advice.map_or(&[], |advice| &advice.origin)
 }
 
 /// Appends the `x-runner-request-id` line; where the id is.
@@ -204,7 +229,7 @@ pub fn body_mode(content_type: &[u8]) -> BodyMode {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::auth::AuthOptions;
-    use super::super::cors::CorsOptions;
+    use super::super::cors::{CorsOptions, Origin};
     use super::super::request::sample::Sample;
     use super::super::table::{Allow, Registration};
     use super::*;
@@ -237,7 +262,9 @@ mod tests {
         let mut decoded = Vec::new();
         let verdict =
             exposure.decide(&sample.request(), &mut out, &mut decoded, |id| request_id::write_uuid_v4([0; 16], id));
-        assert_eq!(verdict.security, verdict.decision != Decision::Preflight);
+        if !matches!(verdict.decision, Decision::Ask(_)) {
+            assert_eq!(verdict.security, verdict.decision != Decision::Preflight);
+        }
         let id = verdict.request_id.map(|range| String::from_utf8(out[range].to_vec()).unwrap());
         let rendered = String::from_utf8(out.clone()).unwrap().strip_prefix("earlier\r\n").unwrap().to_owned();
         match id {
@@ -247,6 +274,21 @@ mod tests {
         (format!("{:?}", verdict.decision), rendered)
     }
 
+    fn decide_advised<'a>(
+        exposure: &Exposure,
+        sample: &'a Sample,
+        advice: &Advice,
+        decoded: &'a mut Vec<u8>,
+    ) -> (Verdict<'a>, String) {
+        let mut lines = Vec::new();
+        let request = sample.request();
+        let verdict = exposure.decide_advised(&request, Some(advice), &mut lines, decoded, |id| {
+            request_id::write_uuid_v4([0; 16], id);
+        });
+        (verdict, String::from_utf8(lines).unwrap())
+    }
+
+    const ASK_AUTH: &str = "Ask(Question { origin: false, auth: true })";
     const FRESH: &str = "x-runner-request-id: 00000000-0000-4000-8000-000000000000\r\n";
     const ANY: &str = "Access-Control-Allow-Origin: *\r\n";
 
@@ -291,7 +333,7 @@ mod tests {
             (&std, "POST", "/__runner/task/nope", no, refuse(Refusal::Unauthorized)),
             (&std, "GET", "/__runner/discovery", no, refuse(Refusal::Unauthorized)),
             (&unset, "POST", "/__runner/task/nope", t, refuse(Refusal::AuthNotConfigured)),
-            (&validated, "POST", "/__runner/task/nope", t, "AskValidators".into()),
+            (&validated, "POST", "/__runner/task/nope", t, ASK_AUTH.into()),
             (&none, "POST", "/__runner/task/nope", no, refuse(Refusal::Unauthorized)),
             (&none, "POST", "/__runner/task/nope", t, refuse(Refusal::ExposureNotEnabled)),
             (&none, "GET", "/__runner/discovery", t, "Discovery".into()),
@@ -350,10 +392,43 @@ mod tests {
             ("POST", "/__runner/task/hi%64den", true, Decision::Refuse(Refusal::NotExposed(Kind::Task, "hidden"))),
             ("GET", "/__runner/discovery", true, Decision::Discovery),
         ] {
-            assert_eq!(decide(&exposure, method, path, &[("x-runner-token", b"bad")]).0, "AskValidators");
-            assert_ne!(decide(&exposure, method, path, &[("x-runner-token", b"t")]).0, "AskValidators");
+            assert_eq!(decide(&exposure, method, path, &[("x-runner-token", b"bad")]).0, ASK_AUTH);
+            assert_ne!(decide(&exposure, method, path, &[("x-runner-token", b"t")]).0, ASK_AUTH);
+            let advice = Advice { passed, ..Advice::default() };
+            let mut decoded = Vec::new();
             let sample = Sample::new(method, path, &[]);
-            assert_eq!(exposure.resume(&sample.request(), &mut Vec::new(), passed), expected, "{path} {passed}");
+            let (verdict, _) = decide_advised(&exposure, &sample, &advice, &mut decoded);
+            assert_eq!(verdict.decision, expected, "{path} {passed}");
+        }
+    }
+
+    #[test]
+    fn an_asked_origin_is_asked_for_once_and_applies_to_every_answer() {
+        let asked = CorsOptions { origin: Origin::Asked, ..CorsOptions::default() };
+        let with_cors = |auth| Exposure { cors: Cors::new(&asked).unwrap(), ..exposure(list(), auth, false) };
+        let plain = with_cors(token());
+        let validated = with_cors(AuthOptions { validators: true, ..token() });
+        let lines: &[(&str, &[u8])] = &[("x-runner-token", b"t")];
+        let cors = "Vary: Origin\r\nAccess-Control-Allow-Origin: https://a\r\n";
+        for (method, path, auth) in [
+            ("POST", "/__runner/task/add", true),
+            ("POST", "/__runner/task/hidden", true),
+            ("GET", "/__runner/task/add", false),
+            ("OPTIONS", "/__runner/task/add", false),
+            ("POST", "/__runner", false),
+            ("POST", "/other", false),
+            ("POST", "/__runner\\x", false),
+        ] {
+            let question = |auth| format!("{:?}", Decision::Ask(Question { origin: true, auth }));
+            assert_eq!(decide(&plain, method, path, &[]).0, question(false), "{method} {path}");
+            assert_eq!(decide(&validated, method, path, &[]).0, question(auth), "{method} {path}");
+            assert_eq!(decide(&validated, method, path, lines).0, question(false), "{method} {path}");
+            let advice = Advice { passed: false, origin: b"https://a".to_vec() };
+            let mut decoded = Vec::new();
+            let sample = Sample::new(method, path, lines);
+            let (verdict, sent) = decide_advised(&validated, &sample, &advice, &mut decoded);
+            assert!(!matches!(verdict.decision, Decision::Ask(_)), "{method} {path}");
+            assert!(sent.contains(cors), "{method} {path}: {sent}");
         }
     }
 

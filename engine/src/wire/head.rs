@@ -42,7 +42,8 @@ pub struct Head {
 impl Head {
     /// Reads `bytes`, exactly one head as the scanner found it (`start..end`); all spans are relative to them.
     ///
-    /// After an error the contents of `self` mean nothing.
+    /// After an error the contents of `self` mean nothing, except after [`HeadError::Expectation`]: then all of it is
+    /// read, and only that expectation is wrong.
     pub fn parse(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
         let line_end = memchr::memchr(b'\n', bytes).ok_or(HeadError::Truncated)?;
         let line = bytes[..line_end].strip_suffix(b"\r").ok_or(HeadError::BareLf)?;
@@ -87,13 +88,10 @@ impl Head {
             None if self.minor_version > 0 => return Err(HeadError::HostMissing),
             _ => {}
         }
-        if meaning.unknown_expectation {
-            return Err(HeadError::Expectation);
-        }
         self.keep_alive = !meaning.close && (self.minor_version > 0 || meaning.keep_alive);
         // An HTTP/1.0 client knows no interim answers: the expectation is ignored (RFC 9110 10.1.1).
         self.expect_continue = meaning.expect_continue && self.minor_version > 0;
-        Ok(())
+        if meaning.unknown_expectation { Err(HeadError::Expectation) } else { Ok(()) }
     }
 }
 

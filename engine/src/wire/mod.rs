@@ -16,6 +16,7 @@ pub mod head;
 pub mod head_error;
 pub mod host;
 pub mod method;
+pub mod raw_reply;
 pub mod reply;
 pub mod request_line;
 pub mod scanner;

@@ -1,0 +1,202 @@
+//! Requests that JavaScript is asked about before they are decided: the question out, its word back, and the connection
+//! that waits in between.
+//!
+//! The head stays at the front of the connection's buffer: with the advice it is simply decided again. Meanwhile no
+//! further request is taken, but the socket is read on, because only a read tells that the client has left.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use monoio::io::{AsyncReadRent, OwnedReadHalf};
+use monoio::net::TcpStream;
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use super::intake::{Flow, Intake};
+use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
+use crate::link::batch::{AnswerRecord, CallKey, CallRecord, Outcome, flags};
+use crate::tunnel::advice::{Advice, Question};
+use crate::tunnel::envelope::Refusal;
+use crate::wire::fields::Span;
+
+/// The word on a request, and the id that it was asked under.
+#[derive(Debug)]
+pub(super) struct Advised {
+    pub advice: Advice,
+    /// A fresh id must not change between question and answer. Empty where the answer carries none.
+    pub request_id: Vec<u8>,
+}
+
+impl Shard {
+    /// Asks about a request of `conn`; false when too many calls are under way.
+    pub(super) fn ask(
+        &self,
+        conn: &Conn,
+        question: Question,
+        lines: &[u8],
+        request_id: Option<Span>,
+        head: &[u8],
+    ) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let mut slots = self.slots.borrow_mut();
+        let Some(key) = slots.take(conn.id, conn.next_sequence(), lines, self.call_deadline_ms()) else { return false };
+        if let Some(slot) = slots.get_mut(key) {
+            slot.ask = true;
+            slot.id_line = request_id.map_or(0, id_line_len);
+        }
+        drop(slots);
+        let mut bits = 0;
+        if question.origin {
+            bits |= flags::ASK_ORIGIN;
+        }
+        if question.auth {
+            bits |= flags::ASK_AUTH;
+        }
+        let mut open = self.open.borrow_mut();
+        let start = open.open_body();
+        open.json.extend_from_slice(b"null");
+        let body = open.close_body(start);
+        let (request_id, fields) = open.push_call_head(request_id.unwrap_or_default().of(lines), head);
+        open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields });
+        drop(open);
+        self.counters.asks.add(1);
+        conn.begin_ask(key);
+        true
+    }
+
+    /// Takes the word on a request. Anything but advice counts as: nobody vouches for it.
+    pub(super) fn take_advice(&self, conn: &Conn, record: &AnswerRecord, raw: &[u8], lines: &[u8], id_line: usize) {
+        let advice = match record.outcome {
+            Outcome::Advice { passed } => Advice { passed, origin: record.body.of(raw).to_vec() },
+            Outcome::TimedOut => {
+                conn.end_ask();
+                conn.answer_now(|out| self.write_refusal(out, Refusal::HandlerTimeout, lines, false, true));
+                // The request is answered, but its head still stands before everything that follows.
+                return conn.begin_close();
+            }
+            _ => Advice::default(),
+        };
+        let request_id = lines.get(..id_line).map(id_in_line).unwrap_or_default().to_vec();
+        conn.advise(Box::new(Advised { advice, request_id }));
+    }
+}
+
+/// Bytes of the line that ends with the request id at `id`.
+pub(super) fn id_line_len(id: Span) -> usize {
+    id.end as usize + b"\r\n".len()
+}
+
+/// The id in its line.
+fn id_in_line(line: &[u8]) -> &[u8] {
+    let start = memchr::memchr(b' ', line).map_or(line.len(), |at| at + 1);
+    line.get(start..line.len().saturating_sub(2)).unwrap_or_default()
+}
+
+/// What has become of a connection that asked.
+pub(super) enum Consulted {
+    /// It reads on as any other.
+    Done,
+    /// No further request is taken; the last answer may still be on its way.
+    Closing,
+    /// Nothing more will come in.
+    Ended,
+}
+
+/// Waits for the word on the request at the front of `buffer`, and for whatever requests behind it have to wait for,
+/// while a read is under way. Returns when none is, because a read cannot be taken back.
+pub(super) async fn consult(
+    shard: &Shard,
+    conn: &Conn,
+    intake: &mut Intake,
+    buffer: &mut Vec<u8>,
+    reader: &mut OwnedReadHalf<TcpStream>,
+) -> Consulted {
+    let mut flow = Flow::Ask;
+    while flow == Flow::Ask && buffer.len() < ASK_READ_AHEAD_BYTES {
+        let (read, ahead) = {
+            let mut read = pin!(reader.read(Vec::with_capacity(READ_BUFFER_BYTES)));
+            std::future::poll_fn(|cx| {
+                go_on(shard, conn, intake, buffer, &mut flow);
+                read.as_mut().poll(cx)
+            })
+            .await
+        };
+        shard.touch();
+        match read {
+            Ok(0) => return end_of_input(shard, conn, intake, buffer, flow).await,
+            Ok(bytes) => {
+                conn.count_bytes(bytes);
+                buffer.extend_from_slice(&ahead);
+            }
+            Err(_) => {
+                shard.cut_off(conn);
+                return Consulted::Ended;
+            }
+        }
+    }
+    std::future::poll_fn(|_| {
+        go_on(shard, conn, intake, buffer, &mut flow);
+        if flow == Flow::Ask { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    if flow == Flow::Close { Consulted::Closing } else { Consulted::Done }
+}
+
+/// Takes in what the buffer holds as far as it goes: again whenever what it waits for has come.
+fn go_on(shard: &Shard, conn: &Conn, intake: &mut Intake, buffer: &mut Vec<u8>, flow: &mut Flow) {
+    loop {
+        let may_go_on = match *flow {
+            Flow::Ask => conn.is_advised() || conn.closing(),
+            Flow::Full => conn.may_read(&shard.limits),
+            Flow::More | Flow::Close => false,
+        };
+        if !may_go_on {
+            return conn.wait_for_room(*flow == Flow::Full);
+        }
+        shard.touch();
+        *flow = intake.take_in(shard, conn, buffer);
+        if *flow == Flow::Close {
+            conn.begin_close();
+        }
+    }
+}
+
+/// The client has sent FIN: what it has asked for before may still be answered within the grace of any half-closed
+/// connection.
+async fn end_of_input(
+    shard: &Shard,
+    conn: &Conn,
+    intake: &mut Intake,
+    buffer: &mut Vec<u8>,
+    mut flow: Flow,
+) -> Consulted {
+    std::future::poll_fn(|_| {
+        go_on(shard, conn, intake, buffer, &mut flow);
+        if matches!(flow, Flow::More | Flow::Close) {
+            return Poll::Ready(());
+        }
+        conn.enter(Phase::HalfClosed, shard.now_ms());
+        Poll::Pending
+    })
+    .await;
+    if flow == Flow::More {
+        intake.end_of_input(shard, conn, super::conn::begins_a_head(buffer));
+    } else if !conn.settled() {
+        conn.enter(Phase::HalfClosed, shard.now_ms());
+    }
+    Consulted::Ended
+}
+
+/// Where the questions of a connection stand.
+#[derive(Debug, Default)]
+pub(super) enum Asking {
+    /// It has none.
+    #[default]
+    Nothing,
+    /// JavaScript is asked under this key.
+    Waiting(CallKey),
+    /// The word has come; the request is to be decided again.
+    Advised(Box<Advised>),
+}
