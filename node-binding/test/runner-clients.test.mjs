@@ -141,7 +141,7 @@ onBothDrivers('runner clients', (driver) => {
   }
 
   it('globals.tunnels.http.createClient', () => both({}, async ({ url }) => {
-    const client = globals.tunnels.http.createClient({ url, auth: { token: TOKEN } });
+    const client = globals.tunnels.http.createClient({ url, auth: { token: TOKEN }, serializer: new Serializer() });
     return [await client.task('app.tasks.add', { a: 1, b: 2 }), await client.event('app.events.notify', { m: 1 }), seen.splice(0)];
   }));
 

@@ -89,10 +89,10 @@ class Exposure implements FastTunnelExposure {
     const address = `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}`;
     try {
       const host = isIP(engine.host) === 0 ? (await lookup(engine.host)).address : engine.host;
-      this.#bridge = await startBridge({ ...engine, host }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
+      this.#bridge = await startBridge({ ...engine, host, allow: 'none' }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
         ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
         authenticate: (request) => validators.pass(request),
-        onRefused: (refusal) => this.#logs.write('warn', 'exposure.auth.failure', { ...refusal }),
+        onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
       });
     } catch (error) {
       throw listenErrorOf(error, address);
