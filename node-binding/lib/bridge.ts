@@ -1,8 +1,10 @@
 import { addon } from './addon.js';
-import type { NativeAllow, NativeHandler, NativeOptions, NativeTunnel } from './addon.js';
+import type { NativeHandler, NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
 import { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { nativeAllow, nativeOptions } from './engine-options.js';
+import type { Allow, EngineOptions } from './engine-options.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { CALLS, FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_TEXT, GONE, HEADER, LENGTH, NOTICES, PER_CALL, STOPPED } from './layout.js';
@@ -14,10 +16,8 @@ import { inputOf, payloadOf, returnPayload } from './values.js';
 export type Kind = 'task' | 'event';
 
 export type { Call, CallContext } from './call.js';
+export type { Allow, EngineOptions } from './engine-options.js';
 export type { BridgeHooks, Refusal, RequestFacts } from './hooks.js';
-
-/** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
-export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
 
 /**
  * What runs a call. Returns (or resolves to) the result, {@link DONE} or a {@link RawAnswer}; may throw or reject with
@@ -32,58 +32,6 @@ export interface Entry {
    * result is what it returns, whatever the body says.
    */
   readonly raw?: true;
-}
-
-export interface EngineOptions {
-  host: string;
-  port: number;
-  socketPath?: string;
-  backlog: number;
-  /** 0 = by the number of cores. */
-  shards: number;
-  driver: 'auto' | 'io_uring' | 'epoll';
-  basePath: string;
-  /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
-  reference?: boolean;
-  /** What the entries that it starts with may do. Default `registered`. */
-  allow?: Allow;
-  auth: {
-    header: string;
-    /** None at all: no token is configured. An empty list is configured and lets nobody in. */
-    tokens: string[] | undefined;
-    allowAnonymous: boolean;
-    /** Ask `hooks.authenticate` when no token matches. */
-    validators?: boolean;
-  };
-  cors?: {
-    origin?: string | string[] | null;
-    /** Ask `hooks.origin`, whatever `origin` says. */
-    originFromHook?: boolean;
-    methods: string[];
-    allowedHeaders: string[];
-    exposedHeaders: string[];
-    credentials: boolean;
-    maxAge?: number;
-    varyOrigin: boolean;
-  };
-  disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxBodyBytes: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-  };
 }
 
 export type { ValueCodec } from './codec.js';
@@ -314,7 +262,9 @@ class EngineBridge implements Bridge {
     if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
     if (stopped) this.#stopped?.();
     if (text === null) {
-      if (gone > 0 || notices > 0) this.#take(this.#native.poll());
+      // Native code has not parked. The application gets a turn before we look again: a crowd that is refused, or that
+      // leaves, must not keep it busy.
+      if (gone > 0 || notices > 0) setImmediate(this.#resume);
       else this.#awake = false;
     }
   }
@@ -495,35 +445,4 @@ function isTaskError(error: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-function nativeAllow(allow: Allow = 'registered'): NativeAllow {
-  if (typeof allow === 'string') return { policy: allow, tasks: [], events: [] };
-  return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
-}
-
-function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, allow: _given, ...rest } = options;
-  const { drainTimeoutMs: _ours, ...bounds } = limits;
-  const native: NativeOptions = {
-    ...rest,
-    tokenHeader: auth.header,
-    ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
-    allowAnonymous: auth.allowAnonymous,
-    validators: auth.validators ?? false,
-    reference,
-    reportRefusals: hooks.onRefused !== undefined,
-    exactBodies: codec.exact,
-    limits: bounds,
-  };
-  if (socketPath !== undefined) native.socketPath = socketPath;
-  if (cors !== undefined) {
-    const { origin, originFromHook, maxAge, ...lists } = cors;
-    native.cors = { ...lists };
-    if (originFromHook === true) native.cors.askedOrigin = true;
-    else if (typeof origin === 'string') native.cors.fixedOrigin = origin;
-    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
-    if (maxAge !== undefined) native.cors.maxAge = maxAge;
-  }
-  return native;
 }

@@ -4,16 +4,14 @@
 
 use std::sync::Arc;
 
-use fasttunnel_engine::link::batch::{
-    AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome, RawAnswer, flags,
-};
+use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome, flags};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::tunnel::array::ArraySplitter;
 use fasttunnel_engine::tunnel::json_string::write_json_string;
 use fasttunnel_engine::wire::fields::Span;
-use fasttunnel_engine::wire::raw_reply::{is_final_status, put_line};
-use fasttunnel_engine::wire::token::is_field_value;
 use slab::Slab;
+
+use crate::raw_answer::{RawParts, latin1};
 
 /// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
 pub mod layout {
@@ -164,7 +162,8 @@ impl Bridge {
     /// Fetches the next batch, shard by shard in turn.
     fn next_batch(&mut self) -> Option<(u32, usize)> {
         let mut empty = 0;
-        while empty < self.shards {
+        // Refusals need no call to travel: without a bound, a crowd of them would keep this loop going.
+        while empty < self.shards && self.notices.0 < layout::MAX_GONE {
             let shard = self.next_shard;
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
@@ -415,45 +414,6 @@ impl Bridge {
 fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
     let head = HeadPlace::Loan { batch, request_id: record.request_id, head: record.head() };
     Live { shard, key: record.key, gone: false, ask: record.flags & flags::ASK != 0, head }
-}
-
-/// A raw answer as JavaScript gives it.
-pub struct RawParts<'a> {
-    /// Should be an integer from 200 to 599.
-    pub status: f64,
-    /// Reason phrase; empty for the usual one.
-    pub reason: &'a str,
-    /// Names and values in turn.
-    pub headers: &'a [String],
-    /// The body.
-    pub body: &'a [u8],
-    /// Send the contract's CORS lines.
-    pub cors: bool,
-    /// Send the contract's security lines.
-    pub security: bool,
-}
-
-impl RawParts<'_> {
-    /// The answer, and its reason and header lines as bytes; nothing when any of it may not be written.
-    fn compile(&self) -> Option<(RawAnswer, Vec<u8>)> {
-        let status = Some(self.status).filter(|status| status.fract() == 0.0 && (0.0..1000.0).contains(status))? as u16;
-        let mut head = latin1(self.reason).filter(|reason| is_final_status(status) && is_field_value(reason))?;
-        let reason_len = head.len() as u32;
-        let (pairs, rest) = self.headers.as_chunks::<2>();
-        if !rest.is_empty() {
-            return None;
-        }
-        for [name, value] in pairs {
-            put_line(&mut head, &latin1(name)?, &latin1(value)?).ok()?;
-        }
-        let lines_len = u32::try_from(head.len()).ok()? - reason_len;
-        Some((RawAnswer { status, reason_len, lines_len, cors: self.cors, security: self.security }, head))
-    }
-}
-
-/// A text as the bytes that node:http would send for it in a head; nothing if it has other characters.
-fn latin1(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }
 
 fn remember_ticket(tickets: &mut [Vec<u32>], shard: u32, slot: u32, ticket: u32) {

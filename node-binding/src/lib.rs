@@ -1,12 +1,14 @@
 //! The Node-API addon: the only crate that knows Node.
 //!
 //! `tunnel` is the class that TypeScript sees, `bridge` moves batches between the engine's link and one JavaScript
-//! call per batch, `options` turns checked options into the engine's configuration, `raw` holds all the `unsafe`.
+//! call per batch, `options` turns checked options into the engine's configuration, `raw_answer` checks answers
+//! that JavaScript makes as a whole, `raw` holds all the `unsafe`.
 #![deny(unsafe_code)]
 
 mod bridge;
 mod options;
 mod raw;
+mod raw_answer;
 mod tunnel;
 
 /// An addon shares a process whose allocator is not ours; `local_dynamic_tls` (see Cargo.toml) lets it be loaded late.

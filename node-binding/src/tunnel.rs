@@ -13,9 +13,10 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Status};
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, RawParts, layout};
+use crate::bridge::{Bridge, layout};
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements};
+use crate::raw_answer::RawParts;
 
 /// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
 type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -184,7 +185,7 @@ impl NativeTunnel {
     /// The refusals of which the table has told: the members of a JSON array.
     #[napi(catch_unwind)]
     pub fn notices<'env>(&self, env: &'env Env) -> napi::Result<JsString<'env>> {
-        env.create_string_latin1(&self.bridge.borrow_mut().take_notices())
+        env.create_string_latin1(self.bridge.borrow_mut().take_notices())
     }
 
     /// Replaces the handlers; counts from the next request on.

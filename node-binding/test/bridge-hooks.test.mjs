@@ -90,8 +90,8 @@ onBothDrivers('bridge hooks', (driver) => {
     });
   });
 
-  it('pipelined requests keep their order around asks, however the bytes are cut', () => withBridge({
-    driver, auth: { ...validated, tokens: ['secret'] }, entries: [task('echo', async (input) => { await sleep(input.ms ?? 0); return input.n; })],
+  for (const maxPipelined of [32, 2]) it(`pipelined requests keep their order around asks, however the bytes are cut (${maxPipelined} at a time)`, () => withBridge({
+    driver, limits: { maxPipelined }, auth: { ...validated, tokens: ['secret'] }, entries: [task('echo', async (input) => { await sleep(input.ms ?? 0); return input.n; })],
     hooks: { authenticate: ({ headers }) => sleep(Number(headers['x-ms'])).then(() => headers['x-pass'] === '1') },
   }, async (bridge) => {
     const kinds = [{ 'x-runner-token': 'secret' }, { 'x-ms': '8', 'x-pass': '1' }, { 'x-ms': '0', 'x-pass': '0' }, { 'x-ms': '1', 'x-pass': '1' }];
@@ -215,6 +215,26 @@ onBothDrivers('bridge hooks', (driver) => {
       await until(() => heard + bridge.stats().shards[0].noticesDropped === 900, 'all are accounted for');
       assert.ok(heard > 0);
       socket.destroy();
+    });
+  });
+
+  it('a crowd that is refused leaves the application its turns', () => {
+    let heard = 0;
+    return withBridge({ driver, auth: tokens, entries: [echo], hooks: { onRefused: () => { heard += 1; } } }, async (bridge) => {
+      const crowd = await Promise.all(Array.from({ length: 8 }, () => RawSocket.connect(bridge)));
+      const refused = postBytes(TASK, '1').repeat(64);
+      let turns = 0;
+      const timer = setInterval(() => { turns += 1; }, 1);
+      for (let round = 0; round < 40; round++) {
+        await Promise.all(crowd.map(async (socket) => {
+          await socket.write(refused);
+          for (let n = 0; n < 64; n++) await socket.answer();
+        }));
+      }
+      clearInterval(timer);
+      await until(() => heard + bridge.stats().shards[0].noticesDropped === 8 * 64 * 40, 'all are accounted for');
+      assert.ok(turns > 20, `${turns} turns`);
+      for (const socket of crowd) socket.destroy();
     });
   });
 

@@ -1,0 +1,92 @@
+import type { NativeAllow, NativeOptions } from './addon.js';
+import type { ValueCodec } from './codec.js';
+import type { BridgeHooks } from './hooks.js';
+
+/** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
+export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
+
+/** What the engine is started with: checked, defaults filled in. */
+export interface EngineOptions {
+  host: string;
+  port: number;
+  socketPath?: string;
+  backlog: number;
+  /** 0 = by the number of cores. */
+  shards: number;
+  driver: 'auto' | 'io_uring' | 'epoll';
+  basePath: string;
+  /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
+  reference?: boolean;
+  /** What the entries that it starts with may do. Default `registered`. */
+  allow?: Allow;
+  auth: {
+    header: string;
+    /** None at all: no token is configured. An empty list is configured and lets nobody in. */
+    tokens: string[] | undefined;
+    allowAnonymous: boolean;
+    /** Ask `hooks.authenticate` when no token matches. */
+    validators?: boolean;
+  };
+  cors?: {
+    origin?: string | string[] | null;
+    /** Ask `hooks.origin`, whatever `origin` says. */
+    originFromHook?: boolean;
+    methods: string[];
+    allowedHeaders: string[];
+    exposedHeaders: string[];
+    credentials: boolean;
+    maxAge?: number;
+    varyOrigin: boolean;
+  };
+  disableDiscovery: boolean;
+  limits: {
+    maxHeadBytes: number;
+    maxBodyBytes: number;
+    maxPipelined: number;
+    maxCallsInFlight: number;
+    /** 0 = by RLIMIT_NOFILE. */
+    maxConnections: number;
+    headTimeoutMs: number;
+    bodyTimeoutMs: number;
+    idleTimeoutMs: number;
+    writeTimeoutMs: number;
+    /** 0 = off. */
+    handlerTimeoutMs: number;
+    drainTimeoutMs: number;
+    keepAliveHintS: number;
+    maxBufferedBytes: number;
+  };
+}
+
+/** What native code takes for a policy. */
+export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
+  if (typeof allow === 'string') return { policy: allow, tasks: [], events: [] };
+  return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
+}
+
+/** What native code takes for the options. */
+export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
+  const { auth, cors, limits, socketPath, reference = false, allow: _given, ...rest } = options;
+  const { drainTimeoutMs: _ours, ...bounds } = limits;
+  const native: NativeOptions = {
+    ...rest,
+    tokenHeader: auth.header,
+    ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
+    allowAnonymous: auth.allowAnonymous,
+    validators: auth.validators ?? false,
+    reference,
+    reportRefusals: hooks.onRefused !== undefined,
+    exactBodies: codec.exact,
+    limits: bounds,
+  };
+  if (socketPath !== undefined) native.socketPath = socketPath;
+  if (cors !== undefined) {
+    const { origin, originFromHook, maxAge, ...lists } = cors;
+    native.cors = { ...lists };
+    if (originFromHook === true) native.cors.askedOrigin = true;
+    else if (typeof origin === 'string') native.cors.fixedOrigin = origin;
+    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
+    if (maxAge !== undefined) native.cors.maxAge = maxAge;
+  }
+  return native;
+}
