@@ -44,7 +44,7 @@ export async function withApp(exposure, { items = [], tunnels = [everything], ht
   const app = r
     .resource('app')
     .register([tap, ...items, ...tunnels, exposure.with({ listen: { port: 0 }, auth: { token: TOKEN }, ...http }, engine)])
-    .dependencies({ exposure: exposure.resource, tap })
+    .dependencies({ tap, exposure: exposure.resource })
     .init(async (_config, dependencies) => dependencies)
     .build();
   const runtime = await R.run(app, QUIET);
