@@ -135,8 +135,11 @@ describe('results', () => {
     for (const result of [undefined, NaN, 1n, { a: undefined }, [1, , 2], new Date(0), { __type: 1 }, { constructor: 1 }, new Money(1), [new Money(1)], [() => 1]]) {
       assert.equal(values.isPlain(values.settle(result)), false, inspect(result));
     }
-    // Proved once, for the one that was settled.
+    // Proved for what was settled, not for what looks like it; also when a whole batch is settled first.
     assert.equal(values.isPlain({}), false);
+    const batch = [{ a: 1 }, [1], { at: new Date(0) }, { b: 2 }].map((result) => values.settle(result));
+    assert.deepEqual(batch.map((result) => values.isPlain(result)), [true, true, false, true]);
+    assert.equal(JSON.stringify(batch.slice(0, 2)), '[{"a":1},[1]]');
   });
 
   it('notice a type that is added later, and a toJSON that everything inherits', () => {
@@ -165,9 +168,10 @@ describe('results', () => {
 
 /** JSON texts with every kind of mark, written in every way. */
 const escapeSome = (text) => text.replace(/[_$a-z]/g, (letter, at) => (at % 3 === 0 ? `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}` : letter));
+// An Error is given a stack: without one it gets that of the place where it was revived.
 const marked = fc.oneof(
   fc.constantFrom('Date', 'Map', 'Set', 'BigInt', 'Undefined', 'NonFiniteNumber', 'RegExp', 'Symbol', 'Error', 'URL', 'Uint8Array', 'Buffer', 'Nope').chain((type) =>
-    fc.oneof(scalars, fc.constantFrom([], [[1, 2]], '12', '-Infinity', { pattern: 'a', flags: 'g' }, { kind: 'For', key: 'k' }, { name: 'E', message: 'm' }, [1, 255])).map((value) => ({ __type: type, value }))),
+    fc.oneof(scalars, fc.constantFrom([], [[1, 2]], '12', '-Infinity', { pattern: 'a', flags: 'g' }, { kind: 'For', key: 'k' }, { name: 'E', message: 'm', stack: 'S' }, [1, 255])).map((value) => ({ __type: type, value }))),
   fc.constantFrom({ __graph: true, version: 1, root: { __ref: 'a' }, nodes: { a: { kind: 'object', value: { x: 1 } } } }, { __graph: true, root: 1, nodes: {} }, { __ref: 'x' }),
 );
 const bodies = fc.tuple(tree(fc.oneof(scalars, scalars, marked)), fc.boolean(), fc.boolean(), fc.constantFrom('', ' ', '\ufeff', ',', '\u0000'))

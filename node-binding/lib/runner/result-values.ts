@@ -12,6 +12,10 @@ interface TypeDefinition {
 const MAX_DEPTH = 32;
 const MAX_MEMBERS = 20_000;
 
+/** Marks a copy in which everything is plain. */
+const PROVED = Symbol('fasttunnel.plain');
+type Copy = { [PROVED]?: true };
+
 const ENVELOPE = '{"ok":true,"result":';
 
 /**
@@ -28,8 +32,6 @@ export class ResultValues implements ValueCodec {
   /** The serializer is Runner's, unchanged, and writes compact text. */
   readonly #known: boolean;
   readonly #types: CustomTypes;
-  /** The copy that was proved plain last. The bridge asks about it at once. */
-  #plain: unknown;
   #special = false;
   #members = 0;
 
@@ -55,7 +57,8 @@ export class ResultValues implements ValueCodec {
     this.#types.look();
     try {
       const copy = this.#copyOf(result, 1);
-      if (!this.#special && !inheritsToJson()) this.#plain = copy;
+      // JSON.stringify does not see it, and nobody else has the copy.
+      if (!this.#special && !inheritsToJson()) (copy as Copy)[PROVED] = true;
       return copy;
     } catch {
       // A getter or a trap has thrown: the serializer will meet it as well, and its error counts.
@@ -71,12 +74,8 @@ export class ResultValues implements ValueCodec {
         return true;
       case 'number':
         return Number.isFinite(result);
-      case 'object': {
-        if (result === null) return true;
-        const plain = result === this.#plain;
-        this.#plain = undefined;
-        return plain;
-      }
+      case 'object':
+        return result === null || (result as Copy)[PROVED] === true;
       default:
         return false;
     }
