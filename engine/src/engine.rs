@@ -79,7 +79,7 @@ impl Engine {
             let setup = Setup {
                 index,
                 driver: self.driver.clone(),
-                limits: config.limits.clone(),
+                limits: config.effective_limits(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 exposure: config.exposure.clone(),
                 exact_bodies: config.exact_bodies,

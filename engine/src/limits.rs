@@ -82,7 +82,7 @@ pub const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 pub const LINGER_MS: u64 = 2_000;
 
 /// A client that has sent FIN may still be reading: calls under way have this long to finish. Later: the client
-/// counts as gone, as in the reference (CONTRACT 18).
+/// counts as gone, as in the reference (CONTRACT 18); the connection is cut off one turn of the timer after that.
 pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 
 /// Bytes a second under which a body that has used up `body_timeout_ms` counts as stalled.

@@ -136,6 +136,20 @@ impl Conn {
         self.pending.borrow().len() + usize::from(self.is_asking())
     }
 
+    /// The calls and the question under way.
+    pub fn waiting(&self) -> Vec<CallKey> {
+        let asked = match *self.asking.borrow() {
+            Asking::Waiting(key) => Some(key),
+            Asking::Nothing | Asking::Advised(_) => None,
+        };
+        let pending = self.pending.borrow();
+        let calls = pending.iter().filter_map(|entry| match entry {
+            Pending::Waiting(key) => Some(*key),
+            Pending::Ready(_) => None,
+        });
+        calls.chain(asked).collect()
+    }
+
     /// True while a request cannot be decided without JavaScript's word, or has not been since it came.
     pub fn is_asking(&self) -> bool {
         !matches!(*self.asking.borrow(), Asking::Nothing)

@@ -73,6 +73,8 @@ counters! {
     calls,
     /// Requests that the backend was asked about before they were decided.
     asks,
+    /// Refusals that the backend was not told of, because there were too many in one batch.
+    notices_dropped,
     /// Calls and questions answered.
     answered,
     /// Answers that came too late: the client was gone or the time was over.
@@ -89,8 +91,6 @@ counters! {
     wakes,
     /// Ticks.
     ticks,
-    /// Refusals that the backend was not told of, because there were too many in one batch.
-    notices_dropped,
     /// Panics that were contained; each ends its connection.
     panics,
 }

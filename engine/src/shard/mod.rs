@@ -151,11 +151,8 @@ pub(crate) fn run(setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
 
 impl Shard {
     fn new(setup: Setup) -> (Rc<Self>, Option<Listener>) {
-        let mut head_limits =
+        let head_limits =
             HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
-        if setup.reference {
-            head_limits.max_target_bytes = head_limits.max_head_bytes;
-        }
         let shard = Shard {
             index: setup.index,
             driver: setup.driver,

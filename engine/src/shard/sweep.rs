@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS};
+use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::tunnel::envelope::Refusal;
 
@@ -12,6 +12,9 @@ enum Verdict {
     Wait,
     /// 408, then close.
     TimedOut,
+    /// The client counts as gone: its calls are abandoned. The connection is cut off at the next turn, so that whoever
+    /// works for it has heard of it before the client sees the end, as in the reference.
+    Forsake,
     /// Close without a word: nothing was asked, or everything is answered.
     Close,
     /// Cut off: the peer does not play along, or is gone.
@@ -38,6 +41,7 @@ impl Shard {
                     conn.begin_close();
                     conn.restart(Phase::Linger, now);
                 }
+                Verdict::Forsake => self.abandon(&conn.waiting()),
                 Verdict::Cut => self.cut_off(&conn),
             }
         }
@@ -56,7 +60,9 @@ impl Shard {
             Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
             Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
             Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
-            Phase::HalfClosed if elapsed >= HALF_CLOSE_GRACE_MS && conn.pending() > 0 => Verdict::Cut,
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => Verdict::Forsake,
+            Phase::HalfClosed => Verdict::Cut,
             Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
             _ => Verdict::Wait,
         }
