@@ -131,11 +131,23 @@ onBothDrivers('runner lifecycle', (driver) => {
     assert.equal(both[0][0].source, 'platform.node.resources.exposure');
   });
 
-  it('tells where it listens and on what', () => withApp(exposure, { items: [add] }, async ({ value }) => {
+  it('tells where it listens and on what, and what is not served yet', () => withApp(exposure, { items: [add] }, async ({ value }) => {
+    const both = {};
+    await withApp(exposuresFor(driver).nodeExposure, {}, async ({ value: reference }) => { both.nodeExposure = reference; });
     assert.equal(value.driver, driver);
     assert.equal(value.url, `http://127.0.0.1:${value.port}/__runner`);
     assert.deepEqual(value.server.address(), { address: '127.0.0.1', family: 'IPv4', port: value.port });
     assert.equal(value.stats().driver, driver);
+    for (const name of Object.keys(both.nodeExposure)) {
+      if (!(name in value)) assert.fail(`${name} is missing`);
+      if (name.startsWith('handle') || name.startsWith('create') || name === 'attachTo') assert.throws(() => value[name](), { code: 'FASTTUNNEL_NOT_SERVED_YET', message: /not served yet.*http\.listen/ });
+    }
+  }));
+
+  it('the base path loses one trailing slash, not two', () => withApp(exposure, { items: [add], http: { basePath: '/x//' } }, async ({ port, value }) => {
+    assert.equal(value.basePath, '/x/');
+    assert.equal((await call(`http://127.0.0.1:${port}`, '/x//task/app.tasks.add', { a: 1, b: 2 })).result, 3);
+    assert.equal((await post(`http://127.0.0.1:${port}`, '/x/task/app.tasks.add', {})).headers.get('x-runner-request-id'), null);
   }));
 
   it('answers what is in flight when the app is disposed of, then nothing', async () => {

@@ -65,9 +65,9 @@ export interface FastTunnelConfig {
 export interface ExposureConfig {
   readonly engine: EngineOptions;
   readonly cors: CorsConfig | undefined;
+  /** As `nodeExposure` would have it: with a leading slash, without one trailing slash. */
+  readonly basePath: string;
   readonly open: boolean;
-  /** A token is configured, be it one that never matches. */
-  readonly hasToken: boolean;
 }
 
 const HTTP_KEYS = ['basePath', 'server', 'listen', 'auth', 'cors', 'limits', 'dangerouslyAllowOpenExposure', 'disableDiscovery'] as const;
@@ -86,18 +86,20 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const listen = asGroup('http.listen', http.listen, ['port', 'host']);
   if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
   const auth = asAuth(http.auth, hasValidators);
+  const basePath = asBasePath(http.basePath);
   const cors = asCors(http.cors);
   return {
     open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
     cors,
-    hasToken: auth.tokens !== undefined,
+    basePath,
     engine: {
       host: asHost(listen.host),
       port: asInteger('http.listen.port', listen.port, 0, 0, 65_535),
       backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
       shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
-      basePath: asBasePath(http.basePath),
+      // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
+      basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
       auth,
       ...(cors === undefined ? {} : { cors: cors.engine }),
       disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),

@@ -51,6 +51,13 @@ export async function openExposure(config: FastTunnelConfig | undefined, service
   return exposure;
 }
 
+/** What `nodeExposure`'s value has besides: they take an `http.Server`, or the requests of one (issue C). */
+const NOT_YET = ['attachTo', 'createServer', 'createRequestListener', 'handleRequest', 'handleTask', 'handleEvent', 'handleDiscovery'];
+
+function refuse(name: string): never {
+  throw Object.assign(new Error(`${name}() is not served yet: fasttunnel listens by itself (http.listen) and takes no requests from an http.Server so far.`), { code: 'FASTTUNNEL_NOT_SERVED_YET' });
+}
+
 class Exposure implements FastTunnelExposure {
   readonly basePath: string;
   readonly host: string;
@@ -69,9 +76,10 @@ class Exposure implements FastTunnelExposure {
     this.#config = config;
     this.#services = services;
     this.#runner = runner;
-    this.basePath = config.engine.basePath;
+    this.basePath = config.basePath;
     this.host = config.engine.host;
     this.#logs = new Logs(services.logger);
+    for (const name of NOT_YET) Object.defineProperty(this, name, { value: () => refuse(name) });
     this.#scope = {
       runner,
       taskRunner,
