@@ -11,6 +11,7 @@ PACKAGES := $(BINDING)/node_modules/.package-lock.json
 DIST := $(BINDING)/dist/.built
 TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
 QUICKSTART := examples/quickstart
+RUNNER_APP := examples/runner-app
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -64,7 +65,7 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test ## Run the JS tests, on io_uring and on epoll
+test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
@@ -88,7 +89,7 @@ bench-smoke: ## Run each benchmark once
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules
+	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -102,3 +103,12 @@ $(DIST): $(PACKAGES) $(TYPESCRIPT)
 # What `npm install fasttunnel` does in an app, with this checkout instead.
 $(QUICKSTART)/node_modules/fasttunnel:
 	@mkdir -p $(dir $@) && ln -sfn ../../../$(BINDING) $@
+
+# And `npm install` in the Runner example, whose Runner has to be the one that the tests use.
+$(RUNNER_APP)/node_modules/fasttunnel: $(PACKAGES)
+	@mkdir -p $(dir $@)@bluelibs && ln -sfn ../../../../$(BINDING)/node_modules/@bluelibs/runner $(dir $@)@bluelibs/runner
+	@ln -sfn ../../../$(BINDING) $@
+
+.PHONY: run-runner
+run-runner: build $(RUNNER_APP)/node_modules/fasttunnel ## Call examples/runner-app through nodeExposure and through fasttunnel
+	@node $(RUNNER_APP)/demo.mjs

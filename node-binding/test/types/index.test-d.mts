@@ -1,7 +1,8 @@
 // Checked by tsc only, against the built package: what a user of `import` sees.
 import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
 import type { CallContext, EventsOf, Stats, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
-import { loadRunner } from 'fasttunnel/runner';
+import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
+import { r } from '@bluelibs/runner';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<Expected>() {
@@ -88,3 +89,18 @@ const failure = new OptionError('port', 1, 'text');
 const code: 'FASTTUNNEL_BAD_OPTION' = failure.code;
 void code;
 expectType<string>()(loadRunner().version);
+
+// The Runner side: the resource takes nodeExposure's configuration, and its value is typed.
+const runnerApp = r
+  .resource('app')
+  .register([fastTunnelResource.with({ http: { basePath: '/x', listen: { port: 0 }, auth: { token: ['a'] }, cors: { origin: /a/ }, limits: { json: { maxSize: 1 }, multipart: { files: 1 } } }, engine: { driver: 'epoll' } })])
+  .dependencies({ exposure: fastTunnelResource })
+  .init(async (_config, { exposure }) => {
+    expectType<number>()(exposure.port);
+    exposure.refresh();
+    return exposure.url;
+  })
+  .build();
+void runnerApp;
+// @ts-expect-error the port is a number
+void fastTunnelResource.with({ http: { listen: { port: '1' } } });

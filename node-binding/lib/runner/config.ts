@@ -1,0 +1,166 @@
+import type { EngineOptions } from '../engine-options.js';
+import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
+import { OptionError } from '../errors.js';
+import { asLimits, LIMITS } from '../limits.js';
+import type { LimitOptions } from '../types.js';
+import { asCors } from './cors-config.js';
+import type { CorsConfig, FastTunnelCors } from './cors-config.js';
+
+export type { FastTunnelCors } from './cors-config.js';
+
+/** Who may call, as `nodeExposure` has it. Tasks tagged `globals.tags.authValidator` are asked when no token matches. */
+export interface FastTunnelAuth {
+  /** Default `x-runner-token`. */
+  header?: string | undefined;
+  token?: string | readonly string[] | undefined;
+  /** Let everybody call. Counts only while there is neither a token nor a validator. */
+  allowAnonymous?: boolean | undefined;
+}
+
+/** Bounds of multipart bodies. Kept for when they are served; see the README. */
+export interface MultipartLimits {
+  fieldNameSize?: number;
+  fieldSize?: number;
+  fields?: number;
+  fileSize?: number;
+  files?: number;
+  parts?: number;
+  headerPairs?: number;
+}
+
+export interface FastTunnelLimits {
+  json?: { maxSize?: number | undefined } | undefined;
+  multipart?: MultipartLimits | undefined;
+}
+
+/** What stands under `http` for `nodeExposure`, word for word. */
+export interface FastTunnelHttp {
+  /** Default `/__runner`. */
+  basePath?: string | undefined;
+  /** Port 0 takes any free one; the host defaults to 127.0.0.1. */
+  listen?: { port: number; host?: string | undefined } | undefined;
+  auth?: FastTunnelAuth | undefined;
+  cors?: FastTunnelCors | undefined;
+  limits?: FastTunnelLimits | undefined;
+  /** Without a server tunnel, let every registered task and event be called. */
+  dangerouslyAllowOpenExposure?: boolean | undefined;
+  /** Answer 404 to `GET {basePath}/discovery`. */
+  disableDiscovery?: boolean | undefined;
+}
+
+/** What `nodeExposure` has no word for: threads, driver and bounds. See the README's tables. */
+export interface FastTunnelEngine {
+  shards?: number | undefined;
+  driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+  backlog?: number | undefined;
+  limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes'> | undefined;
+}
+
+export interface FastTunnelConfig {
+  http?: FastTunnelHttp | undefined;
+  engine?: FastTunnelEngine | undefined;
+}
+
+/** Checked, with defaults. */
+export interface ExposureConfig {
+  readonly engine: EngineOptions;
+  readonly cors: CorsConfig | undefined;
+  /** As `nodeExposure` would have it: with a leading slash, without one trailing slash. */
+  readonly basePath: string;
+  readonly open: boolean;
+}
+
+const HTTP_KEYS = ['basePath', 'server', 'listen', 'auth', 'cors', 'limits', 'dangerouslyAllowOpenExposure', 'disableDiscovery'] as const;
+const MULTIPART_KEYS = ['fieldNameSize', 'fieldSize', 'fields', 'fileSize', 'files', 'parts', 'headerPairs'] as const;
+const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any free one.';
+
+/** Checks everything. Throws an OptionError for the first thing that is wrong. */
+export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
+  const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
+  const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'limits']);
+  if (http.server !== undefined) {
+    throw new OptionError('http.server', '(a server)', `http.server is not served yet: fasttunnel listens by itself and cannot attach to an http.Server so far. Use http.listen. ${LISTEN}`);
+  }
+  if (http.listen === undefined) throw new OptionError('http.listen', undefined, `http.listen is missing: fasttunnel has to know where to listen. ${LISTEN}`);
+  const listen = asGroup('http.listen', http.listen, ['port', 'host']);
+  if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
+  const auth = asAuth(http.auth, hasValidators);
+  const basePath = asBasePath(http.basePath);
+  const cors = asCors(http.cors);
+  return {
+    open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
+    cors,
+    basePath,
+    engine: {
+      host: asHost(listen.host),
+      port: asInteger('http.listen.port', listen.port, 0, 0, 65_535),
+      backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
+      shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
+      driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
+      // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
+      basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
+      auth,
+      ...(cors === undefined ? {} : { cors: cors.engine }),
+      disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),
+      limits: { ...asLimits(engine.limits, {}), maxBodyBytes: asMaxBody(http.limits) },
+      reference: true,
+    },
+  };
+}
+
+function asHost(value: unknown): string {
+  if (value === undefined) return '127.0.0.1';
+  if (typeof value !== 'string' || !/^[0-9A-Za-z.:_%-]+$/.test(value)) fail('http.listen.host', value, 'must be a host name or an IP address', "Use '127.0.0.1' for this machine only, '0.0.0.0' for all networks.");
+  return value;
+}
+
+/** A leading slash is added, one trailing slash removed, as the reference does. */
+function asBasePath(value: unknown): string {
+  if (value === undefined || value === null) return '/__runner';
+  if (typeof value !== 'string') fail('http.basePath', value, 'must be a string', "For example '/__runner'.");
+  const path = value.startsWith('/') ? value : `/${value}`;
+  const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+  if (/[^\x21-\x7e]|[?#\\]/.test(trimmed)) fail('http.basePath', value, 'must be a path of printable ASCII, without a query', 'Percent-encode other characters.');
+  if (trimmed.startsWith('//')) fail('http.basePath', value, 'must not start with two slashes: such a path reads as a host name', "For example '/__runner'.");
+  if (trimmed.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) fail('http.basePath', value, "must not contain '.' or '..' segments", 'Clients resolve them before they send. Write the path out.');
+  return trimmed;
+}
+
+type Auth = EngineOptions['auth'];
+
+/**
+ * What counts as a token is the reference's notion: the empty string is none, an empty list is one that nothing
+ * matches. A list that holds an empty token would let in callers without one (CONTRACT D7): that is refused.
+ */
+function asAuth(value: unknown, validators: boolean): Auth {
+  const auth = asGroup('http.auth', value ?? {}, ['header', 'token', 'allowAnonymous'], { tokens: 'http.auth.token (a string or an array)' });
+  const header = auth.header === undefined || auth.header === null ? 'x-runner-token' : asToken('the name of a request header')('http.auth.header', auth.header).toLowerCase();
+  return { header, tokens: asTokens(auth.token), allowAnonymous: auth.allowAnonymous === true, validators };
+}
+
+function asTokens(value: unknown): string[] | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  const tokens: unknown[] = Array.isArray(value) ? value : [value];
+  return tokens.map((token, index) => {
+    const option = Array.isArray(value) ? `http.auth.token[${index}]` : 'http.auth.token';
+    if (typeof token !== 'string') failHidden(option, `must be a string, not ${token === null ? 'null' : typeof token}`, 'Is its environment variable set?');
+    if (token === '') throw new OptionError(option, '', `${option} must not be empty, got ''. An empty token would let in callers that send none.`);
+    return token;
+  });
+}
+
+/** Bodies become one string; what the engine cannot hold is as good as no limit. */
+function asMaxBody(value: unknown): number {
+  const limits = asGroup('http.limits', value ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes' });
+  const multipart = asGroup('http.limits.multipart', limits.multipart ?? {}, MULTIPART_KEYS);
+  for (const key of MULTIPART_KEYS) {
+    const bound = multipart[key];
+    if (bound !== undefined && (typeof bound !== 'number' || !(bound >= 0))) fail(`http.limits.multipart.${key}`, bound, 'must be a number from 0', 'Leave it out for no bound.');
+  }
+  const { maxSize } = asGroup('http.limits.json', limits.json ?? {}, ['maxSize']);
+  const { fallback, most } = LIMITS.maxBodyBytes;
+  if (maxSize === undefined) return fallback;
+  if (typeof maxSize !== 'number' || !(maxSize >= 0)) fail('http.limits.json.maxSize', maxSize, 'must be a number of bytes, from 0', `The default is ${fallback}.`);
+  return Math.min(Math.floor(maxSize), most);
+}

@@ -1,0 +1,66 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { EventManager, IEvent } from '@bluelibs/runner';
+import type { Entry } from '../bridge-types.js';
+import type { Call } from '../call.js';
+import { CallFailure, DONE } from '../outcome.js';
+import { payloadOf, returnPayload } from '../values.js';
+import type { AsyncContexts } from './async-contexts.js';
+import type { Failures } from './failures.js';
+import type { ResultValues } from './result-values.js';
+
+/** What hooks see as the emission's source. */
+const SOURCE = 'exposure:http';
+
+const RESOURCE_OPTIONS = { requireManualDestroy: true };
+
+/** What all events of an exposure share. */
+export interface EventScope {
+  readonly eventManager: EventManager;
+  readonly contexts: AsyncContexts;
+  readonly values: ResultValues;
+  readonly failures: Failures;
+}
+
+/** An event of the app's that can be emitted over HTTP. */
+export class EventEntry implements Entry {
+  readonly kind = 'event';
+  readonly id: string;
+  readonly acceptsContext: boolean;
+  /** Gets the whole body: a parallel event may refuse to return its payload. */
+  readonly raw = true;
+  readonly #event: IEvent;
+  readonly #scope: EventScope;
+
+  constructor(id: string, event: IEvent, acceptsContext: boolean, scope: EventScope) {
+    this.id = id;
+    this.acceptsContext = acceptsContext;
+    this.#event = event;
+    this.#scope = scope;
+  }
+
+  run = (body: unknown, call: Call): Promise<unknown> => {
+    const wanted = returnPayload(body);
+    if (wanted && this.#event.parallel === true) throw refusalOfParallel(this.id);
+    // The call's own async resource, as for tasks.
+    const emission = new AsyncResource('FASTTUNNEL_CALL', RESOURCE_OPTIONS).runInAsyncScope(this.#emit, undefined, call, payloadOf(body), wanted);
+    return emission.then(
+      (payload) => (wanted ? this.#scope.values.settle(payload) : DONE),
+      (error: unknown) => {
+        const { status, body: text } = this.#scope.failures.answerTo(error, 'event', (call as Call).requestId);
+        throw new CallFailure(status, text);
+      },
+    );
+  };
+
+  readonly #emit = (call: Call, payload: unknown, wanted: boolean): Promise<unknown> => {
+    const { eventManager, contexts } = this.#scope;
+    const emit = (): Promise<unknown> =>
+      wanted ? eventManager.emitWithResult(this.#event, payload, SOURCE) : eventManager.emit(this.#event, payload, SOURCE);
+    return this.acceptsContext ? contexts.wrap(call, emit)() : emit();
+  };
+}
+
+function refusalOfParallel(id: string): CallFailure {
+  const message = `Event ${id} is marked parallel; returning a payload is not supported.`;
+  return new CallFailure(400, JSON.stringify({ ok: false, error: { message, code: 'PARALLEL_EVENT_RETURN_UNSUPPORTED' } }));
+}

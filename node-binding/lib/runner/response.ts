@@ -1,0 +1,181 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
+import { Writable } from 'node:stream';
+import { RawAnswer } from '../outcome.js';
+import type { TunnelRequest } from './request.js';
+
+/** What a task may write by itself before it has to end; it is answered in one piece. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** The engine's own business: it frames the answer and keeps the connection. */
+const FRAMING = new Set(['connection', 'content-length', 'keep-alive', 'trailer', 'transfer-encoding', 'upgrade']);
+
+/** Written anew by the contract's own lines where these go along. */
+const OWN_LINES = new Set([
+  'access-control-allow-origin', 'access-control-allow-credentials', 'access-control-expose-headers', 'x-content-type-options', 'x-frame-options',
+]);
+
+/** Which of the contract's own header lines go along with an answer. */
+export type OwnLines = RawAnswer['own'];
+const NONE: OwnLines = { cors: false, security: false };
+const ALL: OwnLines = { cors: true, security: true };
+
+type HeaderValue = number | string | readonly string[];
+
+/**
+ * What `useExposureContext().res` gives, in the shape of an `http.ServerResponse`. Made when a task asks for it; what the
+ * task writes is kept until it ends the response, then it is the answer (CONTRACT 14).
+ */
+export class TunnelResponse extends Writable {
+  statusCode = 200;
+  statusMessage: string | undefined;
+  readonly req: TunnelRequest;
+  readonly #headers = new Map<string, { readonly name: string; readonly value: HeaderValue }>();
+  readonly #deliver: (answer: RawAnswer) => void;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #sent = false;
+  #own = NONE;
+
+  constructor(req: TunnelRequest, requestId: string, deliver: (answer: RawAnswer) => void) {
+    super({ decodeStrings: true });
+    this.req = req;
+    this.#deliver = deliver;
+    this.#headers.set('x-runner-request-id', { name: 'x-runner-request-id', value: requestId });
+    // Writing after the end, or to a client that has gone, is no reason to end the process (CONTRACT D6).
+    this.on('error', ignore);
+  }
+
+  /** The head is settled: by `writeHead`, `flushHeaders`, the first write, or the end. */
+  get headersSent(): boolean {
+    return this.#sent;
+  }
+
+  get finished(): boolean {
+    return this.writableEnded;
+  }
+
+  setHeader(name: string, value: HeaderValue): this {
+    this.#mustBeOpen('set');
+    validateHeaderName(name);
+    for (const one of Array.isArray(value) ? (value as readonly string[]) : [value as string]) validateHeaderValue(name, one);
+    this.#headers.set(name.toLowerCase(), { name, value });
+    return this;
+  }
+
+  appendHeader(name: string, value: string | readonly string[]): this {
+    const known = this.getHeader(name);
+    const before = known === undefined ? [] : Array.isArray(known) ? (known as string[]) : [String(known)];
+    return this.setHeader(name, [...before, ...(typeof value === 'string' ? [value] : value)]);
+  }
+
+  getHeader(name: string): OutgoingHttpHeader | undefined {
+    return this.#headers.get(name.toLowerCase())?.value as OutgoingHttpHeader | undefined;
+  }
+
+  hasHeader(name: string): boolean {
+    return this.#headers.has(name.toLowerCase());
+  }
+
+  removeHeader(name: string): void {
+    this.#mustBeOpen('remove');
+    this.#headers.delete(name.toLowerCase());
+  }
+
+  getHeaderNames(): string[] {
+    return [...this.#headers.keys()];
+  }
+
+  getRawHeaderNames(): string[] {
+    return Array.from(this.#headers.values(), ({ name }) => name);
+  }
+
+  getHeaders(): OutgoingHttpHeaders {
+    const headers = Object.create(null) as OutgoingHttpHeaders;
+    for (const [key, { value }] of this.#headers) headers[key] = value as OutgoingHttpHeader;
+    return headers;
+  }
+
+  writeHead(status: number, reason?: string | OutgoingHttpHeaders | readonly OutgoingHttpHeader[], headers?: OutgoingHttpHeaders | readonly OutgoingHttpHeader[]): this {
+    this.#mustBeOpen('write');
+    if (typeof reason === 'string') this.statusMessage = reason;
+    const given = typeof reason === 'string' ? headers : reason;
+    this.statusCode = status;
+    for (const [name, value] of pairsOf(given)) this.setHeader(name, value);
+    this.#settleHead();
+    return this;
+  }
+
+  flushHeaders(): void {
+    if (!this.#sent) this.#settleHead();
+  }
+
+  override write(...args: unknown[]): boolean {
+    if (!this.#sent && !this.writableEnded) this.#settleHead();
+    return (super.write as (...all: unknown[]) => boolean).apply(this, args);
+  }
+
+  override end(...args: unknown[]): this {
+    if (!this.#sent && !this.writableEnded) this.#settleHead();
+    return (super.end as (...all: unknown[]) => this).apply(this, args);
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > MAX_BYTES) return done(new RangeError(`a task wrote more than ${MAX_BYTES} bytes to its response, which is answered in one piece`));
+    this.#chunks.push(chunk);
+    done();
+  }
+
+  override _final(done: () => void): void {
+    // 204 and 304 have no body, whatever was written.
+    const body = this.statusCode === 204 || this.statusCode === 304 ? '' : Buffer.concat(this.#chunks);
+    this.#chunks.length = 0;
+    this.#deliver(new RawAnswer(this.statusCode, this.#lines(), body, this.#own, this.statusMessage));
+    done();
+  }
+
+  /** Ends it with an envelope, beside the headers that the task has set. */
+  answer(status: number, envelope: string): void {
+    this.#own = ALL;
+    this.statusCode = status;
+    this.statusMessage = undefined;
+    this.#headers.set('content-type', { name: 'content-type', value: 'application/json; charset=utf-8' });
+    this.end(envelope);
+  }
+
+  #lines(): [string, string][] {
+    const lines: [string, string][] = [];
+    for (const [key, { name, value }] of this.#headers) {
+      if (FRAMING.has(key) || (this.#own.cors && OWN_LINES.has(key))) continue;
+      for (const one of Array.isArray(value) ? (value as readonly string[]) : [String(value)]) lines.push([name, one]);
+    }
+    return lines;
+  }
+
+  #settleHead(): void {
+    const { statusCode } = this;
+    if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 999) {
+      throw Object.assign(new RangeError(`Invalid status code: ${statusCode}`), { code: 'ERR_HTTP_INVALID_STATUS_CODE' });
+    }
+    this.#sent = true;
+  }
+
+  #mustBeOpen(action: string): void {
+    if (this.#sent) throw Object.assign(new Error(`Cannot ${action} headers after they are sent to the client`), { code: 'ERR_HTTP_HEADERS_SENT' });
+  }
+}
+
+function* pairsOf(headers: OutgoingHttpHeaders | readonly OutgoingHttpHeader[] | undefined): Iterable<[string, HeaderValue]> {
+  if (headers === undefined || headers === null) return;
+  if (!Array.isArray(headers)) {
+    for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders)) if (value !== undefined) yield [name, value];
+    return;
+  }
+  const list = headers as readonly OutgoingHttpHeader[];
+  // Flat, or a list of pairs.
+  if (Array.isArray(list[0])) for (const [name, value] of list as unknown as [string, HeaderValue][]) yield [name, value];
+  else for (let index = 0; index + 1 < list.length; index += 2) yield [String(list[index]), list[index + 1] as HeaderValue];
+}
+
+function ignore(): void {}

@@ -1,0 +1,100 @@
+import type { ITask, TaskRunner } from '@bluelibs/runner';
+import type { Entry } from '../bridge-types.js';
+import type { Call, CallContext } from '../call.js';
+import { CallFailure } from '../outcome.js';
+import { INTERNAL_ERROR } from '../task-error.js';
+import type { AsyncContexts } from './async-contexts.js';
+import type { Failures } from './failures.js';
+import { ExposedCall } from './exposed-call.js';
+import type { ResultValues } from './result-values.js';
+import type { Runner } from './runtime.js';
+
+/** What all tasks of an exposure share. */
+export interface TaskScope {
+  readonly runner: Runner;
+  readonly taskRunner: TaskRunner;
+  readonly basePath: string;
+  readonly contexts: AsyncContexts;
+  readonly values: ResultValues;
+  readonly failures: Failures;
+  /** Runs a function with the exposure context of its call. */
+  provide(call: ExposedCall, run: () => Promise<unknown>): Promise<unknown>;
+}
+
+/** An entry of the store: a tunnel of mode `both` puts another definition in its place. */
+interface Stored {
+  readonly task: ITask;
+}
+
+/** A task of the app's, callable over HTTP. */
+export class TaskEntry implements Entry {
+  readonly kind = 'task';
+  readonly id: string;
+  readonly acceptsContext: boolean;
+  readonly #stored: Stored;
+  readonly #scope: TaskScope;
+
+  constructor(id: string, stored: Stored, acceptsContext: boolean, scope: TaskScope) {
+    this.id = id;
+    this.acceptsContext = acceptsContext;
+    this.#stored = stored;
+    this.#scope = scope;
+  }
+
+  run = (input: unknown, context: CallContext): Promise<unknown> => {
+    const call = new ExposedCall(context as Call, this.#scope.runner, this.#scope.basePath);
+    return new Promise((resolve, reject) => {
+      call.onResponse(resolve, (error) => {
+        if (error !== null) this.#scope.failures.log(error, 'task', call.call.requestId);
+        reject(new CallFailure(INTERNAL_ERROR.status, INTERNAL_ERROR.body));
+      });
+      call.runInAsyncScope(this.#start, undefined, call, input).then(
+        (result) => this.#finish(call, result, resolve, reject),
+        (error: unknown) => this.#fail(call, error, reject),
+      );
+    });
+  };
+
+  /** Async, so that whatever goes wrong in it rejects. */
+  readonly #start = (call: ExposedCall, input: unknown): Promise<unknown> => {
+    const { taskRunner, contexts } = this.#scope;
+    const run = (): Promise<unknown> => taskRunner.run(this.#stored.task, input) as Promise<unknown>;
+    return this.#scope.provide(call, this.acceptsContext ? contexts.wrap(call.call, run) : run);
+  };
+
+  #finish(call: ExposedCall, result: unknown, resolve: (answer: unknown) => void, reject: (failure: unknown) => void): void {
+    const { response } = call;
+    try {
+      // A task that ends the response answers by itself, now or later.
+      if (response === undefined || (!response.headersSent && !response.destroyed)) {
+        refuseStreams(result);
+        const { values } = this.#scope;
+        if (response === undefined) resolve(values.settle(result));
+        else response.answer(200, `{"ok":true,"result":${values.stringify(result)}}`);
+      }
+    } catch (error) {
+      this.#fail(call, error, reject);
+    }
+  }
+
+  #fail(call: ExposedCall, error: unknown, reject: (failure: unknown) => void): void {
+    const { status, body } = this.#scope.failures.answerTo(error, 'task', call.call.requestId);
+    const { response } = call;
+    if (response === undefined) reject(new CallFailure(status, body));
+    else if (response.headersSent) this.#scope.failures.tooLate();
+    else if (!response.destroyed) response.answer(status, body);
+  }
+}
+
+/** Streamed results come with issue C; until then a stream must not become `{}`. */
+function refuseStreams(result: unknown): void {
+  if ((typeof result !== 'object' || result === null) && typeof result !== 'function') return;
+  const stream = isReadable(result) ? result : 'stream' in result && isReadable(result.stream) ? result.stream : undefined;
+  if (stream === undefined) return;
+  stream.destroy?.();
+  throw new TypeError('the task returned a stream; streamed results are not served yet (issue C): return the data, or write it to the response');
+}
+
+function isReadable(value: unknown): value is { pipe: unknown; destroy?: () => void } {
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { pipe?: unknown }).pipe === 'function';
+}

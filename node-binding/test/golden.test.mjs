@@ -1,0 +1,68 @@
+// What nodeExposure was seen to answer, replayed against fastTunnel, on both drivers. Skipped (and said so) where the
+// recordings are not there. Where we depart on purpose, golden-departures.json says why; what stays is checked here.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { onBothDrivers } from './support/tunnels.mjs';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const GOLDEN = process.env.FASTTUNNEL_GOLDEN ?? path('../../../shared/golden');
+const DEPARTURES = JSON.parse(readFileSync(path('golden-departures.json'), 'utf8'));
+const skip = existsSync(`${GOLDEN}/replay.mjs`) ? false : `no golden corpus at ${GOLDEN}`;
+
+/** How a reason begins, and what such a departure leaves as it was. */
+const KINDS = {
+  // Refused instead of normalised: 400 or 404, and nothing has run.
+  'URL: ': (want, got) => {
+    assert.ok([400, 404].includes(got.response?.status), `status ${got.response?.status}`);
+    assert.equal(got.effects, undefined);
+  },
+  // A parser's own answers: the text and the headers are ours.
+  'node:http: ': (want, got) => {
+    assert.equal(got.response?.status, want.response?.status);
+    assert.equal(got.connection, want.connection);
+  },
+  // CONTRACT 23, the right-hand column: a test of its own holds it.
+  'D': () => {},
+  // Streams, multipart bodies, foreign servers.
+  'issue C: ': () => {},
+};
+
+function replay(driver, ...more) {
+  const args = [`${GOLDEN}/replay.mjs`, `--launcher=${path('fixtures/golden-launcher.mjs')}`, '--logs', '--verbose', ...more];
+  const env = { ...process.env, RUNNER_ROOT: path('..'), FASTTUNNEL_DRIVER: driver };
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { env, maxBuffer: 256 * 2 ** 20, timeout: 240_000 }, (_error, stdout, stderr) => resolve({ stdout, stderr }));
+  });
+}
+
+/** The cases that differ, with what was wanted and what came. */
+function differences(stdout) {
+  return new Map(Array.from(stdout.matchAll(/^FAIL (.+) \n {2}want (.+) \n {2}got {2}(.+)$/gm), ([, name, want, got]) => [name, { want: JSON.parse(want), got: JSON.parse(got) }]));
+}
+
+onBothDrivers('golden corpus', (driver) => {
+  it('open.json', { skip, timeout: 300_000 }, async () => {
+    const { stdout, stderr } = await replay(driver);
+    const [, passed, failed] = /^(\d+) passed, (\d+) failed, 0 skipped$/m.exec(stdout) ?? assert.fail(`${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
+    const differing = differences(stdout);
+    assert.equal(differing.size, Number(failed), 'every difference is told');
+    const unexpected = [];
+    for (const [name, { want, got }] of differing) {
+      const reason = DEPARTURES[name];
+      const kind = Object.keys(KINDS).find((prefix) => reason?.startsWith(prefix));
+      try {
+        assert.ok(kind, 'it does not depart on purpose');
+        KINDS[kind](want, got);
+      } catch (error) {
+        unexpected.push(`${name}: ${error.message}\n  want ${JSON.stringify(want)}\n  got  ${JSON.stringify(got)}`);
+      }
+    }
+    assert.deepEqual(unexpected, [], unexpected.join('\n'));
+    const stale = Object.keys(DEPARTURES).filter((name) => !differing.has(name));
+    assert.deepEqual(stale, [], 'these no longer depart');
+    assert.equal(Number(passed) + differing.size, 455);
+  });
+});
