@@ -28,6 +28,9 @@ export class ClientClosedError extends Error {
   }
 }
 
+/** Nothing has to be told when a call's scope is collected. */
+const SCOPE_OPTIONS = { requireManualDestroy: true };
+
 /** A call in JavaScript's hands: from the drain that brought it to its answer. */
 export class Call implements CallContext {
   readonly kind: 'task' | 'event';
@@ -40,7 +43,7 @@ export class Call implements CallContext {
   #controller: AbortController | undefined;
   #gone = false;
   /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
-  readonly #scope = new AsyncResource('FASTTUNNEL_CALL');
+  readonly #scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
 
   constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
     this.kind = kind;

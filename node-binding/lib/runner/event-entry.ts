@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { EventManager, IEvent } from '@bluelibs/runner';
 import type { Entry } from '../bridge-types.js';
 import type { Call } from '../call.js';
@@ -10,8 +9,6 @@ import type { ResultValues } from './result-values.js';
 
 /** What hooks see as the emission's source. */
 const SOURCE = 'exposure:http';
-
-const RESOURCE_OPTIONS = { requireManualDestroy: true };
 
 /** What all events of an exposure share. */
 export interface EventScope {
@@ -41,12 +38,10 @@ export class EventEntry implements Entry {
   run = (body: unknown, call: Call): Promise<unknown> => {
     const wanted = returnPayload(body);
     if (wanted && this.#event.parallel === true) throw refusalOfParallel(this.id);
-    // The call's own async resource, as for tasks.
-    const emission = new AsyncResource('FASTTUNNEL_CALL', RESOURCE_OPTIONS).runInAsyncScope(this.#emit, undefined, call, payloadOf(body), wanted);
-    return emission.then(
+    return this.#emit(call, payloadOf(body), wanted).then(
       (payload) => (wanted ? this.#scope.values.settle(payload) : DONE),
       (error: unknown) => {
-        const { status, body: text } = this.#scope.failures.answerTo(error, 'event', (call as Call).requestId);
+        const { status, body: text } = this.#scope.failures.answerTo(error, 'event', call.requestId);
         throw new CallFailure(status, text);
       },
     );

@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Call } from '../call.js';
 import type { RawAnswer } from '../outcome.js';
 import { TunnelRequest } from './request.js';
@@ -7,16 +6,8 @@ import type { Runner } from './runtime.js';
 
 type ExposureContext = ReturnType<Runner['useExposureContext']>;
 
-/** Nothing has to be told when a call's resource is collected. */
-const RESOURCE_OPTIONS = { requireManualDestroy: true };
-
-/**
- * One task call: what `useExposureContext()` of that call gives, made when it is asked for.
- *
- * It is also the call's own async resource. Calls start in batches, one after another in one turn; without a resource of
- * its own, a store that a task enters (`AsyncLocalStorage.enterWith`) would be found by the next call as well.
- */
-export class ExposedCall extends AsyncResource {
+/** One task call: what `useExposureContext()` of that call gives, made when it is asked for. */
+export class ExposedCall {
   readonly call: Call;
   readonly #runner: Runner;
   readonly #basePath: string;
@@ -29,7 +20,6 @@ export class ExposedCall extends AsyncResource {
   #abandoned: ((error: Error | null) => void) | undefined;
 
   constructor(call: Call, runner: Runner, basePath: string) {
-    super('FASTTUNNEL_CALL', RESOURCE_OPTIONS);
     this.call = call;
     this.#runner = runner;
     this.#basePath = basePath;

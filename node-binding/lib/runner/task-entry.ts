@@ -48,7 +48,7 @@ export class TaskEntry implements Entry {
         if (error !== null) this.#scope.failures.log(error, 'task', call.call.requestId);
         reject(new CallFailure(INTERNAL_ERROR.status, INTERNAL_ERROR.body));
       });
-      call.runInAsyncScope(this.#start, undefined, call, input).then(
+      this.#start(call, input).then(
         (result) => this.#finish(call, result, resolve, reject),
         (error: unknown) => this.#fail(call, error, reject),
       );
