@@ -112,7 +112,16 @@ fn what_is_no_http_to_node_is_a_400(driver: DriverChoice) {
     assert_eq!(client.ask(request("POST", &format!("/{}", "x".repeat(20_000)), "", "")).status, 431);
 }
 
+fn a_fragment_is_ignored(driver: DriverChoice) {
+    let server = reference(driver);
+    let mut client = server.client();
+    for target in ["/__runner/task/echo#x", "/__runner/task/echo?a=b#/__runner/task/nope", "/__runner/task/echo#"] {
+        assert_eq!(client.ask(request("POST", target, "", "7")).result(), "7", "{target}");
+    }
+}
+
 on_both_drivers!(
+    a_fragment_is_ignored,
     methods_that_node_does_not_know_end_the_connection,
     connect_is_dropped_behind_the_answers_before_it,
     an_unknown_expectation_keeps_the_connection,

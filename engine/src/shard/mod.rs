@@ -159,8 +159,11 @@ pub(crate) fn run(mut setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
 
 impl Shard {
     fn new(setup: Setup) -> Rc<Self> {
-        let head_limits =
-            HeadLimits { max_head_bytes: setup.limits.max_head_bytes, max_target_bytes: setup.limits.max_target_bytes };
+        let head_limits = HeadLimits {
+            max_head_bytes: setup.limits.max_head_bytes,
+            max_target_bytes: setup.limits.max_target_bytes,
+            ignore_fragment: setup.reference,
+        };
         let (exposure, version) = setup.exposures.get();
         let shard = Shard {
             index: setup.index,

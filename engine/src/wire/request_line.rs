@@ -40,16 +40,22 @@ impl RequestLine {
         if target.len() > limits.max_target_bytes {
             return Err(HeadError::TargetTooLong);
         }
-        if !target.iter().fold(true, |clean, &byte| clean & is_target_byte(byte)) {
+        // What routing looks at ends where a fragment begins.
+        let fragment = if limits.ignore_fragment { memchr(b'#', target) } else { None };
+        let resource = &target[..fragment.unwrap_or(target.len())];
+        let rest = &target[resource.len()..];
+        let clean = resource.iter().fold(true, |clean, &byte| clean & is_target_byte(byte));
+        if !clean || !rest.iter().all(|&byte| byte == b'#' || is_target_byte(byte)) {
             return Err(HeadError::Target);
         }
-        let path_start = target_start + path_offset(method, target)?;
-        let path_end = memchr(b'?', &line[path_start..target_end]).map_or(target_end, |at| path_start + at);
+        let resource_end = target_start + resource.len();
+        let path_start = target_start + path_offset(method, resource)?;
+        let path_end = memchr(b'?', &line[path_start..resource_end]).map_or(resource_end, |at| path_start + at);
         Ok(RequestLine {
             method,
             target: span(target_start, target_end),
             path: span(path_start, path_end),
-            query: span((path_end + 1).min(target_end), target_end),
+            query: span((path_end + 1).min(resource_end), resource_end),
             minor_version,
         })
     }
@@ -122,7 +128,31 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<RequestLine, HeadError> {
-        RequestLine::parse(line.as_bytes(), &HeadLimits { max_head_bytes: 256, max_target_bytes: 40 })
+        RequestLine::parse(
+            line.as_bytes(),
+            &HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ignore_fragment: false },
+        )
+    }
+
+    #[test]
+    fn a_fragment_is_refused_or_ignored() {
+        let lenient = HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ignore_fragment: true };
+        for (target, path, query) in
+            [("/a#b", "/a", ""), ("/a?b#c?d#e", "/a", "b"), ("/a#", "/a", ""), ("http://h#/x", "", "")]
+        {
+            let line = format!("POST {target} HTTP/1.1");
+            assert_eq!(parse(&line).err(), Some(HeadError::Target), "{line}");
+            let parsed = RequestLine::parse(line.as_bytes(), &lenient).unwrap();
+            assert_eq!(
+                (parsed.path.of(line.as_bytes()), parsed.query.of(line.as_bytes())),
+                (path.as_bytes(), query.as_bytes())
+            );
+            assert_eq!(parsed.target.of(line.as_bytes()), target.as_bytes());
+        }
+        for target in ["#", "/a#\u{7f}", "a#b"] {
+            let line = format!("POST {target} HTTP/1.1");
+            assert_eq!(RequestLine::parse(line.as_bytes(), &lenient).err(), Some(HeadError::Target), "{line}");
+        }
     }
 
     #[test]

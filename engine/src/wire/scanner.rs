@@ -12,11 +12,18 @@ pub struct HeadLimits {
     pub max_head_bytes: usize,
     /// Bytes of the request target. More: 414.
     pub max_target_bytes: usize,
+    /// Take `#` in a target for the start of a fragment, and ignore that (CONTRACT 2). Off: 400, a fragment is never
+    /// sent (RFC 9112 3.2.1).
+    pub ignore_fragment: bool,
 }
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        HeadLimits { max_head_bytes: DEFAULT_HEAD_BYTES, max_target_bytes: DEFAULT_TARGET_BYTES }
+        HeadLimits {
+            max_head_bytes: DEFAULT_HEAD_BYTES,
+            max_target_bytes: DEFAULT_TARGET_BYTES,
+            ignore_fragment: false,
+        }
     }
 }
 
@@ -156,7 +163,7 @@ impl HeadScanner {
 mod tests {
     use super::*;
 
-    const LIMITS: HeadLimits = HeadLimits { max_head_bytes: 128, max_target_bytes: 32 };
+    const LIMITS: HeadLimits = HeadLimits { max_head_bytes: 128, max_target_bytes: 32, ignore_fragment: false };
 
     /// The verdict with all bytes at once, after checking that byte by byte gives the same (bytes behind the head are
     /// never looked at).
