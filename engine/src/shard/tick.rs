@@ -178,7 +178,7 @@ impl Shard {
         }
     }
 
-    /// Reads the clocks: once a timer turn and once a tick, never per request.
+    /// Reads the clock: once a timer turn, never per request.
     pub(super) fn read_clock(&self) {
         self.now_ms.set(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
     }
