@@ -2,6 +2,9 @@
 //! against the vectors of shared/http. Skipped, with a message, where those files are missing.
 #![allow(clippy::unwrap_used)]
 
+#[path = "wire_corpus/base64.rs"]
+mod base64;
+
 use std::path::PathBuf;
 
 use fasttunnel_engine::tunnel::advice::Advice;
@@ -25,28 +28,6 @@ fn shared(path: &str) -> Option<String> {
         eprintln!("skipped: {} is missing", file.display());
     }
     text
-}
-
-fn decode_base64(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for symbol in text.bytes().filter(|symbol| *symbol != b'=') {
-        let value = match symbol {
-            b'A'..=b'Z' => symbol - b'A',
-            b'a'..=b'z' => symbol - b'a' + 26,
-            b'0'..=b'9' => symbol - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            other => panic!("not base64: {other}"),
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    out
 }
 
 /// A request as the wire would hand it over. Enough of a parser for well-formed heads.
@@ -104,7 +85,7 @@ impl Parsed {
 fn request_bytes(request: &Value) -> Option<Vec<u8>> {
     match (&request["text"], &request["base64"]) {
         (Value::String(text), _) => Some(text.clone().into_bytes()),
-        (_, Value::String(text)) => Some(decode_base64(text)),
+        (_, Value::String(text)) => Some(base64::decode(text)),
         _ => None,
     }
 }
@@ -345,7 +326,7 @@ fn bodies(file: &str) -> Vec<(String, Vec<u8>)> {
     let vectors = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     vectors
         .filter_map(|vector| {
-            let bytes = decode_base64(vector["request_b64"].as_str()?);
+            let bytes = base64::decode(vector["request_b64"].as_str()?);
             let body = 4 + bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
             Some((vector["id"].as_str()?.to_owned(), bytes[body..].to_vec()))
         })

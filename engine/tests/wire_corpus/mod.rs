@@ -1,5 +1,7 @@
 //! Reads the corpus of HTTP vectors.
 
+mod base64;
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -62,29 +64,7 @@ fn request(vector: &Value) -> Vec<u8> {
 
 fn decode(value: &Value, plain: &str, compressed: &str) -> Vec<u8> {
     match value[compressed].as_str() {
-        Some(text) => miniz_oxide::inflate::decompress_to_vec_zlib(&base64(text)).expect("zlib data"),
-        None => base64(value[plain].as_str().expect("base64 text")),
+        Some(text) => miniz_oxide::inflate::decompress_to_vec_zlib(&base64::decode(text)).expect("zlib data"),
+        None => base64::decode(value[plain].as_str().expect("base64 text")),
     }
-}
-
-/// RFC 4648 4; the corpus is trusted to be well-formed.
-fn base64(text: &str) -> Vec<u8> {
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
-    for digit in text.bytes().filter(|&b| b != b'=') {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => panic!("not base64: {digit:#x}"),
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
-    bytes
 }
