@@ -124,11 +124,12 @@ impl Exposure {
             let auth = matches!(decision, Decision::Ask(_));
             decision = Decision::Ask(Question { origin: true, auth });
         }
-        if let Decision::Refuse(Refusal::MethodNotAllowed(allowed)) = decision {
-            lines.extend_from_slice(match allowed {
-                Allowed::Post => b"Allow: POST\r\n",
-                Allowed::Get => b"Allow: GET\r\n",
-            });
+        if let Decision::Refuse(refusal) = decision
+            && let Some(methods) = refusal.allow()
+        {
+            for part in ["Allow: ", methods, "\r\n"] {
+                lines.extend_from_slice(part.as_bytes());
+            }
         }
         Verdict { decision, security: true, request_id }
     }
