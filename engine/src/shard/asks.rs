@@ -38,16 +38,8 @@ impl Shard {
         request_id: Option<Span>,
         head: &[u8],
     ) -> bool {
-        if self.is_full() {
-            return false;
-        }
-        let mut slots = self.slots.borrow_mut();
-        let Some(key) = slots.take(conn.id, conn.next_sequence(), lines, self.call_deadline_ms()) else { return false };
-        if let Some(slot) = slots.get_mut(key) {
-            slot.ask = true;
-            slot.id_line = request_id.map_or(0, id_line_len);
-        }
-        drop(slots);
+        let id_line = request_id.map_or(0, id_line_len);
+        let Some(key) = self.take_slot(conn, lines, id_line, true) else { return false };
         let mut bits = 0;
         if question.origin {
             bits |= flags::ASK_ORIGIN;

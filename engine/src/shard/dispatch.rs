@@ -32,17 +32,7 @@ impl Shard {
         if call.event {
             bits |= flags::EVENT;
         }
-        let taken = if self.is_full() {
-            None
-        } else {
-            let mut slots = self.slots.borrow_mut();
-            let taken = slots.take(conn.id, conn.next_sequence(), call.lines, self.call_deadline_ms());
-            if let Some(slot) = taken.and_then(|key| slots.get_mut(key)) {
-                slot.id_line = id_line_len(call.request_id);
-            }
-            taken
-        };
-        let Some(key) = taken else {
+        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else {
             self.counters.overloaded.add(1);
             return self.refuse_call(conn, call, Refusal::ServiceUnavailable, last);
         };
@@ -65,8 +55,21 @@ impl Shard {
         }
     }
 
+    /// A slot for the next request of `conn`; `None` when too many calls are under way.
+    pub(super) fn take_slot(&self, conn: &Conn, lines: &[u8], id_line: usize, ask: bool) -> Option<CallKey> {
+        if self.is_full() {
+            return None;
+        }
+        let mut slots = self.slots.borrow_mut();
+        let key = slots.take(conn.id, conn.next_sequence(), lines, self.call_deadline_ms())?;
+        let slot = slots.get_mut(key)?;
+        slot.id_line = id_line;
+        slot.ask = ask;
+        Some(key)
+    }
+
     /// When a call that begins now is over time, in shard milliseconds.
-    pub(super) fn call_deadline_ms(&self) -> u64 {
+    fn call_deadline_ms(&self) -> u64 {
         match self.limits.handler_timeout_ms {
             0 => u64::MAX,
             limit => self.now_ms().saturating_add(limit),
