@@ -47,8 +47,6 @@ pub mod outcome {
     pub const DONE: u32 = 1;
     /// 400, no text: the serializer refused the body.
     pub const INVALID_JSON: u32 = 3;
-    /// 499, no text.
-    pub const CANCELLED: u32 = 4;
     // 2 and anything else: 500, no text.
 }
 
@@ -312,7 +310,6 @@ impl Bridge {
             let outcome = match (code, &text) {
                 (outcome::DONE, _) => Outcome::Done,
                 (outcome::INVALID_JSON, _) => Outcome::InvalidJson,
-                (outcome::CANCELLED, _) => Outcome::Cancelled,
                 (outcome::RESULT, Some(_)) => Outcome::Result,
                 (400..=599, Some(_)) => Outcome::Failed { status: code as u16 },
                 _ => Outcome::InternalError,

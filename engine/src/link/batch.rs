@@ -149,8 +149,6 @@ pub enum Outcome {
     InternalError,
     /// 400 `Invalid JSON body`: a serializer refused it.
     InvalidJson,
-    /// 499: the handler says that it was cancelled (CONTRACT 18).
-    Cancelled,
     /// 504: it took longer than `handler_timeout_ms`.
     TimedOut,
     /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].

@@ -70,7 +70,6 @@ impl Shard {
             // Raw answers are written by `write_raw`; nobody has asked for advice on a call.
             Outcome::InternalError | Outcome::Raw(_) | Outcome::Advice { .. } => Refusal::Internal,
             Outcome::InvalidJson => Refusal::InvalidJson,
-            Outcome::Cancelled => Refusal::Aborted,
             Outcome::TimedOut => Refusal::HandlerTimeout,
         };
         self.write_refusal(out, refusal, lines, false, matches!(connection, Connection::Close));
