@@ -91,6 +91,21 @@ pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 /// Bytes a second under which a body that has used up `body_timeout_ms` counts as stalled.
 pub const BODY_MIN_BYTES_PER_S: u64 = 500;
 
+/// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
+pub const BODY_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The same when many bodies are under way: so many bytes for all of a shard, and at least so many for each.
+pub const BODY_WINDOWS_BYTES: u32 = 32 * 1024 * 1024;
+/// See [`BODY_WINDOWS_BYTES`].
+pub const BODY_WINDOW_MIN_BYTES: u32 = 16 * 1024;
+
+/// Bytes of a streamed answer that the host may send before it is granted more. The grant comes when the answer is the
+/// first of its connection; then, and as the client takes them, up to [`BODY_WINDOW_BYTES`] may be under way.
+pub const ANSWER_FIRST_BYTES: u32 = 16 * 1024;
+
+/// Bytes of one frame: a longer piece is sent in several.
+pub const FRAME_BYTES: usize = 64 * 1024;
+
 /// Period of a shard's one timer: the resolution of every time limit.
 pub const TIMER_MS: u64 = 100;
 
@@ -138,6 +153,35 @@ pub struct Limits {
     pub handler_timeout_ms: u64,
     /// Seconds announced as `Keep-Alive: timeout=`, 5 (CONTRACT 7); the client closes first.
     pub keep_alive_hint_s: u32,
+    /// Bounds of multipart bodies.
+    pub multipart: MultipartLimits,
+}
+
+/// Bounds of one multipart body (CONTRACT 13.3). `None`: no bound. More: 413 with the contract's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MultipartLimits {
+    /// Bytes of one file, 20 MiB. Reaching it is too much.
+    pub file_bytes: Option<u64>,
+    /// Files, 10.
+    pub files: Option<u32>,
+    /// Bytes of one field (the manifest is one), 1 MiB. Reaching it is too much.
+    pub field_bytes: Option<u64>,
+    /// Fields, 100.
+    pub fields: Option<u32>,
+    /// Parts, files and fields together; none.
+    pub parts: Option<u32>,
+}
+
+impl Default for MultipartLimits {
+    fn default() -> Self {
+        MultipartLimits {
+            file_bytes: Some(20 * 1024 * 1024),
+            files: Some(10),
+            field_bytes: Some(1024 * 1024),
+            fields: Some(100),
+            parts: None,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -156,6 +200,7 @@ impl Default for Limits {
             write_timeout_ms: 30_000,
             handler_timeout_ms: 0,
             keep_alive_hint_s: 5,
+            multipart: MultipartLimits::default(),
         }
     }
 }

@@ -16,6 +16,11 @@ pub trait Backend: Send + Sync + 'static {
     /// and offers it again.
     fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>>;
 
+    /// Takes bodies in frames ([`crate::link::batch::Frame`]). Otherwise such requests are answered 415.
+    fn takes_frames(&self) -> bool {
+        false
+    }
+
     /// The shard's thread is about to end: the last thing it says.
     fn stopped(&self, shard: usize);
 }

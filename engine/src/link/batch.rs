@@ -28,6 +28,10 @@ pub mod flags {
     pub const ASK_AUTH: u32 = 1 << 5;
     /// Either of the two.
     pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
+    /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well.
+    pub const STREAM: u32 = 1 << 6;
+    /// The body follows in frames: manifest and files of a multipart form (CONTRACT 13). [`EMPTY`] is set as well.
+    pub const MULTIPART: u32 = 1 << 7;
 }
 
 /// One call: fixed size, the bytes are in the batch.
@@ -71,6 +75,58 @@ pub struct Notice {
     pub path: Span,
 }
 
+/// What a frame tells of a body that travels in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// Bytes of the request's body; of the open file, where it is multipart.
+    Data,
+    /// The request's body is complete.
+    End,
+    /// The `__manifest` field of a multipart body, whole: its bytes.
+    Manifest,
+    /// A file of a multipart body begins: its bytes are JSON, `{"name","filename"?,"type"}`.
+    File,
+    /// The open file of a multipart body is complete.
+    FileEnd,
+    /// The body is refused; nothing more of it follows.
+    Refused(BodyRefusal),
+    /// So many more bytes of the call's answer stream may be sent.
+    Credit(u32),
+}
+
+/// Why a multipart body is refused (CONTRACT 6). The host answers: what the task makes of it is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BodyRefusal {
+    /// 400 `INVALID_MULTIPART`, "Invalid multipart payload": it cannot be parsed, or ends before its manifest does.
+    Malformed = 1,
+    /// 400 `INVALID_MULTIPART`, "Invalid manifest": a second manifest.
+    SecondManifest = 2,
+    /// 413 "File size limit exceeded".
+    FileSize = 3,
+    /// 413 "Files limit exceeded".
+    Files = 4,
+    /// 413 "Field limit exceeded": the size of one.
+    FieldSize = 5,
+    /// 413 "Fields limit exceeded".
+    Fields = 6,
+    /// 413 "Parts limit exceeded".
+    Parts = 7,
+    /// 500 `STREAM_ERROR`: the body ends inside of a file.
+    Truncated = 8,
+}
+
+/// A piece of a body that travels in pieces. Frames of a batch come after its calls; those of one call are in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Of which call.
+    pub key: CallKey,
+    /// What it tells.
+    pub kind: FrameKind,
+    /// Its bytes, in [`CallBatch::data`].
+    pub data: Span,
+}
+
 /// The calls of one shard tick.
 #[derive(Debug, Default)]
 pub struct CallBatch {
@@ -80,6 +136,10 @@ pub struct CallBatch {
     pub json: Vec<u8>,
     /// Request ids and heads.
     pub heads: Vec<u8>,
+    /// Pieces of bodies, of calls in this batch and in earlier ones.
+    pub frames: Vec<Frame>,
+    /// What the frames point into.
+    pub data: Vec<u8>,
     /// Calls whose client has left (or whose time is over): nobody waits for their answer any more.
     pub gone: Vec<CallKey>,
     /// Refusals to be told, at most [`crate::limits::MAX_NOTICES`].
@@ -90,14 +150,16 @@ impl CallBatch {
     /// True when there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.gone.is_empty() && self.notices.is_empty()
+        self.records.is_empty() && self.frames.is_empty() && self.gone.is_empty() && self.notices.is_empty()
     }
 
     /// Forgets the content, keeps the memory unless a large body has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
+        self.frames.clear();
         self.gone.clear();
         self.notices.clear();
+        reset_bytes(&mut self.data);
         reset_bytes(&mut self.json);
         reset_bytes(&mut self.heads);
     }
@@ -153,6 +215,18 @@ pub enum Outcome {
     TimedOut,
     /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].
     Raw(RawAnswer),
+    /// The head of an answer whose body follows in pieces; reason and lines are in [`AnswerBatch::raw`].
+    Open(StreamHead),
+    /// The next piece of that body, in [`AnswerBatch::raw`].
+    Data,
+    /// That body is complete: the call is over.
+    End,
+    /// That body breaks off: the connection is cut, so that the client sees it. The call is over.
+    Cut,
+    /// So many bytes of the request's body are used up: as many more may be sent to the host.
+    Credit(u32),
+    /// Nobody wants the rest of the request's body: no more frames of it, please.
+    Discard,
     /// The word on a request that was asked about; the origin to allow, if any, is in [`AnswerBatch::raw`].
     Advice {
         /// It may pass.
@@ -173,6 +247,16 @@ pub struct RawAnswer {
     pub cors: bool,
     /// The contract's security lines go along.
     pub security: bool,
+}
+
+/// What of the head of a streamed answer is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamHead {
+    /// Status, reason, lines and own lines, as of any raw answer.
+    pub head: RawAnswer,
+    /// Bytes of the body, where the application has promised how many: `Content-Length`. Otherwise chunked, or until
+    /// the connection ends (HTTP/1.0).
+    pub length: Option<u64>,
 }
 
 /// One answer: fixed size, the bytes are in the batch.

@@ -145,6 +145,10 @@ impl Backend for Host {
         refused
     }
 
+    fn takes_frames(&self) -> bool {
+        true
+    }
+
     fn stopped(&self, shard: usize) {
         if let Some(queue) = self.queues.get(shard) {
             // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains

@@ -68,9 +68,9 @@ impl Shard {
                 return out.extend_from_slice(text);
             }
             // Raw answers are written by `write_raw`; nobody has asked for advice on a call.
-            Outcome::InternalError | Outcome::Raw(_) | Outcome::Advice { .. } => Refusal::Internal,
             Outcome::InvalidJson => Refusal::InvalidJson,
             Outcome::TimedOut => Refusal::HandlerTimeout,
+            _ => Refusal::Internal,
         };
         self.write_refusal(out, refusal, lines, false, matches!(connection, Connection::Close));
     }
