@@ -9,6 +9,8 @@ pub enum Scenario {
     Add,
     /// A text of a given size that comes back.
     Echo,
+    /// A number that comes back from a handler that keeps its thread busy.
+    Block,
 }
 
 impl Scenario {
@@ -17,6 +19,7 @@ impl Scenario {
         match self {
             Scenario::Add => "add",
             Scenario::Echo => "echo",
+            Scenario::Block => "block",
         }
     }
 }
@@ -28,6 +31,8 @@ pub struct Exchange {
     pub request: Vec<u8>,
     /// The exact body that is expected.
     pub expected: Vec<u8>,
+    /// Where the request's body begins.
+    body_at: usize,
 }
 
 impl Exchange {
@@ -35,6 +40,7 @@ impl Exchange {
     pub fn new(options: &Options) -> Exchange {
         let (task, body, result) = match options.scenario {
             Scenario::Add => ("app.tasks.add", r#"{"input":{"a":1,"b":2}}"#.to_owned(), "3".to_owned()),
+            Scenario::Block => ("app.tasks.block", r#"{"input":1}"#.to_owned(), "1".to_owned()),
             Scenario::Echo => {
                 let text = format!("\"{}\"", "x".repeat(options.body_bytes.saturating_sub(br#"{"input":""}"#.len())));
                 ("app.tasks.echo", format!("{{\"input\":{text}}}"), text)
@@ -49,7 +55,18 @@ impl Exchange {
              Content-Length: {length}\r\n\r\n{body}"
         );
         let expected = options.expect.clone().unwrap_or_else(|| format!("{{\"ok\":true,\"result\":{result}}}"));
-        Exchange { request: request.into_bytes(), expected: expected.into_bytes() }
+        let body_at = request.len() - body.len();
+        Exchange { request: request.into_bytes(), expected: expected.into_bytes(), body_at }
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> &[u8] {
+        &self.request[self.body_at..]
+    }
+
+    /// The request's target.
+    pub fn path(&self) -> &[u8] {
+        self.request.split(|byte| *byte == b' ').nth(1).unwrap_or_default()
     }
 }
 
@@ -65,6 +82,7 @@ mod tests {
         let exchange = Exchange::new(&options);
         let text = String::from_utf8_lossy(&exchange.request);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+        assert_eq!((exchange.body(), exchange.path()), (body.as_bytes(), &b"/t/task/app.tasks.echo"[..]));
         assert_eq!(body.len(), 40);
         assert!(head.starts_with("POST /t/task/app.tasks.echo HTTP/1.1\r\nHost: [::1]:9\r\n"), "{head}");
         assert!(head.contains("x-runner-token: secret") && head.ends_with("Content-Length: 40"), "{head}");
