@@ -14,6 +14,7 @@ pub const HELP: &str = "\
 Usage:
   loadtest add  [URL] [options]     POST URL/task/app.tasks.add with {\"input\":{\"a\":1,\"b\":2}}
   loadtest echo [URL] [options]     POST URL/task/app.tasks.echo with a text, expects it back
+  loadtest records [URL] [options]  POST URL/task/app.tasks.echo with a list of small objects, expects it back
   loadtest block [URL] [options]    POST URL/task/app.tasks.block with a number, expects it back: a handler that computes
   loadtest chart A.json [B.json …] > x.svg
   loadtest compare [options]        starts servers, loads them in turns, prints a table
@@ -28,7 +29,7 @@ Options:
   --rate N           open loop: N requests a second whatever the server does; latency counts from the moment at
                      which a request should have been sent. Without it: closed loop, each connection sends its next
                      request when an answer has come
-  --body-bytes N     size of the request body of `echo`, 1024
+  --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
   --token TEXT       sent as x-runner-token
   --expect TEXT      the exact body of a good answer, instead of the scenario's
@@ -131,13 +132,16 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
         None => return Ok(Command::Help),
         Some("add") => Scenario::Add,
         Some("echo") => Scenario::Echo,
+        Some("records") => Scenario::Records,
         Some("block") => Scenario::Block,
         Some("compare") => {
             return compare::options::parse(arguments).map(|options| Command::Compare(Box::new(options)));
         }
         Some("chart") => return chart(arguments.map(PathBuf::from).collect()),
         Some(other) => {
-            return usage(format!("`{other}` is no command: use `add`, `echo`, `block`, `chart` or `compare`"));
+            return usage(format!(
+                "`{other}` is no command: use `add`, `echo`, `records`, `block`, `chart` or `compare`"
+            ));
         }
     };
     let url = arguments.next_if(|argument| !argument.starts_with("--"));

@@ -49,7 +49,12 @@ pub static CASES: [Case; 8] = [
     Case { name: "add-64x16", title: "add, 64 connections, 16 requests deep", pipeline: 16, ..ADD },
     Case { name: "add-1", title: "add, 1 connection", connections: 1, ..ADD },
     Case { name: "add-512", title: "add, 512 connections", connections: 512, ..ADD },
-    Case { name: "echo-10k", title: "echo of 10 KiB of JSON, 64 connections", scenario: Scenario::Echo, ..ADD },
+    Case {
+        name: "echo-10k",
+        title: "echo of 10 KiB of JSON (a list of objects), 64 connections",
+        scenario: Scenario::Records,
+        ..ADD
+    },
     Case {
         name: "half-rate",
         title: "add, open loop at half of what ours can do, 64 connections",

@@ -72,14 +72,19 @@ fn rows(series: &[&Series], comparison: &Comparison) -> Vec<Vec<String>> {
             times(rate),
             cost(figures.server_us),
             times(cpu),
-            time(figures.p50_us),
-            time(figures.p99_us),
+            latency(figures.p50_us),
+            latency(figures.p99_us),
             cost(figures.client_us),
             ran(&figures),
             format!("{:.2}", figures.rest_cores),
         ])
     };
     std::iter::once(HEAD.map(str::to_owned).to_vec()).chain(series.iter().filter_map(row)).collect()
+}
+
+/// wrk has no percentiles of requests that it sends many at a time: it prints 0.
+fn latency(us: f64) -> String {
+    if us > 0.0 { time(us) } else { "-".to_owned() }
 }
 
 /// The client's part of a core, marked when it may have been the limit.
