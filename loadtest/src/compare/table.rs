@@ -14,7 +14,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     let options = &comparison.options;
     let _ = writeln!(
         out,
-        "{}; {} of {:.1} s each after {:.1} s of warm-up, interleaved; medians, ratios against {}.\n",
+        "{}; {} of {:.1} s each after {:.1} s of warm-up, interleaved. Medians; ratios to {}, or to the first row where that did not run.\n",
         comparison.machine,
         count(options.rounds, "round"),
         options.duration.as_secs_f64(),
@@ -128,6 +128,9 @@ fn verdicts(comparison: &Comparison) -> String {
             all.iter().filter(|(_, figures)| figures.limit() == limit).map(|(series, _)| name(series)).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
+    if all.is_empty() {
+        return "Nothing was measured.\n".to_owned();
+    }
     let mut out = String::new();
     if let Some((series, figures)) = all.iter().max_by(|(_, a), (_, b)| a.client_share.total_cmp(&b.client_share)) {
         let _ = writeln!(
@@ -189,6 +192,7 @@ mod tests {
             text.contains("It was not the limit of anything.") && text.contains("The rest of the machine was quiet")
         );
         assert!(text.contains("3 rounds of 3.0 s each"), "{text}");
+        assert!(markdown(&comparison(&[], |_| {})).contains("Nothing was measured."));
     }
 
     #[test]
