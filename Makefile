@@ -12,6 +12,7 @@ DIST := $(BINDING)/dist/.built
 TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
 QUICKSTART := examples/quickstart
 RUNNER_APP := examples/runner-app
+PEERS := loadtest/peers
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -32,7 +33,7 @@ endef
 help: ## List the targets
 	@echo "fasttunnel: HTTP tunnel engine for Node.js on Linux"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 .PHONY: run
 run: build $(QUICKSTART)/node_modules/fasttunnel ## Build for release, start examples/quickstart, show a call and its answer (PORT=7070)
@@ -87,14 +88,42 @@ bench-smoke: ## Run each benchmark once
 	$(NEED_CARGO)
 	cargo bench --locked --package fasttunnel-benches --profile dev -- --test
 
+# What `make compare` and `make wrk` measure with, and what they measure: everything as it ships.
+.PHONY: instruments
+instruments: build $(PEERS)/node_modules/.package-lock.json
+	cargo build --locked --release --package fasttunnel-loadtest --bin loadtest
+	cargo build --locked --release --package fasttunnel-engine --example ceiling
+
+.PHONY: compare
+compare: instruments ## Compare with other servers under every load (half an hour; OUT=folder ARGS='--cases add-64 --rounds 3')
+	target/release/loadtest compare --out $(or $(OUT),loadtest/results) $(ARGS)
+
+.PHONY: compare-smoke
+compare-smoke: build-test ## Run a comparison of node:http and ours that is too short to mean anything
+	cargo build --locked --profile quick --package fasttunnel-loadtest --bin loadtest
+	target/quick/loadtest compare --peers node,ours --cases add-64 --rounds 1 --duration-s 0.3 --warmup-s 0.2 $(ARGS)
+
+.PHONY: wrk
+wrk: instruments ## Compare by wrk (a quarter of an hour; ARGS='--client both' adds loadtest and what each of them costs)
+	@command -v wrk >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get install -y --no-install-recommends wrk >/dev/null || true
+	@if command -v wrk >/dev/null; then \
+		target/release/loadtest compare --client wrk --cases add-64,add-64x16,add-1,add-512,echo-10k $(if $(OUT),--out $(OUT)) $(ARGS); \
+	else echo "skipped: wrk is not installed, and apt-get could not install it"; fi
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules
+	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(PEERS)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
 	npm --prefix $(BINDING) ci --no-audit --no-fund
 	@touch $@
+
+# Programs are started from the packages that hold them: no install script has to run. What is missing afterwards is
+# left out of the comparison.
+$(PEERS)/node_modules/.package-lock.json: $(PEERS)/package.json $(PEERS)/package-lock.json
+	$(NEED_NODE)
+	npm --prefix $(PEERS) ci --ignore-scripts --no-audit --no-fund && touch $@ || echo "the servers from npm could not be installed" >&2
 
 $(DIST): $(PACKAGES) $(TYPESCRIPT)
 	cd $(BINDING) && node scripts/build.mjs

@@ -59,6 +59,11 @@ impl Timer {
         set(&self.settings, period, period).map_err(Error::system("setting a timer"))
     }
 
+    /// Rings once, so much from now.
+    pub fn after(&self, time: Duration) -> Result<(), Error> {
+        set(&self.settings, time, Duration::ZERO).map_err(Error::system("setting a timer"))
+    }
+
     /// For other tasks to set it with.
     pub fn settings(&self) -> Result<TimerSettings, Error> {
         self.settings.try_clone().map(TimerSettings).map_err(Error::system("a timer"))

@@ -194,8 +194,8 @@ impl Load {
     }
 }
 
-/// Runs the load that `options` ask for.
-pub fn run(options: &Options) -> Result<Record, Error> {
+/// Runs the load that `options` ask for; `tell` hears each second how it goes.
+pub fn run(options: &Options, tell: &dyn Fn(&str)) -> Result<Record, Error> {
     let server = match options.server_pid {
         Some(pid) => Server::of(pid)?,
         None => Server::listening_on(options.target.address)?,
@@ -219,7 +219,7 @@ pub fn run(options: &Options) -> Result<Record, Error> {
                 paced.pace();
             }
         });
-        let record = drive(&load, options, &server).await;
+        let record = drive(&load, options, &server, tell).await;
         if !load.stopping() {
             load.stop();
         }
@@ -232,26 +232,27 @@ pub fn run(options: &Options) -> Result<Record, Error> {
 }
 
 /// The seconds of a run.
-async fn drive(load: &Load, options: &Options, server: &Server) -> Result<Record, Error> {
+async fn drive(load: &Load, options: &Options, server: &Server, tell: &dyn Fn(&str)) -> Result<Record, Error> {
     let mut timer = Timer::new()?;
     let mut per_second = Vec::new();
-    timer.every(Duration::from_secs(1))?;
     let mut before = Usage::now(server, 0);
-    for second in 0..options.warmup_s + options.duration_s {
-        if second == options.warmup_s {
+    let warmup = steps(options.warmup).len();
+    for (second, step) in steps(options.warmup).into_iter().chain(steps(options.duration)).enumerate() {
+        if second == warmup {
             load.tally.borrow_mut().reset();
             load.queued.set(0);
             before = Usage::now(server, 0);
         }
         let (good, last) = (load.tally.borrow().good, Usage::now(server, 0));
+        timer.after(step)?;
         timer.wait().await.map_err(Error::system("waiting for the next second"))?;
         let mut tally = load.tally.borrow_mut();
         let answers = tally.good - good;
         let used = Usage::now(server, answers).since(&last);
-        let phase = if second < options.warmup_s { "warm-up" } else { "" };
-        eprintln!("{}", report::progress(second + 1, phase, &tally, &used));
-        if second >= options.warmup_s {
-            per_second.push(answers);
+        let phase = if second < warmup { "warm-up" } else { "" };
+        tell(&report::progress(second + 1, phase, &tally, &used));
+        if second >= warmup {
+            per_second.push((answers as f64 / used.wall_s) as u64);
         }
         tally.end_second();
         if load.open.get() == 0 {
@@ -264,6 +265,15 @@ async fn drive(load: &Load, options: &Options, server: &Server) -> Result<Record
     let mut tally = load.tally.borrow_mut();
     tally.end_second();
     Ok(Record::new(options, server, &tally, used, per_second, load.queued.get(), unsent))
+}
+
+/// Whole seconds, and what is left of the last one.
+fn steps(time: Duration) -> Vec<Duration> {
+    let mut steps = vec![Duration::from_secs(1); usize::try_from(time.as_secs()).unwrap_or(usize::MAX)];
+    if time.subsec_nanos() > 0 {
+        steps.push(Duration::from_nanos(u64::from(time.subsec_nanos())));
+    }
+    steps
 }
 
 /// Lets the requests under way end, then cuts off, so that no operation is in flight when the ring goes.

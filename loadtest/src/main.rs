@@ -1,11 +1,13 @@
 //! Load generator for tunnels on this machine; `loadtest --help` says how.
 //!
 //! One thread, one io_uring. A connection is a task that keeps its requests under way ([`connection`]); [`load`] starts
-//! them, tells the seconds and sums up; [`process`] reads what the server and the generator itself have cost.
+//! them, tells the seconds and sums up; [`process`] reads what the server and the generator itself have cost. [`compare`]
+//! starts servers and runs such loads against them in turns.
 
 mod answer;
 mod chart;
 mod clock;
+mod compare;
 mod connection;
 mod error;
 mod load;
@@ -41,8 +43,9 @@ fn run() -> Result<bool, Error> {
     let (text, good) = match options::parse(std::env::args().skip(1))? {
         Command::Help => (options::HELP.to_owned(), true),
         Command::Chart(files) => (chart::draw(&record::read_all(&files)?), true),
+        Command::Compare(options) => compare::run(*options)?,
         Command::Run(options) => {
-            let record = load::run(&options)?;
+            let record = load::run(&options, &|line| eprintln!("{line}"))?;
             if let Some(file) = &options.json {
                 record::write(&record, file)?;
             }

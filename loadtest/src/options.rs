@@ -1,7 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::compare;
+use crate::compare::options::CompareOptions;
 use crate::error::Error;
 use crate::scenario::Scenario;
 use crate::target::Target;
@@ -11,19 +14,22 @@ pub const HELP: &str = "\
 Usage:
   loadtest add  [URL] [options]     POST URL/task/app.tasks.add with {\"input\":{\"a\":1,\"b\":2}}
   loadtest echo [URL] [options]     POST URL/task/app.tasks.echo with a text, expects it back
+  loadtest records [URL] [options]  POST URL/task/app.tasks.echo with a list of small objects, expects it back
+  loadtest block [URL] [options]    POST URL/task/app.tasks.block with a number, expects it back: a handler that computes
   loadtest chart A.json [B.json …] > x.svg
+  loadtest compare [options]        starts servers, loads them in turns, prints a table
 
 URL is the tunnel's base, http://127.0.0.1:7070/__runner unless given. Loopback addresses only.
 
 Options:
   --connections N    keep-alive connections, 64
   --pipeline N       requests under way on each, 1 (closed loop only)
-  --duration-s N     seconds that are measured, 10
+  --duration-s N     seconds that are measured, 10; 0.1 is the shortest
   --warmup-s N       seconds before that, 2
   --rate N           open loop: N requests a second whatever the server does; latency counts from the moment at
                      which a request should have been sent. Without it: closed loop, each connection sends its next
                      request when an answer has come
-  --body-bytes N     size of the request body of `echo`, 1024
+  --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
   --token TEXT       sent as x-runner-token
   --expect TEXT      the exact body of a good answer, instead of the scenario's
@@ -31,6 +37,18 @@ Options:
   --label TEXT       the name of this run in results and charts
   --json FILE        write the result there, too
   --help             this text
+
+Options of compare:
+  --cases A,B,…      loads: add-64, add-64x16, add-1, add-512, echo-10k, half-rate, block-1ms, shards; all unless given
+  --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling; all unless given
+  --against NAME     the server that ratios are relative to, node
+  --rounds N         measurements of each server under each load, 5
+  --duration-s N     seconds of one, 3
+  --warmup-s N       seconds before each, 0.5
+  --client NAME      loadtest, wrk or both
+  --out FOLDER       where compare.md, compare.json and compare.svg go
+  --peers-dir FOLDER the servers' programs, loadtest/peers
+  --ceiling FILE     the engine's example, examples/ceiling beside this program
 
 Exit code: 0 when every answer was the expected one, 1 when not, 2 for a mistake on the command line.
 ";
@@ -44,6 +62,8 @@ pub enum Command {
     Chart(Vec<PathBuf>),
     /// Generate load.
     Run(Box<Options>),
+    /// Compare servers.
+    Compare(Box<CompareOptions>),
 }
 
 /// A run's options, each within its bounds.
@@ -57,10 +77,10 @@ pub struct Options {
     pub connections: usize,
     /// Requests under way on each.
     pub pipeline: usize,
-    /// Seconds that are measured.
-    pub duration_s: u32,
-    /// Seconds before.
-    pub warmup_s: u32,
+    /// The time that is measured.
+    pub duration: Duration,
+    /// The time before.
+    pub warmup: Duration,
     /// Requests a second of the open loop; none: closed loop.
     pub rate: Option<u32>,
     /// `--body-bytes`.
@@ -80,14 +100,15 @@ pub struct Options {
 }
 
 impl Options {
-    fn new(scenario: Scenario, target: Target) -> Self {
+    /// What is taken unless it is given.
+    pub fn new(scenario: Scenario, target: Target) -> Self {
         Options {
             scenario,
             target,
             connections: 64,
             pipeline: 1,
-            duration_s: 10,
-            warmup_s: 2,
+            duration: Duration::from_secs(10),
+            warmup: Duration::from_secs(2),
             rate: None,
             body_bytes: 1024,
             task: None,
@@ -111,8 +132,17 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
         None => return Ok(Command::Help),
         Some("add") => Scenario::Add,
         Some("echo") => Scenario::Echo,
+        Some("records") => Scenario::Records,
+        Some("block") => Scenario::Block,
+        Some("compare") => {
+            return compare::options::parse(arguments).map(|options| Command::Compare(Box::new(options)));
+        }
         Some("chart") => return chart(arguments.map(PathBuf::from).collect()),
-        Some(other) => return usage(format!("`{other}` is no scenario: use `add`, `echo` or `chart`")),
+        Some(other) => {
+            return usage(format!(
+                "`{other}` is no command: use `add`, `echo`, `records`, `block`, `chart` or `compare`"
+            ));
+        }
     };
     let url = arguments.next_if(|argument| !argument.starts_with("--"));
     let target = Target::parse(url.as_deref().unwrap_or("http://127.0.0.1:7070/__runner"))?;
@@ -141,8 +171,8 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
     match name {
         "--connections" => options.connections = number(name, &value, 1, 10_000)?,
         "--pipeline" => options.pipeline = number(name, &value, 1, 256)?,
-        "--duration-s" => options.duration_s = number(name, &value, 1, 3600)?,
-        "--warmup-s" => options.warmup_s = number(name, &value, 0, 600)?,
+        "--duration-s" => options.duration = seconds(name, &value, 0.1)?,
+        "--warmup-s" => options.warmup = seconds(name, &value, 0.0)?,
         "--rate" => options.rate = Some(number(name, &value, 1, 1_000_000)?),
         // The smallest: {"input":""}
         "--body-bytes" => options.body_bytes = number(name, &value, 12, 1 << 20)?,
@@ -157,13 +187,22 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
     Ok(())
 }
 
-fn number<N>(name: &str, text: &str, least: N, most: N) -> Result<N, Error>
+/// A whole number within its bounds.
+pub fn number<N>(name: &str, text: &str, least: N, most: N) -> Result<N, Error>
 where
     N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
 {
     match text.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         _ => usage(format!("{name} takes a whole number from {least} to {most}, not `{text}`")),
+    }
+}
+
+/// A time of at most an hour, in seconds.
+pub fn seconds(name: &str, text: &str, least: f64) -> Result<Duration, Error> {
+    match text.parse() {
+        Ok(seconds) if (least..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => usage(format!("{name} takes seconds from {least} to 3600, not `{text}`")),
     }
 }
 
@@ -175,7 +214,8 @@ fn line(name: &str, text: String) -> Result<String, Error> {
     Ok(text)
 }
 
-fn usage<T>(text: impl Into<String>) -> Result<T, Error> {
+/// A mistake on the command line.
+pub fn usage<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::Usage(text.into()))
 }
 
@@ -189,10 +229,11 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let line = "echo http://127.0.0.1:9/x --connections 3 --rate 500 --body-bytes 99 --json out.json";
+        let line =
+            "echo http://127.0.0.1:9/x --connections 3 --duration-s 1.5 --rate 500 --body-bytes 99 --json out.json";
         let Ok(Command::Run(options)) = parsed(line) else { panic!("refused") };
         assert_eq!((options.connections, options.rate, options.body_bytes), (3, Some(500), 99));
-        assert_eq!(options.target.base, "/x");
+        assert_eq!((options.target.base.as_str(), options.duration), ("/x", Duration::from_millis(1500)));
         assert!(matches!(parsed("add --help"), Ok(Command::Help)));
         assert!(matches!(parsed(""), Ok(Command::Help)));
         assert!(matches!(parsed("chart a.json"), Ok(Command::Chart(files)) if files.len() == 1));
@@ -207,6 +248,8 @@ mod tests {
             ("add --colour red", "--colour is no option"),
             ("add http://example.com/", "loopback"),
             ("sub", "use `add`"),
+            ("add --duration-s 0.01", "--duration-s takes seconds from 0.1 to 3600, not `0.01`"),
+            ("add --warmup-s NaN", "--warmup-s takes seconds"),
             ("chart", "at least one file"),
             ("echo --task a\u{7f}b", "--task takes visible ASCII"),
         ] {

@@ -83,6 +83,8 @@ pub struct Usage {
     pub own_s: f64,
     /// Seconds that this process could run and had no core.
     pub own_waited_s: f64,
+    /// CPU seconds of all processes of the machine, and what its host kept for others.
+    pub machine_s: f64,
 }
 
 impl Usage {
@@ -96,6 +98,7 @@ impl Usage {
             threads: server.threads(),
             own_s: cpu_seconds("/proc/self/stat").unwrap_or_default(),
             own_waited_s: waited_seconds().unwrap_or_default(),
+            machine_s: machine_seconds().unwrap_or_default(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Usage {
         }
         self.own_s -= before.own_s;
         self.own_waited_s -= before.own_waited_s;
+        self.machine_s -= before.machine_s;
         self
     }
 
@@ -125,6 +129,11 @@ impl Usage {
         (self.answers > 0).then(|| seconds * 1e6 / self.answers as f64)
     }
 
+    /// Cores that were busy with neither of the two: on a quiet machine next to none.
+    pub fn rest_cores(&self) -> f64 {
+        ((self.machine_s - self.own_s - self.server_s.unwrap_or_default()) / self.wall_s).max(0.0)
+    }
+
     /// The part of the time in which the generator ran.
     pub fn own_share(&self) -> f64 {
         self.own_s / self.wall_s
@@ -134,6 +143,12 @@ impl Usage {
     pub fn own_waited_share(&self) -> f64 {
         self.own_waited_s / self.wall_s
     }
+}
+
+/// CPU seconds of the processes that this one has started and seen end.
+pub fn ended_children_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    ticks(&stat, CHILDREN).map_or(0.0, seconds)
 }
 
 /// Numbers among the names in a folder of /proc.
@@ -159,13 +174,36 @@ fn has_open(pid: u32, sockets: &[String]) -> bool {
 
 /// utime and stime of a stat file.
 fn cpu_seconds(file: &str) -> Option<f64> {
-    ticks(&fs::read_to_string(file).ok()?).map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    ticks(&fs::read_to_string(file).ok()?, OWN).map(seconds)
 }
 
-/// Fields 14 and 15; the name before them may hold blanks and parentheses.
-fn ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+/// Fields 14 and 15 of a stat file, counted behind the name: it may hold blanks and parentheses.
+const OWN: usize = 11;
+/// Fields 16 and 17.
+const CHILDREN: usize = 13;
+
+/// User and system time.
+fn ticks(stat: &str, first: usize) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(first);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+/// CPU seconds of everybody.
+fn machine_seconds() -> Option<f64> {
+    busy_ticks(&fs::read_to_string("/proc/stat").ok()?).map(seconds)
+}
+
+/// The first line of /proc/stat: user, nice, system, idle, waiting for a disk, interrupts, soft ones, stolen by the
+/// host; guests are part of user.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields: Option<Vec<u64>> =
+        stat.lines().next()?.split_whitespace().skip(1).map(|field| field.parse().ok()).collect();
+    let fields = fields.filter(|fields| fields.len() >= 8)?;
+    Some(fields[..3].iter().chain(&fields[5..8]).sum())
+}
+
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Time in the run queue, where the kernel counts it.
@@ -181,9 +219,15 @@ mod tests {
 
     #[test]
     fn stat_lines_are_read_whatever_the_name_is() {
-        let line = "42 (a) b (c) R 1 42 42 0 -1 4194304 100 0 0 0 250 150 0 0 20 0 3 0 5000 1 1";
-        assert_eq!(ticks(line), Some(400));
-        assert_eq!(ticks("nothing"), None);
+        let line = "42 (a) b (c) R 1 42 42 0 -1 4194304 100 0 0 0 250 150 7 8 20 0 3 0 5000 1 1";
+        assert_eq!((ticks(line, OWN), ticks(line, CHILDREN)), (Some(400), Some(15)));
+        assert_eq!(ticks("nothing", OWN), None);
+    }
+
+    #[test]
+    fn the_machine_is_busy_when_it_neither_idles_nor_waits() {
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 32 64 128\ncpu0 1 1"), Some(63));
+        assert_eq!(busy_ticks("cpu 1 2"), None);
     }
 
     #[test]

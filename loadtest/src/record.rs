@@ -32,7 +32,19 @@ pub enum Limit {
 }
 
 impl Limit {
-    fn name(self) -> &'static str {
+    /// Of a generator that ran, and that wanted to run, for these parts of the time.
+    pub fn of(ran: f64, waited: f64) -> Limit {
+        if waited > BUSY_SHARE {
+            Limit::Machine
+        } else if ran + waited > LIMIT_SHARE {
+            Limit::Generator
+        } else {
+            Limit::Server
+        }
+    }
+
+    /// As in results.
+    pub fn name(self) -> &'static str {
         match self {
             Limit::Server => "server",
             Limit::Generator => "generator",
@@ -50,7 +62,7 @@ pub struct Record {
     pub pids: Vec<u32>,
     /// Good answers a second.
     pub per_s: f64,
-    /// Good answers of each second.
+    /// Good answers a second, second by second.
     pub per_second: Vec<u64>,
     /// Quantile and latency in microseconds.
     pub latencies_us: Vec<(f64, f64)>,
@@ -110,14 +122,7 @@ impl Record {
 
     /// What the figures were limited by.
     pub fn limit(&self) -> Limit {
-        let (ran, waited) = (self.used.own_share(), self.used.own_waited_share());
-        if waited > BUSY_SHARE {
-            Limit::Machine
-        } else if ran + waited > LIMIT_SHARE {
-            Limit::Generator
-        } else {
-            Limit::Server
-        }
+        Limit::of(self.used.own_share(), self.used.own_waited_share())
     }
 
     fn to_json(&self) -> Value {
@@ -144,7 +149,7 @@ impl Record {
             "pipeline": options.pipeline,
             "rate_per_s": options.rate,
             "body_bytes": options.body_bytes,
-            "warmup_s": options.warmup_s,
+            "warmup_s": options.warmup.as_secs_f64(),
             "seconds": self.used.wall_s,
             "measured_at_unix_s": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             "cores": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -165,6 +170,7 @@ impl Record {
                 "share_of_a_core": self.used.own_share(),
                 "waited_for_a_core": self.used.own_waited_share(),
                 "limit": self.limit().name(),
+                "rest_of_the_machine_cores": self.used.rest_cores(),
                 "lag_us": { "p50": self.lag_us.0, "p99": self.lag_us.1 },
                 "queued": self.queued,
                 "unsent": self.unsent,

@@ -7,7 +7,7 @@ use crate::record::{Limit, Record};
 use crate::tally::Tally;
 
 /// The line of one second.
-pub fn progress(second: u32, phase: &str, tally: &Tally, used: &Usage) -> String {
+pub fn progress(second: usize, phase: &str, tally: &Tally, used: &Usage) -> String {
     let per_s = used.answers as f64 / used.wall_s;
     let at = |quantile| time(tally.second.value_at_quantile(quantile) as f64 / 1000.0);
     let server = cost(used.server_us_per_answer());
@@ -59,6 +59,7 @@ pub fn table(record: &Record) -> String {
         None => row("server CPU", "unknown: the process has ended".to_owned()),
     }
     row("generator CPU", own(record));
+    row("rest of the machine", format!("{:.2} cores", record.used.rest_cores()));
     if options.rate.is_some() {
         row("generator lag", format!("p50 {}, p99 {}", time(record.lag_us.0), time(record.lag_us.1)));
         row("no free connection", format!("{} requests, {} of them never sent", record.queued, record.unsent));

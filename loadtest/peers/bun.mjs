@@ -1,0 +1,15 @@
+// Bun.serve; run by bun.
+import { answer, headers, HOST, introduce, NOT_FOUND, PORT, taskAt } from './work.mjs';
+
+const pathOf = (url) => url.slice(url.indexOf('/', 'http://'.length));
+
+Bun.serve({
+  port: PORT,
+  hostname: HOST,
+  async fetch(request) {
+    const task = taskAt(pathOf(request.url));
+    if (request.method !== 'POST' || task === undefined) return new Response(NOT_FOUND, { status: 404, headers: headers() });
+    return new Response(await answer(task, await request.text()), { headers: headers() });
+  },
+});
+introduce(`Bun.serve of Bun ${Bun.version}`);

@@ -1,0 +1,139 @@
+//! The servers that are compared. Each listens on 127.0.0.1:$PORT and says `server: …`, what it is.
+
+use std::path::PathBuf;
+
+use super::cases::{Case, Field};
+use super::options::CompareOptions;
+use crate::scenario::Scenario;
+
+/// What runs a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Node,
+    Bun,
+    Deno,
+    /// Our engine with a handler in Rust: engine/examples/ceiling.rs, which takes the port as an argument.
+    Ceiling,
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Peer {
+    /// As on the command line.
+    pub name: &'static str,
+    /// As in tables.
+    pub title: &'static str,
+    /// One of ours.
+    pub ours: bool,
+    program: Program,
+    script: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+    /// Only runs with a number of shards of its own.
+    shards: bool,
+}
+
+const OURS: Peer = Peer {
+    name: "ours",
+    title: "fasttunnel",
+    ours: true,
+    program: Program::Node,
+    script: "ours.mjs",
+    environment: &[],
+    shards: false,
+};
+
+const OTHER: Peer = Peer { ours: false, ..OURS };
+
+/// All servers. uWebSockets.js is not among them: npm does not have it, and what its makers offer instead is a GitHub
+/// dependency with a binary for each version of Node.
+pub static PEERS: [Peer; 12] = [
+    Peer { name: "node", title: "node:http", script: "node-http.mjs", ..OTHER },
+    Peer {
+        name: "exposure",
+        title: "nodeExposure",
+        script: "runner.mjs",
+        environment: &[("EXPOSURE", "node")],
+        ..OTHER
+    },
+    Peer { name: "fastify", title: "fastify", script: "fastify.mjs", ..OTHER },
+    Peer { name: "bun", title: "Bun.serve", program: Program::Bun, script: "bun.mjs", ..OTHER },
+    Peer { name: "deno", title: "Deno.serve", program: Program::Deno, script: "deno.mjs", ..OTHER },
+    Peer { name: "brahma", title: "brahma-firelight", script: "brahma.mjs", ..OTHER },
+    OURS,
+    Peer { name: "runner", title: "fasttunnel in Runner", script: "runner.mjs", ..OURS },
+    Peer { name: "ceiling", title: "fasttunnel without JS", program: Program::Ceiling, script: "", ..OURS },
+    Peer { name: "ours-1", title: "fasttunnel, 1 shard", environment: &[("SHARDS", "1")], shards: true, ..OURS },
+    Peer { name: "ours-2", title: "fasttunnel, 2 shards", environment: &[("SHARDS", "2")], shards: true, ..OURS },
+    Peer { name: "ours-4", title: "fasttunnel, 4 shards", environment: &[("SHARDS", "4")], shards: true, ..OURS },
+];
+
+/// The server of that name.
+pub fn find(name: &str) -> Option<&'static Peer> {
+    PEERS.iter().find(|peer| peer.name == name)
+}
+
+/// What starts a server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The program and its arguments.
+    pub words: Vec<PathBuf>,
+    /// Goes over the environment of this process.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Peer {
+    /// Whether it runs this case.
+    pub fn runs(&self, case: &Case) -> bool {
+        match case.field {
+            Field::Shards => self.shards,
+            // The ceiling's handler in Rust only adds.
+            Field::Defaults => !self.shards && (self.program != Program::Ceiling || case.scenario == Scenario::Add),
+        }
+    }
+
+    /// Its command, to listen on `port`. Bun and Deno come from npm as packages that hold the program.
+    pub fn launch(&self, options: &CompareOptions, port: u16) -> Launch {
+        let script = options.peers_dir.join(self.script);
+        let packages = options.peers_dir.join("node_modules");
+        let words = match self.program {
+            Program::Node => vec!["node".into(), script],
+            Program::Bun => vec![packages.join("@oven/bun-linux-x64/bin/bun"), script],
+            Program::Deno => {
+                vec![packages.join("@deno/linux-x64-glibc/deno"), "run".into(), "--allow-all".into(), script]
+            }
+            Program::Ceiling => vec![options.ceiling.clone(), port.to_string().into()],
+        };
+        let own = self.environment.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        Launch { words, environment: own.chain([("PORT", port.to_string())]).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::CASES;
+    use super::*;
+
+    #[test]
+    fn who_runs_what() {
+        let runners = |name: &str| -> Vec<&str> {
+            let case = CASES.iter().find(|case| case.name == name);
+            PEERS.iter().filter(|peer| case.is_some_and(|case| peer.runs(case))).map(|peer| peer.name).collect()
+        };
+        let all = ["node", "exposure", "fastify", "bun", "deno", "brahma", "ours", "runner", "ceiling"];
+        assert_eq!(runners("add-64"), all);
+        assert_eq!(runners("echo-10k"), all[..8]);
+        assert_eq!(runners("shards"), ["ours-1", "ours-2", "ours-4"]);
+    }
+
+    #[test]
+    fn a_server_is_told_its_port() {
+        let options = CompareOptions { peers_dir: "/p".into(), ceiling: "/c".into(), ..CompareOptions::default() };
+        let launch = |name: &str| find(name).map(|peer| peer.launch(&options, 7));
+        let node = Launch {
+            words: vec!["node".into(), "/p/runner.mjs".into()],
+            environment: vec![("EXPOSURE", "node".into()), ("PORT", "7".into())],
+        };
+        assert_eq!(launch("exposure"), Some(node));
+        assert_eq!(launch("ceiling").map(|launch| launch.words), Some(vec!["/c".into(), "7".into()]));
+    }
+}
