@@ -6,177 +6,162 @@ use super::part_head::PartHead;
 use super::{BodyRefusal, Event};
 use crate::limits::{MAX_MANIFEST_BYTES, MultipartLimits};
 
-/// Behind a delimiter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behind {
-    /// Not (any more): these are bytes of a part, or of none.
-    Nothing,
-    /// CRLF is due, or the dashes that make it the last.
+/// What the next bytes are.
+#[derive(Debug)]
+enum State {
+    /// Content.
+    Content(Part),
+    /// What follows a delimiter: CRLF, or the two dashes that make it the last. Anything else: it delimits no part,
+    /// and what is behind it belongs to none.
     Delimiter,
-    /// The second dash is due.
+    /// The second dash.
     Dash,
-    /// LF is due.
-    Cr,
+    /// The LF of the CRLF.
+    Lf,
+    /// The header of a part.
+    Head(HeadParser),
+    /// Nothing: the last delimiter is behind us.
+    Complete,
 }
 
-/// The part that is open.
+/// Whose content it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// None that counts: the preamble, a part without a usable header, a file that is not the tunnel's.
+    /// Nobody's: the preamble's, a part's that is none of the form, a file's that is not for the task.
     Ignored,
-    /// A field; the manifest is kept.
-    Field {
-        manifest: bool,
-    },
     File,
+    Manifest(Charset),
+    SecondManifest,
+    /// Another field's.
+    Field,
 }
 
 /// Reads what is between the delimiters.
 #[derive(Debug)]
 pub(super) struct Parts {
     limits: MultipartLimits,
-    behind: Behind,
-    /// While the header of a part is being read.
-    head: Option<HeadParser>,
-    part: Part,
+    state: State,
     /// Bytes of the open part.
     size: u64,
     manifest: Vec<u8>,
-    charset: Charset,
-    manifest_done: bool,
-    /// Delimiters: one more than parts.
+    manifest_seen: bool,
+    /// One more than there are complete parts.
     delimiters: u64,
     files: u32,
     fields: u32,
-    /// The last delimiter is behind us.
-    pub(super) complete: bool,
 }
-
-type Verdict = Result<(), BodyRefusal>;
 
 impl Parts {
     pub(super) fn new(limits: &MultipartLimits) -> Self {
         Parts {
             limits: *limits,
-            behind: Behind::Nothing,
-            head: None,
-            part: Part::Ignored,
+            state: State::Content(Part::Ignored),
             size: 0,
             manifest: Vec::new(),
-            charset: Charset::Utf8,
-            manifest_done: false,
+            manifest_seen: false,
             delimiters: 0,
             files: 0,
             fields: 0,
-            complete: false,
         }
+    }
+
+    /// The last delimiter was there.
+    pub(super) fn complete(&self) -> bool {
+        matches!(self.state, State::Complete)
     }
 
     /// Bytes that are no delimiter.
-    pub(super) fn bytes(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Verdict {
-        loop {
-            if let Some(parser) = &mut self.head {
-                match parser.push(bytes).map_err(|_| BodyRefusal::Malformed)? {
+    pub(super) fn bytes(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {
+        while let Some((first, rest)) = bytes.split_first() {
+            (self.state, bytes) = match (&mut self.state, first) {
+                (State::Complete, _) => return Ok(()),
+                (State::Content(part), _) => {
+                    let part = *part;
+                    return self.content(part, bytes, sink);
+                }
+                (State::Head(parser), _) => match parser.push(bytes).map_err(|_| BodyRefusal::Malformed)? {
                     Progress::More => return Ok(()),
-                    Progress::Complete(len, head) => {
-                        self.head = None;
-                        bytes = &bytes[len..];
-                        self.open(head, sink)?;
-                    }
-                }
-            }
-            if self.behind == Behind::Delimiter {
-                let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
-                (self.behind, bytes) = match first {
-                    b'-' => (Behind::Dash, rest),
-                    b'\r' => (Behind::Cr, rest),
-                    _ => (Behind::Nothing, bytes),
-                };
-            }
-            let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
-            match std::mem::replace(&mut self.behind, Behind::Nothing) {
-                Behind::Dash if *first == b'-' => {
-                    self.complete = true;
-                    return Ok(());
-                }
-                Behind::Cr if *first == b'\n' => {
-                    self.head = Some(HeadParser::default());
-                    bytes = rest;
-                    continue;
-                }
-                Behind::Dash => self.content(b"-", sink)?,
-                Behind::Cr => self.content(b"\r", sink)?,
-                Behind::Nothing | Behind::Delimiter => {}
-            }
-            return self.content(bytes, sink);
+                    Progress::Complete(len, head) => (State::Content(self.open(head, sink)?), &bytes[len..]),
+                },
+                (State::Delimiter, b'-') => (State::Dash, rest),
+                (State::Delimiter, b'\r') => (State::Lf, rest),
+                (State::Dash, b'-') => (State::Complete, rest),
+                (State::Lf, b'\n') => (State::Head(HeadParser::default()), rest),
+                (State::Delimiter | State::Dash | State::Lf, _) => (State::Content(Part::Ignored), bytes),
+            };
         }
+        Ok(())
     }
 
     /// A delimiter: the open part is complete.
-    pub(super) fn delimiter(&mut self, sink: &mut impl FnMut(Event<'_>)) -> Verdict {
-        self.behind = Behind::Delimiter;
-        match std::mem::replace(&mut self.part, Part::Ignored) {
-            Part::File => sink(Event::FileEnd),
-            Part::Field { manifest: true } if self.manifest_done => return Err(BodyRefusal::SecondManifest),
-            Part::Field { manifest: true } => {
-                self.manifest_done = true;
+    pub(super) fn delimiter(&mut self, sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {
+        match std::mem::replace(&mut self.state, State::Delimiter) {
+            State::Complete => {
+                self.state = State::Complete;
+                return Ok(());
+            }
+            State::Head(_) => return Err(BodyRefusal::Malformed),
+            State::Content(Part::File) => sink(Event::FileEnd),
+            State::Content(Part::SecondManifest) => return Err(BodyRefusal::SecondManifest),
+            State::Content(Part::Manifest(charset)) => {
                 let manifest = std::mem::take(&mut self.manifest);
-                match self.charset {
+                match charset {
                     Charset::Utf8 => sink(Event::Manifest(&manifest)),
-                    Charset::Latin1 => sink(Event::Manifest(self.charset.decode(&manifest).as_bytes())),
+                    Charset::Latin1 => sink(Event::Manifest(charset.decode(&manifest).as_bytes())),
                 }
             }
-            Part::Field { manifest: false } | Part::Ignored => {}
+            State::Content(Part::Field | Part::Ignored) | State::Delimiter | State::Dash | State::Lf => {}
         }
+        let parts = self.delimiters;
         self.delimiters += 1;
-        // The part that reaches the bound is complete: "reached" is "exceeded" here, as for sizes.
-        if self.limits.parts.is_some_and(|parts| self.delimiters - 1 == u64::from(parts)) {
-            return Err(BodyRefusal::Parts);
-        }
-        Ok(())
+        // The part that reaches the bound is too much, unlike a file or a field: so the reference counts.
+        if self.limits.parts.is_some_and(|limit| u64::from(limit) == parts) { Err(BodyRefusal::Parts) } else { Ok(()) }
     }
 
-    /// The body has ended, and not with its last delimiter.
+    /// The body has ended before its last delimiter.
     pub(super) fn cut_off(&self) -> BodyRefusal {
-        if self.part == Part::File { BodyRefusal::Truncated } else { BodyRefusal::Malformed }
+        match self.state {
+            State::Content(Part::File) => BodyRefusal::Truncated,
+            _ => BodyRefusal::Malformed,
+        }
     }
 
-    /// The header of a part is complete.
-    fn open(&mut self, head: Option<PartHead>, sink: &mut impl FnMut(Event<'_>)) -> Verdict {
-        self.part = Part::Ignored;
+    /// The header of a part is complete: whose content follows.
+    fn open(&mut self, head: Option<PartHead>, sink: &mut impl FnMut(Event<'_>)) -> Result<Part, BodyRefusal> {
         self.size = 0;
-        let Some(head) = head else { return Ok(()) };
+        let Some(head) = head else { return Ok(Part::Ignored) };
         let name = head.name.as_deref().unwrap_or_default();
         if head.is_file() {
             count(&mut self.files, self.limits.files).ok_or(BodyRefusal::Files)?;
-            if name.starts_with("file:") {
-                self.part = Part::File;
-                sink(Event::File(&head));
+            if !name.starts_with("file:") {
+                return Ok(Part::Ignored);
             }
-        } else {
-            count(&mut self.fields, self.limits.fields).ok_or(BodyRefusal::Fields)?;
-            self.charset = head.charset;
-            self.part = Part::Field { manifest: name == "__manifest" };
+            sink(Event::File(&head));
+            return Ok(Part::File);
         }
-        Ok(())
+        count(&mut self.fields, self.limits.fields).ok_or(BodyRefusal::Fields)?;
+        if name != "__manifest" {
+            return Ok(Part::Field);
+        }
+        let second = std::mem::replace(&mut self.manifest_seen, true);
+        Ok(if second { Part::SecondManifest } else { Part::Manifest(head.charset) })
     }
 
-    /// Bytes of the open part; at least one.
-    fn content(&mut self, bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Verdict {
-        let (limit, refusal) = match self.part {
+    /// Content, at least one byte of it.
+    fn content(&mut self, part: Part, bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {
+        let (limit, refusal) = match part {
             Part::Ignored => return Ok(()),
             Part::File => (self.limits.file_bytes, BodyRefusal::FileSize),
-            Part::Field { manifest: true } => {
-                (self.limits.field_bytes.or(Some(MAX_MANIFEST_BYTES)), BodyRefusal::FieldSize)
-            }
-            Part::Field { manifest: false } => (self.limits.field_bytes, BodyRefusal::FieldSize),
+            Part::Field | Part::SecondManifest => (self.limits.field_bytes, BodyRefusal::FieldSize),
+            Part::Manifest(_) => (self.limits.field_bytes.or(Some(MAX_MANIFEST_BYTES)), BodyRefusal::FieldSize),
         };
+        // Less than there is room for is fine, so the reader never gets behind a refused byte.
         let room = limit.map_or(u64::MAX, |limit| limit - self.size);
-        let bytes = &bytes[..usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()))];
+        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
         self.size += bytes.len() as u64;
-        match self.part {
+        match part {
             Part::File if !bytes.is_empty() => sink(Event::Data(bytes)),
-            Part::Field { manifest: true } if !self.manifest_done => self.manifest.extend_from_slice(bytes),
+            Part::Manifest(_) => self.manifest.extend_from_slice(bytes),
             _ => {}
         }
         if limit == Some(self.size) { Err(refusal) } else { Ok(()) }

@@ -31,7 +31,7 @@ impl MultipartReader {
 
     /// The body is complete. Refuses it when its last delimiter is missing.
     pub fn finish(&mut self, sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {
-        if self.refused || self.parts.complete {
+        if self.refused || self.parts.complete() {
             return Ok(());
         }
         self.refused = true;
@@ -40,7 +40,7 @@ impl MultipartReader {
     }
 
     fn read(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {
-        if bytes.is_empty() || self.parts.complete {
+        if bytes.is_empty() || self.parts.complete() {
             return Ok(());
         }
         match self.delimiter.resume(bytes) {
@@ -51,13 +51,11 @@ impl MultipartReader {
                 bytes = &bytes[len..];
             }
         }
-        while !self.parts.complete && !bytes.is_empty() {
+        while !self.parts.complete() && !bytes.is_empty() {
             match self.delimiter.find(bytes) {
                 Found::Delimiter(before, behind) => {
                     self.parts.bytes(&bytes[..before], sink)?;
-                    if !self.parts.complete {
-                        self.parts.delimiter(sink)?;
-                    }
+                    self.parts.delimiter(sink)?;
                     bytes = &bytes[behind..];
                 }
                 Found::Bytes(len) => return self.parts.bytes(&bytes[..len], sink),
