@@ -72,3 +72,58 @@ pub(super) enum Resumed<'a> {
     /// So many bytes of the piece complete the delimiter.
     Delimiter(usize),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body with each delimiter as `|`, read in such pieces; and no byte is held back that could not be one.
+    fn marked(body: &[u8], piece: usize) -> Vec<u8> {
+        let (mut delimiter, mut out) = (Delimiter::new(b"bd"), Vec::new());
+        for mut bytes in body.chunks(piece) {
+            match delimiter.resume(bytes) {
+                Resumed::Not(stale) => out.extend_from_slice(stale),
+                Resumed::More => continue,
+                Resumed::Delimiter(len) => {
+                    out.push(b'|');
+                    bytes = &bytes[len..];
+                }
+            }
+            loop {
+                match delimiter.find(bytes) {
+                    Found::Delimiter(before, behind) => {
+                        out.extend_from_slice(&bytes[..before]);
+                        out.push(b'|');
+                        bytes = &bytes[behind..];
+                    }
+                    Found::Bytes(len) => {
+                        out.extend_from_slice(&bytes[..len]);
+                        assert!(b"\r\n--b".starts_with(&bytes[len..]), "{}", bytes[len..].escape_ascii());
+                        break;
+                    }
+                }
+            }
+        }
+        out.extend_from_slice(delimiter.give_up());
+        out
+    }
+
+    #[test]
+    fn found_wherever_the_pieces_end() {
+        for (body, expected) in [
+            (&b""[..], &b"\r\n"[..]),
+            (b"--bd", b"|"),
+            (b"--b", b"\r\n--b"),
+            (b"\r\n--bd", b"\r\n|"),
+            (b"a--bd\r\n--bd", b"\r\na--bd|"),
+            (b"--bd\r\n--bd", b"||"),
+            (b"--bd--bd", b"|--bd"),
+            (b"x\r\r\n--\r\n--b\r\n--bd\r", b"\r\nx\r\r\n--\r\n--b|\r"),
+            (b"\r\n-\r\n--bx\r\n--bd\n--bd", b"\r\n\r\n-\r\n--bx|\n--bd"),
+        ] {
+            for piece in 1..=body.len().max(1) {
+                assert_eq!(marked(body, piece), expected, "{} by {piece}", body.escape_ascii());
+            }
+        }
+    }
+}

@@ -105,3 +105,79 @@ impl HeadParser {
         self.value.clear();
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The name it gives the part, `-` for no part of the form; `None` while it goes on. In any pieces the same.
+    fn named(head: &[u8]) -> Result<Option<String>, Malformed> {
+        let read = |piece: usize| {
+            let (mut parser, mut taken) = (HeadParser::default(), 0);
+            for bytes in head.chunks(piece) {
+                match parser.push(bytes)? {
+                    Progress::More => taken += bytes.len(),
+                    Progress::Complete(len, head) => {
+                        taken += len;
+                        return Ok(Some((head.map_or("-".into(), |head| head.name.unwrap_or_default()), taken)));
+                    }
+                }
+            }
+            Ok(None)
+        };
+        let whole = read(head.len().max(1));
+        for piece in [1, 2, 3, 7] {
+            assert_eq!(read(piece), whole, "{} by {piece}", head[..head.len().min(99)].escape_ascii());
+        }
+        whole.map(|found| {
+            found.map(|(name, taken)| {
+                assert!(head[..taken].ends_with(b"\r\n\r\n"));
+                name
+            })
+        })
+    }
+
+    #[test]
+    fn headers() {
+        let name = |name: &str| Ok(Some(name.to_owned()));
+        for (head, expected) in [
+            (&b"Content-Disposition: form-data; name=x\r\n\r\nbody"[..], name("x")),
+            (b"A:\r\ncontent-DISPOSITION:form-data; name=x\r\nB: c\r\n\r\n", name("x")),
+            (b"Content-Disposition: form-data;\r\n name=x\r\n\t; filename=f\r\n\r\n", name("x")),
+            (b"Content-Disposition: form-data; name=x\r\nContent-Disposition: form-data; name=y\r\n\r\n", name("x")),
+            (b"X: y\r\n\r\n", name("-")),
+            (b"Content-Disposition:\r\n\r\n", name("-")),
+            (b"Content-Disposition: form-data; na", Ok(None)),
+            (b"X: y\r\n", Ok(None)),
+            (b"X: y\r\n\r", Ok(None)),
+            (b"", Ok(None)),
+            (b"\r\n", Err(Malformed)),
+            (b": x\r\n\r\n", Err(Malformed)),
+            (b"A : x\r\n\r\n", Err(Malformed)),
+            (b"no colon\r\n\r\n", Err(Malformed)),
+            (b"X: y\n\r\n", Err(Malformed)),
+            (b"X: y\rz", Err(Malformed)),
+            (b"X: y\r\n\rz", Err(Malformed)),
+            (b"X: \0\r\n\r\n", Err(Malformed)),
+            (b"X: \x7f\r\n\r\n", Err(Malformed)),
+        ] {
+            assert_eq!(named(head), expected, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_reference() {
+        let long = |len: usize| format!("X:{}\r\nContent-Disposition:form-data;name=x\r\n\r\n", "a".repeat(len));
+        assert_eq!(named(long(16_337).as_bytes()), Ok(Some("x".into())));
+        assert_eq!(named(long(16_338).as_bytes()), Err(Malformed));
+        let many = |fields: usize| "a:\r\n".repeat(fields) + "Content-Disposition:form-data;name=x\r\n\r\n";
+        assert_eq!(named(many(MAX_PART_FIELDS - 2).as_bytes()), Ok(Some("x".into())));
+        assert_eq!(named(many(MAX_PART_FIELDS - 1).as_bytes()), Ok(Some("-".into())));
+        // Blanks and names count as well.
+        for endless in [&b"a"[..], b"a: ", b"a: b"] {
+            let head = [endless, &[endless[endless.len() - 1]; MAX_PART_HEAD_BYTES]].concat();
+            assert_eq!(named(&head), Err(Malformed));
+        }
+    }
+}

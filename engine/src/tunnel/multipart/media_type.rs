@@ -38,3 +38,39 @@ pub fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
     // The reference takes an empty one, which no sender can mean, and does not find one beyond ASCII.
     (!boundary.is_empty() && boundary.is_ascii()).then(|| boundary.as_bytes().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boundaries() {
+        let longest = [b"multipart/form-data; boundary=", &[b'b'; 5000][..]].concat();
+        for (content_type, expected) in [
+            (&b"multipart/form-data; boundary=x"[..], Some(&b"x"[..])),
+            (b"Multipart/Form-Data;BOUNDARY=----b7x", Some(b"----b7x")),
+            (b"multipart/form-data; boundary=\"a b:/?=\"", Some(b"a b:/?=")),
+            (br#"multipart/form-data; boundary="a\"b""#, Some(b"a\"b")),
+            (b"multipart/form-data; charset=utf-8; boundary=a", Some(b"a")),
+            (b"multipart/form-data; boundary=a; boundary=b", Some(b"a")),
+            (b"multipart/form-data; boundary=a ", Some(b"a")),
+            (&longest, Some(&[b'b'; 5000])),
+            (b"multipart/form-data", None),
+            (b"multipart/form-data; boundary", None),
+            (b"multipart/form-data; boundary=", None),
+            (b"multipart/form-data; boundary=\"\"", None),
+            (b"multipart/form-data; boundary=\"\xc3\xa9\"", None),
+            (b"multipart/form-data; boundary=a b", None),
+            (b"multipart/form-data; boundary=a:b", None),
+            (b"multipart/form-data; boundary=\"a", None),
+            (b"multipart/form-data; boundary=a;", None),
+            (b"multipart/form-data; x; boundary=a", None),
+            (b"multipart/mixed; boundary=a", None),
+            (b"x-multipart/form-data; boundary=a", None),
+            (b"text/plain; x=multipart/form-data; boundary=a", None),
+            (b"", None),
+        ] {
+            assert_eq!(boundary(content_type).as_deref(), expected, "{}", content_type.escape_ascii());
+        }
+    }
+}
