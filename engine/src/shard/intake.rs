@@ -438,7 +438,9 @@ impl Intake {
     pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
         let incomplete = match self.state {
             State::Head => in_head,
-            State::Body(_) | State::Skip(..) => true,
+            State::Body(_) => true,
+            // Its request is answered, or will be.
+            State::Skip(..) => false,
             State::Stream(_) => {
                 if conn.inflow().is_some() {
                     shard.break_body(conn, refusal_of(400));
