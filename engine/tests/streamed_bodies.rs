@@ -290,6 +290,17 @@ fn a_silent_body_gets_408(driver: DriverChoice) {
     assert!(start.elapsed() > ms(200) && start.elapsed() < ms(800), "{:?}", start.elapsed());
     client.expect_fin();
     host.gone(key);
+    // Behind a slow call it is said once, too.
+    let mut client = server.client();
+    client.send(format!("{}{}", call("echo", "1"), octets("echo", "content-length: 100\r\n")));
+    let (slow, _) = host.call();
+    let key = host.stream_call();
+    host.gone(key);
+    client.expect_silence(ms(700));
+    host.say(slow, Outcome::Result, b"1");
+    assert_eq!(client.reply().result(), "1");
+    assert_eq!(client.reply().status, 408);
+    client.expect_fin();
     // With an answer under way there is no other: the connection is cut.
     let mut client = server.client();
     client.send(octets("echo", "content-length: 100\r\n"));
