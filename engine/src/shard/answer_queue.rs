@@ -256,7 +256,14 @@ impl AnswerQueue {
     }
 
     /// Lets the answers leave whose turn has come.
+    #[inline]
     fn advance(&mut self) {
+        if !matches!(self.pending.front(), Some(Pending::Waiting(_)) | None) {
+            self.advance_ready();
+        }
+    }
+
+    fn advance_ready(&mut self) {
         loop {
             match self.pending.front_mut() {
                 Some(Pending::Ready(bytes)) => {
