@@ -1,6 +1,8 @@
 //! Multipart forms (RFC 7578), as the contract reads them (CONTRACT 13): one field `__manifest`, files named `file:…`.
 mod charset;
 mod delimiter;
+#[doc(hidden)]
+pub mod fuzz;
 mod head_parser;
 mod media_type;
 mod parameters;
