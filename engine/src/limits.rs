@@ -175,15 +175,15 @@ pub struct Limits {
 /// Bounds of one multipart body (CONTRACT 13.3). `None`: no bound. More: 413 with the contract's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultipartLimits {
-    /// Bytes of one file, 20 MiB. Reaching it is too much.
+    /// Bytes of one file for the task, 20 MiB. Reaching it is too much.
     pub file_bytes: Option<u64>,
-    /// Files, 10.
+    /// Files, those that are not for the task included, 10.
     pub files: Option<u32>,
-    /// Bytes of one field (the manifest is one), 1 MiB. Reaching it is too much.
+    /// Bytes of one field (the manifest is one), 1 MiB. Reaching it is too much. See [`MAX_MANIFEST_BYTES`].
     pub field_bytes: Option<u64>,
     /// Fields, 100.
     pub fields: Option<u32>,
-    /// Parts, files and fields together; none.
+    /// Parts, files and fields and whatever else together; none. Reaching it is too much.
     pub parts: Option<u32>,
 }
 
