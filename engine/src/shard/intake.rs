@@ -4,11 +4,14 @@ use bytes::{Buf, BytesMut};
 
 use super::Shard;
 use super::asks::Advised;
+use super::body_stream::BodyStream;
+use super::body_whole::OpenCall;
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
 use crate::limits::READ_BUFFER_MAX_BYTES;
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
+use crate::tunnel::multipart::{self, MultipartReader};
 use crate::tunnel::table::Kind;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
@@ -20,7 +23,7 @@ use crate::wire::reply::CONTINUE;
 pub(super) enum Flow {
     /// Read more.
     More,
-    /// The connection has as many requests under way as it may: wait for answers.
+    /// The connection has as many requests under way, or as much of a body, as it may: wait until there is room.
     Full,
     /// The next request waits for JavaScript's word; it is still at the front of the buffer.
     Ask,
@@ -30,26 +33,16 @@ pub(super) enum Flow {
 
 /// Where in a message the input stands.
 #[derive(Default)]
-enum State {
+pub(super) enum State {
     /// In or before a head.
     #[default]
     Head,
     /// In a body that a call waits for.
     Body(Box<OpenCall>),
+    /// In a body that a call reads as it comes.
+    Stream(Box<BodyStream>),
     /// In the rest of a body that nobody wants; bytes left until the connection is given up.
     Skip(BodyReader, u64),
-}
-
-/// A call whose body has not come whole with its head: it keeps what the head said.
-struct OpenCall {
-    reader: BodyReader,
-    body: Vec<u8>,
-    handler: u32,
-    event: bool,
-    last: bool,
-    lines: Vec<u8>,
-    request_id: Span,
-    head: Vec<u8>,
 }
 
 /// A call that is ready to go, in borrowed pieces.
@@ -58,6 +51,8 @@ pub(super) struct ReadyCall<'a> {
     pub handler: u32,
     /// Event or task.
     pub event: bool,
+    /// The client speaks HTTP/1.0.
+    pub old: bool,
     /// Header lines of the answer that depend on the request.
     pub lines: &'a [u8],
     /// The effective request id, in `lines`.
@@ -72,7 +67,7 @@ pub(super) struct ReadyCall<'a> {
 #[derive(Default)]
 pub(super) struct Intake {
     scanner: HeadScanner,
-    state: State,
+    pub(super) state: State,
 }
 
 impl Intake {
@@ -87,6 +82,7 @@ impl Intake {
             let step = match &mut self.state {
                 State::Head => self.take_head(shard, conn, rest),
                 State::Body(_) => self.take_body(shard, conn, rest),
+                State::Stream(_) => self.take_stream(shard, conn, rest),
                 State::Skip(reader, left) => match skip(reader, left, rest) {
                     Ok(step) => {
                         if step.done {
@@ -189,21 +185,30 @@ impl Intake {
         let max_body_bytes = shard.limits.max_body_bytes;
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
         let last = !head.keep_alive || shard.stopping();
+        let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
-            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. } => {
+            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. }
+                if !shard.backend.takes_frames() =>
+            {
                 (0, false, Some(Refusal::UnsupportedMediaType))
             }
-            Decision::Call { .. }
+            Decision::Call { body: BodyMode::Json, .. }
                 if exceeds(head.framing, max_body_bytes)
                     && (!shard.reference || behind.len() as u64 > max_body_bytes) =>
             {
                 (0, false, Some(Refusal::PayloadTooLarge))
             }
+            Decision::Call { body: BodyMode::Multipart, .. } if form_boundary(head, bytes).is_none() => {
+                (0, false, Some(Refusal::InvalidMultipart))
+            }
             Decision::Call { .. } if shard.is_full() => {
                 shard.counters.overloaded.add(1);
                 (0, false, Some(Refusal::ServiceUnavailable))
             }
-            Decision::Call { handler, kind, .. } => (handler, kind == Kind::Event, None),
+            Decision::Call { handler, kind, body } => {
+                mode = body;
+                (handler, kind == Kind::Event, None)
+            }
             Decision::Ask(question) => {
                 if shard.ask(conn, question, &lines, request_id, bytes) {
                     return Took::Stop(Flow::Ask);
@@ -220,6 +225,14 @@ impl Intake {
             return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
         }
         let request_id = request_id.unwrap_or_default();
+        let old = head.minor_version == 0;
+        if mode != BodyMode::Json {
+            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
+            let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
+            let form = form.map(|boundary| MultipartReader::new(&boundary, &shard.limits.multipart));
+            let stream = BodyStream { reader: BodyReader::new(head.framing, u64::MAX), form };
+            return self.open_stream(shard, conn, head, &ready, stream, last, behind);
+        }
         let whole = match head.framing {
             Framing::None => Some(0),
             Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= behind.len()),
@@ -227,7 +240,7 @@ impl Intake {
         };
         if let Some(length) = whole {
             let body = behind.get(..length).unwrap_or_default();
-            let ready = ReadyCall { handler, event, lines: &lines, request_id, head: bytes, body };
+            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body };
             shard.dispatch(conn, &ready, last);
             return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
         }
@@ -245,6 +258,7 @@ impl Intake {
             body: Vec::with_capacity(reserve),
             handler,
             event,
+            old,
             last,
             lines: lines.clone(),
             request_id,
@@ -254,64 +268,9 @@ impl Intake {
         Took::Bytes(0)
     }
 
-    fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
-        let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
-        let OpenCall { reader, body, .. } = &mut **open;
-        match reader.read(rest, body) {
-            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => self.body_too_large(shard, conn, step),
-            Ok(Step { consumed, done: true }) => {
-                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
-                conn.enter(Phase::Idle, shard.now_ms());
-                let ready = ReadyCall {
-                    handler: open.handler,
-                    event: open.event,
-                    lines: &open.lines,
-                    request_id: open.request_id,
-                    head: &open.head,
-                    body: &open.body,
-                };
-                let last = open.last || shard.stopping();
-                shard.dispatch(conn, &ready, last);
-                if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
-            }
-            Ok(Step { done: false, .. }) => Took::All,
-            Err(error) => {
-                let refusal = refusal_of(error.status());
-                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-                if refusal != Refusal::PayloadTooLarge {
-                    return self.protocol_error(shard, conn, refusal);
-                }
-                // 413 in the middle of a body: the contract's own answer, with the request's header lines. How much
-                // is still to come is unknown, so the connection ends (lingering, so that the answer is read).
-                shard.counters.refused.add(1);
-                conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, true));
-                Took::Stop(Flow::Close)
-            }
-        }
-    }
-
-    /// More of a body has come than is allowed, of a request that declared more or did not say: 413 at once, as in the
-    /// reference; the rest is thrown away.
-    fn body_too_large(&mut self, shard: &Shard, conn: &Conn, step: Step) -> Took {
-        let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-        let last = open.last || shard.stopping();
-        shard.counters.refused.add(1);
-        conn.answer_now(|out| shard.write_refusal(out, Refusal::PayloadTooLarge, &open.lines, false, last));
-        if last {
-            Took::Stop(Flow::Close)
-        } else if step.done {
-            conn.enter(Phase::Idle, shard.now_ms());
-            Took::Bytes(step.consumed)
-        } else {
-            conn.restart(Phase::Skip, shard.now_ms());
-            self.state = State::Skip(open.reader, shard.drain_bytes());
-            Took::All
-        }
-    }
-
     /// Answers a request without a call, then gets rid of its body.
     #[allow(clippy::too_many_arguments)]
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         shard: &Shard,
         conn: &Conn,
@@ -357,7 +316,7 @@ impl Intake {
     }
 
     /// The input makes no sense, or breaks a bound: one answer, then the end.
-    fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
+    pub(super) fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
         shard.counters.protocol_errors.add(1);
         conn.answer_now(|out| shard.write_refusal(out, refusal, b"", false, true));
         Took::Stop(Flow::Close)
@@ -365,7 +324,19 @@ impl Intake {
 
     /// The client has sent FIN.
     pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
-        if !conn.closing() && (in_head || !matches!(self.state, State::Head)) {
+        let incomplete = match self.state {
+            State::Head => in_head,
+            State::Body(_) => true,
+            // Its request is answered, or will be.
+            State::Skip(..) => false,
+            State::Stream(_) => {
+                if conn.inflow().is_some() {
+                    shard.break_body(conn, refusal_of(400));
+                }
+                false
+            }
+        };
+        if !conn.closing() && incomplete {
             // A message that will never be complete is never run (RFC 9112 8).
             self.protocol_error(shard, conn, refusal_of(400));
         }
@@ -377,13 +348,18 @@ impl Intake {
 }
 
 /// What one step of the parser did.
-enum Took {
+pub(super) enum Took {
     /// So many bytes are done with; go on.
     Bytes(usize),
     /// Everything that has come is done with, and the message is not over.
     All,
     /// Stop here.
     Stop(Flow),
+}
+
+/// What delimits the parts of a form, if the head says so in a usable way.
+fn form_boundary(head: &Head, bytes: &[u8]) -> Option<Vec<u8>> {
+    multipart::boundary(head.fields.of(bytes).get(b"content-type").first().unwrap_or_default())
 }
 
 /// True when the declared length alone is too much; a chunked body is measured as it comes.

@@ -1,0 +1,274 @@
+//! Bodies that a call reads as they come: into frames of the open batch, within a window that the host gives back.
+
+use super::Shard;
+use super::asks::id_line_len;
+use super::body_frames::{read_form, read_octets};
+use super::conn::{Conn, Phase};
+use super::intake::{Flow, Intake, ReadyCall, State, Took};
+use super::replies::refusal_of;
+use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, MAX_BATCH_BYTES};
+use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::tunnel::decide::Decision;
+use crate::tunnel::envelope::Refusal;
+use crate::tunnel::multipart::MultipartReader;
+use crate::wire::body::{BodyReader, Step};
+use crate::wire::fields::Span;
+use crate::wire::head::Head;
+use crate::wire::reply::CONTINUE;
+
+/// What the reader of a body and the shard share of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inflow {
+    /// The call that reads it.
+    pub key: CallKey,
+    /// Bytes that may be on their way to the host or wait there.
+    window: u32,
+    /// Bytes that are.
+    in_flight: u32,
+    /// The open batch has no room for more.
+    batch_full: bool,
+    /// Bytes still to come, where the head has said how many.
+    rest: Option<u64>,
+    /// The client wants no other request answered after this one.
+    last: bool,
+}
+
+impl Inflow {
+    /// The same; but no other request is answered after this one.
+    pub fn as_last(self) -> Self {
+        Inflow { last: true, ..self }
+    }
+
+    /// True when more may be read.
+    pub fn is_open(&self) -> bool {
+        self.in_flight < self.window && !self.batch_full
+    }
+}
+
+/// Reads such a body.
+pub(super) struct BodyStream {
+    /// Takes it off the wire.
+    pub reader: BodyReader,
+    /// Takes it apart, where it is a form.
+    pub form: Option<MultipartReader>,
+}
+
+impl BodyStream {
+    /// What the reader waits for.
+    fn phase(&self) -> Phase {
+        if self.form.is_some() { Phase::Body } else { Phase::Stream }
+    }
+}
+
+impl Shard {
+    /// Bytes of one stream that may be under way; fewer when there are many.
+    pub(super) fn stream_window(&self) -> u32 {
+        let streams = u32::try_from(self.slots.borrow().streams()).unwrap_or(u32::MAX).max(1);
+        (BODY_WINDOWS_BYTES / streams).clamp(BODY_WINDOW_MIN_BYTES, BODY_WINDOW_BYTES)
+    }
+
+    /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
+    pub(super) fn dispatch_stream(&self, conn: &Conn, call: &ReadyCall<'_>, stream: &BodyStream, last: bool) -> bool {
+        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
+        self.slots.borrow_mut().mark_stream(key);
+        self.note_version(key, call.old);
+        let mut open = self.open.borrow_mut();
+        let start = open.open_body();
+        open.json.extend_from_slice(b"null");
+        let body = open.close_body(start);
+        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
+        let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
+        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
+        drop(open);
+        conn.push_waiting(key);
+        self.counters.streamed_bodies.add(1);
+        let window = self.stream_window();
+        let rest = stream.reader.remaining_length();
+        conn.restart(stream.phase(), self.now_ms());
+        conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));
+        true
+    }
+
+    /// Takes in what has come of a body.
+    pub(super) fn take_stream(&self, conn: &Conn, stream: &mut BodyStream, rest: &[u8]) -> StreamStep {
+        let Some(mut inflow) = conn.inflow() else { return StreamStep::Unwanted };
+        let mut open = self.open.borrow_mut();
+        inflow.batch_full = open.data.len() >= MAX_BATCH_BYTES;
+        if !inflow.is_open() {
+            if inflow.batch_full {
+                self.batch_waiters.borrow_mut().push(conn.id);
+            }
+            conn.set_inflow(Some(inflow));
+            conn.enter(Phase::Held, self.now_ms());
+            return StreamStep::Took(Took::Stop(Flow::Full));
+        }
+        // Content is never longer than what it came in, so the window holds.
+        let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
+        let (read, refused, taken) = match &mut stream.form {
+            None => read_octets(&mut stream.reader, input, &mut open, inflow.key),
+            Some(form) => read_form(&mut stream.reader, form, input, &mut open, inflow.key),
+        };
+        let done = matches!(read, Ok(Step { done: true, .. }));
+        if let Some(kind) = refused.map(FrameKind::Refused).or(done.then_some(FrameKind::End)) {
+            open.frames.push(Frame { key: inflow.key, kind, data: Span::default() });
+        }
+        drop(open);
+        let step = match read {
+            Ok(step) => step,
+            Err(error) => {
+                self.break_body(conn, refusal_of(error.status()));
+                return StreamStep::Took(Took::Stop(Flow::Close));
+            }
+        };
+        inflow.in_flight = inflow.in_flight.saturating_add(taken);
+        inflow.rest = stream.reader.remaining_length();
+        conn.set_inflow(Some(inflow).filter(|_| !done));
+        if done {
+            conn.enter(Phase::Idle, self.now_ms());
+            return StreamStep::Done(step, self.ends_connection(inflow));
+        }
+        if refused.is_some() {
+            self.discard_body(conn, inflow.key);
+            return StreamStep::Took(if conn.closing() { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) });
+        }
+        if rest.is_empty() {
+            conn.enter(stream.phase(), self.now_ms());
+            return StreamStep::Took(Took::Stop(Flow::More));
+        }
+        match stream.phase() {
+            // Silence is what counts, not how fast it comes.
+            Phase::Stream => conn.restart(Phase::Stream, self.now_ms()),
+            phase => conn.enter(phase, self.now_ms()),
+        }
+        StreamStep::Took(Took::Bytes(step.consumed))
+    }
+
+    /// The host has used up some of a body.
+    pub(super) fn credit_body(&self, conn: &Conn, key: CallKey, bytes: u32) {
+        if let Some(mut inflow) = conn.inflow().filter(|inflow| inflow.key == key) {
+            let was_open = inflow.is_open();
+            inflow.in_flight = inflow.in_flight.saturating_sub(bytes);
+            conn.set_inflow(Some(inflow));
+            if !was_open && inflow.is_open() {
+                conn.wake();
+            }
+        }
+    }
+
+    /// The open batch was taken: whoever has waited for room in it reads on.
+    pub(super) fn wake_batch_waiters(&self) {
+        for id in self.batch_waiters.borrow_mut().drain(..) {
+            let conns = self.conns.borrow();
+            let Some(conn) = conns.get(id as usize) else { continue };
+            if let Some(inflow) = conn.inflow() {
+                conn.set_inflow(Some(Inflow { batch_full: false, ..inflow }));
+                conn.wake();
+            }
+        }
+    }
+
+    /// True when an answer to `key` is the last of its connection on account of the body that the call still reads:
+    /// the client wants it so, or the rest is too long to be thrown away.
+    pub(super) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
+        conn.inflow().filter(|inflow| inflow.key == key).is_some_and(|inflow| {
+            self.ends_connection(inflow) || inflow.rest.is_some_and(|rest| rest > self.drain_bytes())
+        })
+    }
+
+    /// The same, for an answer that is only begun: the call may still read the rest.
+    pub(super) fn ends_connection(&self, inflow: Inflow) -> bool {
+        inflow.last || self.stopping()
+    }
+
+    /// Nobody wants the rest of the body of call `key`: it is thrown away, or the connection takes no more requests.
+    pub(super) fn discard_body(&self, conn: &Conn, key: CallKey) {
+        if conn.inflow().is_none_or(|inflow| inflow.key != key) {
+            return;
+        }
+        let ends = self.body_ends_connection(conn, key);
+        conn.set_inflow(None);
+        conn.restart(Phase::Skip, self.now_ms());
+        if ends {
+            conn.begin_close();
+        } else {
+            conn.wake();
+        }
+    }
+
+    /// The body that is read will never be complete: its call is given up. It gets `refusal` for an answer, unless one
+    /// has begun, and the connection ends.
+    pub(super) fn break_body(&self, conn: &Conn, refusal: Refusal<'_>) {
+        self.counters.protocol_errors.add(1);
+        let Some(inflow) = conn.inflow() else { return };
+        conn.set_inflow(None);
+        let slots = self.slots.borrow();
+        let unanswered = slots.get(inflow.key).filter(|slot| !slot.opened);
+        let Some(slot) = unanswered else {
+            drop(slots);
+            return self.cut_off(conn);
+        };
+        let lines = if refusal == Refusal::PayloadTooLarge { &slot.lines[..] } else { b"" };
+        conn.answer(slot.sequence, |out| self.write_refusal(out, refusal, lines, false, true));
+        drop(slots);
+        self.abandon(&[inflow.key]);
+        conn.begin_close();
+        // No deadline of the body strikes a second time.
+        conn.restart(Phase::Linger, self.now_ms());
+    }
+}
+
+impl Intake {
+    /// Runs a call at once, which reads its body as it comes.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn open_stream(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        call: &ReadyCall<'_>,
+        stream: BodyStream,
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
+        if head.expect_continue && behind.is_empty() {
+            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+        }
+        if !shard.dispatch_stream(conn, call, &stream, last) {
+            shard.counters.overloaded.add(1);
+            let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
+            return self.answer(shard, conn, head, refusal, call.lines, last, behind);
+        }
+        self.state = State::Stream(Box::new(stream));
+        Took::Bytes(0)
+    }
+
+    pub(super) fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
+        match shard.take_stream(conn, stream, rest) {
+            StreamStep::Took(took) => took,
+            StreamStep::Done(step, last) => {
+                self.state = State::Head;
+                if last {
+                    conn.begin_close();
+                    return Took::Stop(Flow::Close);
+                }
+                Took::Bytes(step.consumed)
+            }
+            StreamStep::Unwanted => {
+                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
+                self.state = State::Skip(stream.reader, shard.drain_bytes());
+                Took::Bytes(0)
+            }
+        }
+    }
+}
+
+/// What became of a piece of a body.
+pub(super) enum StreamStep {
+    /// It is read, or has to wait.
+    Took(Took),
+    /// The body is complete; whether the connection ends with it.
+    Done(Step, bool),
+    /// Nobody wants it any more.
+    Unwanted,
+}
