@@ -135,7 +135,8 @@ impl Shard {
         }
         for (_, conn) in self.conns.borrow().iter() {
             // A request that is being received is still answered (with `Connection: close`).
-            if !matches!(conn.phase().0, Phase::Head | Phase::Body) && !conn.is_asking() {
+            let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
+            if !receives && !conn.is_asking() {
                 conn.begin_close();
             }
         }
