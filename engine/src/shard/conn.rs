@@ -29,6 +29,15 @@ pub(super) enum Phase {
     Linger,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client, over TCP or a unix socket.
+    Network,
+    /// This process. It closes when it has no more to ask, and never half-closes: the end of its input is its leaving.
+    InProcess,
+}
+
 /// A request that has not been answered to the client yet, in order of arrival.
 #[derive(Debug)]
 enum Pending {
@@ -42,6 +51,7 @@ enum Pending {
 pub(super) struct Conn {
     /// Index in the shard's table of connections.
     pub id: u32,
+    origin: Origin,
     socket: RawFd,
     open: Cell<bool>,
     phase: Cell<Phase>,
@@ -63,9 +73,10 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64) -> Self {
         Conn {
             id,
+            origin,
             socket,
             open: Cell::new(true),
             phase: Cell::new(Phase::Fresh),
@@ -81,6 +92,10 @@ impl Conn {
             waits_for_room: Cell::new(false),
             waker: RefCell::new(None),
         }
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// What the read side waits for, since when, and the bytes that have come since.
