@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::os::fd::IntoRawFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fasttunnel_engine::link::host::Host;
-use fasttunnel_engine::{Engine, Listen, StartError};
+use fasttunnel_engine::tunnel::route::BasePath;
+use fasttunnel_engine::tunnel::target::Destination;
+use fasttunnel_engine::{ConnectError, Engine, Listen, StartError};
 use napi::bindgen_prelude::{Function, Uint8ArraySlice, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Status};
@@ -25,6 +28,7 @@ type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
 #[napi]
 pub struct NativeTunnel {
     options: NativeOptions,
+    base_path: BasePath,
     running: Rc<RefCell<Option<Running>>>,
     bridge: RefCell<Bridge>,
     table: RefCell<Uint32Array>,
@@ -75,6 +79,7 @@ impl NativeTunnel {
             return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
         }
         let config = options.config(handler_table(&handlers, &allow)?)?;
+        let base_path = options.base_path()?;
         let shards = config.shards;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let ring = ring.build_threadsafe_function::<()>().weak::<true>().build().map_err(coded)?;
@@ -107,6 +112,7 @@ impl NativeTunnel {
         hook.replace(Some(added));
         Ok(NativeTunnel {
             options,
+            base_path,
             running,
             bridge: RefCell::new(Bridge::new(host, shards)),
             table: RefCell::new(table),
@@ -198,6 +204,23 @@ impl NativeTunnel {
         Ok(())
     }
 
+    /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
+    ///
+    /// Throws with `code` `FASTTUNNEL_FULL`, `FASTTUNNEL_CLOSED`, or the operating system's name.
+    #[napi(catch_unwind)]
+    pub fn connect(&self) -> Result<i32, CodedError> {
+        let running = self.running.borrow();
+        let engine = running.as_ref().map(|running| &running.engine);
+        let socket = engine.ok_or(ConnectError::Ended).and_then(Engine::connect);
+        socket.map(IntoRawFd::into_raw_fd).map_err(|error| connect_error(&error))
+    }
+
+    /// Where a request target leads: see `Destination`. Also when it no longer runs.
+    #[napi(catch_unwind)]
+    pub fn route(&self, target: String) -> &'static str {
+        Destination::of(&self.base_path, target.as_bytes()).name()
+    }
+
     /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
     /// and the table says so; then call `finish`.
     #[napi(catch_unwind)]
@@ -219,12 +242,12 @@ impl NativeTunnel {
         }
     }
 
-    /// TCP port, 0 on a unix socket.
+    /// TCP port, 0 where it does not listen on one.
     #[napi(getter)]
     pub fn port(&self) -> u32 {
         match &self.engine_facts.address {
             Listen::Tcp(address) => u32::from(address.port()),
-            Listen::Unix(_) => 0,
+            Listen::Unix(_) | Listen::InProcess => 0,
         }
     }
 
@@ -309,6 +332,15 @@ fn start_error(error: &StartError) -> CodedError {
     let code = match error {
         StartError::Driver(_) => "FASTTUNNEL_NO_IO_URING",
         _ => error.os_error().map_or("FASTTUNNEL_START", errno_name),
+    };
+    CodedError::new(code.to_owned(), error.to_string())
+}
+
+fn connect_error(error: &ConnectError) -> CodedError {
+    let code = match error {
+        ConnectError::Full { .. } => "FASTTUNNEL_FULL",
+        ConnectError::Socket(source) => source.raw_os_error().map_or("FASTTUNNEL_START", errno_name),
+        _ => "FASTTUNNEL_CLOSED",
     };
     CodedError::new(code.to_owned(), error.to_string())
 }
