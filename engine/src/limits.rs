@@ -103,6 +103,10 @@ pub const BODY_WINDOW_MIN_BYTES: u32 = 16 * 1024;
 /// first of its connection; then, and as the client takes them, up to [`BODY_WINDOW_BYTES`] may be under way.
 pub const ANSWER_FIRST_BYTES: u32 = 16 * 1024;
 
+/// Bytes of a streamed answer that are given to the kernel in one go, so that the host can send on meanwhile. More: in
+/// several.
+pub const STREAM_WRITE_BYTES: usize = 64 * 1024;
+
 /// Bytes of one frame: a longer piece is sent in several.
 pub const FRAME_BYTES: usize = 64 * 1024;
 

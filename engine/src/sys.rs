@@ -3,6 +3,8 @@
 
 use std::os::fd::{BorrowedFd, RawFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 pub use rustix::net::Shutdown;
 
 /// Shuts one or both directions of a connection down, so that its pending operations end.
@@ -10,12 +12,39 @@ pub use rustix::net::Shutdown;
 /// `socket` must be the descriptor of a connection that is still open: the caller asks its own flag first
 /// (`Conn::shutdown`). Errors (the peer was faster) are of no interest.
 pub fn shutdown(socket: RawFd, how: Shutdown) {
-    if socket < 0 {
-        return;
+    if let Some(socket) = borrow(&socket) {
+        let _ = rustix::net::shutdown(socket, how);
+    }
+}
+
+/// Ends a connection with a reset, at once: what the peer has not been sent yet is lost, and it sees an error instead
+/// of the end. TCP only; elsewhere nothing happens. `socket` as for [`shutdown`].
+pub fn reset(socket: RawFd) {
+    if let Some(socket) = borrow(&socket) {
+        // Unlike closing with SO_LINGER 0 it does not wait until operations in flight have let go of the socket.
+        let _ = rustix::net::connect_unspec(socket);
+    }
+}
+
+/// What the kernel knows of the peers of these connections, in their order: whether they have left. Does not wait.
+/// `sockets` as for [`shutdown`].
+pub fn departures(sockets: &[RawFd]) -> Vec<PollFlags> {
+    let mut polled: Vec<_> =
+        sockets.iter().filter_map(borrow).map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)).collect();
+    match rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) if polled.len() == sockets.len() => polled.iter().map(PollFd::revents).collect(),
+        // Interrupted: the next turn of the timer tells.
+        _ => vec![PollFlags::empty(); sockets.len()],
+    }
+}
+
+fn borrow(socket: &RawFd) -> Option<BorrowedFd<'_>> {
+    if *socket < 0 {
+        return None;
     }
     // SAFETY: `borrow_raw` needs a descriptor that is open for the duration of the borrow and is not -1. The borrow
-    // ends with this call; the descriptor belongs to a connection of the calling thread, whose task clears
-    // `Conn::open` before it drops the stream, and the caller has checked that flag on the same thread.
-    let socket = unsafe { BorrowedFd::borrow_raw(socket) };
-    let _ = rustix::net::shutdown(socket, how);
+    // ends with the function of this file that asked for it; the descriptor belongs to a connection of the calling
+    // thread, whose task clears `Conn::open` before it drops the stream, and the caller has checked that flag on the
+    // same thread.
+    Some(unsafe { BorrowedFd::borrow_raw(*socket) })
 }

@@ -73,6 +73,15 @@ export interface NativeTunnel {
   head(ticket: number): string | null;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;
   raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
+  /** The next frame's bytes, if it has any; the table says what it is. */
+  frame(): Buffer | null;
+  /** False: it may not be written, and was answered 500. */
+  openStream(ticket: number, status: number, reason: string, headers: string[], length: number, cors: boolean, security: boolean): boolean;
+  sendData(ticket: number, bytes: Uint8Array): void;
+  endStream(ticket: number): void;
+  cutStream(ticket: number): void;
+  creditBody(ticket: number, bytes: number): void;
+  discardBody(ticket: number): void;
   notices(): string;
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): void;
   /** A descriptor, which is the caller's to close. */

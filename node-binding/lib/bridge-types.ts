@@ -2,11 +2,12 @@
 import type { Destination } from './addon.js';
 import type { Call } from './call.js';
 import type { Allow } from './engine-options.js';
+import type { MakeBody } from './streams/streams.js';
 
 export type Kind = 'task' | 'event';
 
 /**
- * What runs a call. Returns (or resolves to) the result, `DONE` or a `RawAnswer`; may throw or reject with anything,
+ * What runs a call. Returns (or resolves to) the result, `DONE`, a `RawAnswer` or a `StreamAnswer`; may throw or reject with anything,
  * `CallFailure` among it.
  */
 export interface Entry {
@@ -18,6 +19,10 @@ export interface Entry {
    * result is what it returns, whatever the body says.
    */
   readonly raw?: true;
+  /** A result that is a stream is sent as one (CONTRACT 14); otherwise it is a value like any other. */
+  readonly streams?: true;
+  /** Makes the bodies that this entry reads by itself. Default: a `BodyStream`. */
+  readonly makeBody?: MakeBody;
 }
 
 /** What one shard has done since it started. */

@@ -1,5 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
+import type { Readable } from 'node:stream';
 import type { NativeTunnel } from './addon.js';
+import type { BodyStream } from './streams/body.js';
 
 /** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
 export interface CallContext {
@@ -13,6 +15,12 @@ export interface CallContext {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
   readonly signal: AbortSignal;
+  /**
+   * The request's body, byte by byte, of a task called with `application/octet-stream`; its input is `undefined` then.
+   * Read it or leave it: what is not read when the call is answered is thrown away. When the client goes it fails with
+   * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
+   */
+  readonly body: Readable | undefined;
 }
 
 /** The reason that an aborted call's signal carries. */
@@ -36,6 +44,9 @@ export class Call implements CallContext {
   readonly kind: 'task' | 'event';
   readonly id: string;
   readonly ticket: number;
+  body: BodyStream | undefined;
+  /** Told when the call is answered. */
+  onEnd: (() => void) | undefined;
   #native: NativeTunnel | undefined;
   #requestId: string | undefined;
   #headers: Record<string, string | string[]> | undefined;
@@ -102,9 +113,14 @@ export class Call implements CallContext {
   /** The call is answered: its ticket may name another call from now on. */
   end(): void {
     this.#native = undefined;
+    this.onEnd?.();
   }
 
   /** Nobody waits for the answer any more. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   abort(): void {
     this.#gone = true;
     const controller = this.#controller;

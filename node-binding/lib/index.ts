@@ -8,6 +8,7 @@ export type { TaskErrorOptions } from './task-error.js';
 export type { ShardStats, Stats } from './bridge-types.js';
 export type {
   AuthOptions,
+  ByteStream,
   CallContext,
   CorsOptions,
   ErrorOrigin,
@@ -17,6 +18,7 @@ export type {
   LimitOptions,
   ListenOptions,
   Serializer,
+  StreamResult,
   TaskCall,
   TaskHandler,
   TaskHandlers,

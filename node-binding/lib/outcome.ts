@@ -1,3 +1,5 @@
+import type { Source } from './streams/outlet.js';
+
 /** What an entry returns for "200 without a result": `{"ok":true}`. */
 export const DONE: unique symbol = Symbol('fasttunnel.done');
 
@@ -28,6 +30,43 @@ export class RawAnswer {
   ) {}
 
   static is(value: unknown): value is RawAnswer {
+    return typeof value === 'object' && value !== null && #brand in value && value.#brand;
+  }
+}
+
+/** Hears what becomes of a streamed answer. */
+export interface StreamEvents {
+  /** The source has failed before its first byte. Returns what the call fails with instead, for example a `CallFailure`. */
+  failed?(error: unknown): unknown;
+  /** The source has failed after the head went out: the connection is cut. Default: reported like any failure. */
+  broken?(error: unknown): void;
+  /** All of it is handed over. */
+  finished?(): void;
+}
+
+/**
+ * An answer whose body comes from a source, as fast as the client takes it. Status and header lines as in a
+ * {@link RawAnswer}.
+ */
+export class StreamAnswer {
+  readonly #brand = true;
+  /** Bytes of the body where they are known: `Content-Length` instead of chunks. */
+  readonly length: number | undefined;
+  readonly reason: string | undefined;
+  events: StreamEvents = {};
+
+  constructor(
+    readonly status: number,
+    readonly headers: readonly (readonly [string, string])[],
+    readonly source: Source,
+    readonly own: OwnLines,
+    more: { readonly length?: number | undefined; readonly reason?: string | undefined } = {},
+  ) {
+    this.length = more.length;
+    this.reason = more.reason;
+  }
+
+  static is(value: unknown): value is StreamAnswer {
     return typeof value === 'object' && value !== null && #brand in value && value.#brand;
   }
 }

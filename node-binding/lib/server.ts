@@ -220,7 +220,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   #addTask(id: string, handler: TaskHandler): void {
     if (this.#tasks.has(id)) throw new DuplicateTaskError(id);
-    this.#tasks.set(id, { kind: 'task', id, run: handler });
+    this.#tasks.set(id, { kind: 'task', id, run: handler, streams: true });
   }
 
   #addEvent(id: string, handler: EventHandler): void {

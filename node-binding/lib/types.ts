@@ -1,9 +1,33 @@
+import type { ReadableStream } from 'node:stream/web';
 import type { CallContext } from './call.js';
 
 export type { CallContext };
 
 /**
- * What answers a task: gets the call's input and its context; what it returns or resolves to is the result.
+ * What a task may return to answer with bytes instead of JSON: a Node stream, a web stream, an async iterable (of an
+ * async generator, say) or a Blob. Chunks are bytes or strings (UTF-8). It is read as fast as the client takes it, and
+ * destroyed, cancelled or returned when the client goes. If it fails before its first byte the call fails like any
+ * other; later the connection is cut, and `onError` hears of it.
+ */
+export type ByteStream = NodeJS.ReadableStream | ReadableStream | AsyncIterable<Uint8Array | string> | Blob;
+
+/** The same with a head of its own. */
+export interface StreamResult {
+  stream: ByteStream;
+  /** From 200 to 599, default 200. */
+  status?: number | undefined;
+  /** Default `application/octet-stream`. */
+  contentType?: string | undefined;
+  /**
+   * Further header lines, which go before `contentType` and ours. With `content-length` that many bytes are sent, and
+   * not chunks. `set-cookie`, `access-control-allow-origin` and `-credentials` and the security headers are left out.
+   */
+  headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined;
+}
+
+/**
+ * What answers a task: gets the call's input and its context; what it returns or resolves to is the result: a value, or a
+ * stream (see {@link ByteStream} and {@link StreamResult}).
  *
  * The input's type is the handler's own claim: values come from the network and are not validated.
  */

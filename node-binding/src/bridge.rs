@@ -2,58 +2,25 @@
 //!
 //! Lives on the JavaScript thread only. There is no bridge thread.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Outcome, flags};
+use fasttunnel_engine::link::batch::{
+    AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Frame, Outcome, StreamHead, flags,
+};
 use fasttunnel_engine::link::host::{Host, Next};
-use fasttunnel_engine::tunnel::array::ArraySplitter;
 use fasttunnel_engine::tunnel::json_string::write_json_string;
 use fasttunnel_engine::wire::fields::Span;
-use memchr::memchr;
 use slab::Slab;
 
+use crate::frames::{FrameQueue, kind_and_argument};
+use crate::layout::{self, outcome};
 use crate::raw_answer::{RawParts, latin1};
-
-/// Layout of the table of numbers that a drain fills; `lib/layout.ts` has the same numbers, and checks them when it loads the addon.
-pub mod layout {
-    /// Number of calls.
-    pub const CALLS: usize = 0;
-    /// Number of tickets whose client has gone.
-    pub const GONE: usize = 1;
-    /// 1 when every shard has ended.
-    pub const STOPPED: usize = 2;
-    /// Number of refusals to fetch with `notices`.
-    pub const NOTICES: usize = 3;
-    /// First call; the tickets that have gone follow the last.
-    pub const HEADER: usize = 4;
-    /// Numbers a call: ticket, handler, flags.
-    pub const PER_CALL: usize = 3;
-    /// Calls in one drain. More wait for the next: the application's own events get their turn.
-    pub const MAX_CALLS: usize = 1024;
-    /// Gone tickets in one drain. More wait for the next.
-    pub const MAX_GONE: usize = 1024;
-    /// Numbers in the table.
-    pub const LENGTH: usize = HEADER + MAX_CALLS * PER_CALL + MAX_GONE;
-    /// Numbers an answer: ticket, outcome.
-    pub const PER_ANSWER: usize = 2;
-}
-
-/// Outcomes as numbers; from 400 on a number is an HTTP status, and the text is the whole body.
-pub mod outcome {
-    /// 200 with the next text as the result.
-    pub const RESULT: u32 = 0;
-    /// 200 without a result.
-    pub const DONE: u32 = 1;
-    /// 400, no text: the serializer refused the body.
-    pub const INVALID_JSON: u32 = 3;
-    // 2 and anything else: 500, no text.
-}
+use crate::texts::Texts;
 
 /// Bytes of JSON text in one drain, unless a single call has more.
 const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
 
-/// A call that JavaScript has been given and has not answered.
+/// A call that JavaScript has been given and has not answered, or not to its end.
 struct Live {
     shard: u32,
     key: CallKey,
@@ -91,6 +58,8 @@ pub struct Bridge {
     /// The batch that did not fit the last drain: its loan, and its next record.
     cursor: Option<(u32, usize)>,
     gone: Vec<u32>,
+    /// Pieces of bodies on their way to JavaScript.
+    frames: FrameQueue,
     /// Refusals not fetched yet: how many, and the members of their JSON array.
     notices: (usize, Vec<u8>),
     next_shard: usize,
@@ -113,6 +82,7 @@ impl Bridge {
             fresh: Vec::new(),
             cursor: None,
             gone: Vec::new(),
+            frames: FrameQueue::default(),
             notices: (0, Vec::new()),
             next_shard: 0,
             stopped: 0,
@@ -135,17 +105,19 @@ impl Bridge {
             self.host.awake();
             let calls = self.fill(table);
             let gone = self.write_gone(table, calls);
+            let frames = self.frames.portion();
             write(table, layout::CALLS, calls);
             write(table, layout::GONE, gone);
             write(table, layout::NOTICES, self.notices.0);
             write(table, layout::STOPPED, usize::from(self.stopped == self.shards));
+            write(table, layout::FRAMES, frames);
             if calls > 0 {
                 self.text.push(b']');
                 return Some(&self.text);
             }
-            // With something to abort or to tell, JavaScript polls again when it has; otherwise park, unless more has
-            // come.
-            if gone > 0 || self.notices.0 > 0 || self.host.try_park() {
+            // With something to take, to abort or to tell, JavaScript polls again when it has; otherwise park, unless
+            // more has come.
+            if gone > 0 || frames > 0 || self.notices.0 > 0 || self.host.try_park() {
                 return None;
             }
         }
@@ -164,14 +136,15 @@ impl Bridge {
     /// Fetches the next batch, shard by shard in turn.
     fn next_batch(&mut self) -> Option<(u32, usize)> {
         let mut empty = 0;
-        // Refusals need no call to travel: without a bound, a crowd of them would keep this loop going.
-        while empty < self.shards && self.notices.0 < layout::MAX_GONE {
+        // Refusals and frames need no call to travel: without a bound, a crowd of them would keep this loop going.
+        while empty < self.shards && self.notices.0 < layout::MAX_GONE && !self.frames.is_full() {
             let shard = self.next_shard;
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
-                Next::Calls(batch) => {
+                Next::Calls(mut batch) => {
                     self.note_notices(&batch);
                     if batch.records.is_empty() {
+                        self.frames.take(shard as u32, &mut batch);
                         self.note_gone(shard, &batch.gone);
                         self.host.recycle(shard, batch);
                         empty = 0;
@@ -226,23 +199,35 @@ impl Bridge {
             self.cursor = Some((loan_index, from + taken));
         } else if let Some(loan) = self.loans.get_mut(loan_index as usize) {
             // After the calls themselves: a client may have left in the very tick in which it called.
-            let (shard, gone) = (loan.shard as usize, std::mem::take(&mut loan.batch.gone));
-            self.note_gone(shard, &gone);
+            let (shard, gone) = (loan.shard, std::mem::take(&mut loan.batch.gone));
+            self.frames.take(shard, &mut loan.batch);
+            self.note_gone(shard as usize, &gone);
         }
         calls
     }
 
     fn note_gone(&mut self, shard: usize, keys: &[CallKey]) {
         for key in keys {
-            let ticket = self.tickets.get(shard).and_then(|slots| slots.get(key.slot as usize)).copied();
-            if let Some(live) = ticket.and_then(|ticket| self.live.get_mut(ticket as usize))
-                && live.shard as usize == shard
-                && live.key == *key
+            if let Some(ticket) = ticket_of(&self.tickets, &self.live, shard as u32, *key)
+                && let Some(live) = self.live.get_mut(ticket as usize)
                 && !std::mem::replace(&mut live.gone, true)
             {
-                self.gone.extend(ticket);
+                self.gone.push(ticket);
             }
         }
+    }
+
+    /// The next of the frames that the last drain has counted: writes ticket, kind and argument into `table`, and
+    /// returns the bytes, if the frame has any. Kind 0: its call is over, there is nothing to do.
+    pub fn next_frame(&mut self, table: &mut [u32]) -> Option<&[u8]> {
+        let row = table.get_mut(layout::FRAME..)?.first_chunk_mut::<3>()?;
+        *row = [0; 3];
+        let (shard, Frame { key, kind, .. }, bytes) = self.frames.next()?;
+        // Looked up only now: the ticket may name another call than it did at the drain.
+        let ticket = ticket_of(&self.tickets, &self.live, shard, key)?;
+        let (kind, argument) = kind_and_argument(kind);
+        *row = [ticket, kind, argument];
+        Some(bytes).filter(|bytes| !bytes.is_empty())
     }
 
     fn note_notices(&mut self, batch: &CallBatch) {
@@ -368,6 +353,34 @@ impl Bridge {
         }
     }
 
+    /// Takes the head of an answer whose body follows in pieces; like them it leaves with the next answers. False when
+    /// any of it may not be written: then it was a 500, and the call is over.
+    pub fn open_stream(&mut self, ticket: u32, raw: &RawParts<'_>, length: Option<u64>) -> bool {
+        let Some(head) = raw.compile() else {
+            self.answer_raw(ticket, raw);
+            return false;
+        };
+        let (head, bytes) = head;
+        self.append(ticket, Outcome::Open(StreamHead { head, length }), &bytes)
+    }
+
+    /// Takes a piece of a body that was opened, or the word on the body of the request. False when there is no such
+    /// call (any more).
+    pub fn append(&mut self, ticket: u32, outcome: Outcome, bytes: &[u8]) -> bool {
+        let Some(live) = self.live.get(ticket as usize).filter(|live| !live.ask) else { return false };
+        if let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) {
+            batch.push_raw(live.key, outcome, |raw| raw.extend_from_slice(bytes));
+        }
+        true
+    }
+
+    /// Takes the end of a body that was opened: the call is over.
+    pub fn close_stream(&mut self, ticket: u32, outcome: Outcome) {
+        if self.append(ticket, outcome, b"") {
+            self.live.try_remove(ticket as usize);
+        }
+    }
+
     fn send_answers(&mut self) {
         for (shard, batch) in self.answers.iter_mut().enumerate() {
             if !batch.records.is_empty() {
@@ -422,34 +435,10 @@ impl Bridge {
     }
 }
 
-/// The texts of answers: a JSON array, whose elements come first, then any others, each behind a zero byte. JSON has no
-/// such byte, so that what a serializer wrote wrongly ends where it should.
-struct Texts<'a> {
-    whole: &'a [u8],
-    values: ArraySplitter<'a>,
-    /// Where the next text behind the array starts; past the end when there is none.
-    at: usize,
-}
-
-impl<'a> Texts<'a> {
-    fn new(whole: &'a [u8]) -> Self {
-        let end = memchr(0, whole).unwrap_or(whole.len());
-        Texts { whole, values: ArraySplitter::new(&whole[..end]), at: end + 1 }
-    }
-}
-
-impl Iterator for Texts<'_> {
-    type Item = Range<usize>;
-
-    fn next(&mut self) -> Option<Range<usize>> {
-        self.values.next().or_else(|| {
-            let start = self.at;
-            let rest = self.whole.get(start..)?;
-            let end = start + memchr(0, rest).unwrap_or(rest.len());
-            self.at = end + 1;
-            Some(start..end)
-        })
-    }
+/// The ticket of a call that JavaScript has not answered.
+fn ticket_of(tickets: &[Vec<u32>], live: &Slab<Live>, shard: u32, key: CallKey) -> Option<u32> {
+    let ticket = *tickets.get(shard as usize)?.get(key.slot as usize)?;
+    live.get(ticket as usize).filter(|live| live.shard == shard && live.key == key).map(|_| ticket)
 }
 
 fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {

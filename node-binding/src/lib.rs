@@ -1,14 +1,20 @@
 //! The Node-API addon: the only crate that knows Node.
 //!
 //! `tunnel` is the class that TypeScript sees, `bridge` moves batches between the engine's link and one JavaScript
-//! call per batch, `options` turns checked options into the engine's configuration, `raw_answer` checks answers
-//! that JavaScript makes as a whole, `raw` holds all the `unsafe`.
+//! call per batch (the texts of answers are read by `texts`), `frames` keeps pieces of bodies until JavaScript fetches
+//! them, `layout` has the numbers that both languages agree on, `options` turns checked options into the engine's
+//! configuration, `start_error` puts failures into the system's words, `raw_answer` checks answers that JavaScript
+//! makes as a whole, `raw` holds all the `unsafe`.
 #![deny(unsafe_code)]
 
 mod bridge;
+mod frames;
+mod layout;
 mod options;
 mod raw;
 mod raw_answer;
+mod start_error;
+mod texts;
 mod tunnel;
 
 /// An addon shares a process whose allocator is not ours; `local_dynamic_tls` (see Cargo.toml) lets it be loaded late.

@@ -7,19 +7,22 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::target::Destination;
-use fasttunnel_engine::{ConnectError, Engine, Listen, StartError};
-use napi::bindgen_prelude::{Function, Uint8ArraySlice, Uint32Array};
+use fasttunnel_engine::{ConnectError, Engine, Listen};
+use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Status};
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, layout};
+use crate::bridge::Bridge;
+use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements};
 use crate::raw_answer::RawParts;
+use crate::start_error::{coded, connect_error, start_error};
 
 /// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
 type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -188,6 +191,63 @@ impl NativeTunnel {
         self.bridge.borrow_mut().answer_raw(ticket, &parts);
     }
 
+    /// The next of the frames of which the table has told: what it is goes into the table, its bytes are copied.
+    #[napi(catch_unwind)]
+    pub fn frame<'env>(&self, env: &'env Env) -> napi::Result<Option<BufferSlice<'env>>> {
+        let mut table = self.table.borrow_mut();
+        let mut bridge = self.bridge.borrow_mut();
+        bridge.next_frame(elements(&mut table)).map(|bytes| BufferSlice::copy_from(env, bytes)).transpose()
+    }
+
+    /// Begins an answer whose body follows in pieces: `length` bytes, or any number if it is negative. Leaves with the
+    /// next `complete`, like all that follows. False when it may not be written, which gives a 500.
+    #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments)]
+    pub fn open_stream(
+        &self,
+        ticket: u32,
+        status: f64,
+        reason: String,
+        headers: Vec<String>,
+        length: f64,
+        cors: bool,
+        security: bool,
+    ) -> bool {
+        let parts = RawParts { status, reason: &reason, headers: &headers, body: b"", cors, security };
+        let length = (length >= 0.0).then_some(length as u64);
+        self.bridge.borrow_mut().open_stream(ticket, &parts, length)
+    }
+
+    /// The next piece of that body.
+    #[napi(catch_unwind)]
+    pub fn send_data(&self, ticket: u32, bytes: Uint8ArraySlice<'_>) {
+        self.bridge.borrow_mut().append(ticket, Outcome::Data, &bytes);
+    }
+
+    /// That body is complete.
+    #[napi(catch_unwind)]
+    pub fn end_stream(&self, ticket: u32) {
+        self.bridge.borrow_mut().close_stream(ticket, Outcome::End);
+    }
+
+    /// That body breaks off.
+    #[napi(catch_unwind)]
+    pub fn cut_stream(&self, ticket: u32) {
+        self.bridge.borrow_mut().close_stream(ticket, Outcome::Cut);
+    }
+
+    /// So many bytes of the request's body are used up.
+    #[napi(catch_unwind)]
+    pub fn credit_body(&self, ticket: u32, bytes: u32) {
+        self.bridge.borrow_mut().append(ticket, Outcome::Credit(bytes), b"");
+    }
+
+    /// Nobody wants the rest of the request's body.
+    #[napi(catch_unwind)]
+    pub fn discard_body(&self, ticket: u32) {
+        self.bridge.borrow_mut().append(ticket, Outcome::Discard, b"");
+    }
+
     /// The refusals of which the table has told: the members of a JSON array.
     #[napi(catch_unwind)]
     pub fn notices<'env>(&self, env: &'env Env) -> napi::Result<JsString<'env>> {
@@ -301,10 +361,7 @@ impl Drop for NativeTunnel {
 #[cfg_attr(test, allow(dead_code))]
 #[napi]
 pub fn call_table_layout() -> Vec<u32> {
-    use layout::{CALLS, GONE, HEADER, LENGTH, MAX_CALLS, NOTICES, PER_ANSWER, PER_CALL, STOPPED};
-    [CALLS, GONE, STOPPED, NOTICES, HEADER, PER_CALL, MAX_CALLS, LENGTH, PER_ANSWER]
-        .map(|number| number as u32)
-        .to_vec()
+    layout::NUMBERS.map(|number| number as u32).to_vec()
 }
 
 /// `handler_timeouts` as JavaScript spells it.
@@ -322,48 +379,4 @@ fn camel_case(name: &str) -> String {
         }
     }
     out
-}
-
-fn coded(error: napi::Error) -> CodedError {
-    CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), error.reason.to_string())
-}
-
-fn start_error(error: &StartError) -> CodedError {
-    let code = match error {
-        StartError::Driver(_) => "FASTTUNNEL_NO_IO_URING",
-        _ => error.os_error().map_or("FASTTUNNEL_START", errno_name),
-    };
-    CodedError::new(code.to_owned(), error.to_string())
-}
-
-fn connect_error(error: &ConnectError) -> CodedError {
-    let code = match error {
-        ConnectError::Full { .. } => "FASTTUNNEL_FULL",
-        ConnectError::Socket(source) => source.raw_os_error().map_or("FASTTUNNEL_START", errno_name),
-        _ => "FASTTUNNEL_CLOSED",
-    };
-    CodedError::new(code.to_owned(), error.to_string())
-}
-
-/// The names that `listen` errors carry in Node.
-fn errno_name(errno: i32) -> &'static str {
-    match errno {
-        libc::EADDRINUSE => "EADDRINUSE",
-        libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
-        libc::EACCES => "EACCES",
-        libc::EPERM => "EPERM",
-        libc::ENOENT => "ENOENT",
-        libc::ENOTDIR => "ENOTDIR",
-        libc::EISDIR => "EISDIR",
-        libc::EROFS => "EROFS",
-        libc::ENAMETOOLONG => "ENAMETOOLONG",
-        libc::EINVAL => "EINVAL",
-        libc::EMFILE => "EMFILE",
-        libc::ENFILE => "ENFILE",
-        libc::ENOMEM => "ENOMEM",
-        libc::ENOBUFS => "ENOBUFS",
-        libc::EAFNOSUPPORT => "EAFNOSUPPORT",
-        libc::EAGAIN => "EAGAIN",
-        _ => "FASTTUNNEL_START",
-    }
 }

@@ -150,7 +150,7 @@ fn go_on(shard: &Shard, conn: &Conn, intake: &mut Intake, buffer: &mut BytesMut,
             Flow::More | Flow::Close => false,
         };
         if !may_go_on {
-            return conn.wait_for_room(*flow == Flow::Full);
+            return conn.set_unread(*flow == Flow::Full);
         }
         shard.touch();
         *flow = intake.take_in(shard, conn, buffer);

@@ -1,11 +1,12 @@
 //! One connection: its queue of answers, what it waits for and since when. `serve` reads and writes it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::{Cell, RefCell, RefMut};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
+use super::answer_queue::{AnswerQueue, Output};
 use super::asks::{Advised, Asking};
+use super::body_stream::Inflow;
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
@@ -21,6 +22,10 @@ pub(super) enum Phase {
     Head,
     /// The rest of a body that a call waits for.
     Body,
+    /// More of a body that a call reads as it comes.
+    Stream,
+    /// The call that reads the body, which is behind: the socket is not read.
+    Held,
     /// The rest of a body that nobody wants; its request is answered already.
     Skip,
     /// FIN came while calls were under way.
@@ -38,15 +43,6 @@ pub(super) enum Origin {
     InProcess,
 }
 
-/// A request that has not been answered to the client yet, in order of arrival.
-#[derive(Debug)]
-enum Pending {
-    /// The backend works on it.
-    Waiting(CallKey),
-    /// Answered out of turn: the bytes wait for the answers before it.
-    Ready(Vec<u8>),
-}
-
 /// State of one connection, shared by its task and the shard. Single-threaded.
 pub(super) struct Conn {
     /// Index in the shard's table of connections.
@@ -62,13 +58,12 @@ pub(super) struct Conn {
     closing: Cell<bool>,
     /// The peer is gone or was cut off: nothing can be sent.
     dead: Cell<bool>,
-    pending: RefCell<VecDeque<Pending>>,
-    /// Sequence number of the first entry of `pending`.
-    first: Cell<u64>,
-    out: RefCell<Vec<u8>>,
+    answers: RefCell<AnswerQueue>,
     asking: RefCell<Asking>,
-    /// The reader waits until answers make room for further requests.
-    waits_for_room: Cell<bool>,
+    /// The body that the call which came last reads as it comes, until it is complete or nobody wants it.
+    inflow: Cell<Option<Inflow>>,
+    /// The reader waits for room: for further requests, or for more of a body. Nobody reads the socket meanwhile.
+    unread: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -85,11 +80,10 @@ impl Conn {
             writing_since_ms: Cell::new(None),
             closing: Cell::new(false),
             dead: Cell::new(false),
-            pending: RefCell::default(),
-            first: Cell::new(0),
-            out: RefCell::default(),
+            answers: RefCell::default(),
             asking: RefCell::default(),
-            waits_for_room: Cell::new(false),
+            inflow: Cell::new(None),
+            unread: Cell::new(false),
             waker: RefCell::new(None),
         }
     }
@@ -139,7 +133,7 @@ impl Conn {
 
     /// Requests that are not answered yet.
     pub fn pending(&self) -> usize {
-        self.pending.borrow().len() + usize::from(self.is_asking())
+        self.answers.borrow().len() + usize::from(self.is_asking())
     }
 
     /// The calls and the question under way.
@@ -148,12 +142,7 @@ impl Conn {
             Asking::Waiting(key) => Some(key),
             Asking::Nothing | Asking::Advised(_) => None,
         };
-        let pending = self.pending.borrow();
-        let calls = pending.iter().filter_map(|entry| match entry {
-            Pending::Waiting(key) => Some(*key),
-            Pending::Ready(_) => None,
-        });
-        calls.chain(asked).collect()
+        self.answers.borrow().waiting().chain(asked).collect()
     }
 
     /// True while a request cannot be decided without JavaScript's word, or has not been since it came.
@@ -188,34 +177,58 @@ impl Conn {
         }
     }
 
-    /// The reader waits until answers make room (or no longer).
-    pub fn wait_for_room(&self, waits: bool) {
-        self.waits_for_room.set(waits);
+    /// The reader waits for room (or no longer).
+    pub fn set_unread(&self, unread: bool) {
+        self.unread.set(unread);
     }
 
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
-        self.pending() == 0 && self.out.borrow().is_empty() && self.writing_since_ms.get().is_none()
+        self.pending() == 0 && self.answers.borrow().queued_bytes() == 0 && self.writing_since_ms.get().is_none()
     }
 
     /// True when the connection has room for one more request.
     pub fn has_room(&self, max_pipelined: usize, max_buffered_bytes: usize) -> bool {
-        self.pending.borrow().len() < max_pipelined && self.out.borrow().len() < max_buffered_bytes
+        let answers = self.answers.borrow();
+        answers.len() < max_pipelined && answers.queued_bytes() < max_buffered_bytes
     }
 
-    /// True when the reader has something to do: take requests, or see that there are no more to take.
+    /// True when the reader has something to do: take requests or more of a body, or see that there is no more to take.
     pub fn may_read(&self, limits: &Limits) -> bool {
-        self.closing() || self.has_room(limits.max_pipelined, limits.max_buffered_bytes)
+        self.closing()
+            || match self.inflow.get() {
+                Some(inflow) => inflow.is_open(),
+                None => self.has_room(limits.max_pipelined, limits.max_buffered_bytes),
+            }
+    }
+
+    /// The body that a call reads as it comes.
+    pub fn inflow(&self) -> Option<Inflow> {
+        self.inflow.get()
+    }
+
+    pub fn set_inflow(&self, inflow: Option<Inflow>) {
+        self.inflow.set(inflow);
+    }
+
+    /// True while the first answer streams.
+    pub fn streams_answer(&self) -> bool {
+        self.answers.borrow().streams()
+    }
+
+    /// The answers, to be changed. What is ready to be sent leaves when the task is woken.
+    pub fn answers(&self) -> RefMut<'_, AnswerQueue> {
+        self.answers.borrow_mut()
     }
 
     /// The number that the next request gets.
     pub fn next_sequence(&self) -> u64 {
-        self.first.get() + self.pending.borrow().len() as u64
+        self.answers.borrow().next_sequence()
     }
 
     /// Queues a request that the backend works on; its number is the `next_sequence` of before.
     pub fn push_waiting(&self, key: CallKey) {
-        self.pending.borrow_mut().push_back(Pending::Waiting(key));
+        self.answers().push_waiting(key);
     }
 
     /// True when an answer to this request must say `Connection: close`: it is the last one.
@@ -228,14 +241,8 @@ impl Conn {
         if self.dead.get() {
             return;
         }
-        if self.pending.borrow().is_empty() {
-            write(&mut self.out.borrow_mut());
-            self.first.set(self.first.get() + 1);
+        if self.answers().answer_now(write) {
             self.wake();
-        } else {
-            let mut bytes = Vec::new();
-            write(&mut bytes);
-            self.pending.borrow_mut().push_back(Pending::Ready(bytes));
         }
     }
 
@@ -244,44 +251,38 @@ impl Conn {
         if self.dead.get() {
             return;
         }
-        let first = self.first.get();
-        let mut pending = self.pending.borrow_mut();
-        if sequence == first {
-            let mut out = self.out.borrow_mut();
-            pending.pop_front();
-            write(&mut out);
-            let mut answered = 1;
-            while let Some(Pending::Ready(bytes)) = pending.front() {
-                out.extend_from_slice(bytes);
-                pending.pop_front();
-                answered += 1;
-            }
-            self.first.set(first + answered);
-            drop(out);
-            drop(pending);
+        if self.answers().answer(sequence, write) {
             self.wake();
-        } else if let Some(entry) = pending.get_mut((sequence - first) as usize) {
-            let mut bytes = Vec::new();
-            write(&mut bytes);
-            *entry = Pending::Ready(bytes);
         }
+    }
+
+    /// Nothing is answered from request `sequence` on: what is written goes out, and the connection ends.
+    pub fn end_before(&self, sequence: u64, abandoned: &mut Vec<CallKey>) {
+        self.answers().truncate(sequence, abandoned);
+        if let Asking::Waiting(key) = self.asking.take() {
+            abandoned.push(key);
+        }
+        self.inflow.set(None);
+        self.begin_close();
     }
 
     /// Cuts the connection off: what waits is dropped, the calls under way are returned, both directions end.
     pub fn kill(&self, abandoned: &mut Vec<CallKey>) {
         self.dead.set(true);
         self.closing.set(true);
-        let mut pending = self.pending.borrow_mut();
-        self.first.set(self.first.get() + pending.len() as u64);
-        abandoned.extend(pending.drain(..).filter_map(|entry| match entry {
-            Pending::Waiting(key) => Some(key),
-            Pending::Ready(_) => None,
-        }));
+        self.inflow.set(None);
+        let reset = {
+            let mut answers = self.answers();
+            let reset = answers.ends_with_connection();
+            answers.clear(abandoned);
+            reset
+        };
         if let Asking::Waiting(key) = self.asking.take() {
             abandoned.push(key);
         }
-        drop(pending);
-        self.out.borrow_mut().clear();
+        if reset && self.open.get() {
+            sys::reset(self.socket);
+        }
         self.shutdown(Shutdown::Both);
         self.wake();
     }
@@ -300,7 +301,12 @@ impl Conn {
 
     /// True when the reader waits for room and there is some.
     pub fn may_go_on_reading(&self, limits: &Limits) -> bool {
-        self.waits_for_room.get() && self.may_read(limits)
+        self.unread.get() && self.may_read(limits)
+    }
+
+    /// The socket, if it is open and no read is under way.
+    pub fn unread_socket(&self) -> Option<RawFd> {
+        (self.unread.get() && self.open.get() && !self.dead.get()).then_some(self.socket)
     }
 
     /// The socket is about to be closed: nobody may touch it by number any more.
@@ -324,16 +330,15 @@ impl Conn {
     }
 
     /// The next bytes to send; `None` when everything is said.
-    pub fn poll_output(&self, spare: &mut Vec<u8>) -> Poll<Option<Vec<u8>>> {
-        let mut out = self.out.borrow_mut();
+    pub fn poll_output(&self, spare: &mut Vec<u8>) -> Poll<Option<Output>> {
         if self.dead.get() {
-            Poll::Ready(None)
-        } else if !out.is_empty() {
-            Poll::Ready(Some(std::mem::replace(&mut *out, std::mem::take(spare))))
-        } else if self.closing.get() && self.pending() == 0 {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
+            return Poll::Ready(None);
+        }
+        let output = self.answers().take_output(spare);
+        match output {
+            Some(output) => Poll::Ready(Some(output)),
+            None if self.closing.get() && self.pending() == 0 => Poll::Ready(None),
+            None => Poll::Pending,
         }
     }
 }

@@ -75,6 +75,16 @@ counters! {
     asks,
     /// Refusals that the backend was not told of, because there were too many in one batch.
     notices_dropped,
+    /// Calls whose body went to the backend in frames.
+    streamed_bodies,
+    /// Calls whose answer came in pieces.
+    streamed_answers,
+    /// Streamed answers that broke off, or were not as long as promised; each ends its connection.
+    cut_answers,
+    /// Frames handed to the backend.
+    frames,
+    /// Records of the backend that break the rules of a streamed call; each costs the call.
+    host_errors,
     /// Calls and questions answered.
     answered,
     /// Answers that came too late: the client was gone or the time was over.

@@ -36,6 +36,7 @@ impl Shard {
             self.counters.overloaded.add(1);
             return self.refuse_call(conn, call, Refusal::ServiceUnavailable, last);
         };
+        self.note_version(key, call.old);
         let mut open = self.open.borrow_mut();
         let start = open.open_body();
         if bits & flags::MARKED != 0 && self.exact_bodies {
@@ -68,6 +69,13 @@ impl Shard {
         Some(key)
     }
 
+    /// Notes that the client of a call speaks HTTP/1.0, if so.
+    pub(super) fn note_version(&self, key: CallKey, old: bool) {
+        if old && let Some(slot) = self.slots.borrow_mut().get_mut(key) {
+            slot.old = true;
+        }
+    }
+
     /// When a call that begins now is over time, in shard milliseconds.
     fn call_deadline_ms(&self) -> u64 {
         match self.limits.handler_timeout_ms {
@@ -89,7 +97,7 @@ impl Shard {
         self.counters.in_flight.set(self.slots.borrow().len() as u64);
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
         let batch = self.open.replace(fresh);
-        let calls = batch.records.len() as u64;
+        let (calls, frames) = (batch.records.len() as u64, batch.frames.len() as u64);
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
             // No room: the batch stays open and grows; the pool gets its fresh one back.
@@ -100,6 +108,8 @@ impl Shard {
             returned => {
                 self.counters.batches.add(1);
                 self.counters.calls.add(calls);
+                self.counters.frames.add(frames);
+                self.wake_batch_waiters();
                 if let Some(empty) = returned {
                     self.keep(empty);
                 }

@@ -4,6 +4,7 @@ use bytes::{Buf, BytesMut};
 
 use super::Shard;
 use super::asks::Advised;
+use super::body_stream::{BodyStream, StreamStep};
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
 use crate::limits::READ_BUFFER_MAX_BYTES;
@@ -20,7 +21,7 @@ use crate::wire::reply::CONTINUE;
 pub(super) enum Flow {
     /// Read more.
     More,
-    /// The connection has as many requests under way as it may: wait for answers.
+    /// The connection has as many requests under way, or as much of a body, as it may: wait until there is room.
     Full,
     /// The next request waits for JavaScript's word; it is still at the front of the buffer.
     Ask,
@@ -36,6 +37,8 @@ enum State {
     Head,
     /// In a body that a call waits for.
     Body(Box<OpenCall>),
+    /// In a body that a call reads as it comes.
+    Stream(Box<BodyStream>),
     /// In the rest of a body that nobody wants; bytes left until the connection is given up.
     Skip(BodyReader, u64),
 }
@@ -46,6 +49,7 @@ struct OpenCall {
     body: Vec<u8>,
     handler: u32,
     event: bool,
+    old: bool,
     last: bool,
     lines: Vec<u8>,
     request_id: Span,
@@ -58,6 +62,8 @@ pub(super) struct ReadyCall<'a> {
     pub handler: u32,
     /// Event or task.
     pub event: bool,
+    /// The client speaks HTTP/1.0.
+    pub old: bool,
     /// Header lines of the answer that depend on the request.
     pub lines: &'a [u8],
     /// The effective request id, in `lines`.
@@ -87,6 +93,7 @@ impl Intake {
             let step = match &mut self.state {
                 State::Head => self.take_head(shard, conn, rest),
                 State::Body(_) => self.take_body(shard, conn, rest),
+                State::Stream(_) => self.take_stream(shard, conn, rest),
                 State::Skip(reader, left) => match skip(reader, left, rest) {
                     Ok(step) => {
                         if step.done {
@@ -189,11 +196,13 @@ impl Intake {
         let max_body_bytes = shard.limits.max_body_bytes;
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
         let last = !head.keep_alive || shard.stopping();
+        let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
-            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. } => {
+            Decision::Call { body: BodyMode::Multipart, .. } => (0, false, Some(Refusal::UnsupportedMediaType)),
+            Decision::Call { body: BodyMode::OctetStream, .. } if !shard.backend.takes_frames() => {
                 (0, false, Some(Refusal::UnsupportedMediaType))
             }
-            Decision::Call { .. }
+            Decision::Call { body: BodyMode::Json, .. }
                 if exceeds(head.framing, max_body_bytes)
                     && (!shard.reference || behind.len() as u64 > max_body_bytes) =>
             {
@@ -203,7 +212,10 @@ impl Intake {
                 shard.counters.overloaded.add(1);
                 (0, false, Some(Refusal::ServiceUnavailable))
             }
-            Decision::Call { handler, kind, .. } => (handler, kind == Kind::Event, None),
+            Decision::Call { handler, kind, body } => {
+                mode = body;
+                (handler, kind == Kind::Event, None)
+            }
             Decision::Ask(question) => {
                 if shard.ask(conn, question, &lines, request_id, bytes) {
                     return Took::Stop(Flow::Ask);
@@ -220,6 +232,11 @@ impl Intake {
             return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
         }
         let request_id = request_id.unwrap_or_default();
+        let old = head.minor_version == 0;
+        if mode != BodyMode::Json {
+            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
+            return self.open_stream(shard, conn, head, &ready, last, behind);
+        }
         let whole = match head.framing {
             Framing::None => Some(0),
             Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= behind.len()),
@@ -227,7 +244,7 @@ impl Intake {
         };
         if let Some(length) = whole {
             let body = behind.get(..length).unwrap_or_default();
-            let ready = ReadyCall { handler, event, lines: &lines, request_id, head: bytes, body };
+            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body };
             shard.dispatch(conn, &ready, last);
             return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
         }
@@ -245,6 +262,7 @@ impl Intake {
             body: Vec::with_capacity(reserve),
             handler,
             event,
+            old,
             last,
             lines: lines.clone(),
             request_id,
@@ -252,6 +270,50 @@ impl Intake {
         }));
         conn.restart(Phase::Body, shard.now_ms());
         Took::Bytes(0)
+    }
+
+    /// Runs a call at once, which reads its body as it comes.
+    fn open_stream(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        call: &ReadyCall<'_>,
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
+        if head.expect_continue && behind.is_empty() {
+            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+        }
+        let reader = BodyReader::new(head.framing, u64::MAX);
+        if !shard.dispatch_stream(conn, call, &reader, last) {
+            shard.counters.overloaded.add(1);
+            let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
+            return self.answer(shard, conn, head, refusal, call.lines, last, behind);
+        }
+        conn.restart(Phase::Stream, shard.now_ms());
+        self.state = State::Stream(Box::new(BodyStream { reader }));
+        Took::Bytes(0)
+    }
+
+    fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
+        match shard.take_stream(conn, stream, rest) {
+            StreamStep::Took(took) => took,
+            StreamStep::Done(step, last) => {
+                self.state = State::Head;
+                if last {
+                    conn.begin_close();
+                    return Took::Stop(Flow::Close);
+                }
+                Took::Bytes(step.consumed)
+            }
+            StreamStep::Unwanted => {
+                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
+                self.state = State::Skip(stream.reader, shard.drain_bytes());
+                Took::Bytes(0)
+            }
+        }
     }
 
     fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
@@ -265,6 +327,7 @@ impl Intake {
                 let ready = ReadyCall {
                     handler: open.handler,
                     event: open.event,
+                    old: open.old,
                     lines: &open.lines,
                     request_id: open.request_id,
                     head: &open.head,
@@ -365,7 +428,17 @@ impl Intake {
 
     /// The client has sent FIN.
     pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
-        if !conn.closing() && (in_head || !matches!(self.state, State::Head)) {
+        let incomplete = match self.state {
+            State::Head => in_head,
+            State::Body(_) | State::Skip(..) => true,
+            State::Stream(_) => {
+                if conn.inflow().is_some() {
+                    shard.break_body(conn, refusal_of(400));
+                }
+                false
+            }
+        };
+        if !conn.closing() && incomplete {
             // A message that will never be complete is never run (RFC 9112 8).
             self.protocol_error(shard, conn, refusal_of(400));
         }
@@ -377,7 +450,7 @@ impl Intake {
 }
 
 /// What one step of the parser did.
-enum Took {
+pub(super) enum Took {
     /// So many bytes are done with; go on.
     Bytes(usize),
     /// Everything that has come is done with, and the message is not over.

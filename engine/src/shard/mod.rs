@@ -4,7 +4,10 @@
 //! inbox is emptied, answers go into the connections' buffers, and the shard parks. Nothing wakes a task from another
 //! thread (monoio without `sync`): foreign threads write an eventfd, and only when the shard has said that it sleeps.
 
+mod answer_queue;
+mod answer_stream;
 mod asks;
+mod body_stream;
 mod conn;
 pub mod counters;
 mod dispatch;
@@ -105,6 +108,8 @@ struct Shard {
     #[allow(clippy::vec_box)]
     pool: RefCell<Vec<Box<CallBatch>>>,
     inline: RefCell<AnswerBatch>,
+    /// Connections that read no further because the open batch is full.
+    batch_waiters: RefCell<Vec<u32>>,
 
     // Scratch space, reused from request to request.
     head: RefCell<Box<Head>>,
@@ -188,6 +193,7 @@ impl Shard {
             open: RefCell::default(),
             pool: RefCell::default(),
             inline: RefCell::default(),
+            batch_waiters: RefCell::default(),
             head: RefCell::default(),
             lines: RefCell::default(),
             decoded: RefCell::default(),

@@ -5,7 +5,8 @@ use super::slots::Slot;
 use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome, RawAnswer};
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
-use crate::wire::raw_reply::{RawReply, is_final_status};
+use crate::wire::answer_body::AnswerFraming;
+use crate::wire::raw_reply::{RawReply, has_content, is_final_status};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
 /// Says when a refused call may be tried again: capacity comes back as soon as calls under way end.
@@ -15,19 +16,30 @@ impl Shard {
     /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted.
     pub(super) fn take_answers(&self, answers: &AnswerBatch) {
         let mut slots = self.slots.borrow_mut();
+        let mut streamed = Vec::new();
         for record in &answers.records {
             let Some(slot) = slots.get(record.key) else {
-                self.counters.dropped.add(1);
+                // Credit for a body whose call is over comes late as a rule.
+                if !matches!(record.outcome, Outcome::Credit(_) | Outcome::Discard) {
+                    self.counters.dropped.add(1);
+                }
                 continue;
             };
             if let Some(conn) = self.conns.borrow().get(slot.conn as usize) {
+                if (slot.opened || record.outcome.is_of_a_stream()) && !slot.ask {
+                    self.take_stream_record(&mut slots, conn, record, &answers.raw);
+                    streamed.push(conn.clone());
+                    continue;
+                }
                 if slot.ask {
                     self.take_advice(conn, record, &answers.raw, &slot.lines, slot.id_line);
                     self.counters.answered.add(1);
                     slots.release(record.key);
                     continue;
                 }
-                let connection = self.connection(conn.is_last(slot.sequence));
+                let streams = slot.streams();
+                let last = conn.is_last(slot.sequence) || (streams && self.body_ends_connection(conn, record.key));
+                let connection = self.connection(last);
                 conn.answer(slot.sequence, |out| {
                     if let Outcome::Raw(raw) = record.outcome {
                         self.write_raw(out, raw, record.body.of(&answers.raw), slot, connection);
@@ -35,14 +47,26 @@ impl Shard {
                         self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);
                     }
                 });
+                if streams {
+                    // It may be answered before its body has been read.
+                    self.discard_body(conn, record.key);
+                }
+                if slots.streams() > 0 && conn.streams_answer() {
+                    streamed.push(conn.clone());
+                }
             }
             self.counters.answered.add(1);
             slots.release(record.key);
         }
         self.counters.in_flight.set(slots.len() as u64);
+        drop(slots);
+        // Not before the whole batch is looked at: most streams are short, and over by now.
+        for conn in streamed {
+            self.grant(&conn);
+        }
     }
 
-    fn connection(&self, last: bool) -> Connection {
+    pub(super) fn connection(&self, last: bool) -> Connection {
         if last { Connection::Close } else { Connection::KeepAlive { hint_s: self.limits.keep_alive_hint_s } }
     }
 
@@ -81,21 +105,29 @@ impl Shard {
         else {
             return self.write_refusal(out, Refusal::Internal, &slot.lines, false, connection == Connection::Close);
         };
-        let own = if raw.cors { &slot.lines[..] } else { slot.lines.get(..slot.id_line).unwrap_or_default() };
-        let reply = RawReply {
-            status: raw.status,
-            reason,
-            own,
-            lines,
-            length: body.len() as u64,
-            security: raw.security,
-            date: &self.date.borrow(),
-            connection,
-        };
-        reply.encode(out);
-        if reply.has_body() {
+        let framing = AnswerFraming::Length(body.len() as u64);
+        self.write_raw_head(out, raw, reason, lines, framing, slot, connection);
+        if has_content(raw.status) {
             out.extend_from_slice(body);
         }
+    }
+
+    /// Writes the head of an answer of the application's own.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn write_raw_head(
+        &self,
+        out: &mut Vec<u8>,
+        raw: RawAnswer,
+        reason: &[u8],
+        lines: &[u8],
+        framing: AnswerFraming,
+        slot: &Slot,
+        connection: Connection,
+    ) {
+        let own = if raw.cors { &slot.lines[..] } else { slot.lines.get(..slot.id_line).unwrap_or_default() };
+        let date = &self.date.borrow();
+        RawReply { status: raw.status, reason, own, lines, framing, security: raw.security, date, connection }
+            .encode(out);
     }
 
     fn write_head(&self, out: &mut Vec<u8>, status: u16, lines: &[u8], length: usize, connection: Connection) {

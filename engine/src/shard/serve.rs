@@ -14,7 +14,10 @@ use super::Shard;
 use super::asks::{Consulted, consult};
 use super::conn::{Conn, Origin, Phase};
 use super::intake::{Flow, Intake};
-use crate::limits::{CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{
+    CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_WRITE_BYTES,
+};
+use crate::link::batch::CallKey;
 use crate::sys::Shutdown;
 
 /// Serves one connection until it ends.
@@ -62,7 +65,7 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
     loop {
         std::future::poll_fn(|_| {
             let open = conn.may_read(&shard.limits);
-            conn.wait_for_room(!open);
+            conn.set_unread(!open);
             if open { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -161,17 +164,21 @@ async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStrea
 
 async fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>) {
     let mut spare = Vec::new();
-    while let Some(bytes) = std::future::poll_fn(|_| conn.poll_output(&mut spare)).await {
+    while let Some(output) = std::future::poll_fn(|_| conn.poll_output(&mut spare)).await {
         conn.note_writing(Some(shard.now_ms()));
-        let (sent, mut used) = write_all(shard, conn, &mut writer, bytes).await;
+        let (sent, mut used) = match output.load {
+            None => write_all(shard, conn, &mut writer, output.bytes).await,
+            Some((key, load)) => write_stream(shard, conn, &mut writer, output.bytes, key, load).await,
+        };
         conn.note_writing(None);
         shard.touch();
         if !sent {
             shard.cut_off(conn);
             break;
         }
-        if used.capacity() > CONN_BUFFER_KEEP_BYTES {
+        if used.capacity() > CONN_BUFFER_KEEP_BYTES && !conn.streams_answer() {
             used = Vec::new();
+            conn.answers().trim();
         }
         used.clear();
         spare = used;
@@ -204,6 +211,33 @@ async fn write_all(
             Ok(sent) if sent > 0 => done += sent,
             _ => return (false, rest),
         }
+    }
+    (true, rest)
+}
+
+/// Writes bytes of which `load` are of the streamed answer to `key`, and says on the way how far it has come.
+async fn write_stream(
+    shard: &Shard,
+    conn: &Conn,
+    writer: &mut OwnedWriteHalf<TcpStream>,
+    bytes: Vec<u8>,
+    key: CallKey,
+    load: u64,
+) -> (bool, Vec<u8>) {
+    let total = bytes.len();
+    let (mut rest, mut done, mut told) = (bytes, 0, 0);
+    while done < total {
+        conn.note_writing(Some(shard.now_ms()));
+        let (sent, slice) = writer.write(rest.slice(done..total.min(done + STREAM_WRITE_BYTES))).await;
+        rest = slice.into_inner();
+        match sent {
+            Ok(sent) if sent > 0 => done += sent,
+            _ => return (false, rest),
+        }
+        // What frames the pieces is spread over all of them: exact at the end.
+        let share = (u128::from(load) * done as u128 / total as u128) as u64;
+        shard.note_sent(conn, key, share - told);
+        told = share;
     }
     (true, rest)
 }

@@ -17,8 +17,21 @@ pub(super) struct Slot {
     pub id_line: usize,
     /// No call, but a request that the backend is asked about.
     pub ask: bool,
+    /// The client speaks HTTP/1.0.
+    pub old: bool,
+    /// The head of a streamed answer is written.
+    pub opened: bool,
+    /// Its body or its answer streams.
+    stream: bool,
     /// When the call counts as timed out, in shard milliseconds; `u64::MAX` for never.
     pub deadline_ms: u64,
+}
+
+impl Slot {
+    /// True when its body or its answer streams.
+    pub fn streams(&self) -> bool {
+        self.stream
+    }
 }
 
 /// All calls under way of one shard. Slots are reused, so the steady state does not allocate.
@@ -27,17 +40,32 @@ pub(super) struct SlotTable {
     slots: Vec<Slot>,
     free: Vec<u32>,
     max: usize,
+    streams: usize,
 }
 
 impl SlotTable {
     /// A table that holds at most `max` calls.
     pub fn new(max: usize) -> Self {
-        SlotTable { slots: Vec::new(), free: Vec::new(), max }
+        SlotTable { slots: Vec::new(), free: Vec::new(), max, streams: 0 }
     }
 
     /// Calls under way.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// Those of them whose body or answer streams.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// The body or the answer of this call streams.
+    pub fn mark_stream(&mut self, key: CallKey) {
+        if let Some(slot) = self.get_mut(key)
+            && !std::mem::replace(&mut slot.stream, true)
+        {
+            self.streams += 1;
+        }
     }
 
     /// Takes a slot; `None` when `max` calls are under way (the caller answers 503).
@@ -57,6 +85,8 @@ impl SlotTable {
         slot.deadline_ms = deadline_ms;
         slot.id_line = 0;
         slot.ask = false;
+        slot.old = false;
+        slot.opened = false;
         slot.lines.clear();
         slot.lines.extend_from_slice(lines);
         Some(CallKey { slot: index, generation: slot.generation })
@@ -77,6 +107,7 @@ impl SlotTable {
         match self.slots.get_mut(key.slot as usize) {
             Some(slot) if slot.used && slot.generation == key.generation => {
                 slot.used = false;
+                self.streams -= usize::from(std::mem::take(&mut slot.stream));
                 slot.generation = slot.generation.wrapping_add(1);
                 self.free.push(key.slot);
                 true

@@ -1,9 +1,12 @@
 //! Deadlines: one coarse timer per shard looks at every connection and at overdue calls. No timer per request.
 
+use rustix::event::PollFlags;
+
 use super::Shard;
 use super::conn::{Conn, Phase};
 use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
+use crate::sys;
 use crate::tunnel::envelope::Refusal;
 
 /// What a deadline demands of a connection.
@@ -26,11 +29,13 @@ impl Shard {
     pub(super) fn sweep(&self) {
         let now = self.now_ms();
         self.sweep_calls(now);
+        self.look_for_departed();
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {
             match if drain_over { Verdict::Cut } else { self.judge(&conn, now) } {
                 Verdict::Wait => {}
+                Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
                     self.counters.protocol_errors.add(1);
                     conn.answer_now(|out| self.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
@@ -41,8 +46,30 @@ impl Shard {
                     conn.begin_close();
                     conn.restart(Phase::Linger, now);
                 }
-                Verdict::Forsake => self.abandon(&conn.waiting()),
+                Verdict::Forsake => {
+                    conn.set_inflow(None);
+                    self.abandon(&conn.waiting());
+                }
                 Verdict::Cut => self.cut_off(&conn),
+            }
+        }
+    }
+
+    /// Looks whether the clients are still there whose sockets nobody reads: only a read would tell.
+    fn look_for_departed(&self) {
+        let (unread, sockets): (Vec<_>, Vec<_>) = {
+            let conns = self.conns.borrow();
+            conns.iter().filter_map(|(_, conn)| Some((conn.clone(), conn.unread_socket()?))).unzip()
+        };
+        if sockets.is_empty() {
+            return;
+        }
+        for (conn, flags) in unread.iter().zip(sys::departures(&sockets)) {
+            if flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                self.cut_off(conn);
+            } else if flags.contains(PollFlags::RDHUP) && !conn.closing() {
+                // FIN. Should there be room within the grace, the reader sees what came before it.
+                conn.enter(Phase::HalfClosed, self.now_ms());
             }
         }
     }
@@ -58,6 +85,7 @@ impl Shard {
             Phase::Fresh if elapsed >= limits.head_timeout_ms => Verdict::Close,
             Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
             Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
+            Phase::Stream if elapsed >= limits.body_timeout_ms => Verdict::TimedOut,
             Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
             Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,

@@ -137,8 +137,8 @@ impl Shard {
         for (_, conn) in self.conns.borrow().iter() {
             // A request that is being received is still answered (with `Connection: close`). An in-process peer closes by
             // itself when it has no more to ask: what it has sent already is not to be lost.
-            let receiving = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.is_asking();
-            if !receiving && conn.origin() == Origin::Network {
+            let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
+            if !receives && !conn.is_asking() && conn.origin() == Origin::Network {
                 conn.begin_close();
             }
         }

@@ -5,6 +5,7 @@
 //! gives the same verdict however the bytes are cut into packets.
 #![forbid(unsafe_code)]
 
+pub mod answer_body;
 pub mod body;
 mod chunked;
 pub mod date;

@@ -1,5 +1,6 @@
 //! An answer whose head an application has put together: its lines are checked, ours are kept apart from them.
 
+use super::answer_body::AnswerFraming;
 use super::date::HttpDate;
 use super::reply::{Connection, put_decimal};
 use super::status::reason_phrase;
@@ -38,6 +39,12 @@ pub fn is_final_status(status: u16) -> bool {
     (200..=599).contains(&status)
 }
 
+/// False for the statuses whose answers end with the head (RFC 9110 6.4.1).
+#[must_use]
+pub fn has_content(status: u16) -> bool {
+    !matches!(status, 204 | 304)
+}
+
 /// The head of a raw answer. An own line gives way to the application's line of the same name, but for the security
 /// lines, which replace it, and `Vary`, of which there may be several.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +57,8 @@ pub struct RawReply<'a> {
     pub own: &'a [u8],
     /// The application's lines, as [`put_line`] has written them.
     pub lines: &'a [u8],
-    /// Bytes of the body. Without meaning for 204 and 304, which have none.
-    pub length: u64,
+    /// How the body is delimited. Without meaning for 204 and 304, which have none.
+    pub framing: AnswerFraming,
     /// Send `X-Content-Type-Options` and `X-Frame-Options`.
     pub security: bool,
     /// The value of `Date`, unless the application has written one.
@@ -64,7 +71,7 @@ impl RawReply<'_> {
     /// False for the statuses whose answers end with the head (RFC 9110 6.4.1).
     #[must_use]
     pub fn has_body(&self) -> bool {
-        !matches!(self.status, 204 | 304)
+        has_content(self.status)
     }
 
     /// Appends the head, final empty line included.
@@ -84,10 +91,14 @@ impl RawReply<'_> {
                 out.extend_from_slice(line);
             }
         }
-        if self.has_body() {
-            out.extend_from_slice(b"content-length: ");
-            put_decimal(out, self.length);
-            out.extend_from_slice(b"\r\n");
+        match self.framing {
+            AnswerFraming::Length(length) if self.has_body() => {
+                out.extend_from_slice(b"content-length: ");
+                put_decimal(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+            AnswerFraming::Chunked if self.has_body() => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            _ => {}
         }
         if self.security {
             out.extend_from_slice(b"X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n");
@@ -136,10 +147,14 @@ mod tests {
     }
 
     fn encode(status: u16, given: &[(&str, &str)], security: bool) -> String {
+        encode_framed(status, given, security, AnswerFraming::Length(3))
+    }
+
+    fn encode_framed(status: u16, given: &[(&str, &str)], security: bool, framing: AnswerFraming) -> String {
         let (mut out, date) = (Vec::new(), HttpDate::from_unix(0));
         let lines = lines(given);
         let connection = Connection::KeepAlive { hint_s: 5 };
-        RawReply { status, reason: b"", own: OWN, lines: &lines, length: 3, security, date: &date, connection }
+        RawReply { status, reason: b"", own: OWN, lines: &lines, framing, security, date: &date, connection }
             .encode(&mut out);
         String::from_utf8(out).unwrap()
     }
@@ -200,9 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_body_of_unknown_length_is_chunked_or_ends_the_connection() {
+        let chunked = encode_framed(200, &[("content-length", "7")], true, AnswerFraming::Chunked);
+        assert!(chunked.contains("\r\nTransfer-Encoding: chunked\r\n"), "{chunked}");
+        for text in [&chunked, &encode_framed(200, &[], true, AnswerFraming::UntilClose)] {
+            assert!(!text.contains("content-length"), "{text}");
+        }
+        assert!(!encode_framed(200, &[], true, AnswerFraming::UntilClose).contains("chunked"));
+    }
+
+    #[test]
     fn answers_that_have_no_body_say_no_length() {
         for status in [204, 304] {
-            assert!(!encode(status, &[], true).contains("content-length"), "{status}");
+            for framing in [AnswerFraming::Length(3), AnswerFraming::Chunked, AnswerFraming::NoContent] {
+                let text = encode_framed(status, &[], true, framing).to_ascii_lowercase();
+                assert!(!text.contains("content-length") && !text.contains("transfer-encoding"), "{text}");
+            }
         }
         assert!(encode(205, &[], true).contains("content-length: 3"));
         assert!(is_final_status(200) && is_final_status(599) && !is_final_status(199) && !is_final_status(600));

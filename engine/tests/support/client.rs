@@ -173,6 +173,55 @@ impl Client {
         Ok(reply)
     }
 
+    /// The head of the next answer; what follows is taken with `take`, `chunks` or `until_end`.
+    #[track_caller]
+    pub fn head(&mut self) -> Reply {
+        self.try_reply(false).expect("a head")
+    }
+
+    /// So many bytes.
+    #[track_caller]
+    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+        while self.unread.len() < bytes {
+            self.fill_some().unwrap();
+        }
+        self.unread.drain(..bytes).collect()
+    }
+
+    /// What comes until the end: the bytes, and how it ended where that was no FIN.
+    pub fn until_end(&mut self) -> (Vec<u8>, Option<ErrorKind>) {
+        loop {
+            match self.fill() {
+                Ok(0) => return (std::mem::take(&mut self.unread), None),
+                Ok(_) => {}
+                Err(error) => return (std::mem::take(&mut self.unread), Some(error.kind())),
+            }
+        }
+    }
+
+    /// A chunked body: its chunks, the last and empty one left out; or why it is not whole.
+    pub fn chunks(&mut self) -> Result<Vec<Vec<u8>>, String> {
+        let mut chunks = Vec::new();
+        loop {
+            let line = loop {
+                if let Some(at) = self.unread.windows(2).position(|bytes| bytes == b"\r\n") {
+                    break self.unread.drain(..at + 2).collect::<Vec<_>>();
+                }
+                self.fill_some()?;
+            };
+            let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim(), 16).unwrap();
+            while self.unread.len() < size + 2 {
+                self.fill_some()?;
+            }
+            let chunk: Vec<_> = self.unread.drain(..size + 2).collect();
+            assert_eq!(&chunk[size..], b"\r\n");
+            if size == 0 {
+                return Ok(chunks);
+            }
+            chunks.push(chunk[..size].to_vec());
+        }
+    }
+
     fn fill_some(&mut self) -> Result<(), String> {
         match self.fill() {
             Ok(0) => Err(format!("closed after {:?}", self.unread_text())),
@@ -249,6 +298,17 @@ pub fn request(method: &str, path: &str, lines: &str, body: &str) -> String {
 /// The call of a task.
 pub fn call(task: &str, body: &str) -> String {
     request("POST", &format!("/__runner/task/{task}"), "", body)
+}
+
+/// The head of a task's call whose body is a stream of bytes; `lines` say how it is delimited.
+pub fn octets(task: &str, lines: &str) -> String {
+    let lines = format!("content-type: application/octet-stream\r\n{lines}");
+    format!("POST /__runner/task/{task} HTTP/1.1\r\nHost: test\r\n{lines}\r\n")
+}
+
+/// Bytes that tell where they are from.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect()
 }
 
 /// The call of an event.

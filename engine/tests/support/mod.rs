@@ -2,11 +2,12 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses a part of it
 
 pub mod client;
+pub mod host;
 pub mod process;
 pub mod server;
 
 #[allow(unused_imports)]
-pub use client::{Client, Reply, call, event, request};
+pub use client::{Client, Reply, call, event, octets, pattern, request};
 pub use fasttunnel_engine::shard::driver::DriverChoice;
 pub use server::Server;
 

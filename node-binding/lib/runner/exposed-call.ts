@@ -1,5 +1,6 @@
 import type { Call } from '../call.js';
-import type { RawAnswer } from '../outcome.js';
+import type { RawAnswer, StreamAnswer } from '../outcome.js';
+import { connectionReset } from '../streams/body.js';
 import { TunnelRequest } from './request.js';
 import { TunnelResponse } from './response.js';
 import type { Runner } from './runtime.js';
@@ -16,7 +17,7 @@ export class ExposedCall {
   #request: TunnelRequest | undefined;
   #response: TunnelResponse | undefined;
   #controller: AbortController | undefined;
-  #answered: ((answer: RawAnswer) => void) | undefined;
+  #answered: ((answer: RawAnswer | StreamAnswer) => void) | undefined;
   #abandoned: ((error: Error | null) => void) | undefined;
 
   constructor(call: Call, runner: Runner, basePath: string) {
@@ -36,7 +37,7 @@ export class ExposedCall {
   }
 
   /** Hears of an answer that the task makes by itself, and of a response that closes; without an answer, if that is first. */
-  onResponse(answered: (answer: RawAnswer) => void, closed: (error: Error | null) => void): void {
+  onResponse(answered: (answer: RawAnswer | StreamAnswer) => void, closed: (error: Error | null) => void): void {
     this.#answered = answered;
     this.#abandoned = closed;
   }
@@ -73,15 +74,20 @@ export class ExposedCall {
   }
 
   #headersOf(): Record<string, string | string[]> {
+    const { body } = this.call;
+    if (body instanceof TunnelRequest) return body.headers;
     // Typed as possibly missing, for those who look a name up; a name that is there has a value.
     return (this.#headers ??= { ...this.call.headers } as Record<string, string | string[]>);
   }
 
   #requestOf(): TunnelRequest {
+    const { body } = this.call;
+    // It hears of its client by itself.
+    if (body instanceof TunnelRequest) return body;
     if (this.#request === undefined) {
       const request = new TunnelRequest(this.call, this.#headersOf());
       this.#request = request;
-      this.#whenGone(() => request.abandon());
+      this.#whenGone(() => request.abandon(connectionReset()));
     }
     return this.#request;
   }

@@ -51,6 +51,11 @@ export class Failures {
     this.#logs.write('error', kind === 'task' ? 'exposure.task.error' : 'exposure.event.error', { error: messageOf(error), requestId });
   }
 
+  /** A streamed answer broke off. */
+  broken(error: unknown, requestId: string): void {
+    this.#logs.write('error', 'exposure.stream.error', { error: messageOf(error), requestId });
+  }
+
   /** The task had begun its own answer before it failed: only the log hears of it, in the reference's words. */
   tooLate(): void {
     this.#logs.write('error', 'exposure.http.unhandled', { error: 'Cannot set headers after they are sent to the client' });

@@ -1,34 +1,31 @@
-import { Readable } from 'node:stream';
 import type { Call } from '../call.js';
+import { BodyStream } from '../streams/body.js';
+import type { BodyPort } from '../streams/body.js';
 
 type Headers = Record<string, string | string[]>;
 
 /**
- * What `useExposureContext().req` gives: the call's request, in the shape of an `http.IncomingMessage`. As there, once a
- * JSON body has been read the stream is at its end.
+ * What `useExposureContext().req` gives: the call's request, in the shape of an `http.IncomingMessage`. Of an octet-stream
+ * call it is the body; as there, once a JSON body has been read the stream is at its end.
  */
-export class TunnelRequest extends Readable {
+export class TunnelRequest extends BodyStream {
   readonly method: string;
   /** The request target as it was sent, with its query. */
   readonly url: string;
   readonly headers: Headers;
   readonly httpVersion: string;
-  readonly complete = true;
   /** The client has gone before it was answered. */
   aborted = false;
 
-  constructor(call: Call, headers: Headers) {
-    super();
+  /** @param port where the body comes from; without one it has been read */
+  constructor(call: Call, headers: Headers, port?: BodyPort) {
+    super(port ?? NOWHERE);
     this.method = call.method;
     this.url = call.url;
     this.httpVersion = call.httpVersion;
     this.headers = headers;
-    // A stream without listeners of its own must not take the process along.
-    this.on('error', ignore);
-    this.push(null);
+    if (port === undefined) this.finish();
   }
-
-  override _read(): void {}
 
   /** Names and values in turn. Names are in lower case: how they were written is not kept. */
   get rawHeaders(): string[] {
@@ -47,13 +44,16 @@ export class TunnelRequest extends Readable {
     return Number(this.httpVersion.split('.')[1]);
   }
 
-  /** The client has gone. */
-  abandon(): void {
-    if (this.aborted) return;
-    this.aborted = true;
-    this.emit('aborted');
-    this.destroy();
+  /** No more will come; with an error, because the client has gone. */
+  override abandon(error?: Error): void {
+    if (error !== undefined && !this.aborted) {
+      this.aborted = true;
+      this.emit('aborted');
+    }
+    super.abandon(error);
   }
 }
+
+const NOWHERE: BodyPort = { credit: ignore, discard: ignore };
 
 function ignore(): void {}

@@ -1,11 +1,14 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { Writable } from 'node:stream';
-import { RawAnswer } from '../outcome.js';
+import { CallFailure, RawAnswer, StreamAnswer } from '../outcome.js';
+import type { Outlet, Source } from '../streams/outlet.js';
+import { lengthOf } from '../streams/source.js';
+import { INTERNAL_ERROR } from '../task-error.js';
 import type { TunnelRequest } from './request.js';
 
-/** What a task may write by itself before it has to end; it is answered in one piece. */
-const MAX_BYTES = 64 * 1024 * 1024;
+/** What is taken in ahead of the client, beside what is under way to it. */
+const HIGH_WATER_MARK = 128 * 1024;
 
 /** The engine's own business: it frames the answer and keeps the connection. */
 const FRAMING = new Set(['connection', 'content-length', 'keep-alive', 'trailer', 'transfer-encoding', 'upgrade']);
@@ -23,22 +26,28 @@ const ALL: OwnLines = { cors: true, security: true };
 type HeaderValue = number | string | readonly string[];
 
 /**
- * What `useExposureContext().res` gives, in the shape of an `http.ServerResponse`. Made when a task asks for it; what the
- * task writes is kept until it ends the response, then it is the answer (CONTRACT 14).
+ * What `useExposureContext().res` gives, in the shape of an `http.ServerResponse` (CONTRACT 14). Made when a task asks for
+ * it. What is written by `end` alone is answered in one piece; anything written before that is streamed, as fast as the
+ * client takes it.
  */
 export class TunnelResponse extends Writable {
   statusCode = 200;
   statusMessage: string | undefined;
   readonly req: TunnelRequest;
   readonly #headers = new Map<string, { readonly name: string; readonly value: HeaderValue }>();
-  readonly #deliver: (answer: RawAnswer) => void;
-  readonly #chunks: Buffer[] = [];
-  #bytes = 0;
+  #deliver: (answer: RawAnswer | StreamAnswer) => void;
   #sent = false;
   #own = NONE;
+  /** Ended before anything was written: its only chunks. */
+  #whole: Buffer[] | undefined;
+  /** Where written chunks go, once the answer is on its way. */
+  #outlet: Outlet | undefined;
+  #streaming = false;
+  /** The chunk, or the end, that waits for the outlet. */
+  #resume: (() => void) | undefined;
 
-  constructor(req: TunnelRequest, requestId: string, deliver: (answer: RawAnswer) => void) {
-    super({ decodeStrings: true });
+  constructor(req: TunnelRequest, requestId: string, deliver: (answer: RawAnswer | StreamAnswer) => void) {
+    super({ decodeStrings: true, highWaterMark: HIGH_WATER_MARK });
     this.req = req;
     this.#deliver = deliver;
     this.#headers.set('x-runner-request-id', { name: 'x-runner-request-id', value: requestId });
@@ -108,31 +117,50 @@ export class TunnelResponse extends Writable {
 
   flushHeaders(): void {
     if (!this.#sent) this.#settleHead();
+    this.#stream();
   }
 
   override write(...args: unknown[]): boolean {
-    if (!this.#sent && !this.writableEnded) this.#settleHead();
+    if (!this.writableEnded) this.flushHeaders();
     return (super.write as (...all: unknown[]) => boolean).apply(this, args);
   }
 
   override end(...args: unknown[]): this {
-    if (!this.#sent && !this.writableEnded) this.#settleHead();
+    if (!this.writableEnded) {
+      if (!this.#sent) this.#settleHead();
+      if (!this.#streaming) this.#whole ??= [];
+    }
     return (super.end as (...all: unknown[]) => this).apply(this, args);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > MAX_BYTES) return done(new RangeError(`a task wrote more than ${MAX_BYTES} bytes to its response, which is answered in one piece`));
-    this.#chunks.push(chunk);
-    done();
+    if (this.#whole !== undefined) {
+      this.#whole.push(chunk);
+      return done();
+    }
+    this.#whenOpen((outlet) => {
+      if (outlet.write(chunk)) done();
+      else this.#resume = done;
+    });
   }
 
   override _final(done: () => void): void {
-    // 204 and 304 have no body, whatever was written.
-    const body = this.statusCode === 204 || this.statusCode === 304 ? '' : Buffer.concat(this.#chunks);
-    this.#chunks.length = 0;
-    this.#deliver(new RawAnswer(this.statusCode, this.#lines(), body, this.#own, this.statusMessage));
-    done();
+    if (this.#whole !== undefined) {
+      // 204 and 304 have no body, whatever was written.
+      const body = this.statusCode === 204 || this.statusCode === 304 ? '' : Buffer.concat(this.#whole);
+      this.#deliver(new RawAnswer(this.statusCode, this.#lines(), body, this.#own, this.statusMessage));
+      return done();
+    }
+    this.#whenOpen((outlet) => {
+      outlet.end();
+      done();
+    });
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    // After an end that was sent this does nothing; otherwise it cuts what has begun.
+    this.#outlet?.fail(error ?? new Error('the response was destroyed'));
+    done(error);
   }
 
   /** Ends it with an envelope, beside the headers that the task has set. */
@@ -142,6 +170,70 @@ export class TunnelResponse extends Writable {
     this.statusMessage = undefined;
     this.#headers.set('content-type', { name: 'content-type', value: 'application/json; charset=utf-8' });
     this.end(envelope);
+  }
+
+  /** A stream that the task has returned, with the headers that the task has set beside its own. */
+  streamed(answer: StreamAnswer): StreamAnswer {
+    const length = answer.length ?? this.#length();
+    this.#sent = this.#streaming = true;
+    this.#own = answer.own;
+    const theirs = new Set(answer.headers.map(([name]) => name.toLowerCase()));
+    const headers = [...this.#lines().filter(([name]) => !theirs.has(name.toLowerCase())), ...answer.headers];
+    const whole = new StreamAnswer(answer.status, headers, answer.source, answer.own, { length });
+    const { events } = answer;
+    whole.events = {
+      failed: (error) => {
+        this.destroy();
+        return events.failed === undefined ? error : events.failed(error);
+      },
+      broken: (error) => {
+        this.destroy();
+        events.broken?.(error);
+      },
+      finished: () => {
+        // Nothing is left to answer, but 'finish' and 'close' may be waited for.
+        this.#whole = [];
+        this.#deliver = ignore;
+        this.end();
+      },
+    };
+    return whole;
+  }
+
+  #stream(): void {
+    if (this.#streaming || this.#whole !== undefined) return;
+    this.#streaming = true;
+    const source: Source = {
+      start: (outlet) => {
+        this.#outlet = outlet;
+        if (this.destroyed) return outlet.fail(this.errored ?? new Error('the response was destroyed'));
+        outlet.open();
+        this.#continue();
+      },
+      resume: () => this.#continue(),
+      destroy: () => this.destroy(),
+    };
+    const answer = new StreamAnswer(this.statusCode, this.#lines(), source, this.#own, { length: this.#length(), reason: this.statusMessage });
+    // Whoever waits for it to close tells of the error.
+    answer.events = { failed: () => new CallFailure(INTERNAL_ERROR.status, INTERNAL_ERROR.body), broken: ignore };
+    this.#deliver(answer);
+  }
+
+  #whenOpen(run: (outlet: Outlet) => void): void {
+    const outlet = this.#outlet;
+    if (outlet !== undefined) run(outlet);
+    else this.#resume = () => run(this.#outlet!);
+  }
+
+  #continue(): void {
+    const resume = this.#resume;
+    this.#resume = undefined;
+    resume?.();
+  }
+
+  #length(): number | undefined {
+    const value = this.#headers.get('content-length')?.value;
+    return value === undefined ? undefined : lengthOf(String(value));
   }
 
   #lines(): [string, string][] {

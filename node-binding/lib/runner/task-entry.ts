@@ -2,10 +2,14 @@ import type { ITask, TaskRunner } from '@bluelibs/runner';
 import type { Entry } from '../bridge-types.js';
 import type { Call, CallContext } from '../call.js';
 import { CallFailure } from '../outcome.js';
+import type { StreamAnswer } from '../outcome.js';
+import { discardStream, streamAnswerOf } from '../streams/source.js';
+import type { MakeBody } from '../streams/streams.js';
 import { INTERNAL_ERROR } from '../task-error.js';
 import type { AsyncContexts } from './async-contexts.js';
 import type { Failures } from './failures.js';
 import { ExposedCall } from './exposed-call.js';
+import { TunnelRequest } from './request.js';
 import type { ResultValues } from './result-values.js';
 import type { Runner } from './runtime.js';
 
@@ -55,6 +59,8 @@ export class TaskEntry implements Entry {
     });
   };
 
+  readonly makeBody: MakeBody = (call, port) => new TunnelRequest(call, { ...call.headers } as Record<string, string | string[]>, port);
+
   /** Async, so that whatever goes wrong in it rejects. */
   readonly #start = (call: ExposedCall, input: unknown): Promise<unknown> => {
     const { taskRunner, contexts } = this.#scope;
@@ -65,16 +71,35 @@ export class TaskEntry implements Entry {
   #finish(call: ExposedCall, result: unknown, resolve: (answer: unknown) => void, reject: (failure: unknown) => void): void {
     const { response } = call;
     try {
-      // A task that ends the response answers by itself, now or later.
-      if (response === undefined || (!response.headersSent && !response.destroyed)) {
-        refuseStreams(result);
-        const { values } = this.#scope;
-        if (response === undefined) resolve(values.settle(result));
-        else response.answer(200, `{"ok":true,"result":${values.stringify(result)}}`);
-      }
+      // A task that ends the response answers by itself, now or later; so does one that returns the response.
+      if (result === response && response !== undefined) return;
+      if (response !== undefined && (response.writableEnded || response.destroyed)) return discardStream(result);
+      const stream = streamAnswerOf(result);
+      if (stream !== undefined) this.#send(call, stream, resolve);
+      else if (response === undefined) resolve(this.#scope.values.settle(result));
+      else if (!response.headersSent) response.answer(200, `{"ok":true,"result":${this.#scope.values.stringify(result)}}`);
     } catch (error) {
       this.#fail(call, error, reject);
     }
+  }
+
+  /** A stream goes before what the task has written to the response, unless that is under way. */
+  #send({ call, response }: ExposedCall, stream: StreamAnswer, resolve: (answer: unknown) => void): void {
+    const { failures } = this.#scope;
+    if (response?.headersSent === true) {
+      stream.source.destroy();
+      failures.tooLate();
+      return;
+    }
+    const { requestId } = call;
+    stream.events = {
+      failed: (error) => {
+        const { status, body } = failures.answerTo(error, 'task', requestId);
+        return new CallFailure(status, body);
+      },
+      broken: (error) => failures.broken(error, requestId),
+    };
+    resolve(response === undefined ? stream : response.streamed(stream));
   }
 
   #fail(call: ExposedCall, error: unknown, reject: (failure: unknown) => void): void {
@@ -84,17 +109,4 @@ export class TaskEntry implements Entry {
     else if (response.headersSent) this.#scope.failures.tooLate();
     else if (!response.destroyed) response.answer(status, body);
   }
-}
-
-/** Streamed results come with issue C; until then a stream must not become `{}`. */
-function refuseStreams(result: unknown): void {
-  if ((typeof result !== 'object' || result === null) && typeof result !== 'function') return;
-  const stream = isReadable(result) ? result : 'stream' in result && isReadable(result.stream) ? result.stream : undefined;
-  if (stream === undefined) return;
-  stream.destroy?.();
-  throw new TypeError('the task returned a stream; streamed results are not served yet (issue C): return the data, or write it to the response');
-}
-
-function isReadable(value: unknown): value is { pipe: unknown; destroy?: () => void } {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { pipe?: unknown }).pipe === 'function';
 }

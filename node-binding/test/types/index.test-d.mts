@@ -1,6 +1,8 @@
 // Checked by tsc only, against the built package: what a user of `import` sees.
 import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
-import type { CallContext, EventsOf, Stats, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
+import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
+import type { ByteStream, CallContext, EventsOf, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
 import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
 import { r } from '@bluelibs/runner';
 
@@ -55,6 +57,14 @@ tunnel.registerTask('later', async (input: { a: number }, { signal, headers, id,
   expectType<CallContext['headers']>()(headers);
   return input.a;
 });
+
+// Streams, in and out.
+tunnel.registerTask('streams', async (_input, { body }): Promise<StreamResult> => ({ stream: body ?? Readable.from(['none']), status: 206, contentType: 'text/plain', headers: { 'content-length': 4, 'x-many': ['a', 'b'] } }));
+const streams: ByteStream[] = [Readable.from([]), new ReadableStream(), (async function* () { yield 'text'; yield new Uint8Array(1); })(), new Blob([])];
+tunnel.registerTask('one', (_input, { body }) => { expectType<Readable | undefined>()(body); return streams[0]; });
+// @ts-expect-error a stream of numbers is none of bytes
+const numbers: ByteStream = (async function* () { yield 1; })();
+numbers.toString();
 
 // Handlers written apart.
 const handlers = { 'app.tasks.double': (input: number) => input * 2 } satisfies TaskHandlers;

@@ -1,0 +1,307 @@
+//! The answers of one connection: which are still awaited, which wait for their turn, and the bytes to be sent.
+
+use std::collections::VecDeque;
+
+use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES};
+use crate::link::batch::CallKey;
+use crate::wire::answer_body::{AnswerBody, AnswerFraming};
+
+/// A request that has not been answered to the client yet, in order of arrival.
+#[derive(Debug)]
+enum Pending {
+    /// The backend works on it.
+    Waiting(CallKey),
+    /// Answered out of turn: the bytes wait for the answers before it.
+    Ready(Vec<u8>),
+    /// The backend has begun to answer it.
+    Streaming(Box<AnswerStream>),
+}
+
+/// An answer whose body comes in pieces. As the first of its connection it is written through; before, it gathers here.
+#[derive(Debug)]
+struct AnswerStream {
+    key: CallKey,
+    body: AnswerBody,
+    /// Head and pieces that wait for the answers before it.
+    early: Vec<u8>,
+    /// Bytes of the body that were taken from the backend and are not sent yet.
+    unsent: u64,
+    /// Bytes that were sent, or thrown away, and that the backend has not been told of.
+    due: u64,
+    /// Bytes that may be under way; known when it is the first.
+    window: Option<u32>,
+}
+
+/// Bytes to send, in one go.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub bytes: Vec<u8>,
+    /// The stream that they belong to, and how many of them are bytes of its body.
+    pub load: Option<(CallKey, u64)>,
+}
+
+/// What became of a piece, or of the end, of a streamed answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It goes on, or is complete.
+    Fine,
+    /// The answer is not what its length has promised: what was sent of it is all that can be sent.
+    Broken,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct AnswerQueue {
+    pending: VecDeque<Pending>,
+    /// Sequence number of the first entry of `pending`.
+    first: u64,
+    out: Vec<u8>,
+    /// What `out` holds of the body that streams.
+    load: Option<(CallKey, u64)>,
+}
+
+impl AnswerQueue {
+    /// Requests that are not answered yet.
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Bytes to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The calls under way.
+    pub fn waiting(&self) -> impl Iterator<Item = CallKey> {
+        self.pending.iter().filter_map(Pending::key)
+    }
+
+    /// The number that the next request gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.first + self.pending.len() as u64
+    }
+
+    /// Queues a request that the backend works on; its number is the `next_sequence` of before.
+    pub fn push_waiting(&mut self, key: CallKey) {
+        self.pending.push_back(Pending::Waiting(key));
+    }
+
+    /// Answers a request that was just read: in its turn at once (then true), otherwise behind the calls before it.
+    pub fn answer_now(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.pending.is_empty() {
+            write(&mut self.out);
+            self.first += 1;
+            true
+        } else {
+            let mut bytes = Vec::new();
+            write(&mut bytes);
+            self.pending.push_back(Pending::Ready(bytes));
+            false
+        }
+    }
+
+    /// Answers the call with number `sequence`; true when there is something to send now.
+    pub fn answer(&mut self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if sequence == self.first {
+            self.pending.pop_front();
+            self.first += 1;
+            write(&mut self.out);
+            self.advance();
+            true
+        } else {
+            if let Some(entry) = self.entry(sequence) {
+                let mut bytes = Vec::new();
+                write(&mut bytes);
+                *entry = Pending::Ready(bytes);
+            }
+            false
+        }
+    }
+
+    /// Begins to answer the call with number `sequence`: `head` writes the head.
+    pub fn open(&mut self, sequence: u64, body: AnswerBody, head: impl FnOnce(&mut Vec<u8>)) {
+        let Some(entry) = self.entry(sequence) else { return };
+        let Some(key) = entry.key() else { return };
+        let mut early = Vec::new();
+        head(&mut early);
+        *entry = Pending::Streaming(Box::new(AnswerStream { key, body, early, unsent: 0, due: 0, window: None }));
+        if sequence == self.first {
+            self.advance();
+        }
+    }
+
+    /// Takes a piece of the body of answer `sequence`.
+    pub fn put(&mut self, sequence: u64, piece: &[u8]) -> Progress {
+        let (first, at) = (sequence == self.first, self.index(sequence));
+        let Some(Pending::Streaming(stream)) = self.pending.get_mut(at) else { return Progress::Broken };
+        let out = if first { &mut self.out } else { &mut stream.early };
+        let put = stream.body.put(piece, out);
+        stream.unsent += put.written as u64;
+        stream.due += (piece.len() - put.written) as u64;
+        if first {
+            add_load(&mut self.load, stream.key, put.written as u64);
+        }
+        if put.surplus { Progress::Broken } else { Progress::Fine }
+    }
+
+    /// The body of answer `sequence` is complete.
+    pub fn end(&mut self, sequence: u64) -> Progress {
+        let (first, at) = (sequence == self.first, self.index(sequence));
+        let Some(entry) = self.pending.get_mut(at) else { return Progress::Broken };
+        let Pending::Streaming(stream) = entry else { return Progress::Broken };
+        if first {
+            if !stream.body.finish(&mut self.out) {
+                return Progress::Broken;
+            }
+            self.pending.pop_front();
+            self.first += 1;
+            self.advance();
+        } else {
+            if !stream.body.finish(&mut stream.early) {
+                return Progress::Broken;
+            }
+            *entry = Pending::Ready(std::mem::take(&mut stream.early));
+        }
+        Progress::Fine
+    }
+
+    /// Nothing more is answered from request `sequence` on; the calls among those are handed to `abandoned`. What was
+    /// written of the first of them stays; one that still waits for its turn is not begun.
+    pub fn truncate(&mut self, sequence: u64, abandoned: &mut Vec<CallKey>) {
+        let keep = self.index(sequence.max(self.first));
+        if keep < self.pending.len() {
+            abandoned.extend(self.pending.drain(keep..).filter_map(|entry| entry.key()));
+        }
+    }
+
+    /// Drops everything; the calls under way are handed to `abandoned`.
+    pub fn clear(&mut self, abandoned: &mut Vec<CallKey>) {
+        self.first += self.pending.len() as u64;
+        abandoned.extend(self.pending.drain(..).filter_map(|entry| entry.key()));
+        self.out.clear();
+        self.load = None;
+    }
+
+    /// True while the first answer is one that ends with the connection: only a reset tells that it is not whole.
+    pub fn ends_with_connection(&self) -> bool {
+        matches!(self.pending.front(), Some(Pending::Streaming(stream)) if stream.body.framing() == AnswerFraming::UntilClose)
+    }
+
+    /// True while the first answer streams.
+    pub fn streams(&self) -> bool {
+        matches!(self.pending.front(), Some(Pending::Streaming(_)))
+    }
+
+    /// True when the answer to request `sequence` is the next to be sent.
+    pub fn is_first(&self, sequence: u64) -> bool {
+        sequence == self.first
+    }
+
+    /// The first answer streams and has not been granted its window yet: asks how large it is, and this is the grant.
+    pub fn grant(&mut self, window: impl FnOnce() -> u32) -> Option<(CallKey, u32)> {
+        match self.pending.front_mut() {
+            Some(Pending::Streaming(stream)) if stream.window.is_none() => {
+                let bytes = window();
+                stream.window = Some(bytes);
+                Some((stream.key, bytes.saturating_sub(ANSWER_FIRST_BYTES))).filter(|(_, grant)| *grant > 0)
+            }
+            _ => None,
+        }
+    }
+
+    /// So many bytes of the body of the answer to `key` were sent; the grant that follows from it, if any.
+    pub fn sent(&mut self, key: CallKey, bytes: u64) -> Option<u32> {
+        match self.pending.front_mut() {
+            Some(Pending::Streaming(stream)) if stream.key == key => {
+                let bytes = bytes.min(stream.unsent);
+                stream.unsent -= bytes;
+                stream.due += bytes;
+                stream.settle()
+            }
+            _ => None,
+        }
+    }
+
+    /// The grant for pieces of answer `sequence` that were thrown away, if any.
+    pub fn settle(&mut self, sequence: u64) -> Option<u32> {
+        match self.entry(sequence) {
+            Some(Pending::Streaming(stream)) if stream.due > 0 => stream.settle(),
+            _ => None,
+        }
+    }
+
+    /// The next bytes to send; `spare` is an empty buffer to go on with.
+    pub fn take_output(&mut self, spare: &mut Vec<u8>) -> Option<Output> {
+        if self.out.is_empty() {
+            return None;
+        }
+        let bytes = std::mem::replace(&mut self.out, std::mem::take(spare));
+        Some(Output { bytes, load: self.load.take() })
+    }
+
+    /// Gives memory back that only a large or streamed answer has needed.
+    pub fn trim(&mut self) {
+        if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
+            self.out = Vec::new();
+        }
+    }
+
+    /// Where in `pending` a request is; nowhere when it is answered.
+    fn index(&self, sequence: u64) -> usize {
+        sequence.checked_sub(self.first).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX)
+    }
+
+    fn entry(&mut self, sequence: u64) -> Option<&mut Pending> {
+        let at = self.index(sequence);
+        self.pending.get_mut(at)
+    }
+
+    /// Lets the answers leave whose turn has come.
+    fn advance(&mut self) {
+        loop {
+            match self.pending.front_mut() {
+                Some(Pending::Ready(bytes)) => {
+                    self.out.extend_from_slice(bytes);
+                    self.pending.pop_front();
+                    self.first += 1;
+                }
+                Some(Pending::Streaming(stream)) => {
+                    self.out.append(&mut stream.early);
+                    stream.early = Vec::new();
+                    add_load(&mut self.load, stream.key, stream.unsent);
+                    return;
+                }
+                Some(Pending::Waiting(_)) | None => return,
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn key(&self) -> Option<CallKey> {
+        match self {
+            Pending::Waiting(key) => Some(*key),
+            Pending::Streaming(stream) => Some(stream.key),
+            Pending::Ready(_) => None,
+        }
+    }
+}
+
+impl AnswerStream {
+    /// Grants come in quarters of the window: until then the backend has most of it left.
+    fn settle(&mut self) -> Option<u32> {
+        if self.due < u64::from(self.window.unwrap_or(ANSWER_FIRST_BYTES) / 4) {
+            return None;
+        }
+        let grant = u32::try_from(self.due).unwrap_or(u32::MAX);
+        self.due -= u64::from(grant);
+        Some(grant)
+    }
+}
+
+/// The load of what is queued; what is left of a stream that has ended counts no longer.
+fn add_load(load: &mut Option<(CallKey, u64)>, key: CallKey, bytes: u64) {
+    match load {
+        Some((known, sum)) if *known == key => *sum += bytes,
+        _ => *load = Some((key, bytes)),
+    }
+}

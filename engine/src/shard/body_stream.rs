@@ -1,0 +1,247 @@
+//! Bodies that a call reads as they come: into frames of the open batch, within a window that the host gives back.
+
+use super::Shard;
+use super::asks::id_line_len;
+use super::conn::{Conn, Phase};
+use super::intake::{Flow, ReadyCall, Took};
+use super::replies::refusal_of;
+use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, FRAME_BYTES, MAX_BATCH_BYTES};
+use crate::link::batch::{CallBatch, CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::tunnel::envelope::Refusal;
+use crate::wire::body::{BodyReader, Step};
+use crate::wire::fields::Span;
+
+/// What the reader of a body and the shard share of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inflow {
+    /// The call that reads it.
+    pub key: CallKey,
+    /// Bytes that may be on their way to the host or wait there.
+    window: u32,
+    /// Bytes that are.
+    in_flight: u32,
+    /// The open batch has no room for more.
+    batch_full: bool,
+    /// Bytes still to come, where the head has said how many.
+    rest: Option<u64>,
+    /// The client wants no other request answered after this one.
+    last: bool,
+}
+
+impl Inflow {
+    /// The same; but no other request is answered after this one.
+    pub fn as_last(self) -> Self {
+        Inflow { last: true, ..self }
+    }
+
+    /// True when more may be read.
+    pub fn is_open(&self) -> bool {
+        self.in_flight < self.window && !self.batch_full
+    }
+}
+
+/// Reads such a body.
+pub(super) struct BodyStream {
+    pub reader: BodyReader,
+}
+
+impl Shard {
+    /// Bytes of one stream that may be under way; fewer when there are many.
+    pub(super) fn stream_window(&self) -> u32 {
+        let streams = u32::try_from(self.slots.borrow().streams()).unwrap_or(u32::MAX).max(1);
+        (BODY_WINDOWS_BYTES / streams).clamp(BODY_WINDOW_MIN_BYTES, BODY_WINDOW_BYTES)
+    }
+
+    /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
+    pub(super) fn dispatch_stream(&self, conn: &Conn, call: &ReadyCall<'_>, reader: &BodyReader, last: bool) -> bool {
+        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
+        self.slots.borrow_mut().mark_stream(key);
+        self.note_version(key, call.old);
+        let mut open = self.open.borrow_mut();
+        let start = open.open_body();
+        open.json.extend_from_slice(b"null");
+        let body = open.close_body(start);
+        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
+        let bits = flags::STREAM | flags::EMPTY;
+        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
+        drop(open);
+        conn.push_waiting(key);
+        self.counters.streamed_bodies.add(1);
+        let window = self.stream_window();
+        let rest = reader.remaining_length();
+        conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));
+        true
+    }
+
+    /// Takes in what has come of a body.
+    pub(super) fn take_stream(&self, conn: &Conn, stream: &mut BodyStream, rest: &[u8]) -> StreamStep {
+        let Some(mut inflow) = conn.inflow() else { return StreamStep::Unwanted };
+        let mut open = self.open.borrow_mut();
+        inflow.batch_full = open.data.len() >= MAX_BATCH_BYTES;
+        if !inflow.is_open() {
+            if inflow.batch_full {
+                self.batch_waiters.borrow_mut().push(conn.id);
+            }
+            conn.set_inflow(Some(inflow));
+            conn.enter(Phase::Held, self.now_ms());
+            return StreamStep::Took(Took::Stop(Flow::Full));
+        }
+        // Content is never longer than what it came in, so the window holds.
+        let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
+        let before = open.data.len();
+        let step = match stream.reader.read(input, &mut open.data) {
+            Ok(step) => step,
+            Err(error) => {
+                open.data.truncate(before);
+                drop(open);
+                self.break_body(conn, refusal_of(error.status()));
+                return StreamStep::Took(Took::Stop(Flow::Close));
+            }
+        };
+        let taken = open.data.len() - before;
+        push_data(&mut open, inflow.key, before);
+        inflow.in_flight += taken as u32;
+        inflow.rest = stream.reader.remaining_length();
+        if step.done {
+            open.frames.push(Frame { key: inflow.key, kind: FrameKind::End, data: Span::default() });
+            conn.set_inflow(None);
+            conn.enter(Phase::Idle, self.now_ms());
+            return StreamStep::Done(step, inflow.last || self.stopping());
+        }
+        drop(open);
+        conn.set_inflow(Some(inflow));
+        if rest.is_empty() {
+            conn.enter(Phase::Stream, self.now_ms());
+            return StreamStep::Took(Took::Stop(Flow::More));
+        }
+        conn.restart(Phase::Stream, self.now_ms());
+        StreamStep::Took(Took::Bytes(step.consumed))
+    }
+
+    /// The host has used up some of a body.
+    pub(super) fn credit_body(&self, conn: &Conn, key: CallKey, bytes: u32) {
+        if let Some(mut inflow) = conn.inflow().filter(|inflow| inflow.key == key) {
+            let was_open = inflow.is_open();
+            inflow.in_flight = inflow.in_flight.saturating_sub(bytes);
+            conn.set_inflow(Some(inflow));
+            if !was_open && inflow.is_open() {
+                conn.wake();
+            }
+        }
+    }
+
+    /// The open batch was taken: whoever has waited for room in it reads on.
+    pub(super) fn wake_batch_waiters(&self) {
+        for id in self.batch_waiters.borrow_mut().drain(..) {
+            let conns = self.conns.borrow();
+            let Some(conn) = conns.get(id as usize) else { continue };
+            if let Some(inflow) = conn.inflow() {
+                conn.set_inflow(Some(Inflow { batch_full: false, ..inflow }));
+                conn.wake();
+            }
+        }
+    }
+
+    /// True when an answer to `key` is the last of its connection on account of the body that the call still reads:
+    /// the client wants it so, or the rest is too long to be thrown away.
+    pub(super) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
+        conn.inflow().filter(|inflow| inflow.key == key).is_some_and(|inflow| {
+            self.ends_connection(inflow) || inflow.rest.is_some_and(|rest| rest > self.drain_bytes())
+        })
+    }
+
+    /// The same, for an answer that is only begun: the call may still read the rest.
+    pub(super) fn ends_connection(&self, inflow: Inflow) -> bool {
+        inflow.last || self.stopping()
+    }
+
+    /// Nobody wants the rest of the body of call `key`: it is thrown away, or the connection takes no more requests.
+    pub(super) fn discard_body(&self, conn: &Conn, key: CallKey) {
+        if conn.inflow().is_none_or(|inflow| inflow.key != key) {
+            return;
+        }
+        let ends = self.body_ends_connection(conn, key);
+        conn.set_inflow(None);
+        conn.restart(Phase::Skip, self.now_ms());
+        if ends {
+            conn.begin_close();
+        } else {
+            conn.wake();
+        }
+    }
+
+    /// The body that is read will never be complete: its call is given up. It gets `refusal` for an answer, unless one
+    /// has begun, and the connection ends.
+    pub(super) fn break_body(&self, conn: &Conn, refusal: Refusal<'_>) {
+        self.counters.protocol_errors.add(1);
+        let Some(inflow) = conn.inflow() else { return };
+        conn.set_inflow(None);
+        let slots = self.slots.borrow();
+        let unanswered = slots.get(inflow.key).filter(|slot| !slot.opened);
+        let Some(slot) = unanswered else {
+            drop(slots);
+            return self.cut_off(conn);
+        };
+        let lines = if refusal == Refusal::PayloadTooLarge { &slot.lines[..] } else { b"" };
+        conn.answer(slot.sequence, |out| self.write_refusal(out, refusal, lines, false, true));
+        drop(slots);
+        self.abandon(&[inflow.key]);
+        conn.begin_close();
+    }
+}
+
+/// What became of a piece of a body.
+pub(super) enum StreamStep {
+    /// It is read, or has to wait.
+    Took(Took),
+    /// The body is complete; whether the connection ends with it.
+    Done(Step, bool),
+    /// Nobody wants it any more.
+    Unwanted,
+}
+
+/// Puts what was appended to the batch's data since `from` into frames of call `key`.
+fn push_data(open: &mut CallBatch, key: CallKey, from: usize) {
+    let (mut start, end) = (from as u32, open.data.len() as u32);
+    if let Some(frame) = open.frames.last_mut()
+        && frame.kind == FrameKind::Data
+        && frame.key == key
+    {
+        // Nothing else has been put behind it.
+        let room = (FRAME_BYTES as u32).saturating_sub(frame.data.end - frame.data.start);
+        start = end.min(start + room);
+        frame.data.end = start;
+    }
+    while start < end {
+        let next = end.min(start + FRAME_BYTES as u32);
+        open.frames.push(Frame { key, kind: FrameKind::Data, data: Span { start, end: next } });
+        start = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_one_body_are_merged_into_frames_of_bounded_length() {
+        let (one, two) = (CallKey { slot: 1, generation: 0 }, CallKey { slot: 2, generation: 0 });
+        let mut open = CallBatch::default();
+        for (key, bytes) in
+            [(one, 10), (one, 0), (one, FRAME_BYTES), (two, 5), (one, 2 * FRAME_BYTES + 1), (one, FRAME_BYTES)]
+        {
+            let from = open.data.len();
+            open.data.resize(from + bytes, b'x');
+            push_data(&mut open, key, from);
+        }
+        let lengths: Vec<_> = open.frames.iter().map(|frame| (frame.key.slot, frame.data.len())).collect();
+        let full = FRAME_BYTES;
+        assert_eq!(lengths, [(1, full), (1, 10), (2, 5), (1, full), (1, full), (1, full), (1, 1)]);
+        let mut at = 0;
+        for frame in &open.frames {
+            assert_eq!(frame.data.start, at);
+            at = frame.data.end;
+        }
+        assert_eq!(at as usize, open.data.len());
+    }
+}

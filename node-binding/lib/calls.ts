@@ -1,0 +1,242 @@
+import type { NativeTunnel } from './addon.js';
+import type { Answers } from './answers.js';
+import type { OnError } from './bridge-types.js';
+import { Call } from './call.js';
+import type { ValueCodec } from './codec.js';
+import type { HandlerIndex } from './handler-index.js';
+import type { Asks } from './hooks.js';
+import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
+import { answerOfFailure, CallFailure, DONE, RawAnswer, StreamAnswer } from './outcome.js';
+import { discardStream, streamAnswerOf } from './streams/source.js';
+import { Streams } from './streams/streams.js';
+import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
+import { isThenable } from './thenable.js';
+import { inputOf, payloadOf, returnPayload } from './values.js';
+
+/** What the bridge does for its calls. */
+export interface CallsHost {
+  readonly native: NativeTunnel;
+  readonly table: Uint32Array;
+  readonly codec: ValueCodec;
+  readonly handlers: HandlerIndex;
+  readonly answers: Answers;
+  readonly asks: Asks;
+  readonly onError: OnError;
+  /** Something is to be sent when this turn is over. */
+  askFlush(): void;
+}
+
+/** What of a handler's result is answered: nothing, its value, or the bytes of the stream that it may be. */
+type Wanted = typeof NOTHING | typeof VALUE | typeof STREAM;
+const NOTHING = 0;
+const VALUE = 1;
+const STREAM = 2;
+
+/** What the engine answers where nobody takes frames. */
+const UNSUPPORTED = { status: 415, body: '{"ok":false,"error":{"message":"Unsupported Media Type","code":"UNSUPPORTED_MEDIA_TYPE"}}' };
+
+/** Runs calls, from the drain that brought them to their answers. */
+export class Calls {
+  /** Pieces of bodies and answers. */
+  readonly streams: Streams;
+  readonly #host: CallsHost;
+  readonly #native: NativeTunnel;
+  readonly #table: Uint32Array;
+  readonly #codec: ValueCodec;
+  readonly #handlers: HandlerIndex;
+  readonly #answers: Answers;
+  readonly #asks: Asks;
+  /** By ticket: calls whose handler has not settled. */
+  readonly #pending: (Call | undefined)[] = [];
+
+  constructor(host: CallsHost) {
+    this.#host = host;
+    this.#native = host.native;
+    this.#table = host.table;
+    this.#codec = host.codec;
+    this.#handlers = host.handlers;
+    this.#answers = host.answers;
+    this.#asks = host.asks;
+    this.streams = new Streams(host.native, host.table, {
+      given: () => {
+        this.#answers.given();
+        host.askFlush();
+      },
+      fail: (call, error) => {
+        this.#answerFailure(call, error);
+        host.askFlush();
+      },
+      report: (error, call) => this.report(error, call),
+    });
+  }
+
+  /** Whoever still works does so for nobody. */
+  abandon(): void {
+    this.streams.close();
+    for (const call of this.#pending) call?.abort();
+    this.#pending.length = 0;
+  }
+
+  /** The clients of these have gone. */
+  leave(tickets: Uint32Array): void {
+    for (const ticket of tickets) {
+      const call = this.#pending[ticket];
+      try {
+        this.streams.leave(ticket);
+        if (call === undefined) this.#asks.leave(ticket);
+        else call.abort();
+      } catch (error) {
+        if (call !== undefined) this.report(error, call);
+      }
+    }
+  }
+
+  /** Runs the calls of a drain. */
+  run(text: string, count: number): void {
+    const values = this.#parse(text);
+    if (values === undefined) return this.#failAll(count);
+    // The table is written again by the next drain, which a handler cannot start: it runs in a microtask at the earliest.
+    const table = this.#table;
+    for (let index = 0, at = HEADER; index < count; index += 1, at += PER_CALL) {
+      this.#start(table[at]!, table[at + 1]!, table[at + 2]!, values[index]);
+    }
+    this.#host.askFlush();
+  }
+
+  /** The engine has checked every text; should one slip through, it must not take the process along. */
+  #parse(text: string): unknown[] | undefined {
+    try {
+      return JSON.parse(text) as unknown[];
+    } catch {
+      return undefined;
+    }
+  }
+
+  #failAll(count: number): void {
+    for (let at = HEADER; at < HEADER + count * PER_CALL; at += PER_CALL) {
+      if ((this.#table[at + 2]! & FLAG_ASK) !== 0) {
+        this.#asks.ask(this.#table[at]!, this.#table[at + 2]!);
+        continue;
+      }
+      const { kind, id } = this.#handlers.get(this.#table[at + 1]!);
+      this.#answers.failed(new Call(kind, id, this.#table[at]!, this.#native), INTERNAL_ERROR);
+    }
+    this.#host.askFlush();
+  }
+
+  #start(ticket: number, handler: number, flags: number, value: unknown): void {
+    if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
+    const entry = this.#handlers.get(handler);
+    const call = new Call(entry.kind, entry.id, ticket, this.#native);
+    let payload: unknown;
+    if ((flags & FLAG_MULTIPART) !== 0) return this.#answers.failed(call, UNSUPPORTED);
+    let wanted: Wanted = entry.streams === true ? STREAM : VALUE;
+    try {
+      let body = value;
+      if (flags !== 0) {
+        if ((flags & FLAG_STREAM) !== 0) this.streams.receive(call, entry.makeBody);
+        if ((flags & FLAG_EMPTY) !== 0) body = undefined;
+        else if ((flags & FLAG_TEXT) !== 0) body = this.#codec.parse(value as string);
+        else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
+      }
+      if (entry.raw === true) {
+        payload = body;
+      } else if ((flags & FLAG_EVENT) !== 0) {
+        payload = payloadOf(body);
+        if (!returnPayload(body)) wanted = NOTHING;
+      } else {
+        payload = inputOf(body);
+      }
+    } catch {
+      // The engine has checked the syntax; the serializer refuses the meaning.
+      this.#answers.invalidJson(call);
+      return;
+    }
+    try {
+      const result = call.run(entry.run, payload);
+      if (isThenable(result)) {
+        this.#pending[ticket] = call;
+        // A thenable of the application's own may settle twice, or with another thenable.
+        const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result);
+        promise.then(
+          (settled) => this.#settle(call, settled, wanted),
+          (error: unknown) => this.#fail(call, error),
+        );
+      } else {
+        this.#finish(call, result, wanted);
+      }
+    } catch (error) {
+      this.#pending[ticket] = call;
+      this.#fail(call, error);
+    }
+  }
+
+  #settle(call: Call, result: unknown, wanted: Wanted): void {
+    const { ticket } = call;
+    // A thenable may settle twice; the ticket may name another call by then.
+    if (this.#pending[ticket] !== call) return discardStream(result);
+    this.#pending[ticket] = undefined;
+    this.#finish(call, result, wanted);
+    this.#host.askFlush();
+  }
+
+  #finish(call: Call, result: unknown, wanted: Wanted): void {
+    if ((typeof result === 'object' || typeof result === 'function') && result !== null && this.#finishWhole(call, result, wanted)) return;
+    if (wanted !== NOTHING && result !== DONE) this.#answers.result(call, result);
+    else this.#answers.done(call);
+  }
+
+  /** Results that are answers by themselves; false for any other. */
+  #finishWhole(call: Call, result: object, wanted: Wanted): boolean {
+    if (RawAnswer.is(result)) {
+      this.#answers.raw(call, result, this.#native);
+      return true;
+    }
+    if (StreamAnswer.is(result)) {
+      this.streams.send(call, result);
+      return true;
+    }
+    if (wanted !== STREAM) return false;
+    try {
+      const answer = streamAnswerOf(result);
+      if (answer !== undefined) this.streams.send(call, answer);
+      return answer !== undefined;
+    } catch (error) {
+      this.#answerFailure(call, error);
+      return true;
+    }
+  }
+
+  #fail(call: Call, error: unknown): void {
+    const { ticket } = call;
+    if (this.#pending[ticket] !== call) return;
+    this.#pending[ticket] = undefined;
+    this.#answerFailure(call, error);
+    this.#host.askFlush();
+  }
+
+  #answerFailure(call: Call, error: unknown): void {
+    if (CallFailure.is(error)) {
+      this.#answers.raw(call, answerOfFailure(error), this.#native);
+      return;
+    }
+    const answer = errorAnswerOf(error, this.#codec.stringify);
+    // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
+    if (answer === INTERNAL_ERROR || !isTaskError(error)) this.report(error, call);
+    this.#answers.failed(call, answer);
+  }
+
+  /** Tells the application of an error that its caller does not see. */
+  report(error: unknown, call: Call): void {
+    call.within(() => this.#host.onError(error, { kind: call.kind, id: call.id, requestId: call.requestId }));
+  }
+}
+
+/** Never throws: what was thrown may be a Proxy. */
+function isTaskError(error: unknown): boolean {
+  try {
+    return TaskError.is(error);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,191 @@
+import type { NativeTunnel } from '../addon.js';
+import type { Call } from '../call.js';
+import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END } from '../layout.js';
+import type { StreamAnswer } from '../outcome.js';
+import { BodyStream, connectionReset } from './body.js';
+import type { BodyPort } from './body.js';
+import { Outlet } from './outlet.js';
+import type { OutletPort } from './outlet.js';
+
+/** What the bridge does for streams. */
+export interface StreamsHost {
+  /** Native code has been given something that leaves with the next call to it. */
+  given(): void;
+  /** The call is to be answered with this failure. */
+  fail(call: Call, error: unknown): void;
+  /** It has failed, and it is too late for an answer. */
+  report(error: unknown, call: Call): void;
+}
+
+/** Makes the body of a call: a `BodyStream`, or something more. */
+export type MakeBody = (call: Call, port: BodyPort) => BodyStream;
+
+const makeBody: MakeBody = (_call, port) => new BodyStream(port);
+const EMPTY = Buffer.alloc(0);
+
+/** The calls whose bodies or answers travel in pieces. All others cost nothing here. */
+export class Streams {
+  readonly #native: NativeTunnel;
+  readonly #table: Uint32Array;
+  readonly #host: StreamsHost;
+  readonly #byTicket = new Map<number, CallStreams>();
+
+  constructor(native: NativeTunnel, table: Uint32Array, host: StreamsHost) {
+    this.#native = native;
+    this.#table = table;
+    this.#host = host;
+  }
+
+  /** A call has come whose body follows. */
+  receive(call: Call, make: MakeBody = makeBody): void {
+    const streams = this.#of(call);
+    streams.body = call.body = make(call, streams);
+  }
+
+  /** Answers a call, whose handler has settled. */
+  send(call: Call, answer: StreamAnswer): void {
+    this.#of(call).send(answer);
+  }
+
+  /** Fetches the frames that a drain has brought. */
+  deliver(count: number): void {
+    for (let index = 0; index < count; index += 1) {
+      const bytes = this.#native.frame();
+      // Kind 0, for a call that is over, has ticket 0, which may be anybody's; nothing is done with it.
+      const ticket = this.#table[FRAME]!;
+      const kind = this.#table[FRAME + 1]!;
+      if (kind !== 0) this.#byTicket.get(ticket)?.take(kind, bytes ?? EMPTY, this.#table[FRAME + 2]!);
+    }
+  }
+
+  /** A client has gone. */
+  leave(ticket: number): void {
+    this.#byTicket.get(ticket)?.leave();
+  }
+
+  /** The tunnel is closed: nobody is there any more. */
+  close(): void {
+    for (const streams of [...this.#byTicket.values()]) streams.leave();
+    this.#byTicket.clear();
+  }
+
+  #of(call: Call): CallStreams {
+    const known = this.#byTicket.get(call.ticket);
+    if (known !== undefined) return known;
+    const streams = new CallStreams(call, this.#native, this.#host, () => this.#byTicket.delete(call.ticket));
+    this.#byTicket.set(call.ticket, streams);
+    return streams;
+  }
+}
+
+/** The body and the answer of one call, until it is over. */
+class CallStreams implements BodyPort, OutletPort {
+  body: BodyStream | undefined;
+  readonly #call: Call;
+  readonly #native: NativeTunnel;
+  readonly #host: StreamsHost;
+  #answer: StreamAnswer | undefined;
+  #outlet: Outlet | undefined;
+  #over = false;
+
+  constructor(call: Call, native: NativeTunnel, host: StreamsHost, onOver: () => void) {
+    this.#call = call;
+    this.#native = native;
+    this.#host = host;
+    // Answered: from now on the ticket may name another call, of which a reader of this body must not speak.
+    call.onEnd = () => {
+      this.#over = true;
+      onOver();
+      this.body?.abandon();
+    };
+  }
+
+  /** A frame. Its readers are code of the application, which may throw. */
+  take(kind: number, bytes: Buffer, argument: number): void {
+    try {
+      this.#call.within(() => {
+        if (kind === FRAME_DATA) this.body?.receive(bytes);
+        else if (kind === FRAME_END) this.body?.finish();
+        else if (kind === FRAME_CREDIT) this.#outlet?.grant(argument);
+      });
+    } catch (error) {
+      this.#host.report(error, this.#call);
+      if (kind !== FRAME_CREDIT) this.body?.destroy(error instanceof Error ? error : new Error('a listener of the body threw', { cause: error }));
+      else this.#outlet?.fail(error);
+    }
+  }
+
+  send(answer: StreamAnswer): void {
+    this.#answer = answer;
+    const outlet = new Outlet(this, answer.source);
+    this.#outlet = outlet;
+    if (this.#call.gone) this.#drop();
+    else this.#call.within(() => outlet.start());
+  }
+
+  leave(): void {
+    this.body?.abandon(connectionReset());
+    if (this.#outlet === undefined) return;
+    // Its handler has settled; this is all that is left of the call.
+    this.#outlet.abandon();
+    this.#call.abort();
+    this.#drop();
+  }
+
+  credit(bytes: number): void {
+    if (this.#over) return;
+    this.#native.creditBody(this.#call.ticket, bytes);
+    this.#host.given();
+  }
+
+  discard(): void {
+    if (this.#over) return;
+    this.#native.discardBody(this.#call.ticket);
+    this.#host.given();
+  }
+
+  open(empty: boolean): boolean {
+    const { status, reason = '', headers, length, own } = this.#answer!;
+    const { ticket } = this.#call;
+    const lines = headers.flatMap(([name, value]) => [name, value]);
+    const written = this.#native.openStream(ticket, status, reason, lines, length ?? (empty ? 0 : -1), own.cors, own.security);
+    this.#host.given();
+    if (!written) {
+      this.#host.report(new TypeError('a status, reason or header line of the answer may not be sent'), this.#call);
+      this.#call.end();
+    }
+    return written;
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#native.sendData(this.#call.ticket, bytes);
+    this.#host.given();
+  }
+
+  end(): void {
+    this.#native.endStream(this.#call.ticket);
+    this.#host.given();
+    this.#call.end();
+    this.#answer?.events.finished?.();
+  }
+
+  fail(error: unknown, opened: boolean): void {
+    const { events } = this.#answer!;
+    if (!opened) {
+      this.#outlet = undefined;
+      this.#host.fail(this.#call, events.failed === undefined ? error : events.failed(error));
+      return;
+    }
+    if (events.broken === undefined) this.#host.report(error, this.#call);
+    else events.broken(error);
+    this.#drop();
+  }
+
+  /** The ticket is free; what was sent without an end is cut. */
+  #drop(): void {
+    this.#outlet?.abandon();
+    this.#native.cutStream(this.#call.ticket);
+    this.#host.given();
+    this.#call.end();
+  }
+}

@@ -1,0 +1,59 @@
+//! The numbers that JavaScript and we agree on; `lib/layout.ts` has the same, and checks them when it loads the addon.
+
+/// Number of calls in the table that a drain fills.
+pub const CALLS: usize = 0;
+/// Number of tickets whose client has gone.
+pub const GONE: usize = 1;
+/// 1 when every shard has ended.
+pub const STOPPED: usize = 2;
+/// Number of refusals to fetch with `notices`.
+pub const NOTICES: usize = 3;
+/// Number of frames to fetch with `frame`, one by one.
+pub const FRAMES: usize = 4;
+/// First call; the tickets that have gone follow the last.
+pub const HEADER: usize = 5;
+/// Numbers a call: ticket, handler, flags.
+pub const PER_CALL: usize = 3;
+/// Calls in one drain. More wait for the next: the application's own events get their turn.
+pub const MAX_CALLS: usize = 1024;
+/// Gone tickets in one drain. More wait for the next.
+pub const MAX_GONE: usize = 1024;
+/// What `frame` tells of the frame that it returns: ticket, kind, argument.
+pub const FRAME: usize = HEADER + MAX_CALLS * PER_CALL + MAX_GONE;
+/// Numbers in the table.
+pub const LENGTH: usize = FRAME + 3;
+/// Numbers an answer: ticket, outcome.
+pub const PER_ANSWER: usize = 2;
+
+/// All of the above that JavaScript has as well.
+pub const NUMBERS: [usize; 11] =
+    [CALLS, GONE, STOPPED, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
+
+/// Outcomes as numbers; from 400 on a number is an HTTP status, and the text is the whole body.
+pub mod outcome {
+    /// 200 with the next text as the result.
+    pub const RESULT: u32 = 0;
+    /// 200 without a result.
+    pub const DONE: u32 = 1;
+    /// 400, no text: the serializer refused the body.
+    pub const INVALID_JSON: u32 = 3;
+    // 2 and anything else: 500, no text.
+}
+
+/// Kinds of frames as numbers. 0 is none: the call of the frame is over.
+pub mod frame {
+    /// Bytes of the body.
+    pub const DATA: u32 = 1;
+    /// The body is complete.
+    pub const END: u32 = 2;
+    /// The manifest of a multipart body.
+    pub const MANIFEST: u32 = 3;
+    /// A file begins; the bytes are JSON.
+    pub const FILE: u32 = 4;
+    /// The open file is complete.
+    pub const FILE_END: u32 = 5;
+    /// The body is refused; the argument says why.
+    pub const REFUSED: u32 = 6;
+    /// As many more bytes of the answer may be sent as the argument says.
+    pub const CREDIT: u32 = 7;
+}
