@@ -15,6 +15,8 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A unix socket at this path. A stale socket file (nobody listens) is replaced; it is removed at the end.
     Unix(PathBuf),
+    /// Nowhere: only [`Engine::connect`](crate::Engine::connect) makes connections.
+    InProcess,
 }
 
 /// What an engine is started with.

@@ -1,14 +1,15 @@
 //! The engine as a whole: binds, starts the shard threads, stops and joins them.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::config::{Config, Listen};
-use crate::error::StartError;
+use crate::error::{ConnectError, StartError};
 use crate::limits::MAX_SHARDS;
 use crate::link::backend::Backend;
 use crate::link::latest::Latest;
@@ -22,6 +23,10 @@ use crate::tunnel::decide::Exposure;
 /// A running engine. Dropping it stops it at once and joins its threads.
 pub struct Engine {
     ports: Vec<ShardPort>,
+    /// Open connections, by shard.
+    loads: Arc<[AtomicUsize]>,
+    max_connections: usize,
+    stopping: AtomicBool,
     exposures: Arc<Latest<Exposure>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
@@ -48,9 +53,14 @@ impl Engine {
             Ok(choice) => choice?,
             Err(_) => return Err(failed(std::io::Error::other("the probe of the driver panicked"))),
         };
-        let listener = Listener::bind(&config.listen, config.backlog)
-            .map_err(|source| StartError::Listen { listen: config.listen.clone(), source })?;
-        let address = listener.address().clone();
+        let listener = match &config.listen {
+            Listen::InProcess => None,
+            listen => Some(
+                Listener::bind(listen, config.backlog)
+                    .map_err(|source| StartError::Listen { listen: listen.clone(), source })?,
+            ),
+        };
+        let address = listener.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let mut boxes = Vec::with_capacity(config.shards);
         for shard in 0..config.shards {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
@@ -59,6 +69,9 @@ impl Engine {
         backend.attach(&ports);
         let mut engine = Engine {
             ports,
+            loads: (0..config.shards).map(|_| AtomicUsize::new(0)).collect(),
+            max_connections: config.limits.max_connections,
+            stopping: AtomicBool::new(false),
             exposures: Arc::new(Latest::new(config.exposure.clone())),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
@@ -75,10 +88,8 @@ impl Engine {
         config: &Config,
         backend: &Arc<dyn Backend>,
         inboxes: Vec<Inbox>,
-        listener: Listener,
+        mut listener: Option<Listener>,
     ) -> Result<(), StartError> {
-        let loads: Arc<[AtomicUsize]> = (0..config.shards).map(|_| AtomicUsize::new(0)).collect();
-        let mut listener = Some(listener);
         let (ready, outcomes) = mpsc::channel();
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let failed = |source| StartError::Shard { shard: index, source };
@@ -99,7 +110,7 @@ impl Engine {
                 backend: backend.clone(),
                 inbox,
                 ports: if index == 0 { self.ports.clone() } else { Vec::new() },
-                loads: loads.clone(),
+                loads: self.loads.clone(),
                 counters: self.counters[index].clone(),
                 listener: if index == 0 { listener.take() } else { None },
                 timer,
@@ -133,12 +144,12 @@ impl Engine {
         &self.address
     }
 
-    /// The TCP address it listens on; `None` on a unix socket.
+    /// The TCP address it listens on, if it does.
     #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match &self.address {
             Listen::Tcp(address) => Some(*address),
-            Listen::Unix(_) => None,
+            Listen::Unix(_) | Listen::InProcess => None,
         }
     }
 
@@ -163,7 +174,36 @@ impl Engine {
     /// Shards whose thread has ended by a panic. Their connections are gone; the others serve on.
     #[must_use]
     pub fn panicked_shards(&self) -> usize {
-        self.panicked.iter().filter(|flag| flag.load(std::sync::atomic::Ordering::Relaxed)).count()
+        self.panicked.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
+    }
+
+    /// Makes a connection without a listener: the other end is served like any client, by the shard that has the fewest.
+    /// Whoever holds this end speaks HTTP/1.1, closes when there is no more to ask, and never half-closes. When the
+    /// engine stops, the connection stays until it is closed here, or until the drain time is over.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect(&self) -> Result<OwnedFd, ConnectError> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(ConnectError::Ended);
+        }
+        let loads: Vec<usize> = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).collect();
+        // The accept loop counts at the same time: the bound may be passed by one.
+        if loads.iter().sum::<usize>() >= self.max_connections {
+            return Err(ConnectError::Full { max: self.max_connections });
+        }
+        let mut shards: Vec<usize> = (0..loads.len()).collect();
+        shards.sort_by_key(|shard| loads[*shard]);
+        for shard in shards {
+            let (ours, theirs) = socket_pair()?;
+            self.loads[shard].fetch_add(1, Ordering::Relaxed);
+            if self.ports[shard].send(ToShard::InProcess(ours)).is_ok() {
+                return Ok(theirs);
+            }
+            // That shard has ended by a panic; the others serve on.
+            self.loads[shard].fetch_sub(1, Ordering::Relaxed);
+        }
+        Err(ConnectError::Ended)
     }
 
     /// Replaces the route table. Every request that is sent after this call is decided by it.
@@ -174,6 +214,7 @@ impl Engine {
     /// Stops accepting, lets calls under way finish within `drain`, then cuts off. Returns at once; may be repeated
     /// with a shorter time. The backend hears of each shard's end; [`Engine::join`] waits for it.
     pub fn stop(&self, drain: Duration) {
+        self.stopping.store(true, Ordering::Relaxed);
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         for port in &self.ports {
             let _ = port.send(ToShard::Stop { drain_ms });
@@ -197,6 +238,11 @@ impl Drop for Engine {
     }
 }
 
+fn socket_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(Into::into)
+}
+
 /// The body of a shard's thread: contains a panic, so that it is reported instead of lost.
 fn run_shard(
     setup: Setup,
@@ -211,7 +257,7 @@ fn run_shard(
         });
     }));
     if run.is_err() {
-        panicked.store(true, std::sync::atomic::Ordering::Relaxed);
+        panicked.store(true, Ordering::Relaxed);
         backend.stopped(index);
     }
 }

@@ -48,8 +48,27 @@ impl StartError {
     }
 }
 
+/// An in-process connection was not made. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// As many connections are open as may be. Retry when some have gone.
+    #[error("{max} connections are open, as many as may be")]
+    Full {
+        /// The bound, [`max_connections`](crate::limits::Limits::max_connections).
+        max: usize,
+    },
+    /// The engine stops, or every shard has ended. Final.
+    #[error("the engine takes no more connections")]
+    Ended,
+    /// No descriptors or memory left. May be retried.
+    #[error("cannot make a socket pair: {0}")]
+    Socket(#[from] io::Error),
+}
+
 fn show(listen: &Listen) -> String {
     match listen {
+        Listen::InProcess => "no address (in process)".to_owned(),
         Listen::Tcp(address) => address.to_string(),
         Listen::Unix(path) => path.display().to_string(),
     }

@@ -18,4 +18,4 @@ pub mod wire;
 
 pub use config::{Config, Listen};
 pub use engine::Engine;
-pub use error::StartError;
+pub use error::{ConnectError, StartError};

@@ -5,6 +5,7 @@ import { loadNative } from './native.js';
 export interface NativeOptions {
   host: string;
   port: number;
+  inProcess: boolean;
   socketPath?: string;
   backlog: number;
   shards: number;
@@ -57,6 +58,9 @@ export interface NativeAllow {
   events: string[];
 }
 
+/** Where a request target leads: `engine/src/tunnel/target.rs`. */
+export type Destination = 'outside' | 'malformed' | 'none' | 'task' | 'event' | 'discovery';
+
 /** `src/tunnel.rs`. */
 export interface NativeTunnel {
   readonly port: number;
@@ -80,6 +84,9 @@ export interface NativeTunnel {
   discardBody(ticket: number): void;
   notices(): string;
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): void;
+  /** A descriptor, which is the caller's to close. */
+  connect(): number;
+  route(target: string): Destination;
   stop(drainMs: number): void;
   finish(): void;
   stats(): string;

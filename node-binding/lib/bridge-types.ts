@@ -1,4 +1,5 @@
 // What the bridge and its callers tell each other.
+import type { Destination } from './addon.js';
 import type { Call } from './call.js';
 import type { Allow } from './engine-options.js';
 import type { MakeBody } from './streams/streams.js';
@@ -78,6 +79,10 @@ export interface Bridge {
   readonly shards: number;
   /** Counts from the next request on. Without `allow`, every entry may be called. */
   setEntries(entries: readonly Entry[], allow?: Allow): void;
+  /** A connection to the engine from within: its descriptor, the caller's to close. Throws when there are too many, or at the end. */
+  connect(): number;
+  /** Where a request target leads, as the engine reads it. */
+  route(target: string): Destination;
   stats(): Stats;
   ref(): void;
   unref(): void;

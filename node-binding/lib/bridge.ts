@@ -1,5 +1,5 @@
 import { addon } from './addon.js';
-import type { NativeTunnel } from './addon.js';
+import type { Destination, NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
 import type { Bridge, Entry, OnError, Stats } from './bridge-types.js';
 import { Calls } from './calls.js';
@@ -73,6 +73,8 @@ class EngineBridge implements Bridge {
       askFlush: () => this.#askFlush(),
     });
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
+    // What it does not listen for need not be waited for.
+    if (options.inProcess === true) this.#keepAlive.unref();
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
   }
@@ -95,6 +97,14 @@ class EngineBridge implements Bridge {
 
   setEntries(entries: readonly Entry[], allow?: Allow): void {
     this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+  }
+
+  connect(): number {
+    return this.#native.connect();
+  }
+
+  route(target: string): Destination {
+    return this.#native.route(target);
   }
 
   stats(): Stats {

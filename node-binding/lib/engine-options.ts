@@ -10,6 +10,8 @@ export interface EngineOptions {
   host: string;
   port: number;
   socketPath?: string;
+  /** Listen nowhere: `Bridge.connect` alone makes connections. */
+  inProcess?: boolean;
   backlog: number;
   /** 0 = by the number of cores. */
   shards: number;
@@ -66,10 +68,11 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, allow: _given, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, allow: _given, ...rest } = options;
   const { drainTimeoutMs: _ours, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
+    inProcess,
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,

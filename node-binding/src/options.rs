@@ -27,6 +27,8 @@ pub struct NativeOptions {
     pub host: String,
     /// TCP port; 0 for any.
     pub port: u32,
+    /// Listen nowhere: `connect` alone makes connections.
+    pub in_process: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
     /// Connections the kernel queues.
@@ -165,6 +167,9 @@ impl NativeOptions {
     }
 
     fn listen(&self) -> Result<Listen, CodedError> {
+        if self.in_process {
+            return Ok(Listen::InProcess);
+        }
         if let Some(path) = &self.socket_path {
             return Ok(Listen::Unix(PathBuf::from(path)));
         }
@@ -172,6 +177,11 @@ impl NativeOptions {
             self.host.parse().map_err(|_| bad_option(format!("host: {:?} is not an IP address", self.host)))?;
         let port = u16::try_from(self.port).map_err(|_| bad_option(format!("port: {} is out of range", self.port)))?;
         Ok(Listen::Tcp(SocketAddr::new(address, port)))
+    }
+
+    /// The path that all routes lie under.
+    pub fn base_path(&self) -> Result<BasePath, CodedError> {
+        BasePath::new(&self.base_path).map_err(bad_option)
     }
 
     /// Compiles what decides on requests.
@@ -183,7 +193,7 @@ impl NativeOptions {
             validators: self.validators,
         };
         Ok(Exposure {
-            base_path: BasePath::new(&self.base_path).map_err(bad_option)?,
+            base_path: self.base_path()?,
             table,
             auth: AuthConfig::new(auth).map_err(bad_option)?,
             cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,

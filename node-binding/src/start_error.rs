@@ -1,6 +1,6 @@
-//! Errors of starting, with the codes that JavaScript knows.
+//! Errors of starting and of connecting, with the codes that JavaScript knows.
 
-use fasttunnel_engine::StartError;
+use fasttunnel_engine::{ConnectError, StartError};
 
 use crate::options::CodedError;
 
@@ -14,6 +14,16 @@ pub fn start_error(error: &StartError) -> CodedError {
     let code = match error {
         StartError::Driver(_) => "FASTTUNNEL_NO_IO_URING",
         _ => error.os_error().map_or("FASTTUNNEL_START", errno_name),
+    };
+    CodedError::new(code.to_owned(), error.to_string())
+}
+
+/// Why there is no connection.
+pub fn connect_error(error: &ConnectError) -> CodedError {
+    let code = match error {
+        ConnectError::Full { .. } => "FASTTUNNEL_FULL",
+        ConnectError::Socket(source) => source.raw_os_error().map_or("FASTTUNNEL_START", errno_name),
+        _ => "FASTTUNNEL_CLOSED",
     };
     CodedError::new(code.to_owned(), error.to_string())
 }

@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
+use std::os::fd::IntoRawFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::host::Host;
-use fasttunnel_engine::{Engine, Listen};
+use fasttunnel_engine::tunnel::route::BasePath;
+use fasttunnel_engine::tunnel::target::Destination;
+use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Status};
@@ -19,7 +22,7 @@ use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::raw_answer::RawParts;
-use crate::start_error::{coded, start_error};
+use crate::start_error::{coded, connect_error, start_error};
 
 /// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
 type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -28,6 +31,7 @@ type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
 #[napi]
 pub struct NativeTunnel {
     options: NativeOptions,
+    base_path: BasePath,
     running: Rc<RefCell<Option<Running>>>,
     bridge: RefCell<Bridge>,
     table: RefCell<Uint32Array>,
@@ -80,6 +84,7 @@ impl NativeTunnel {
             return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
         }
         let config = options.config(handler_table(&handlers, &allow)?)?;
+        let base_path = options.base_path()?;
         let shards = config.shards;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let ring = ring.build_threadsafe_function::<()>().weak::<true>().build().map_err(coded)?;
@@ -112,6 +117,7 @@ impl NativeTunnel {
         hook.replace(Some(added));
         Ok(NativeTunnel {
             options,
+            base_path,
             running,
             bridge: RefCell::new(Bridge::new(host, shards)),
             table: RefCell::new(table),
@@ -264,6 +270,23 @@ impl NativeTunnel {
         Ok(())
     }
 
+    /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
+    ///
+    /// Throws with `code` `FASTTUNNEL_FULL`, `FASTTUNNEL_CLOSED`, or the operating system's name.
+    #[napi(catch_unwind)]
+    pub fn connect(&self) -> Result<i32, CodedError> {
+        let running = self.running.borrow();
+        let engine = running.as_ref().map(|running| &running.engine);
+        let socket = engine.ok_or(ConnectError::Ended).and_then(Engine::connect);
+        socket.map(IntoRawFd::into_raw_fd).map_err(|error| connect_error(&error))
+    }
+
+    /// Where a request target leads: see `Destination`. Also when it no longer runs.
+    #[napi(catch_unwind)]
+    pub fn route(&self, target: String) -> &'static str {
+        Destination::of(&self.base_path, target.as_bytes()).name()
+    }
+
     /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
     /// and the table says so; then call `finish`.
     #[napi(catch_unwind)]
@@ -285,12 +308,12 @@ impl NativeTunnel {
         }
     }
 
-    /// TCP port, 0 on a unix socket.
+    /// TCP port, 0 where it does not listen on one.
     #[napi(getter)]
     pub fn port(&self) -> u32 {
         match &self.engine_facts.address {
             Listen::Tcp(address) => u32::from(address.port()),
-            Listen::Unix(_) => 0,
+            Listen::Unix(_) | Listen::InProcess => 0,
         }
     }
 

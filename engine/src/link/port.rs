@@ -19,6 +19,8 @@ pub enum ToShard {
     CallsHome(Box<CallBatch>),
     /// A connection that another shard has accepted.
     Socket(OwnedFd),
+    /// The engine's end of a connection that its own process has asked for.
+    InProcess(OwnedFd),
     /// Stop: no new connections, finish what is in flight, give up after so many milliseconds.
     Stop {
         /// Milliseconds until what is left is cut off.

@@ -12,7 +12,7 @@ use monoio::io::{AsyncReadRent, OwnedReadHalf};
 use monoio::net::TcpStream;
 
 use super::Shard;
-use super::conn::{Conn, Phase};
+use super::conn::{Conn, Origin, Phase};
 use super::intake::{Flow, Intake};
 use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
 use crate::link::batch::{AnswerRecord, CallKey, CallRecord, Outcome, flags};
@@ -118,6 +118,10 @@ pub(super) async fn consult(
         };
         shard.touch();
         match read {
+            Ok(0) if conn.origin() == Origin::InProcess => {
+                shard.cut_off(conn);
+                return Consulted::Ended;
+            }
             Ok(0) => return end_of_input(shard, conn, intake, buffer, flow).await,
             Ok(bytes) => {
                 conn.count_bytes(bytes);

@@ -34,10 +34,20 @@ pub(super) enum Phase {
     Linger,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client, over TCP or a unix socket.
+    Network,
+    /// This process. It closes when it has no more to ask, and never half-closes: the end of its input is its leaving.
+    InProcess,
+}
+
 /// State of one connection, shared by its task and the shard. Single-threaded.
 pub(super) struct Conn {
     /// Index in the shard's table of connections.
     pub id: u32,
+    origin: Origin,
     socket: RawFd,
     open: Cell<bool>,
     phase: Cell<Phase>,
@@ -58,9 +68,10 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: RawFd, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64) -> Self {
         Conn {
             id,
+            origin,
             socket,
             open: Cell::new(true),
             phase: Cell::new(Phase::Fresh),
@@ -75,6 +86,10 @@ impl Conn {
             unread: Cell::new(false),
             waker: RefCell::new(None),
         }
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// What the read side waits for, since when, and the bytes that have come since.

@@ -37,9 +37,10 @@ impl Listener {
     /// Binds and listens; a taken address is an error (monoio's own listener sets SO_REUSEPORT, which hides it).
     ///
     /// # Errors
-    /// What `socket`, `bind` or `listen` said.
+    /// What `socket`, `bind` or `listen` said; `InvalidInput` for [`Listen::InProcess`], which is nowhere.
     pub fn bind(listen: &Listen, backlog: i32) -> io::Result<Self> {
         match listen {
+            Listen::InProcess => Err(io::ErrorKind::InvalidInput.into()),
             Listen::Tcp(address) => {
                 let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
                 socket.set_reuse_address(true)?;

@@ -51,7 +51,7 @@ use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
 use asks::Advised;
-use conn::Conn;
+use conn::{Conn, Origin};
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
 use listener::{Acceptor, Listener};
@@ -260,8 +260,8 @@ impl Shard {
         })
     }
 
-    /// Takes a connection over that was accepted here or elsewhere.
-    fn adopt(self: &Rc<Self>, socket: OwnedFd) {
+    /// Takes a connection over that was accepted here or elsewhere, or made in this process.
+    fn adopt(self: &Rc<Self>, socket: OwnedFd, origin: Origin) {
         let socket = std::net::TcpStream::from(socket);
         // epoll wants EAGAIN; the ring must not get it: it waits by itself.
         let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
@@ -269,7 +269,7 @@ impl Shard {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), now_ms));
+                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), origin, now_ms));
                 self.spawn(serve::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
@@ -300,7 +300,7 @@ impl Shard {
             load.fetch_add(1, Ordering::Relaxed);
         }
         if target == self.index {
-            return self.adopt(socket);
+            return self.adopt(socket, Origin::Network);
         }
         let sent = self.ports.get(target).map(|port| port.send(ToShard::Socket(socket)));
         if !matches!(sent, Some(Ok(())))

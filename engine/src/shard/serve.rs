@@ -12,7 +12,7 @@ use monoio::net::TcpStream;
 
 use super::Shard;
 use super::asks::{Consulted, consult};
-use super::conn::{Conn, Phase};
+use super::conn::{Conn, Origin, Phase};
 use super::intake::{Flow, Intake};
 use crate::limits::{
     CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_WRITE_BYTES,
@@ -97,6 +97,10 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
         buffer = filled.into_inner();
         shard.touch();
         match read {
+            Ok(0) if conn.origin() == Origin::InProcess => {
+                shard.cut_off(conn);
+                return;
+            }
             Ok(0) => {
                 intake.end_of_input(shard, conn, begins_a_head(&buffer));
                 return;
@@ -136,6 +140,10 @@ async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStrea
         buffer = used;
         shard.touch();
         match read {
+            Ok(0) if conn.origin() == Origin::InProcess => {
+                shard.cut_off(conn);
+                return;
+            }
             Ok(0) => {
                 if !conn.settled() {
                     conn.enter(Phase::HalfClosed, shard.now_ms());

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 use super::Shard;
-use super::conn::Phase;
+use super::conn::{Origin, Phase};
 use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
 use crate::limits::{TICK_ROUNDS, TIMER_MS};
@@ -119,7 +119,8 @@ impl Shard {
         match message {
             ToShard::Answers(answers) => self.take_answers(&answers),
             ToShard::CallsHome(batch) => self.keep(batch),
-            ToShard::Socket(socket) => self.adopt(socket),
+            ToShard::Socket(socket) => self.adopt(socket, Origin::Network),
+            ToShard::InProcess(socket) => self.adopt(socket, Origin::InProcess),
             ToShard::Stop { drain_ms } => self.stop(drain_ms),
         }
     }
@@ -134,9 +135,10 @@ impl Shard {
             listener::shut(&listener);
         }
         for (_, conn) in self.conns.borrow().iter() {
-            // A request that is being received is still answered (with `Connection: close`).
+            // A request that is being received is still answered (with `Connection: close`). An in-process peer closes by
+            // itself when it has no more to ask: what it has sent already is not to be lost.
             let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
-            if !receives && !conn.is_asking() {
+            if !receives && !conn.is_asking() && conn.origin() == Origin::Network {
                 conn.begin_close();
             }
         }

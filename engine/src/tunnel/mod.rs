@@ -18,3 +18,4 @@ pub mod request;
 pub mod request_id;
 pub mod route;
 pub mod table;
+pub mod target;

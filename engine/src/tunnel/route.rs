@@ -93,6 +93,18 @@ impl BasePath {
         &self.path
     }
 
+    /// True when a raw path lies under this one, whatever else may be wrong with it.
+    #[must_use]
+    pub fn covers(&self, path: &[u8]) -> bool {
+        self.below(path).is_some()
+    }
+
+    /// What follows the base path; `None` outside of it.
+    fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let prefix = if self.path.len() == 1 { &[][..] } else { self.path.as_bytes() };
+        path.strip_prefix(prefix).filter(|rest| matches!(rest, [] | [b'/', ..]))
+    }
+
     /// Where a raw path (see [`super::request::Request::path`]) leads. `decoded` is a buffer for ids that are not
     /// a plain slice of the path; its content does not matter.
     #[must_use]
@@ -101,13 +113,9 @@ impl BasePath {
         if seen & FORBIDDEN != 0 {
             return Route::Malformed;
         }
-        let prefix = if self.path.len() == 1 { &[][..] } else { self.path.as_bytes() };
-        let Some(rest) = path.strip_prefix(prefix) else {
+        let Some(rest) = self.below(path) else {
             return Route::Outside;
         };
-        if rest.first().is_some_and(|byte| *byte != b'/') {
-            return Route::Outside;
-        }
         // With a base path of its own, such a path is outside already.
         if path.starts_with(b"//") {
             return Route::Refused;

@@ -40,24 +40,46 @@ impl RequestLine {
         if target.len() > limits.max_target_bytes {
             return Err(HeadError::TargetTooLong);
         }
-        // What routing looks at ends where a fragment begins.
-        let fragment = if limits.ignore_fragment { memchr(b'#', target) } else { None };
-        let resource = &target[..fragment.unwrap_or(target.len())];
-        let rest = &target[resource.len()..];
+        let Parts { path, path_end, end } = Parts::of(method, target, limits.ignore_fragment)?;
+        Ok(RequestLine {
+            method,
+            target: span(target_start, target_end),
+            path: span(target_start + path, target_start + path_end),
+            query: span(target_start + (path_end + 1).min(end), target_start + end),
+            minor_version,
+        })
+    }
+}
+
+/// The path of a target that came without its request line, as [`RequestLine::parse`] would find it.
+///
+/// # Errors
+/// When the target is of no form that a request (other than `CONNECT`) may have.
+pub fn path_of_target(method: Method, target: &[u8], ignore_fragment: bool) -> Result<&[u8], HeadError> {
+    Parts::of(method, target, ignore_fragment).map(|parts| &target[parts.path..parts.path_end])
+}
+
+/// Where a target's path and query are.
+struct Parts {
+    path: usize,
+    path_end: usize,
+    /// Where what routing looks at ends: a fragment begins, or the target is over.
+    end: usize,
+}
+
+impl Parts {
+    #[inline]
+    fn of(method: Method, target: &[u8], ignore_fragment: bool) -> Result<Parts, HeadError> {
+        let fragment = if ignore_fragment { memchr(b'#', target) } else { None };
+        let end = fragment.unwrap_or(target.len());
+        let (resource, rest) = target.split_at(end);
         let clean = resource.iter().fold(true, |clean, &byte| clean & is_target_byte(byte));
         if !clean || !rest.iter().all(|&byte| byte == b'#' || is_target_byte(byte)) {
             return Err(HeadError::Target);
         }
-        let resource_end = target_start + resource.len();
-        let path_start = target_start + path_offset(method, resource)?;
-        let path_end = memchr(b'?', &line[path_start..resource_end]).map_or(resource_end, |at| path_start + at);
-        Ok(RequestLine {
-            method,
-            target: span(target_start, target_end),
-            path: span(path_start, path_end),
-            query: span((path_end + 1).min(resource_end), resource_end),
-            minor_version,
-        })
+        let path = path_offset(method, resource)?;
+        let path_end = memchr(b'?', &resource[path..]).map_or(end, |at| path + at);
+        Ok(Parts { path, path_end, end })
     }
 }
 

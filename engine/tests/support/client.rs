@@ -63,7 +63,11 @@ impl Client {
 
     #[track_caller]
     pub fn unix(path: &Path) -> Client {
-        let stream = UnixStream::connect(path).unwrap();
+        Client::over(UnixStream::connect(path).unwrap())
+    }
+
+    /// Speaks over a connection that somebody else has made.
+    pub fn over(stream: UnixStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Client { stream: Stream::Unix(stream), unread: Vec::new() }
     }

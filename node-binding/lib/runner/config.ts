@@ -4,6 +4,7 @@ import { OptionError } from '../errors.js';
 import { asLimits, LIMITS } from '../limits.js';
 import type { LimitOptions } from '../types.js';
 import { asCors } from './cors-config.js';
+import type { AttachableServer } from './foreign-servers.js';
 import type { CorsConfig, FastTunnelCors } from './cors-config.js';
 
 export type { FastTunnelCors } from './cors-config.js';
@@ -37,7 +38,15 @@ export interface FastTunnelLimits {
 export interface FastTunnelHttp {
   /** Default `/__runner`. */
   basePath?: string | undefined;
-  /** Port 0 takes any free one; the host defaults to 127.0.0.1. */
+  /**
+   * A server of the app's to attach to: `listen` is ignored then. It is neither started nor closed, and requests outside
+   * of `basePath` are left to it. An `http.Server`, an `https.Server`, or an `http2` one with its compatibility API.
+   */
+  server?: AttachableServer | null | undefined;
+  /**
+   * Port 0 takes any free one; the host defaults to 127.0.0.1. Without it, and without `server`, nothing listens: requests
+   * come through the value's handlers (`attachTo`, `createRequestListener`, `handleRequest`, …).
+   */
   listen?: { port: number; host?: string | undefined } | undefined;
   auth?: FastTunnelAuth | undefined;
   cors?: FastTunnelCors | undefined;
@@ -68,10 +77,13 @@ export interface ExposureConfig {
   /** As `nodeExposure` would have it: with a leading slash, without one trailing slash. */
   readonly basePath: string;
   readonly open: boolean;
+  /** What to attach to, instead of listening. */
+  readonly server: AttachableServer | undefined;
 }
 
 const HTTP_KEYS = ['basePath', 'server', 'listen', 'auth', 'cors', 'limits', 'dangerouslyAllowOpenExposure', 'disableDiscovery'] as const;
 const MULTIPART_KEYS = ['fieldNameSize', 'fieldSize', 'fields', 'fileSize', 'files', 'parts', 'headerPairs'] as const;
+const IN_PROCESS = { host: '', port: 0, inProcess: true };
 const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any free one.';
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -79,12 +91,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
   const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'limits']);
-  if (http.server !== undefined) {
-    throw new OptionError('http.server', '(a server)', `http.server is not served yet: fasttunnel listens by itself and cannot attach to an http.Server so far. Use http.listen. ${LISTEN}`);
-  }
-  if (http.listen === undefined) throw new OptionError('http.listen', undefined, `http.listen is missing: fasttunnel has to know where to listen. ${LISTEN}`);
-  const listen = asGroup('http.listen', http.listen, ['port', 'host']);
-  if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
+  const server = asServer(http.server);
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
   const cors = asCors(http.cors);
@@ -92,9 +99,9 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
     cors,
     basePath,
+    server,
     engine: {
-      host: asHost(listen.host),
-      port: asInteger('http.listen.port', listen.port, 0, 0, 65_535),
+      ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
       shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
@@ -107,6 +114,24 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       reference: true,
     },
   };
+}
+
+/** Where to listen; nowhere when nothing is said. */
+function asListen(value: unknown): Pick<EngineOptions, 'host' | 'port' | 'inProcess'> {
+  if (value === undefined) return IN_PROCESS;
+  const listen = asGroup('http.listen', value, ['port', 'host']);
+  if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
+  return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, 0, 0, 65_535) };
+}
+
+/** Anything that emits requests and lets go of listeners; what it is made of is its own business. */
+function asServer(value: unknown): AttachableServer | undefined {
+  if (value === undefined || value === null) return undefined;
+  const { on, removeListener } = Object(value) as Partial<Record<'on' | 'removeListener', unknown>>;
+  if (typeof on !== 'function' || typeof removeListener !== 'function') {
+    fail('http.server', value, 'must be an http.Server', 'Pass what http.createServer() has returned, or use http.listen for a listener of its own.');
+  }
+  return value as AttachableServer;
 }
 
 function asHost(value: unknown): string {

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import { startBridge } from '../bridge.js';
 import type { Bridge, Entry, Stats } from '../bridge-types.js';
 import type { Allow } from '../engine-options.js';
@@ -14,6 +15,8 @@ import { EventEntry } from './event-entry.js';
 import type { EventScope } from './event-entry.js';
 import { provideExposureContext } from './exposure-context.js';
 import { Failures } from './failures.js';
+import { ForeignServers } from './foreign-servers.js';
+import type { ForeignHandlers } from './foreign-servers.js';
 import { Logs } from './logs.js';
 import { ResultValues } from './result-values.js';
 import { runnerOf } from './runtime.js';
@@ -23,8 +26,11 @@ import type { TaskScope } from './task-entry.js';
 import { whenTunnelsAreReady } from './tunnels-ready.js';
 import { Validators } from './validators.js';
 
-/** The resource's value: what an app gets that depends on `fastTunnel`. */
-export interface FastTunnelExposure {
+/**
+ * The resource's value: what an app gets that depends on `fastTunnel`. `port`, `host` and `url` are those of its own
+ * listener, or of the server that it is attached to once that listens; else they throw a StateError.
+ */
+export interface FastTunnelExposure extends ForeignHandlers {
   readonly basePath: string;
   readonly port: number;
   readonly host: string;
@@ -33,13 +39,22 @@ export interface FastTunnelExposure {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
-  /** For `server.address().port`, as with `nodeExposure`; it is not an `http.Server`. */
-  readonly server: { readonly listening: boolean; address(): AddressInfo };
+  /**
+   * As with `nodeExposure`: `http.server` where it is given; with a listener of its own something to ask for
+   * `server.address().port`, which is no `http.Server`; else null.
+   */
+  readonly server: ListeningServer | null;
   /** Asks the tunnels again who may be called. Needed only when their values change after the app is ready. */
   refresh(): void;
   stats(): Stats;
   /** Stops accepting, answers what is in flight within the drain time, ends every thread. May be called again. */
   close(): Promise<void>;
+}
+
+/** What is left of an `http.Server` where none is needed. */
+export interface ListeningServer {
+  readonly listening: boolean;
+  address(): AddressInfo | string | null;
 }
 
 /** Starts to listen. Rejects with an OptionError, a ListenError or a RunnerPeerError that says what to do. */
@@ -52,17 +67,9 @@ export async function openExposure(config: FastTunnelConfig | undefined, service
   return exposure;
 }
 
-/** What `nodeExposure`'s value has besides: they take an `http.Server`, or the requests of one (issue C). */
-const NOT_YET = ['attachTo', 'createServer', 'createRequestListener', 'handleRequest', 'handleTask', 'handleEvent', 'handleDiscovery'];
-
-function refuse(name: string): never {
-  throw Object.assign(new Error(`${name}() is not served yet: fasttunnel listens by itself (http.listen) and takes no requests from an http.Server so far.`), { code: 'FASTTUNNEL_NOT_SERVED_YET' });
-}
-
 class Exposure implements FastTunnelExposure {
   readonly basePath: string;
-  readonly host: string;
-  readonly server = { listening: true, address: (): AddressInfo => this.#address() };
+  readonly server: ListeningServer | null;
   readonly #config: ExposureConfig;
   readonly #services: Services;
   readonly #runner: Runner;
@@ -70,6 +77,7 @@ class Exposure implements FastTunnelExposure {
   readonly #scope: TaskScope & EventScope;
   #entries = new Map<string, TaskEntry | EventEntry>();
   #bridge: Bridge | undefined;
+  #foreign: ForeignServers | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ExposureConfig, services: Services, runner: Runner) {
@@ -78,9 +86,8 @@ class Exposure implements FastTunnelExposure {
     this.#services = services;
     this.#runner = runner;
     this.basePath = config.basePath;
-    this.host = config.engine.host;
+    this.server = this.#serverOf(config);
     this.#logs = new Logs(services.logger);
-    for (const name of NOT_YET) Object.defineProperty(this, name, { value: () => refuse(name) });
     this.#scope = {
       runner,
       taskRunner,
@@ -94,10 +101,11 @@ class Exposure implements FastTunnelExposure {
   }
 
   async listen(validators: Validators): Promise<void> {
-    const { engine, cors } = this.#config;
-    const address = `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}`;
+    const { engine, cors, server } = this.#config;
+    const listens = engine.inProcess !== true;
+    const address = listens ? `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}` : 'no address (in process)';
     try {
-      const host = isIP(engine.host) === 0 ? (await lookup(engine.host)).address : engine.host;
+      const host = listens && isIP(engine.host) === 0 ? (await lookup(engine.host)).address : engine.host;
       this.#bridge = await startBridge({ ...engine, host, allow: 'none' }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
         ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
         authenticate: (request) => validators.pass(request),
@@ -108,18 +116,55 @@ class Exposure implements FastTunnelExposure {
     }
     this.refresh();
     whenTunnelsAreReady(this.#services, this.#runner, () => this.refresh());
-    this.#logs.write('info', 'node.exposure.listen', { basePath: this.basePath, port: engine.port, host: engine.host });
+    this.#foreign = new ForeignServers(this.#bridge, engine.limits.idleTimeoutMs, this.basePath, this.#logs);
+    if (server !== undefined) this.#foreign.attachTo(server);
+    if (listens) this.#logs.write('info', 'node.exposure.listen', { basePath: this.basePath, port: engine.port, host: engine.host });
+    else if (server === undefined) this.#logs.write('debug', 'fasttunnel listens nowhere: neither http.listen nor http.server is given', { basePath: this.basePath });
     if (engine.driver === 'auto' && this.driver === 'epoll') this.#logs.write('warn', 'fasttunnel runs on epoll', { driverReason: this.driverReason });
   }
 
   get port(): number {
-    return this.#running().port;
+    return this.#addressFor('port').port;
+  }
+
+  get host(): string {
+    return this.#listens ? this.#config.engine.host : this.#addressFor('host').address;
   }
 
   get url(): string {
+    const { port } = this.#addressFor('url');
     // "Every address" is nothing that a client can call.
     const reachable = this.host === '0.0.0.0' ? '127.0.0.1' : this.host === '::' ? '::1' : this.host;
-    return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${this.port}${this.basePath === '/' ? '' : this.basePath}`;
+    const scheme = this.server instanceof TlsServer ? 'https' : 'http';
+    return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}${this.basePath === '/' ? '' : this.basePath}`;
+  }
+
+  get handleRequest(): ForeignHandlers['handleRequest'] {
+    return this.#handlers().handleRequest;
+  }
+
+  get handleTask(): ForeignHandlers['handleTask'] {
+    return this.#handlers().handleTask;
+  }
+
+  get handleEvent(): ForeignHandlers['handleEvent'] {
+    return this.#handlers().handleEvent;
+  }
+
+  get handleDiscovery(): ForeignHandlers['handleDiscovery'] {
+    return this.#handlers().handleDiscovery;
+  }
+
+  get createRequestListener(): ForeignHandlers['createRequestListener'] {
+    return this.#handlers().createRequestListener;
+  }
+
+  get createServer(): ForeignHandlers['createServer'] {
+    return this.#handlers().createServer;
+  }
+
+  get attachTo(): ForeignHandlers['attachTo'] {
+    return this.#handlers().attachTo;
   }
 
   get driver(): 'io_uring' | 'epoll' {
@@ -143,7 +188,13 @@ class Exposure implements FastTunnelExposure {
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#bridge?.close() ?? Promise.resolve());
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#foreign?.retire();
+    await this.#bridge?.close();
+    await this.#foreign?.close();
   }
 
   #allowOf({ enabled, tasks, events }: AllowList): Allow {
@@ -172,8 +223,31 @@ class Exposure implements FastTunnelExposure {
     return [...entries.values()];
   }
 
-  #address(): AddressInfo {
-    return { address: this.#running().host, family: isIP(this.#running().host) === 6 ? 'IPv6' : 'IPv4', port: this.port };
+  get #listens(): boolean {
+    return this.#config.engine.inProcess !== true;
+  }
+
+  #serverOf({ server, engine }: ExposureConfig): ListeningServer | null {
+    if (server !== undefined) return server as unknown as ListeningServer;
+    return engine.inProcess === true ? null : { listening: true, address: () => this.#ownAddress() };
+  }
+
+  #ownAddress(): AddressInfo {
+    const { host, port } = this.#running();
+    return { address: host, family: isIP(host) === 6 ? 'IPv6' : 'IPv4', port };
+  }
+
+  /** Its own, or that of the server it is attached to. */
+  #addressFor(what: string): AddressInfo {
+    if (this.#listens) return this.#ownAddress();
+    const address = this.server?.address?.();
+    if (typeof address === 'object' && address !== null) return address;
+    throw new StateError('FASTTUNNEL_NOT_LISTENING', this.server === null ? `${what}: fastTunnel listens nowhere. Give http.listen, or ask the server that its handlers are used with.` : `${what}: the server that fastTunnel is attached to has no port: it does not listen yet, or not on TCP.`);
+  }
+
+  #handlers(): ForeignServers {
+    if (this.#foreign === undefined) throw new StateError('FASTTUNNEL_NOT_LISTENING', 'fastTunnel has not started yet.');
+    return this.#foreign;
   }
 
   #running(): Bridge {

@@ -11,4 +11,5 @@ export type {
   FastTunnelLimits,
   MultipartLimits,
 } from './config.js';
-export type { FastTunnelExposure } from './exposure.js';
+export type { FastTunnelExposure, ListeningServer } from './exposure.js';
+export type { AttachableServer, ForeignHandlers, RequestListener, ServerAnswer, ServerRequest } from './foreign-servers.js';

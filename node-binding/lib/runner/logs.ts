@@ -3,7 +3,7 @@ import type { Logger } from '@bluelibs/runner';
 /** The reference's, so that filters on it go on working. */
 const SOURCE = 'platform.node.resources.exposure';
 
-type Level = 'info' | 'warn' | 'error';
+type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** Writes to an app's logger. A logger that fails must not fail a call. */
 export class Logs {

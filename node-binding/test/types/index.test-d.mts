@@ -1,5 +1,8 @@
 // Checked by tsc only, against the built package: what a user of `import` sees.
 import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import type { ByteStream, CallContext, EventsOf, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
@@ -112,5 +115,24 @@ const runnerApp = r
   })
   .build();
 void runnerApp;
+// Inside of a server of the app's.
+const appServer = createServer();
+void fastTunnelResource.with({ http: { server: appServer } });
+void fastTunnelResource.with({ http: { server: createSecureServer() } });
+const attachedApp = r
+  .resource('attached')
+  .dependencies({ exposure: fastTunnelResource })
+  .init(async (_config, { exposure }) => {
+    const detach: () => void = exposure.attachTo(appServer);
+    createServer((request, response) => void exposure.handleRequest(request, response).then((handled: boolean) => handled || response.end()));
+    createServer(exposure.createRequestListener());
+    expectType<Server>()(exposure.createServer());
+    await exposure.handleTask(...([] as unknown as [IncomingMessage, ServerResponse]));
+    return [detach, exposure.server?.address()];
+  })
+  .build();
+void attachedApp;
+// @ts-expect-error a server is no port
+void fastTunnelResource.with({ http: { server: 7070 } });
 // @ts-expect-error the port is a number
 void fastTunnelResource.with({ http: { listen: { port: '1' } } });
