@@ -17,6 +17,7 @@ import { provideExposureContext } from './exposure-context.js';
 import { Failures } from './failures.js';
 import { ForeignServers } from './foreign-servers.js';
 import type { ForeignHandlers } from './foreign-servers.js';
+import { inputFilesOf } from './input-files.js';
 import { Logs } from './logs.js';
 import { ResultValues } from './result-values.js';
 import { runnerOf } from './runtime.js';
@@ -96,6 +97,7 @@ class Exposure implements FastTunnelExposure {
       contexts: new AsyncContexts(store, serializer),
       values: new ResultValues(serializer, runner),
       failures: new Failures(runner, store, serializer, this.#logs),
+      inputFile: inputFilesOf(runner),
       provide: provideExposureContext(runner),
     };
   }
