@@ -110,6 +110,15 @@ pub const STREAM_WRITE_BYTES: usize = 64 * 1024;
 /// Bytes of one frame: a longer piece is sent in several.
 pub const FRAME_BYTES: usize = 64 * 1024;
 
+/// Bytes of the header of one part of a multipart body. More: 400. Of the reference, as the next one.
+pub const MAX_PART_HEAD_BYTES: usize = 16 * 1024;
+
+/// Field lines in the header of one part of a multipart body. This one and those behind it are not looked at.
+pub const MAX_PART_FIELDS: usize = 2000;
+
+/// Bytes of a `__manifest`, which is held as a whole, where [`MultipartLimits::field_bytes`] sets no bound. More: 413.
+pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Period of a shard's one timer: the resolution of every time limit.
 pub const TIMER_MS: u64 = 100;
 

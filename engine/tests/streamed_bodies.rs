@@ -5,8 +5,8 @@ mod support;
 
 use fasttunnel_engine::limits::{BODY_WINDOW_BYTES, FRAME_BYTES};
 use fasttunnel_engine::link::batch::{FrameKind, Outcome};
-use support::host::hosted;
-use support::{DriverChoice, call, ms, octets, pattern};
+use support::host::{head, hosted};
+use support::{DriverChoice, Server, call, eventually, ms, octets, pattern, request};
 
 const MIB: usize = 1024 * 1024;
 
@@ -122,8 +122,318 @@ fn a_closed_window_stops_the_client_and_credit_lets_it_go_on(driver: DriverChoic
     assert_eq!(server.sum(|shard| shard.protocol_errors), 0);
 }
 
+fn the_rest_of_a_body_is_drained_after_an_early_answer(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    for (lines, rest) in [
+        ("content-length: 50000\r\n", vec![b'x'; 49_998]),
+        ("transfer-encoding: chunked\r\n", b"\r\n3\r\nabc\r\n0\r\n\r\n".to_vec()),
+    ] {
+        client.send(octets("echo", lines));
+        client.send(if lines.starts_with('c') { "xx" } else { "2\r\nxx" });
+        let key = host.stream_call();
+        assert_eq!(host.frame(key).1, b"xx");
+        host.say(key, Outcome::Result, b"1");
+        let reply = client.reply();
+        assert_eq!((reply.result(), reply.closes()), ("1", false));
+        client.send(&rest);
+        host.expect_nothing_of(key);
+    }
+    // The connection is in step.
+    client.send(call("echo", "1"));
+    let (key, _) = host.call();
+    host.say(key, Outcome::Result, b"2");
+    assert_eq!(client.reply().result(), "2");
+}
+
+fn an_early_answer_to_a_huge_body_ends_the_connection(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    for closed_window in [false, true] {
+        let mut client = server.client();
+        client.send(octets("echo", &format!("content-length: {}\r\n", 6 * MIB)));
+        let sent = if closed_window { send_until_blocked(&client, &vec![b'x'; 6 * MIB]) } else { 0 };
+        let key = host.stream_call();
+        host.say(key, Outcome::Result, b"1");
+        // Whoever writes everything before he reads finds the answer all the same.
+        client.send(vec![b'x'; 6 * MIB - sent]);
+        let reply = client.reply();
+        assert_eq!((reply.result(), reply.closes()), ("1", true), "{closed_window}");
+        client.expect_fin();
+    }
+    // A chunked body does not say how long it is: the end comes when too much was drained.
+    let mut client = server.client();
+    client.send(octets("echo", "transfer-encoding: chunked\r\n"));
+    let key = host.stream_call();
+    host.say(key, Outcome::Result, b"1");
+    assert!(!client.reply().closes());
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for _ in 0..8 {
+        if client.try_send(&chunk).is_err() {
+            break;
+        }
+    }
+    client.expect_end();
+}
+
+fn a_body_that_nobody_wants_is_thrown_away_before_the_answer(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    // So much that the window is closed when the host says so.
+    let body = pattern(BODY_WINDOW_BYTES as usize + 60_000);
+    client.send(octets("echo", &format!("content-length: {}\r\n", body.len())));
+    let key = host.stream_call();
+    client.send(&body);
+    assert_eq!(host.until_silence(key).len(), BODY_WINDOW_BYTES as usize);
+    host.say(key, Outcome::Discard, b"");
+    client.send(call("echo", "1"));
+    let (next, _) = host.call();
+    host.expect_nothing_of(key);
+    host.say(next, Outcome::Result, b"2");
+    host.say(key, Outcome::Result, b"1");
+    assert_eq!((client.reply().result(), client.reply().result()), ("1", "2"));
+    // More than is drained: the answer, whenever it comes, says that it is the last.
+    client.send(octets("echo", &format!("content-length: {}\r\n", 64 * MIB)));
+    let key = host.stream_call();
+    host.say(key, Outcome::Discard, b"");
+    std::thread::sleep(ms(50));
+    host.say(key, Outcome::Result, b"3");
+    let reply = client.reply();
+    assert_eq!((reply.result(), reply.closes()), ("3", true));
+}
+
+fn an_answer_may_begin_and_end_before_the_body_has(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    client.send(octets("echo", "transfer-encoding: chunked\r\n"));
+    client.send("3\r\nabc\r\n");
+    let key = host.stream_call();
+    assert_eq!(host.frame(key).1, b"abc");
+    host.say(key, head(200, None), b"");
+    host.say(key, Outcome::Data, b"ABC");
+    assert!(!client.head().closes());
+    assert_eq!(client.take(8), b"3\r\nABC\r\n");
+    client.send("2\r\nde\r\n");
+    assert_eq!(host.frame(key).1, b"de");
+    host.say(key, Outcome::Data, b"DE");
+    assert_eq!(client.take(7), b"2\r\nDE\r\n");
+    client.send("0\r\n\r\n");
+    assert_eq!(host.frame(key).0, FrameKind::End);
+    host.say(key, Outcome::End, b"");
+    assert_eq!(client.take(5), b"0\r\n\r\n");
+    // The answer ends first: what follows of the body is drained.
+    client.send(octets("echo", "content-length: 1000\r\n"));
+    let key = host.stream_call();
+    host.say(key, head(200, Some(2)), b"");
+    host.say(key, Outcome::Data, b"ok");
+    host.say(key, Outcome::End, b"");
+    assert!(!client.head().closes());
+    assert_eq!(client.take(2), b"ok");
+    client.send(vec![b'x'; 1000]);
+    client.send(octets("echo", "content-length: 1\r\n"));
+    let next = host.stream_call();
+    host.expect_nothing_of(key);
+    client.send("y");
+    assert_eq!(host.body(next), b"y");
+    host.say(next, Outcome::Result, b"1");
+    assert_eq!(client.reply().result(), "1");
+}
+
+fn a_body_whose_framing_breaks_is_given_up(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    for answering in [false, true] {
+        let mut client = server.client();
+        client.send(octets("echo", "transfer-encoding: chunked\r\n"));
+        client.send("3\r\nabc\r\n");
+        let key = host.stream_call();
+        assert_eq!(host.frame(key).1, b"abc");
+        if answering {
+            host.say(key, head(200, None), b"");
+            client.head();
+        }
+        client.send("1\r\nd!\r\n");
+        host.gone(key);
+        if answering {
+            // Half an answer cannot become another one.
+            assert!(client.chunks().is_err());
+        } else {
+            let reply = client.reply();
+            assert_eq!((reply.status, reply.closes()), (400, true));
+            client.expect_end();
+        }
+        host.say(key, Outcome::Result, b"late");
+    }
+    assert_eq!(server.sum(|shard| shard.protocol_errors), 2);
+    eventually("the late answers", || server.sum(|shard| shard.dropped) == 2);
+}
+
+fn a_silent_body_gets_408(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |config| config.limits.body_timeout_ms = 300);
+    let mut client = server.client();
+    client.send(octets("echo", "content-length: 100\r\n"));
+    let key = host.stream_call();
+    // Slow is fine, as long as something comes.
+    for _ in 0..6 {
+        std::thread::sleep(ms(150));
+        client.send("x");
+    }
+    let start = std::time::Instant::now();
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.closes()), (408, true));
+    assert!(start.elapsed() > ms(200) && start.elapsed() < ms(800), "{:?}", start.elapsed());
+    client.expect_fin();
+    host.gone(key);
+    // With an answer under way there is no other: the connection is cut.
+    let mut client = server.client();
+    client.send(octets("echo", "content-length: 100\r\n"));
+    let key = host.stream_call();
+    host.say(key, head(200, None), b"");
+    client.head();
+    assert!(client.chunks().is_err());
+    host.gone(key);
+}
+
+fn the_client_is_told_to_send(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    client.send(octets("echo", "content-length: 3\r\nexpect: 100-continue\r\n"));
+    let key = host.stream_call();
+    assert_eq!(client.head().status, 100);
+    client.send("abc");
+    assert_eq!(host.body(key), b"abc");
+    host.say(key, Outcome::Result, b"1");
+    assert_eq!(client.reply().result(), "1");
+}
+
+fn clients_of_old_and_those_that_close_are_served(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    for (version, lines, closes) in
+        [("1.0", "", true), ("1.0", "connection: keep-alive\r\n", false), ("1.1", "connection: close\r\n", true)]
+    {
+        let mut client = server.client();
+        let text =
+            octets("echo", &format!("{lines}content-length: 3\r\n")).replace("HTTP/1.1", &format!("HTTP/{version}"));
+        client.send(&text);
+        let key = host.stream_call();
+        client.send("abc");
+        assert_eq!(host.body(key), b"abc");
+        host.say(key, Outcome::Result, b"1");
+        let reply = client.reply();
+        assert_eq!((reply.result(), reply.closes()), ("1", closes));
+        if closes {
+            client.expect_fin();
+        }
+    }
+    // Answered before the body is there, and the client has said that this is its last request.
+    let mut client = server.client();
+    client.send(octets("echo", "connection: close\r\ncontent-length: 3\r\n"));
+    let key = host.stream_call();
+    host.say(key, Outcome::Result, b"1");
+    assert!(client.reply().closes());
+    client.send("abc");
+    client.expect_fin();
+}
+
+fn only_tasks_of_hosts_that_take_frames_stream(driver: DriverChoice) {
+    let server = Server::start(driver);
+    let mut client = server.client();
+    for content_type in ["application/octet-stream", "multipart/form-data; boundary=b"] {
+        let text = request("POST", "/__runner/task/echo", &format!("content-type: {content_type}\r\n"), "abc");
+        assert_eq!(client.ask(text).status, 415);
+    }
+    let text = request("POST", "/__runner/event/notify", "content-type: application/octet-stream\r\n", "{}");
+    assert_eq!(client.ask(text).status, 200);
+}
+
+fn leaving_is_told_once_whatever_the_body_is_at(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let window = BODY_WINDOW_BYTES as usize;
+    // Bytes that the client sends before it leaves: none, some, so many that the window closes, and a few more; not so
+    // many that its FIN would have to wait for room in the kernel, where nobody can see it.
+    for sent in [0, 1000, window, window + 5000] {
+        for answering in [false, true] {
+            for resets in [true, false] {
+                let context = format!("{sent} bytes, answering {answering}, resets {resets}");
+                let mut client = server.client();
+                client.send(octets("echo", &format!("content-length: {}\r\n", window + 200_000)));
+                client.send(vec![b'x'; sent]);
+                let key = host.stream_call();
+                let mut seen = 0;
+                while seen < sent.min(window) {
+                    seen += host.frame(key).1.len();
+                }
+                if answering {
+                    host.say(key, head(200, None), b"");
+                    assert_eq!(client.head().status, 200, "{context}");
+                }
+                if resets {
+                    client.reset();
+                    host.gone(key);
+                } else {
+                    client.finish_sending();
+                    host.gone(key);
+                    let (bytes, _) = client.until_end();
+                    let refused = bytes.starts_with(b"HTTP/1.1 400");
+                    // With the window closed nobody knows what the client has sent: it counts as any that has left.
+                    assert_eq!(refused, !answering && sent < window, "{context}");
+                }
+                eventually("the connection is over", || server.sum(|shard| shard.connections) == 0);
+                assert_eq!(server.sum(|shard| shard.in_flight), 0, "{context}");
+            }
+        }
+    }
+}
+
+fn a_stop_waits_for_a_body(driver: DriverChoice) {
+    let (mut server, host) = hosted(driver, &["echo"], |_| {});
+    let (mut open, mut held) = (server.client(), server.client());
+    let window = BODY_WINDOW_BYTES as usize;
+    open.send(octets("echo", "content-length: 10\r\n"));
+    let first = host.stream_call();
+    held.send(octets("echo", &format!("content-length: {}\r\n", window + 1)));
+    held.send(vec![b'x'; window + 1]);
+    let second = host.stream_call();
+    assert_eq!(host.until_silence(second).len(), window);
+    server.engine().stop(ms(5000));
+    std::thread::sleep(ms(250));
+    open.send("0123456789");
+    assert_eq!(host.body(first), b"0123456789");
+    host.say(first, Outcome::Result, b"1");
+    assert!(open.reply().closes());
+    open.expect_fin();
+    host.say(second, Outcome::Credit(1), b"");
+    assert_eq!(host.body(second), b"x");
+    host.say(second, Outcome::Result, b"2");
+    assert!(held.reply().closes());
+    held.expect_fin();
+    drop((open, held));
+    server.join();
+}
+
+fn the_end_of_the_drain_time_cuts_a_body(driver: DriverChoice) {
+    let (mut server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    client.send(octets("echo", "content-length: 10\r\n"));
+    let key = host.stream_call();
+    server.engine().stop(ms(300));
+    host.gone(key);
+    client.expect_end();
+    server.join();
+}
+
 on_both_drivers!(
     a_body_arrives_byte_for_byte,
     frames_are_bounded_and_a_small_body_is_one,
     a_closed_window_stops_the_client_and_credit_lets_it_go_on,
+    the_rest_of_a_body_is_drained_after_an_early_answer,
+    an_early_answer_to_a_huge_body_ends_the_connection,
+    a_body_that_nobody_wants_is_thrown_away_before_the_answer,
+    an_answer_may_begin_and_end_before_the_body_has,
+    a_body_whose_framing_breaks_is_given_up,
+    a_silent_body_gets_408,
+    the_client_is_told_to_send,
+    clients_of_old_and_those_that_close_are_served,
+    only_tasks_of_hosts_that_take_frames_stream,
+    leaving_is_told_once_whatever_the_body_is_at,
+    a_stop_waits_for_a_body,
+    the_end_of_the_drain_time_cuts_a_body,
 );

@@ -1,6 +1,6 @@
 //! The class that TypeScript sees: start, poll, complete, stop.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use napi_derive::napi;
 use crate::bridge::Bridge;
 use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
-use crate::raw::{CleanupHook, append_utf8, elements};
+use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::raw_answer::RawParts;
 use crate::start_error::{coded, start_error};
 
@@ -33,6 +33,8 @@ pub struct NativeTunnel {
     table: RefCell<Uint32Array>,
     engine_facts: Facts,
     hook: Rc<RefCell<Option<CleanupHook>>>,
+    /// A frame has been fetched: bodies travel here.
+    streams: Cell<bool>,
 }
 
 /// What has to end before the environment does.
@@ -115,6 +117,7 @@ impl NativeTunnel {
             table: RefCell::new(table),
             engine_facts,
             hook,
+            streams: Cell::new(false),
         })
     }
 
@@ -188,6 +191,9 @@ impl NativeTunnel {
     /// The next of the frames of which the table has told: what it is goes into the table, its bytes are copied.
     #[napi(catch_unwind)]
     pub fn frame<'env>(&self, env: &'env Env) -> napi::Result<Option<BufferSlice<'env>>> {
+        if !self.streams.replace(true) {
+            keep_freed_memory();
+        }
         let mut table = self.table.borrow_mut();
         let mut bridge = self.bridge.borrow_mut();
         bridge.next_frame(elements(&mut table)).map(|bytes| BufferSlice::copy_from(env, bytes)).transpose()

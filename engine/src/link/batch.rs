@@ -1,5 +1,6 @@
 //! What travels: calls out, answers home. Flat buffers, reused; a fixed-size record per call.
 
+pub use crate::tunnel::multipart::BodyRefusal;
 use crate::wire::fields::Span;
 
 /// Names one call in flight: the shard's slot, and the generation that tells a reused slot from the old one.
@@ -92,28 +93,6 @@ pub enum FrameKind {
     Refused(BodyRefusal),
     /// So many more bytes of the call's answer stream may be sent.
     Credit(u32),
-}
-
-/// Why a multipart body is refused (CONTRACT 6). The host answers: what the task makes of it is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum BodyRefusal {
-    /// 400 `INVALID_MULTIPART`, "Invalid multipart payload": it cannot be parsed, or ends before its manifest does.
-    Malformed = 1,
-    /// 400 `INVALID_MULTIPART`, "Invalid manifest": a second manifest.
-    SecondManifest = 2,
-    /// 413 "File size limit exceeded".
-    FileSize = 3,
-    /// 413 "Files limit exceeded".
-    Files = 4,
-    /// 413 "Field limit exceeded": the size of one.
-    FieldSize = 5,
-    /// 413 "Fields limit exceeded".
-    Fields = 6,
-    /// 413 "Parts limit exceeded".
-    Parts = 7,
-    /// 500 `STREAM_ERROR`: the body ends inside of a file.
-    Truncated = 8,
 }
 
 /// A piece of a body that travels in pieces. Frames of a batch come after its calls; those of one call are in order.

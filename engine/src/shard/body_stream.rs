@@ -6,9 +6,10 @@ use super::conn::{Conn, Phase};
 use super::intake::{Flow, ReadyCall, Took};
 use super::replies::refusal_of;
 use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, FRAME_BYTES, MAX_BATCH_BYTES};
-use crate::link::batch::{CallBatch, CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::link::batch::{BodyRefusal, CallBatch, CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::tunnel::envelope::Refusal;
-use crate::wire::body::{BodyReader, Step};
+use crate::tunnel::multipart::{Event, MultipartReader, write_file_json};
+use crate::wire::body::{BodyError, BodyReader, Step};
 use crate::wire::fields::Span;
 
 /// What the reader of a body and the shard share of it.
@@ -42,7 +43,17 @@ impl Inflow {
 
 /// Reads such a body.
 pub(super) struct BodyStream {
+    /// Takes it off the wire.
     pub reader: BodyReader,
+    /// Takes it apart, where it is a form.
+    pub form: Option<MultipartReader>,
+}
+
+impl BodyStream {
+    /// What the reader waits for.
+    fn phase(&self) -> Phase {
+        if self.form.is_some() { Phase::Body } else { Phase::Stream }
+    }
 }
 
 impl Shard {
@@ -53,7 +64,7 @@ impl Shard {
     }
 
     /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
-    pub(super) fn dispatch_stream(&self, conn: &Conn, call: &ReadyCall<'_>, reader: &BodyReader, last: bool) -> bool {
+    pub(super) fn dispatch_stream(&self, conn: &Conn, call: &ReadyCall<'_>, stream: &BodyStream, last: bool) -> bool {
         let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
@@ -62,13 +73,14 @@ impl Shard {
         open.json.extend_from_slice(b"null");
         let body = open.close_body(start);
         let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
-        let bits = flags::STREAM | flags::EMPTY;
+        let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
         conn.push_waiting(key);
         self.counters.streamed_bodies.add(1);
         let window = self.stream_window();
-        let rest = reader.remaining_length();
+        let rest = stream.reader.remaining_length();
+        conn.restart(stream.phase(), self.now_ms());
         conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));
         true
     }
@@ -88,33 +100,42 @@ impl Shard {
         }
         // Content is never longer than what it came in, so the window holds.
         let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
-        let before = open.data.len();
-        let step = match stream.reader.read(input, &mut open.data) {
+        let (read, refused, taken) = match &mut stream.form {
+            None => read_octets(&mut stream.reader, input, &mut open, inflow.key),
+            Some(form) => read_form(&mut stream.reader, form, input, &mut open, inflow.key),
+        };
+        let done = matches!(read, Ok(Step { done: true, .. }));
+        if let Some(kind) = refused.map(FrameKind::Refused).or(done.then_some(FrameKind::End)) {
+            open.frames.push(Frame { key: inflow.key, kind, data: Span::default() });
+        }
+        drop(open);
+        let step = match read {
             Ok(step) => step,
             Err(error) => {
-                open.data.truncate(before);
-                drop(open);
                 self.break_body(conn, refusal_of(error.status()));
                 return StreamStep::Took(Took::Stop(Flow::Close));
             }
         };
-        let taken = open.data.len() - before;
-        push_data(&mut open, inflow.key, before);
-        inflow.in_flight += taken as u32;
+        inflow.in_flight = inflow.in_flight.saturating_add(taken);
         inflow.rest = stream.reader.remaining_length();
-        if step.done {
-            open.frames.push(Frame { key: inflow.key, kind: FrameKind::End, data: Span::default() });
-            conn.set_inflow(None);
+        conn.set_inflow(Some(inflow).filter(|_| !done));
+        if done {
             conn.enter(Phase::Idle, self.now_ms());
-            return StreamStep::Done(step, inflow.last || self.stopping());
+            return StreamStep::Done(step, self.ends_connection(inflow));
         }
-        drop(open);
-        conn.set_inflow(Some(inflow));
+        if refused.is_some() {
+            self.discard_body(conn, inflow.key);
+            return StreamStep::Took(if conn.closing() { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) });
+        }
         if rest.is_empty() {
-            conn.enter(Phase::Stream, self.now_ms());
+            conn.enter(stream.phase(), self.now_ms());
             return StreamStep::Took(Took::Stop(Flow::More));
         }
-        conn.restart(Phase::Stream, self.now_ms());
+        match stream.phase() {
+            // Silence is what counts, not how fast it comes.
+            Phase::Stream => conn.restart(Phase::Stream, self.now_ms()),
+            phase => conn.enter(phase, self.now_ms()),
+        }
         StreamStep::Took(Took::Bytes(step.consumed))
     }
 
@@ -198,6 +219,56 @@ pub(super) enum StreamStep {
     Done(Step, bool),
     /// Nobody wants it any more.
     Unwanted,
+}
+
+/// What was made of a piece: how far it went, why the body is refused, and how many bytes of the window it takes.
+type Made = (Result<Step, BodyError>, Option<BodyRefusal>, u32);
+
+fn read_octets(reader: &mut BodyReader, input: &[u8], open: &mut CallBatch, key: CallKey) -> Made {
+    let before = open.data.len();
+    let read = reader.read(input, &mut open.data);
+    push_data(open, key, before);
+    (read, None, (open.data.len() - before) as u32)
+}
+
+fn read_form(
+    reader: &mut BodyReader,
+    form: &mut MultipartReader,
+    input: &[u8],
+    open: &mut CallBatch,
+    key: CallKey,
+) -> Made {
+    let (mut taken, mut verdict) = (0, Ok(()));
+    let mut sink = |event: Event<'_>| {
+        let before = open.data.len();
+        let kind = match event {
+            Event::Data(bytes) => {
+                open.data.extend_from_slice(bytes);
+                taken += bytes.len() as u32;
+                return push_data(open, key, before);
+            }
+            Event::Manifest(bytes) => {
+                open.data.extend_from_slice(bytes);
+                taken += bytes.len() as u32;
+                FrameKind::Manifest
+            }
+            Event::File(head) => {
+                write_file_json(&mut open.data, head);
+                FrameKind::File
+            }
+            Event::FileEnd => FrameKind::FileEnd,
+        };
+        open.frames.push(Frame { key, kind, data: Span { start: before as u32, end: open.data.len() as u32 } });
+    };
+    let read = reader.pass(input, |bytes| {
+        if verdict.is_ok() {
+            verdict = form.feed(bytes, &mut sink);
+        }
+    });
+    if matches!(read, Ok(Step { done: true, .. })) && verdict.is_ok() {
+        verdict = form.finish(&mut sink);
+    }
+    (read, verdict.err(), taken)
 }
 
 /// Puts what was appended to the batch's data since `from` into frames of call `key`.

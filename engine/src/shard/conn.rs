@@ -52,7 +52,7 @@ pub(super) struct Conn {
     asking: RefCell<Asking>,
     /// The body that the call which came last reads as it comes, until it is complete or nobody wants it.
     inflow: Cell<Option<Inflow>>,
-    /// The reader waits for room: for further requests, or for more of a body. Nobody reads the socket meanwhile.
+    /// Nobody reads the socket: the reader waits for room for further requests or for more of a body, or has given up.
     unread: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -162,7 +162,7 @@ impl Conn {
         }
     }
 
-    /// The reader waits for room (or no longer).
+    /// Nobody reads the socket (or somebody does again).
     pub fn set_unread(&self, unread: bool) {
         self.unread.set(unread);
     }

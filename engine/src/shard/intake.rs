@@ -10,6 +10,7 @@ use super::replies::refusal_of;
 use crate::limits::READ_BUFFER_MAX_BYTES;
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
+use crate::tunnel::multipart::{self, MultipartReader};
 use crate::tunnel::table::Kind;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
@@ -198,8 +199,9 @@ impl Intake {
         let last = !head.keep_alive || shard.stopping();
         let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
-            Decision::Call { body: BodyMode::Multipart, .. } => (0, false, Some(Refusal::UnsupportedMediaType)),
-            Decision::Call { body: BodyMode::OctetStream, .. } if !shard.backend.takes_frames() => {
+            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. }
+                if !shard.backend.takes_frames() =>
+            {
                 (0, false, Some(Refusal::UnsupportedMediaType))
             }
             Decision::Call { body: BodyMode::Json, .. }
@@ -207,6 +209,9 @@ impl Intake {
                     && (!shard.reference || behind.len() as u64 > max_body_bytes) =>
             {
                 (0, false, Some(Refusal::PayloadTooLarge))
+            }
+            Decision::Call { body: BodyMode::Multipart, .. } if form_boundary(head, bytes).is_none() => {
+                (0, false, Some(Refusal::InvalidMultipart))
             }
             Decision::Call { .. } if shard.is_full() => {
                 shard.counters.overloaded.add(1);
@@ -235,7 +240,10 @@ impl Intake {
         let old = head.minor_version == 0;
         if mode != BodyMode::Json {
             let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
-            return self.open_stream(shard, conn, head, &ready, last, behind);
+            let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
+            let form = form.map(|boundary| MultipartReader::new(&boundary, &shard.limits.multipart));
+            let stream = BodyStream { reader: BodyReader::new(head.framing, u64::MAX), form };
+            return self.open_stream(shard, conn, head, &ready, stream, last, behind);
         }
         let whole = match head.framing {
             Framing::None => Some(0),
@@ -273,26 +281,26 @@ impl Intake {
     }
 
     /// Runs a call at once, which reads its body as it comes.
+    #[allow(clippy::too_many_arguments)]
     fn open_stream(
         &mut self,
         shard: &Shard,
         conn: &Conn,
         head: &Head,
         call: &ReadyCall<'_>,
+        stream: BodyStream,
         last: bool,
         behind: &[u8],
     ) -> Took {
         if head.expect_continue && behind.is_empty() {
             conn.answer_now(|out| out.extend_from_slice(CONTINUE));
         }
-        let reader = BodyReader::new(head.framing, u64::MAX);
-        if !shard.dispatch_stream(conn, call, &reader, last) {
+        if !shard.dispatch_stream(conn, call, &stream, last) {
             shard.counters.overloaded.add(1);
             let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
             return self.answer(shard, conn, head, refusal, call.lines, last, behind);
         }
-        conn.restart(Phase::Stream, shard.now_ms());
-        self.state = State::Stream(Box::new(BodyStream { reader }));
+        self.state = State::Stream(Box::new(stream));
         Took::Bytes(0)
     }
 
@@ -457,6 +465,11 @@ pub(super) enum Took {
     All,
     /// Stop here.
     Stop(Flow),
+}
+
+/// What delimits the parts of a form, if the head says so in a usable way.
+fn form_boundary(head: &Head, bytes: &[u8]) -> Option<Vec<u8>> {
+    multipart::boundary(head.fields.of(bytes).get(b"content-type").first().unwrap_or_default())
 }
 
 /// True when the declared length alone is too much; a chunked body is measured as it comes.

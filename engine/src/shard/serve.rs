@@ -151,6 +151,7 @@ async fn discard(shard: &Shard, conn: &Conn, reader: &mut OwnedReadHalf<TcpStrea
         buffer.clear();
     }
     // Too much: the answers still go out, but the rest of the input meets a reset.
+    conn.set_unread(true);
     conn.shutdown(Shutdown::Read);
 }
 

@@ -66,7 +66,10 @@ impl Shard {
         }
         for (conn, flags) in unread.iter().zip(sys::departures(&sockets)) {
             if flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                self.cut_off(conn);
+                // A connection that lingers may have hung up itself.
+                if !conn.closing() || conn.pending() > 0 {
+                    self.cut_off(conn);
+                }
             } else if flags.contains(PollFlags::RDHUP) && !conn.closing() {
                 // FIN. Should there be room within the grace, the reader sees what came before it.
                 conn.enter(Phase::HalfClosed, self.now_ms());

@@ -99,14 +99,21 @@ impl BodyReader {
         }
     }
 
+    /// Takes content from `input` and hands it to `put`, piece by piece; of content without a limit, and so never
+    /// [`BodyError::TooLarge`].
+    #[inline]
+    pub fn pass(&mut self, input: &[u8], put: impl FnMut(&[u8])) -> Result<Step, BodyError> {
+        match &mut self.kind {
+            Kind::Length { left, .. } => Ok(take(left, input, put)),
+            Kind::Chunked(reader) => reader.advance(input, u64::MAX, put),
+        }
+    }
+
     /// Takes content from `input` and drops it: draining after an early answer. Knows no limit of its own, never
     /// [`BodyError::TooLarge`]; the caller bounds how many bytes it is willing to drain.
     #[inline]
     pub fn skip(&mut self, input: &[u8]) -> Result<Step, BodyError> {
-        match &mut self.kind {
-            Kind::Length { left, .. } => Ok(take(left, input, |_| {})),
-            Kind::Chunked(reader) => reader.advance(input, u64::MAX, |_| {}),
-        }
+        self.pass(input, |_| {})
     }
 
     /// Bytes of content still to come; `None` when only the last chunk will tell.
@@ -131,7 +138,7 @@ impl BodyReader {
 
 /// Takes at most `left` bytes off `input`.
 #[inline]
-fn take(left: &mut u64, input: &[u8], put: impl FnOnce(&[u8])) -> Step {
+fn take(left: &mut u64, input: &[u8], mut put: impl FnMut(&[u8])) -> Step {
     let consumed = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
     put(&input[..consumed]);
     *left -= consumed as u64;
@@ -155,6 +162,15 @@ mod tests {
         assert_eq!(reader.read(b"GET", &mut sink), Ok(Step { consumed: 0, done: true }));
         assert_eq!(sink, b"hello");
         assert!(reader.done());
+    }
+
+    #[test]
+    fn content_is_passed_on_without_its_framing() {
+        let mut reader = BodyReader::new(Framing::Chunked, 0);
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let step = reader.pass(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET", |piece| pieces.push(piece.to_vec()));
+        assert_eq!(step, Ok(Step { consumed: 20, done: true }));
+        assert_eq!(pieces, [&b"abc"[..], b"de"]);
     }
 
     #[test]

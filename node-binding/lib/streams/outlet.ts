@@ -41,6 +41,8 @@ export class Outlet {
   /** Over, one way or the other. */
   #closed = false;
   readonly #ballast = new Ballast();
+  /** Of the last chunk. */
+  #memory: ArrayBufferLike | undefined;
 
   constructor(port: OutletPort, source: Source) {
     this.#port = port;
@@ -73,7 +75,11 @@ export class Outlet {
     }
     if (bytes.length === 0) return this.hasRoom;
     if (!this.open()) return false;
-    this.#ballast.add(bytes.length);
+    // A source that gives the same memory again and again makes no garbage.
+    if (bytes.buffer !== this.#memory) {
+      this.#memory = bytes.buffer;
+      this.#ballast.add(bytes.length);
+    }
     this.#waiting.push(bytes);
     this.#send();
     return this.hasRoom;

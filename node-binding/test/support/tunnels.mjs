@@ -58,3 +58,19 @@ export async function until(check, what, timeoutMs = 5000) {
     await sleep(10);
   }
 }
+
+/** Uncaught errors of this process, while `body` runs. */
+export async function uncaught(body) {
+  const errors = [];
+  const note = (error) => errors.push(error);
+  process.on('uncaughtException', note);
+  process.on('unhandledRejection', note);
+  try {
+    await body();
+    await sleep(20);
+  } finally {
+    process.off('uncaughtException', note);
+    process.off('unhandledRejection', note);
+  }
+  return errors;
+}

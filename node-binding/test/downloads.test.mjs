@@ -1,0 +1,270 @@
+// Answers that are streams: of every kind, at the client's pace, and what becomes of them when one side fails.
+import assert from 'node:assert/strict';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable, Stream, Writable } from 'node:stream';
+import { after, it } from 'node:test';
+import { TaskError } from 'fasttunnel';
+import { exchange, open, pattern, read, sha256 } from './support/byte-clients.mjs';
+import { RawSocket, taskBytes } from './support/raw-socket.mjs';
+import { callTask, E500, onBothDrivers, sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
+
+const MIB = 1024 * 1024;
+const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-'));
+after(() => rmSync(folder, { recursive: true }));
+const BYTES = pattern(700_001);
+const file = join(folder, 'bytes');
+writeFileSync(file, BYTES);
+
+function* pieces() {
+  for (let at = 0; at < BYTES.length; at += 50_000) yield BYTES.subarray(at, at + 50_000);
+}
+async function* slowly(values) {
+  for (const value of values) {
+    await sleep(0);
+    yield value;
+  }
+}
+const web = (values) => new ReadableStream({ start(controller) { for (const value of values) controller.enqueue(value); controller.close(); } });
+/** Streams from before Node 0.10: they flow at once and cannot be paused. */
+const legacy = (values) => {
+  const stream = new Stream();
+  setTimeout(() => { for (const value of values) stream.emit('data', value); stream.emit('end'); });
+  return stream;
+};
+
+/** Each gives BYTES. */
+const SOURCES = {
+  readable: () => Readable.from(pieces()),
+  pulled: () => { const left = [...pieces()]; return new Readable({ read() { this.push(left.shift() ?? null); } }); },
+  file: () => createReadStream(file),
+  through: () => createReadStream(file).pipe(new PassThrough()),
+  paused: () => createReadStream(file).pause(),
+  legacy: () => legacy(pieces()),
+  pipes: () => ({ pipe(to) { for (const piece of pieces()) to.write(piece); to.end(); return to; } }),
+  web: () => web(pieces()),
+  blob: () => new Blob([BYTES]),
+  generator: () => slowly(pieces()),
+  iterable: () => ({ [Symbol.asyncIterator]: () => { const left = pieces(); return { next: () => left.next() }; } }),
+  oneChunk: () => Readable.from([BYTES]),
+  views: () => slowly([new DataView(BYTES.buffer, BYTES.byteOffset, 400_000), new Uint16Array(Uint8Array.from(BYTES.subarray(400_000, 700_000)).buffer), BYTES.buffer.slice(BYTES.byteOffset + 700_000, BYTES.byteOffset + 700_001)]),
+  bytewise: () => slowly([...Array.from({ length: 1000 }, (_, index) => BYTES.subarray(index, index + 1)), BYTES.subarray(1000)]),
+  blanks: () => slowly([Buffer.alloc(0), '', BYTES, new Uint8Array(0)]),
+};
+
+onBothDrivers('downloads', (driver) => {
+  it('come from every kind of source, bare and in a wrapper', () => withTunnel({
+    driver,
+    tasks: Object.fromEntries(Object.entries(SOURCES).flatMap(([name, source]) => [
+      [name, source], [`${name}.later`, async () => { await sleep(1); return source(); }],
+      [`${name}.wrapped`, () => ({ stream: source(), status: 206, contentType: 'text/plain', headers: { 'X-Total': 1, 'x-many': ['a', 'b'], 'Set-Cookie': 'a=b', 'X-Frame-Options': 'ALLOWALL' } })],
+      [`${name}.length`, () => ({ stream: source(), headers: { 'Content-Length': BYTES.length } })],
+    ])),
+  }, async (tunnel) => {
+    const hash = sha256(BYTES);
+    for (const name of Object.keys(SOURCES)) {
+      for (const form of ['', '.later', '.wrapped', '.length']) {
+        const { status, headers, body, error } = await exchange(tunnel, name + form, { json: {} });
+        assert.deepEqual([status, sha256(body), error], [form === '.wrapped' ? 206 : 200, hash, null], name + form);
+        assert.equal(headers['content-type'], form === '.wrapped' ? 'text/plain' : 'application/octet-stream', name + form);
+        const known = form === '.length' || name === 'blob';
+        assert.deepEqual([headers['content-length'], headers['transfer-encoding']], known ? [`${BYTES.length}`, undefined] : [undefined, 'chunked'], name + form);
+        assert.equal(headers['x-frame-options'], 'DENY');
+        if (form === '.wrapped') assert.deepEqual([headers['x-total'], headers['x-many'], headers['set-cookie']], ['1', 'a, b', undefined]);
+      }
+    }
+  }));
+
+  it('as text are UTF-8; empty ones have a length of 0; a client of HTTP/1.0 sees the connection close', () => withTunnel({
+    driver,
+    tasks: {
+      text: () => Readable.from(['h\u00e9', '\ud83d\ude00']), generator: async function* () { yield 'a'; yield 'b'; },
+      empty: () => Readable.from([]), emptyWeb: () => web([]), ended: async () => { const stream = Readable.from([]).resume(); await new Promise((resolve) => stream.on('close', resolve)); return stream; },
+      none: () => ({ stream: Readable.from(['dropped']), status: 204 }), typed: () => new Blob(['{}'], { type: 'application/json' }),
+    },
+  }, async (tunnel) => {
+    assert.equal((await exchange(tunnel, 'text', { json: {} })).body.toString(), 'h\u00e9\ud83d\ude00');
+    assert.equal((await exchange(tunnel, 'generator', { json: {} })).body.toString(), 'ab');
+    for (const id of ['empty', 'emptyWeb', 'ended']) {
+      const { status, headers } = await exchange(tunnel, id, { json: {} });
+      assert.deepEqual([status, headers['content-length'], headers['content-type']], [200, '0', 'application/octet-stream'], id);
+    }
+    assert.equal((await exchange(tunnel, 'none', { json: {} })).status, 204);
+    assert.equal((await exchange(tunnel, 'typed', { json: {} })).headers['content-type'], 'application/json');
+    const socket = await RawSocket.connect(tunnel);
+    await socket.write('POST /__runner/task/generator HTTP/1.0\r\n\r\n');
+    await socket.end();
+    assert.match(socket.rest, /^HTTP\/1\.1 200 OK\r\n(?!.*transfer-encoding)[^]*\r\n\r\nab$/i);
+  }));
+
+  it('that fail before their first byte fail the call', async () => {
+    const told = [];
+    let destroyed = 0;
+    const counted = () => new Readable({ read() { this.push('never sent'); this.push(null); }, destroy(_error, done) { destroyed += 1; done(); } });
+    const bad = (wrapper) => () => ({ stream: counted(), ...wrapper });
+    const tasks = {
+      readable: () => new Readable({ read() { this.destroy(new Error('readable')); } }),
+      errored: async () => { const stream = new Readable({ read() {} }).on('error', () => {}); stream.destroy(new Error('errored')); await sleep(1); return stream; },
+      destroyed: () => new Readable({ read() {} }).destroy(),
+      generator: async function* () { throw new Error('generator'); },
+      web: () => new ReadableStream({ pull() { throw new Error('web'); } }),
+      locked: () => { const stream = new ReadableStream(); stream.getReader(); return stream; },
+      noStep: () => ({ [Symbol.asyncIterator]: () => ({ next: () => undefined }) }),
+      throwsAtOnce: () => ({ [Symbol.asyncIterator]: () => { throw new Error('no iterator'); } }),
+      objects: () => Readable.from([{ an: 'object' }]), numbers: async function* () { yield 1; }, nothing: async function* () { yield null; },
+      writable: () => new Writable({ write() {} }),
+      status99: bad({ status: 99 }), status1000: bad({ status: 1000 }), statusText: bad({ status: 'OK' }), name: bad({ headers: { 'a b': '1' } }), value: bad({ headers: { a: 'x\r\nevil: 1' } }), wide: bad({ headers: { a: '\u03bb' } }),
+      missing: bad({ headers: { a: undefined } }), type: bad({ contentType: 'a\nb' }), length: bad({ headers: { 'content-length': '-1' } }),
+      getter: () => ({ stream: counted(), get status() { throw new Error('getter'); } }),
+    };
+    const errors = await uncaught(() => withTunnel({ driver, onError: (error, { id }) => told.push(id), tasks: { ...tasks, typed: async function* () { throw new TaskError('not there', { id: 'app.missing', data: 1, httpCode: 404 }); } } }, async (tunnel) => {
+      for (const id of Object.keys(tasks)) {
+        const { status, body, headers } = await exchange(tunnel, id, { json: {} });
+        assert.deepEqual([status, body.toString(), headers['content-type']], [500, E500, 'application/json; charset=utf-8'], id);
+      }
+      const typed = await exchange(tunnel, 'typed', { json: {} });
+      assert.deepEqual([typed.status, JSON.parse(typed.body).error.id], [404, 'app.missing']);
+    }));
+    assert.deepEqual(told, Object.keys(tasks));
+    assert.equal(destroyed, 10);
+    assert.deepEqual(errors, []);
+  });
+
+  it('that fail later cut the connection, and are told', async () => {
+    const told = [];
+    const errors = await uncaught(() => withTunnel({
+      driver, onError: (error, { id, requestId }) => told.push([id, error.message, requestId]),
+      tasks: {
+        readable: () => { let first = true; return new Readable({ read() { if (first) { first = false; this.push('partial'); } else setTimeout(() => this.destroy(new Error('mid stream')), 20); } }); },
+        generator: async function* () { yield 'partial'; await sleep(5); throw new Error('mid stream'); },
+        web: () => { let first = true; return new ReadableStream({ async pull(controller) { if (!first) { await sleep(5); throw new Error('mid stream'); } first = false; controller.enqueue(Buffer.from('partial')); } }); },
+        length: () => ({ stream: (async function* () { yield 'partial'; await sleep(5); throw new Error('mid stream'); })(), headers: { 'content-length': 100 } }),
+        objects: async function* () { yield 'partial'; await sleep(5); yield {}; },
+        closes: () => { const stream = new Readable({ read() {} }); stream.push('partial'); setTimeout(() => stream.destroy(), 20); return stream; },
+      },
+    }, async (tunnel) => {
+      for (const id of ['readable', 'generator', 'web', 'length', 'objects', 'closes']) {
+        const { status, body, error } = await exchange(tunnel, id, { json: {}, headers: { 'x-runner-request-id': `rid-${id}` } });
+        assert.deepEqual([status, body.toString(), error], [200, 'partial', 'ECONNRESET'], id);
+        await until(() => told.at(-1)?.[0] === id, 'it is told');
+        assert.equal(told.at(-1)[2], `rid-${id}`);
+        if (!['objects', 'closes'].includes(id)) assert.equal(told.at(-1)[1], 'mid stream');
+      }
+      assert.equal(tunnel.stats().live, 0);
+    }));
+    assert.deepEqual(errors, []);
+  });
+
+  it('end with their client: the source is destroyed and the signal aborts once', async () => {
+    const seen = [];
+    const endless = (id, more) => new Readable({ read() { setTimeout(() => this.push(Buffer.alloc(20_000)), 1); }, destroy(_error, done) { seen.push(id); done(); }, ...more });
+    const tasks = {
+      readable: () => endless('readable'),
+      silent: () => new Readable({ read() { if (!this.begun) { this.begun = true; this.push('begun'); } }, destroy(_error, done) { seen.push('silent'); done(); } }),
+      throws: () => Object.assign(endless('not this'), { destroy() { seen.push('throws'); throw new Error('destroy throws'); } }),
+      fails: () => endless('fails', { destroy(_error, done) { seen.push('fails'); done(new Error('destroy fails')); } }),
+      wrapped: () => ({ stream: endless('wrapped'), status: 206 }),
+      web: () => new ReadableStream({ async pull(controller) { await sleep(1); controller.enqueue(Buffer.alloc(20_000)); }, cancel() { seen.push('web'); throw new Error('cancel throws'); } }),
+      generator: async function* () { try { for (;;) { await sleep(1); yield Buffer.alloc(20_000); } } finally { seen.push('generator'); } },
+      never: () => ({ [Symbol.asyncIterator]: () => { let first = true; return { next: () => (first ? ((first = false), Promise.resolve({ value: 'begun' })) : new Promise(() => {})), return: () => { seen.push('never'); return Promise.reject(new Error('return rejects')); } }; } }),
+      late: async (_input, { signal }) => { await new Promise((resolve) => signal.addEventListener('abort', resolve)); return endless('late'); },
+    };
+    const aborts = [];
+    const errors = await uncaught(() => withTunnel({
+      driver, onError: (error, { id }) => seen.push(`${id} told`),
+      tasks: Object.fromEntries(Object.entries(tasks).map(([id, run]) => [id, (input, context) => { context.signal.addEventListener('abort', () => aborts.push(id)); return run(input, context); }])),
+    }, async (tunnel) => {
+      for (const id of Object.keys(tasks)) {
+        const { request, response } = open(tunnel, id, { headers: { 'content-type': 'application/json' } });
+        request.end();
+        if (id === 'late') await until(() => tunnel.stats().live === 1, 'the task runs');
+        else await new Promise((resolve) => response.then((answer) => answer.once('data', resolve)));
+        request.destroy();
+        await until(() => seen.at(-1) === id, `${id} ends; seen ${seen}`, 1000);
+        await until(() => tunnel.stats().live === 0, 'its call is over', 1000);
+      }
+      await sleep(30);
+    }));
+    assert.deepEqual(seen, Object.keys(tasks));
+    assert.deepEqual(aborts, Object.keys(tasks));
+    assert.deepEqual(errors, []);
+  });
+
+  it('do not abort their signal when they end well', async () => {
+    let aborted = 0;
+    await withTunnel({ driver, tasks: { ok: async function* (_input, { signal }) { signal.addEventListener('abort', () => { aborted += 1; }); yield 'fine'; } } }, async (tunnel) => {
+      for (let round = 0; round < 3; round += 1) assert.equal((await exchange(tunnel, 'ok', { json: {} })).error, null);
+      await sleep(150);
+    });
+    assert.equal(aborted, 0);
+  });
+
+  for (const kind of ['readable', 'iterable', 'web']) {
+    it(`are not read ahead of a client that does not read (${kind})`, async () => {
+      let given = 0;
+      const chunk = Buffer.alloc(32 * 1024, 'x');
+      const sources = {
+        readable: () => new Readable({ read() { given += chunk.length; this.push(chunk); } }),
+        iterable: async function* () { for (;;) { given += chunk.length; yield chunk; } },
+        web: () => new ReadableStream({ pull(controller) { given += chunk.length; controller.enqueue(chunk); } }),
+      };
+      const socketPath = join(folder, `ahead-${driver}-${kind}`);
+      await withTunnel({ driver, socketPath, shards: 1, drainTimeoutMs: 0, tasks: { endless: sources[kind] } }, async (tunnel) => {
+        const { request, response } = open(tunnel, 'endless');
+        request.end();
+        const answer = await response;
+        await sleep(150);
+        const before = given;
+        await sleep(100);
+        // A window, what the kernel and the client's own stream take in, and the source's own chunk or two.
+        assert.ok(given === before && given < 1.5 * MIB, `${given} bytes were read for nobody`);
+        let taken = 0;
+        for await (const bytes of answer) {
+          taken += bytes.length;
+          if (taken > 20 * MIB) break;
+        }
+        assert.ok(given - taken < 1.5 * MIB, 'and it goes on at the client\'s pace');
+        await until(() => tunnel.stats().live === 0, 'its call is over');
+      });
+    });
+  }
+
+  it('wait for their turn on one connection', () => withTunnel({
+    driver, shards: 1, tasks: { slow: async function* () { await sleep(40); yield 'slow'; }, fast: () => Readable.from(['f'.repeat(100_000)]), json: () => 'value' },
+  }, async (tunnel) => {
+    const socket = await RawSocket.connect(tunnel);
+    await socket.write(['slow', 'fast', 'json'].map((id) => taskBytes(id, {})).join(''));
+    await until(() => socket.rest.endsWith('{"ok":true,"result":"value"}'), 'all have come');
+    const [slow, fast, json] = socket.rest.split(/(?=HTTP\/1\.1 )/);
+    assert.match(slow, /\r\n\r\n4\r\nslow\r\n0\r\n\r\n$/);
+    assert.equal(fast.split('f').length - 1 >= 100_000, true);
+    assert.match(json, /content-length: 28/);
+    socket.destroy();
+  }));
+
+  it('that are under way when the tunnel closes are finished, or destroyed when its time is over', async () => {
+    let destroyed = 0;
+    const endless = () => new Readable({ read() { setTimeout(() => this.push('x'), 1); }, destroy(_error, done) { destroyed += 1; done(); } });
+    let finished;
+    await withTunnel({ driver, drainTimeoutMs: 300, tasks: { endless, short: async function* () { yield 'one,'; await sleep(60); yield 'two'; } } }, async (tunnel) => {
+      const calls = ['endless', 'short'].map((id) => { const { request, response } = open(tunnel, id); request.end(); return response.then(read); });
+      await until(() => tunnel.stats().live === 2, 'both run');
+      await sleep(20);
+      finished = Promise.all(calls);
+    });
+    const [cut, whole] = await finished;
+    assert.equal(cut.error, 'ECONNRESET');
+    assert.deepEqual([whole.body.toString(), whole.error], ['one,two', null]);
+    await until(() => destroyed === 1, 'the source is destroyed');
+  });
+
+  it('leave values with similar members alone', () => withTunnel({
+    driver, tasks: { members: () => ({ pipe: 1, stream: { pipe: 'x' }, getReader: 2 }), list: () => ['stream'], sync: () => new Set([1]), text: () => 'stream' },
+  }, async (tunnel) => {
+    assert.equal((await callTask(tunnel, 'members', {})).text, '{"ok":true,"result":{"pipe":1,"stream":{"pipe":"x"},"getReader":2}}');
+    assert.equal((await callTask(tunnel, 'list', {})).text, '{"ok":true,"result":["stream"]}');
+    assert.equal((await callTask(tunnel, 'sync', {})).text, '{"ok":true,"result":{}}');
+    assert.equal((await callTask(tunnel, 'text', {})).text, '{"ok":true,"result":"stream"}');
+  }));
+});
