@@ -12,8 +12,6 @@ const HIGH_WATER_MARK = 64 * 1024;
 export interface PartPort {
   /** So many bytes are used up: as many more may come. */
   credit(bytes: number): void;
-  /** May this file hold back the body until its reader has taken what there is? */
-  mayHold(part: FilePart): boolean;
   /** Its reader has begun, or ceased, to wait for bytes that have not come. */
   starving(part: FilePart, starving: boolean): void;
   /** Its bytes could not be kept; its reader is told as well. */
@@ -23,8 +21,8 @@ export interface PartPort {
 /**
  * One file of a form, from the connection to whoever reads it.
  *
- * Bytes that its reader has not asked for wait here without credit, so that they hold back the body. Where they may not
- * ({@link PartPort.mayHold}) they are {@link spill | spilled}: {@link UNREAD_BYTES} stay in memory, the others go to disk.
+ * Bytes that its reader has not asked for wait here without credit, so that they hold back the body, until they are
+ * {@link spill | spilled}: {@link UNREAD_BYTES} stay in memory, the others go to disk.
  * In memory is at most that, and what was not credited: one window of the body, whatever the number of its files.
  */
 export class FilePart {
@@ -84,7 +82,6 @@ export class FilePart {
     this.#owed += bytes.length;
     (this.#spool === undefined ? this.#memory : this.#live).push(bytes);
     this.#pump();
-    if (this.#owed > 0 && !this.#port.mayHold(this)) this.spill();
   }
 
   /** There is no more. */
@@ -140,7 +137,7 @@ export class FilePart {
       const bytes = this.#memory.shift();
       if (bytes !== undefined) {
         this.#settleDebt();
-        this.#give(bytes);
+        this.#wanted = this.stream.push(bytes);
       } else if (this.#spool !== undefined && this.#spool.unread) {
         if (!this.#spool.readable) break;
         void this.#fetch(this.#spool);
@@ -170,17 +167,8 @@ export class FilePart {
     }
     this.#fetching = false;
     if (this.#over) return;
-    this.#give(bytes);
+    this.#wanted = this.stream.push(bytes);
     this.#pump();
-  }
-
-  /** Runs listeners of the application, which may throw: then it is their stream that breaks. */
-  #give(bytes: Buffer): void {
-    try {
-      this.#wanted = this.stream.push(bytes);
-    } catch (error) {
-      this.stream.destroy(error as Error);
-    }
   }
 
   /** Credits what is no longer in memory. */
@@ -230,6 +218,17 @@ class FileStream extends Readable {
     this.#left = left;
     // A client that leaves must not take the process along because nobody listens.
     this.on('error', ignore);
+  }
+
+  /** A listener of the application that throws breaks its stream, and neither the form nor the process. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (event !== 'data') return super.emit(event, ...args);
+    try {
+      return super.emit(event, ...args);
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error('a listener of the file threw', { cause: error }));
+      return true;
+    }
   }
 
   override _read(): void {

@@ -63,6 +63,7 @@ export class MultipartCall implements PartPort {
   readonly #starving = new Set<FilePart>();
   /** Files that hold back the body. */
   readonly #holding = new Set<FilePart>();
+  #letting = false;
   readonly #ballast = new Ballast();
   #used = 0;
   /** The task has been called. */
@@ -139,7 +140,9 @@ export class MultipartCall implements PartPort {
     const part = this.#current;
     if (part === undefined) return this.credit(bytes.length);
     part.receive(bytes);
-    if (part.owed > 0) this.#holding.add(part);
+    if (part.owed === 0) return;
+    this.#holding.add(part);
+    if (!this.#mayHold(part)) this.#letGoSoon();
   }
 
   fileEnd(): void {
@@ -181,10 +184,6 @@ export class MultipartCall implements PartPort {
     if (this.#used < CREDIT_STEP_BYTES) return;
     if (!this.#ended) this.#port.credit(this.#used);
     this.#used = 0;
-  }
-
-  mayHold(part: FilePart): boolean {
-    return this.#busy && part.read && (this.#starving.size === 0 || (this.#starving.size === 1 && this.#starving.has(part)));
   }
 
   starving(part: FilePart, starving: boolean): void {
@@ -281,10 +280,25 @@ export class MultipartCall implements PartPort {
     return undefined;
   }
 
-  /** What holds back the body may not do so any longer. */
+  /** May this file hold back the body until its reader has taken what there is? */
+  #mayHold(part: FilePart): boolean {
+    return this.#busy && part.read && (this.#starving.size === 0 || (this.#starving.size === 1 && this.#starving.has(part)));
+  }
+
+  /** A turn later: the task may be about to read what has come together with the manifest. */
+  #letGoSoon(): void {
+    if (this.#letting) return;
+    this.#letting = true;
+    setImmediate(() => {
+      this.#letting = false;
+      this.#letGo();
+    });
+  }
+
+  /** What may not hold back the body any longer does not. */
   #letGo(): void {
     for (const part of this.#holding) {
-      if (part.owed > 0 && this.mayHold(part)) continue;
+      if (part.owed > 0 && this.#mayHold(part)) continue;
       part.spill();
       this.#holding.delete(part);
     }
