@@ -64,6 +64,9 @@ pub const CONN_BUFFER_KEEP_BYTES: usize = 16 * 1024;
 /// A buffer that has grown over this is freed, not kept, when its batch is done with it.
 pub const BATCH_BUFFER_KEEP_BYTES: usize = 256 * 1024;
 
+/// The same for the bytes of streamed bodies.
+pub const BATCH_DATA_KEEP_BYTES: usize = 2 * STREAM_READ_BYTES;
+
 /// Emptied batches a shard keeps for the next ticks. More: freed.
 pub const BATCH_POOL: usize = 16;
 
@@ -92,7 +95,7 @@ pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 pub const BODY_MIN_BYTES_PER_S: u64 = 500;
 
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
-pub const BODY_WINDOW_BYTES: u32 = 256 * 1024;
+pub const BODY_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// The same when many bodies are under way: so many bytes for all of a shard, and at least so many for each.
 pub const BODY_WINDOWS_BYTES: u32 = 32 * 1024 * 1024;
@@ -105,7 +108,10 @@ pub const ANSWER_FIRST_BYTES: u32 = 16 * 1024;
 
 /// Bytes of a streamed answer that are given to the kernel in one go, so that the host can send on meanwhile. More: in
 /// several.
-pub const STREAM_WRITE_BYTES: usize = 64 * 1024;
+pub const STREAM_WRITE_BYTES: usize = 256 * 1024;
+
+/// Largest read buffer of a connection whose body is read as a stream: each read may cost a wake of the host.
+pub const STREAM_READ_BYTES: usize = 256 * 1024;
 
 /// Bytes of one frame: a longer piece is sent in several.
 pub const FRAME_BYTES: usize = 64 * 1024;

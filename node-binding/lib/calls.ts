@@ -129,13 +129,13 @@ export class Calls {
     if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
-    if ((flags & FLAG_MULTIPART) !== 0) return this.#startForm(call, entry);
+    if ((flags & FLAG_MULTIPART) !== 0) return this.#startForm(call, entry, value as number);
     let payload: unknown;
     let wanted: Wanted = entry.streams === true ? STREAM : VALUE;
     try {
       let body = value;
       if (flags !== 0) {
-        if ((flags & FLAG_STREAM) !== 0) this.streams.receive(call, entry.makeBody);
+        if ((flags & FLAG_STREAM) !== 0) this.streams.receive(call, value as number, entry.makeBody);
         if ((flags & FLAG_EMPTY) !== 0) body = undefined;
         else if ((flags & FLAG_TEXT) !== 0) body = this.#codec.parse(value as string);
         else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
@@ -173,10 +173,10 @@ export class Calls {
   }
 
   /** A call that starts when the manifest of its form has come, and is answered when all of it has. */
-  #startForm(call: Call, entry: Entry): void {
+  #startForm(call: Call, entry: Entry, windowBytes: number): void {
     const wanted = entry.streams === true ? STREAM : VALUE;
     this.#pending[call.ticket] = call;
-    this.streams.receiveForm(call, (port) => {
+    this.streams.receiveForm(call, windowBytes, (port) => {
       return new MultipartCall(call, entry, this.#codec, this.#host.files, port, (input) => call.run(entry.run, input), (outcome) => {
         if ('result' in outcome) this.#settle(call, outcome.result, wanted);
         else this.#fail(call, outcome.error);

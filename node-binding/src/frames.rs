@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fasttunnel_engine::limits::{BATCH_BUFFER_KEEP_BYTES, BATCH_POOL};
+use fasttunnel_engine::limits::BATCH_DATA_KEEP_BYTES;
 use fasttunnel_engine::link::batch::{CallBatch, Frame, FrameKind};
 
 use crate::layout::frame;
@@ -13,6 +13,9 @@ const MAX_DRAIN_BYTES: usize = 1024 * 1024;
 
 /// The same in frames, which may be empty.
 const MAX_DRAIN_FRAMES: usize = 1024;
+
+/// Parcels that are kept for the next batches. More: freed.
+const SPARE_PARCELS: usize = 4;
 
 /// The frames of one batch, with the memory that they lie in.
 #[derive(Default)]
@@ -87,7 +90,7 @@ impl FrameQueue {
     /// Keeps the memory of the first parcel for another batch.
     fn retire(&mut self) {
         let Some(mut parcel) = self.parcels.pop_front() else { return };
-        if self.spare.len() < BATCH_POOL && parcel.data.capacity() <= BATCH_BUFFER_KEEP_BYTES {
+        if self.spare.len() < SPARE_PARCELS && parcel.data.capacity() <= BATCH_DATA_KEEP_BYTES {
             parcel.frames.clear();
             parcel.data.clear();
             parcel.next = 0;

@@ -1,5 +1,6 @@
 //! What travels: calls out, answers home. Flat buffers, reused; a fixed-size record per call.
 
+use crate::limits::{BATCH_BUFFER_KEEP_BYTES, BATCH_DATA_KEEP_BYTES};
 pub use crate::tunnel::multipart::BodyRefusal;
 use crate::wire::fields::Span;
 
@@ -29,9 +30,10 @@ pub mod flags {
     pub const ASK_AUTH: u32 = 1 << 5;
     /// Either of the two.
     pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
-    /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well.
+    /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well. The text in the
+    /// batch is a number: how many bytes of it may be under way, until some are credited.
     pub const STREAM: u32 = 1 << 6;
-    /// The body follows in frames: manifest and files of a multipart form (CONTRACT 13). [`EMPTY`] is set as well.
+    /// The same, as manifest and files of a multipart form (CONTRACT 13).
     pub const MULTIPART: u32 = 1 << 7;
 }
 
@@ -138,9 +140,9 @@ impl CallBatch {
         self.frames.clear();
         self.gone.clear();
         self.notices.clear();
-        reset_bytes(&mut self.data);
-        reset_bytes(&mut self.json);
-        reset_bytes(&mut self.heads);
+        reset_bytes(&mut self.data, BATCH_DATA_KEEP_BYTES);
+        reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
+        reset_bytes(&mut self.heads, BATCH_BUFFER_KEEP_BYTES);
     }
 
     /// Opens the text of the next call: writes the comma and returns where its JSON starts.
@@ -290,14 +292,14 @@ impl AnswerBatch {
     /// Forgets the content, keeps the memory unless a large answer has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
-        reset_bytes(&mut self.raw);
-        reset_bytes(&mut self.json);
+        reset_bytes(&mut self.raw, BATCH_BUFFER_KEEP_BYTES);
+        reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
     }
 }
 
 /// A buffer that a large message has grown is let go, so that a batch pool stays small.
-fn reset_bytes(bytes: &mut Vec<u8>) {
-    if bytes.capacity() > crate::limits::BATCH_BUFFER_KEEP_BYTES {
+fn reset_bytes(bytes: &mut Vec<u8>, keep: usize) {
+    if bytes.capacity() > keep {
         *bytes = Vec::new();
     } else {
         bytes.clear();

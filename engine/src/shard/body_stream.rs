@@ -14,7 +14,7 @@ use crate::tunnel::multipart::MultipartReader;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
 use crate::wire::head::Head;
-use crate::wire::reply::CONTINUE;
+use crate::wire::reply::{CONTINUE, put_decimal};
 
 /// What the reader of a body and the shard share of it.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +72,10 @@ impl Shard {
         let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
+        let window = self.stream_window();
         let mut open = self.open.borrow_mut();
         let start = open.open_body();
-        open.json.extend_from_slice(b"null");
+        put_decimal(&mut open.json, u64::from(window));
         let body = open.close_body(start);
         let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
@@ -82,7 +83,6 @@ impl Shard {
         drop(open);
         conn.push_waiting(key);
         self.counters.streamed_bodies.add(1);
-        let window = self.stream_window();
         let rest = stream.reader.remaining_length();
         conn.restart(stream.phase(), self.now_ms());
         conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));

@@ -15,7 +15,8 @@ use super::asks::{Consulted, consult};
 use super::conn::{Conn, Origin, Phase};
 use super::intake::{Flow, Intake};
 use crate::limits::{
-    CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_WRITE_BYTES,
+    CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_READ_BYTES,
+    STREAM_WRITE_BYTES,
 };
 use crate::link::batch::CallKey;
 use crate::sys::Shutdown;
@@ -108,7 +109,8 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
             Ok(bytes) => {
                 conn.count_bytes(bytes);
                 if bytes == to - from {
-                    capacity = (capacity * 2).min(READ_BUFFER_MAX_BYTES);
+                    let most = if conn.inflow().is_some() { STREAM_READ_BYTES } else { READ_BUFFER_MAX_BYTES };
+                    capacity = (capacity * 2).min(most);
                 }
             }
             Err(_) => {

@@ -31,9 +31,6 @@ export interface FileRules {
 /** How a call ended. */
 export type FormOutcome = { readonly result: unknown } | { readonly error: unknown };
 
-/** Credit is given back in pieces of this size: a quarter of the smallest window. */
-const CREDIT_STEP_BYTES = 4 * 1024;
-
 /** `file:<id>` */
 const FILE_PREFIX = 'file:';
 
@@ -65,7 +62,6 @@ export class MultipartCall implements PartPort {
   readonly #holding = new Set<FilePart>();
   #letting = false;
   readonly #ballast = new Ballast();
-  #used = 0;
   /** The task has been called. */
   #started = false;
   /** It may still be at work, and read files at its own pace. */
@@ -180,10 +176,7 @@ export class MultipartCall implements PartPort {
   }
 
   credit(bytes: number): void {
-    this.#used += bytes;
-    if (this.#used < CREDIT_STEP_BYTES) return;
-    if (!this.#ended) this.#port.credit(this.#used);
-    this.#used = 0;
+    if (!this.#ended) this.#port.credit(bytes);
   }
 
   starving(part: FilePart, starving: boolean): void {

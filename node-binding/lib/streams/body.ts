@@ -9,8 +9,6 @@ export interface BodyPort {
   discard(): void;
 }
 
-/** Credit is given back in pieces of this size: a quarter of the smallest window, so that none is ever used up by it. */
-const CREDIT_STEP_BYTES = 4 * 1024;
 /** What the stream itself takes in ahead of its reader. */
 const HIGH_WATER_MARK = 64 * 1024;
 
@@ -24,7 +22,6 @@ export class BodyStream extends Readable {
   /** The consumer has asked for more than there was. */
   #wanted = false;
   #received = false;
-  #used = 0;
   readonly #ballast = new Ballast();
 
   constructor(port: BodyPort) {
@@ -78,11 +75,7 @@ export class BodyStream extends Readable {
   }
 
   #give(bytes: Buffer): void {
-    this.#used += bytes.length;
-    if (this.#used >= CREDIT_STEP_BYTES && !this.#received) {
-      this.#port?.credit(this.#used);
-      this.#used = 0;
-    }
+    if (!this.#received) this.#port?.credit(bytes.length);
     this.#wanted = this.push(bytes);
     if (this.#received && this.#waiting.length === 0) this.push(null);
   }

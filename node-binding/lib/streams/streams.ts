@@ -37,15 +37,17 @@ export class Streams {
     this.#host = host;
   }
 
-  /** A call has come whose body follows. */
-  receive(call: Call, make: MakeBody = makeBody): void {
+  /** A call has come whose body follows, at most so many bytes ahead of what is credited. */
+  receive(call: Call, windowBytes: number, make: MakeBody = makeBody): void {
     const streams = this.#of(call);
+    streams.setWindow(windowBytes);
     streams.body = call.body = make(call, streams);
   }
 
   /** A call has come whose body follows as a form. */
-  receiveForm(call: Call, make: (port: MultipartPort) => MultipartCall): void {
+  receiveForm(call: Call, windowBytes: number, make: (port: MultipartPort) => MultipartCall): void {
     const streams = this.#of(call);
+    streams.setWindow(windowBytes);
     streams.form = make(streams);
   }
 
@@ -95,6 +97,9 @@ class CallStreams implements BodyPort, OutletPort {
   #answer: StreamAnswer | undefined;
   #outlet: Outlet | undefined;
   #over = false;
+  /** Used up and not credited; credit is given in pieces, because each may cost a wake. */
+  #used = 0;
+  #creditStep = 0;
 
   constructor(call: Call, native: NativeTunnel, host: StreamsHost, onOver: () => void) {
     this.#call = call;
@@ -144,10 +149,16 @@ class CallStreams implements BodyPort, OutletPort {
     this.#drop();
   }
 
+  setWindow(bytes: number): void {
+    this.#creditStep = bytes / 4;
+  }
+
   credit(bytes: number): void {
-    if (this.#over) return;
-    this.#native.creditBody(this.#call.ticket, bytes);
+    this.#used += bytes;
+    if (this.#over || this.#used < this.#creditStep) return;
+    this.#native.creditBody(this.#call.ticket, this.#used);
     this.#host.given();
+    this.#used = 0;
   }
 
   discard(): void {
