@@ -110,7 +110,8 @@ export class MultipartCall implements PartPort {
       this.#strangers.add(id);
       part.fail(new FileLostError(id));
     }
-    this.#start(input);
+    // What has come together with the manifest is looked at first: the task should know what its files are called.
+    queueMicrotask(() => this.#start(input));
   }
 
   /** A file begins: JSON of `{ name, filename?, type }`. */
@@ -167,9 +168,13 @@ export class MultipartCall implements PartPort {
   /** With an error: the client has gone. Without: the call is answered, though the form may not have come to its end. */
   abandon(error?: Error): void {
     if (error === undefined) {
-      for (const { part } of this.#uploads.values()) if (!part.complete) part.fail(new FileRefusedError('its call was answered before all of it had come'));
-      if (this.#outcome !== undefined && !isOwn(this.#outcome)) this.#dropUnopened();
       this.#ended = true;
+      const own = this.#outcome !== undefined && isOwn(this.#outcome);
+      for (const [id, { part, opened }] of this.#uploads) {
+        if (!part.complete) part.fail(new FileRefusedError('its call was answered before all of it had come'));
+        else if (opened || own) part.expire(new FileLostError(id));
+        else part.fail(new FileLostError(id));
+      }
       return;
     }
     this.#ended = true;
