@@ -271,8 +271,7 @@ export class MultipartCall implements PartPort {
     this.#call.releaseNotes(failure === undefined);
     if (outcome === undefined || (failure !== undefined && !isOwn(outcome))) {
       if (outcome !== undefined) discard(outcome);
-      this.#settle({ error: failure });
-      return;
+      return this.#settle(failure === undefined || outcome === undefined ? { error: failure } : instead(outcome, failure));
     }
     const lost = 'result' in outcome && !isOwn(outcome) ? this.#lostError() : undefined;
     if (lost !== undefined) discard(outcome);
@@ -326,6 +325,13 @@ function withStream(result: unknown): FormOutcome {
   } catch (error) {
     return { error };
   }
+}
+
+/** A failure goes with the header lines that the task has set beside its own envelope. */
+function instead(outcome: FormOutcome, failure: CallFailure): FormOutcome {
+  if (!('result' in outcome) || !RawAnswer.is(outcome.result)) return { error: failure };
+  const { headers, own } = outcome.result;
+  return { result: new RawAnswer(failure.status, headers, failure.body, own) };
 }
 
 /** It is not going to be sent. */
