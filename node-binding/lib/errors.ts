@@ -84,7 +84,7 @@ export class FileConsumedError extends Error {
   }
 }
 
-/** A file whose bytes were thrown away: nobody had asked for them when its call was answered. */
+/** A file whose bytes were thrown away: nobody had asked for them when its task settled, or has read on for long. */
 export class FileLostError extends Error {
   static {
     this.prototype.name = 'FileLostError';
@@ -93,7 +93,7 @@ export class FileLostError extends Error {
   readonly code = 'FASTTUNNEL_FILE_LOST';
 
   constructor(id: string) {
-    super(`the bytes of the file ${JSON.stringify(id)} are gone: its stream was not opened before the task had settled. Call stream() before.`);
+    super(`the bytes of the file ${JSON.stringify(id)} are gone: its call is over, and nobody has opened its stream before, or read on since.`);
   }
 }
 

@@ -11,7 +11,7 @@ import { sleep, until } from './support/tunnels.mjs';
 const require = createRequire(import.meta.url);
 const { plainCodec } = require('../dist/cjs/codec.js');
 const { CallFailure, RawAnswer, StreamAnswer } = require('../dist/cjs/outcome.js');
-const { UNREAD_BYTES } = require('../dist/cjs/files/file-part.js');
+const { LINGER_MS, UNREAD_BYTES } = require('../dist/cjs/files/file-part.js');
 
 const NONE = { cors: false, security: false };
 const ALL = { cors: true, security: true };
@@ -35,8 +35,8 @@ describe('manifest', () => {
   it('starts the task before the form has ended, and answers after', async () => {
     const call = form((input) => input.a + 1);
     call.input({ a: 1 });
-    assert.equal(call.runs, 1);
     await quiet();
+    assert.equal(call.runs, 1);
     assert.deepEqual(call.outcomes, []);
     call.end();
     assert.deepEqual(await call.outcome(), { result: 2 });
@@ -86,6 +86,7 @@ describe('hydration', () => {
     let input;
     const call = form((given) => { input = given; }, { codec: typed(value), files: Infinity });
     call.manifest('x');
+    await quiet();
     assert.equal(call.runs, 1);
     return input;
   };
@@ -158,6 +159,7 @@ describe('hydration', () => {
     let input;
     const call = form((given) => { input = given; }, { files: 1 });
     call.input([sentinel('A', { name: 'first', size: 3 }), sentinel('A', { name: 'second' }), sentinel('A')]);
+    await quiet();
     assert.equal(input[0], input[1]);
     assert.deepEqual(describeFile(input[2]), { name: 'second', type: undefined, size: 3, lastModified: undefined, extra: undefined });
   });
@@ -187,6 +189,12 @@ describe('what is said of a file', () => {
       assert.deepEqual(await said(meta, head, false), full);
     });
   }
+});
+
+it('what comes together with the manifest is known when the task starts', async () => {
+  const call = form(describeFile).input(sentinel('A')).file('A', { filename: 'part.txt' });
+  call.fileEnd().end();
+  assert.equal((await call.result()).name, 'part.txt');
 });
 
 describe('numbers of files', () => {
@@ -264,9 +272,10 @@ describe('a form that fails', () => {
     for (const [fails, expected] of [[false, ['early', 'in time']], [true, []]]) {
       const told = [];
       let finish;
+      const gate = new Promise((resolve) => { finish = resolve; });
       const call = form(async (_input, context) => {
         context.note(() => told.push('early'));
-        await new Promise((resolve) => { finish = resolve; });
+        await gate;
         context.note(() => told.push('in time'));
       });
       call.input(1);
@@ -536,6 +545,29 @@ describe('no form waits for ever', () => {
     await closed();
   });
 
+  it('a file that is opened and forgotten goes after a while, and not while it is read', async (t) => {
+    let streams;
+    const call = form((files) => { streams = files.map((file) => file.stream()); }).input([sentinel('A'), sentinel('B')]);
+    await call.whole('A', BIG);
+    await call.whole('B', BIG);
+    await call.end().outcome();
+    await until(() => temp.open().length === 2, 'both are on disk');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    call.parts.abandon();
+    const chunks = [];
+    streams[1].on('data', (chunk) => chunks.push(chunk));
+    await new Promise((resolve) => streams[1].once('data', resolve));
+    streams[1].pause();
+    t.mock.timers.tick(LINGER_MS);
+    assert.equal(temp.open().length, 1);
+    streams[1].resume();
+    await new Promise((resolve) => streams[1].once('end', resolve));
+    t.mock.timers.reset();
+    assert.deepEqual(Buffer.concat(chunks), BIG);
+    await closed();
+    await assert.rejects(bytesOf(streams[0]), FileLostError);
+  });
+
   it('a reader that stops midway: the rest is thrown away', async () => {
     const call = form(async (input) => {
       for await (const chunk of input.stream()) return chunk.length > 0;
@@ -572,7 +604,7 @@ describe('no form waits for ever', () => {
     const call = form((input) => { file = input; }).input(sentinel('A'));
     await call.whole('A', BIG);
     await call.end().outcome();
-    await assert.rejects(bytesOf(file.stream()), (error) => error instanceof FileLostError && /"A".*before the task had settled/.test(error.message));
+    await assert.rejects(bytesOf(file.stream()), (error) => error instanceof FileLostError && /"A" are gone: its call is over/.test(error.message));
   });
 });
 
@@ -662,6 +694,7 @@ describe('a client that goes', () => {
   it('a file that is opened after that fails as well', async () => {
     let file;
     const call = form((input) => { file = input; return never(); }).input(sentinel('A'));
+    await quiet();
     call.parts.abandon(gone());
     await assert.rejects(bytesOf(file.stream()), { code: 'ECONNRESET' });
   });

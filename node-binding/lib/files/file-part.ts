@@ -5,6 +5,8 @@ import { Spool } from './spool.js';
 
 /** Bytes of a file that are kept in memory while nobody reads it. More: the rest waits on disk. */
 export const UNREAD_BYTES = 64 * 1024;
+/** Time in which somebody has to read on, once the call of the file is over. Later: what is left is thrown away. */
+export const LINGER_MS = 60_000;
 /** What a stream itself takes in ahead of its reader. */
 const HIGH_WATER_MARK = 64 * 1024;
 
@@ -43,7 +45,8 @@ export class FilePart {
   #owed = 0;
   /** The reader has asked for more than it got. */
   #wanted = false;
-  #read = false;
+  #reads = 0;
+  #linger: NodeJS.Timeout | undefined;
   #fetching = false;
   #starving = false;
   #complete = false;
@@ -63,7 +66,7 @@ export class FilePart {
 
   /** Somebody has begun to read it. */
   get read(): boolean {
-    return this.#read;
+    return this.#reads > 0;
   }
 
   /** All of it has come. */
@@ -95,7 +98,14 @@ export class FilePart {
     if (this.#over || this.#error !== undefined) return;
     this.#error = error;
     this.#release();
-    if (this.#read) this.stream.destroy(error);
+    if (this.read) this.stream.destroy(error);
+  }
+
+  /** Its call is over: whoever has opened it may read it, but has to go on with it. */
+  expire(error: Error): void {
+    if (this.#over) return;
+    const reads = this.#reads;
+    this.#linger = setTimeout(() => (this.#reads === reads ? this.fail(error) : this.expire(error)), LINGER_MS).unref();
   }
 
   /** It may not hold back the body (any more). */
@@ -125,7 +135,7 @@ export class FilePart {
 
   /** The reader wants more. */
   #want(): void {
-    this.#read = true;
+    this.#reads += 1;
     this.#wanted = true;
     if (this.#error !== undefined) this.stream.destroy(this.#error);
     else this.#pump();
@@ -196,6 +206,7 @@ export class FilePart {
   #release(): void {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#linger);
     this.#spool?.close();
     this.#spool = undefined;
     this.#memory.clear();

@@ -106,7 +106,8 @@ export class MultipartCall implements PartPort {
       this.#strangers.add(id);
       part.fail(new FileLostError(id));
     }
-    this.#start(input);
+    // What has come together with the manifest is looked at first: the task should know what its files are called.
+    queueMicrotask(() => this.#start(input));
   }
 
   /** A file begins: JSON of `{ name, filename?, type }`. */
@@ -163,9 +164,13 @@ export class MultipartCall implements PartPort {
   /** With an error: the client has gone. Without: the call is answered, though the form may not have come to its end. */
   abandon(error?: Error): void {
     if (error === undefined) {
-      for (const { part } of this.#uploads.values()) if (!part.complete) part.fail(new FileRefusedError('its call was answered before all of it had come'));
-      if (this.#outcome !== undefined && !isOwn(this.#outcome)) this.#dropUnopened();
       this.#ended = true;
+      const own = this.#outcome !== undefined && isOwn(this.#outcome);
+      for (const [id, { part, opened }] of this.#uploads) {
+        if (!part.complete) part.fail(new FileRefusedError('its call was answered before all of it had come'));
+        else if (opened || own) part.expire(new FileLostError(id));
+        else part.fail(new FileLostError(id));
+      }
       return;
     }
     this.#ended = true;
@@ -259,8 +264,7 @@ export class MultipartCall implements PartPort {
     this.#call.releaseNotes(failure === undefined);
     if (outcome === undefined || (failure !== undefined && !isOwn(outcome))) {
       if (outcome !== undefined) discard(outcome);
-      this.#settle({ error: failure });
-      return;
+      return this.#settle(failure === undefined || outcome === undefined ? { error: failure } : instead(outcome, failure));
     }
     const lost = 'result' in outcome && !isOwn(outcome) ? this.#lostError() : undefined;
     if (lost !== undefined) discard(outcome);
@@ -314,6 +318,13 @@ function withStream(result: unknown): FormOutcome {
   } catch (error) {
     return { error };
   }
+}
+
+/** A failure goes with the header lines that the task has set beside its own envelope. */
+function instead(outcome: FormOutcome, failure: CallFailure): FormOutcome {
+  if (!('result' in outcome) || !RawAnswer.is(outcome.result)) return { error: failure };
+  const { headers, own } = outcome.result;
+  return { result: new RawAnswer(failure.status, headers, failure.body, own) };
 }
 
 /** It is not going to be sent. */

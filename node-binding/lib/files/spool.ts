@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ChunkQueue } from './chunk-queue.js';
 
-// Numbers, not FileHandles: one that is forgotten is closed by us, without the process being warned of it.
 const openFd = promisify(open);
 const readFd = promisify(read);
 const writeFd = promisify(write);
@@ -15,9 +14,6 @@ const UNNAMED = 0o20_000_000 | constants.O_DIRECTORY | constants.O_RDWR | consta
 const OWNER_ONLY = 0o600;
 /** Bytes of one read. */
 const READ_BYTES = 64 * 1024;
-
-/** Closes the files of spools that nobody has closed: of a stream that was opened, put aside and forgotten. */
-const forgotten = new FinalizationRegistry<number>(closeQuietly);
 
 /** What becomes of what was appended. */
 export interface SpoolPort {
@@ -86,7 +82,7 @@ export class Spool {
   async #write(): Promise<void> {
     this.#writing = true;
     try {
-      this.#fd ??= await this.#open();
+      this.#fd ??= await openUnnamed(this.#directory);
       while (this.#queue.bytes > 0) {
         const bytes = this.#queue.takeAll();
         this.#underWay = bytes.length;
@@ -103,16 +99,9 @@ export class Spool {
     }
   }
 
-  async #open(): Promise<number> {
-    const fd = await openUnnamed(this.#directory);
-    forgotten.register(this, fd, this);
-    return fd;
-  }
-
   /** A descriptor that is closed under an operation may be another file's by then. */
   #closeIfDone(): void {
     if (!this.#closed || this.#writing || this.#reading || this.#fd === undefined) return;
-    forgotten.unregister(this);
     closeQuietly(this.#fd);
     this.#fd = undefined;
   }

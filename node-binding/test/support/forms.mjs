@@ -149,3 +149,22 @@ export async function bytesOf(stream) {
 export async function quiet() {
   for (let turn = 0; turn < 5; turn += 1) await sleep(4);
 }
+
+export const BOUNDARY = 'form-b0undary';
+export const FORM_TYPE = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` };
+
+/** A form as it is sent. Parts: `manifest(…)`, `part(…)`, or any text. */
+export function formBytes(parts, end = `--${BOUNDARY}--\r\n`) {
+  return Buffer.concat([...parts.map((part) => Buffer.from(part)), Buffer.from(end)]);
+}
+
+export const manifest = (input) => field('__manifest', JSON.stringify({ input }));
+
+export const field = (name, value) => `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+
+export function part(id, bytes, { name = `file:${id}`, filename = 'part.txt', type = 'text/plain' } = {}) {
+  return Buffer.concat([Buffer.from(partHead(name, filename, type)), Buffer.from(bytes), Buffer.from('\r\n')]);
+}
+
+export const partHead = (name, filename = 'part.txt', type = 'text/plain') =>
+  `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"; filename="${filename}"\r\nContent-Type: ${type}\r\n\r\n`;

@@ -1,0 +1,82 @@
+// The server under test, a process of its own: the same three functions behind fasttunnel or behind node:http.
+//   node server.mjs ours|node [rate in bytes a second of the slow reader]
+// `sink` reads a body, `slow` reads it at that rate, `source` answers as many bytes as the header x-bytes says.
+import http from 'node:http';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+
+const [kind, rate = 10 * 2 ** 20] = process.argv.slice(2);
+const CHUNK = Buffer.alloc(64 * 1024, 'x');
+
+/** Takes bytes as fast as they come, or no faster than a rate. */
+class Sink extends Writable {
+  bytes = 0;
+  #started = performance.now();
+  #rate;
+
+  constructor(bytesPerSecond) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#rate = bytesPerSecond;
+  }
+
+  _write(chunk, _encoding, done) {
+    this.bytes += chunk.length;
+    const earlyMs = this.#rate === undefined ? 0 : (this.bytes / this.#rate) * 1000 - (performance.now() - this.#started);
+    if (earlyMs > 1) setTimeout(done, earlyMs);
+    else done();
+  }
+}
+
+async function read(body, bytesPerSecond) {
+  const sink = new Sink(bytesPerSecond);
+  await pipeline(body, sink);
+  return sink.bytes;
+}
+
+/** Fresh memory for each chunk, as a file or a database would bring it. */
+function source(bytes) {
+  let left = bytes;
+  return new Readable({
+    highWaterMark: 64 * 1024,
+    read() {
+      if (left === 0) return this.push(null);
+      const length = Math.min(left, CHUNK.length);
+      left -= length;
+      this.push(Buffer.from(CHUNK.subarray(0, length)));
+    },
+  });
+}
+
+const functions = {
+  sink: ({ body }) => read(body),
+  slow: ({ body }) => read(body, Number(rate)),
+  source: ({ headers }) => source(Number(headers['x-bytes'])),
+};
+
+async function ours() {
+  const { fastTunnel } = await import('fasttunnel');
+  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: process.env.FASTTUNNEL_DRIVER ?? 'auto', tasks: Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, (_input, call) => run(call)])) });
+  return tunnel.port;
+}
+
+async function node() {
+  const server = http.createServer(async (req, res) => {
+    const name = req.url.slice(req.url.lastIndexOf('/') + 1);
+    try {
+      const result = await functions[name]({ body: req, headers: req.headers });
+      if (result instanceof Readable) {
+        res.writeHead(200, { 'content-type': 'application/octet-stream' });
+        await pipeline(result, res);
+      } else {
+        res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ok: true, result }));
+      }
+    } catch (error) {
+      res.destroy(error);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server.address().port;
+}
+
+const port = await { ours, node }[kind]();
+process.send({ port });
