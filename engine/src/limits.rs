@@ -65,10 +65,13 @@ pub const CONN_BUFFER_KEEP_BYTES: usize = 16 * 1024;
 pub const BATCH_BUFFER_KEEP_BYTES: usize = 256 * 1024;
 
 /// The same for the bytes of streamed bodies.
-pub const BATCH_DATA_KEEP_BYTES: usize = 2 * STREAM_READ_BYTES;
+pub const BATCH_DATA_KEEP_BYTES: usize = 1024 * 1024;
 
 /// Emptied batches a shard keeps for the next ticks. More: freed.
 pub const BATCH_POOL: usize = 16;
+
+/// Emptied answer batches that a shard keeps until the next calls take them home, and that the host keeps. More: freed.
+pub const ANSWERS_POOL: usize = 4;
 
 /// First read buffer of a connection; doubled on every full read up to [`READ_BUFFER_MAX_BYTES`].
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
@@ -103,8 +106,12 @@ pub const BODY_WINDOWS_BYTES: u32 = 32 * 1024 * 1024;
 pub const BODY_WINDOW_MIN_BYTES: u32 = 16 * 1024;
 
 /// Bytes of a streamed answer that the host may send before it is granted more. The grant comes when the answer is the
-/// first of its connection; then, and as the client takes them, up to [`BODY_WINDOW_BYTES`] may be under way.
+/// first of its connection; then, and as the client takes them, up to [`ANSWER_WINDOW_BYTES`] may be under way.
 pub const ANSWER_FIRST_BYTES: u32 = 16 * 1024;
+
+/// Bytes of one streamed answer that may be on their way to the client or wait for it; less with many streams, as with
+/// [`BODY_WINDOW_BYTES`]. Full: its source is not read.
+pub const ANSWER_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// Bytes of a streamed answer that are given to the kernel in one go, so that the host can send on meanwhile. More: in
 /// several.

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use fasttunnel_engine::limits::BODY_WINDOW_BYTES;
+use fasttunnel_engine::limits::ANSWERS_POOL;
+use fasttunnel_engine::limits::BATCH_DATA_KEEP_BYTES;
 use fasttunnel_engine::link::batch::{
     AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Frame, Outcome, StreamHead, flags,
 };
@@ -72,6 +73,9 @@ pub struct Bridge {
     // Boxes, because they are the very boxes that travel.
     #[allow(clippy::vec_box)]
     answers: Vec<Box<AnswerBatch>>,
+    /// Answer batches that have come home.
+    #[allow(clippy::vec_box)]
+    spare_answers: Vec<Box<AnswerBatch>>,
 }
 
 impl Bridge {
@@ -92,6 +96,7 @@ impl Bridge {
             stopped: 0,
             text: Vec::new(),
             answers: (0..shards).map(|_| Box::default()).collect(),
+            spare_answers: Vec::new(),
         }
     }
 
@@ -146,6 +151,8 @@ impl Bridge {
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
                 Next::Calls(mut batch) => {
+                    let room = ANSWERS_POOL.saturating_sub(self.spare_answers.len());
+                    self.spare_answers.extend(batch.answers_home.drain(..).take(room));
                     self.note_notices(&batch);
                     if batch.records.is_empty() {
                         self.frames.take(shard as u32, &mut batch);
@@ -374,7 +381,7 @@ impl Bridge {
         let Some(live) = self.live.get(ticket as usize).filter(|live| !live.ask) else { return false };
         if let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) {
             if bytes.len() >= LARGE_PIECE_BYTES && batch.raw.is_empty() {
-                batch.raw.reserve(BODY_WINDOW_BYTES as usize);
+                batch.raw.reserve(BATCH_DATA_KEEP_BYTES);
             }
             batch.push_raw(live.key, outcome, |raw| raw.extend_from_slice(bytes));
         }
@@ -391,7 +398,8 @@ impl Bridge {
     fn send_answers(&mut self) {
         for (shard, batch) in self.answers.iter_mut().enumerate() {
             if !batch.records.is_empty() {
-                self.host.answer(shard, std::mem::take(batch));
+                let next = self.spare_answers.pop().unwrap_or_default();
+                self.host.answer(shard, std::mem::replace(batch, next));
             }
         }
     }

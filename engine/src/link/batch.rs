@@ -125,6 +125,10 @@ pub struct CallBatch {
     pub gone: Vec<CallKey>,
     /// Refusals to be told, at most [`crate::limits::MAX_NOTICES`].
     pub notices: Vec<Notice>,
+    /// Answer batches that the shard is done with: empty, with their memory, for the next answers.
+    // Boxes, because they are the very boxes that travel.
+    #[allow(clippy::vec_box)]
+    pub answers_home: Vec<Box<AnswerBatch>>,
 }
 
 impl CallBatch {
@@ -292,7 +296,7 @@ impl AnswerBatch {
     /// Forgets the content, keeps the memory unless a large answer has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
-        reset_bytes(&mut self.raw, BATCH_BUFFER_KEEP_BYTES);
+        reset_bytes(&mut self.raw, BATCH_DATA_KEEP_BYTES);
         reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES};
+use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES, STREAM_WRITE_BYTES};
 use crate::link::batch::CallKey;
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
 
@@ -134,6 +134,10 @@ impl AnswerQueue {
         let (first, at) = (sequence == self.first, self.index(sequence));
         let Some(Pending::Streaming(stream)) = self.pending.get_mut(at) else { return Progress::Broken };
         let out = if first { &mut self.out } else { &mut stream.early };
+        if piece.len() > CONN_BUFFER_KEEP_BYTES && out.capacity() < STREAM_WRITE_BYTES {
+            // At once, not by doubling: each size on the way would be memory that the allocator keeps for that size.
+            out.reserve(4 * STREAM_WRITE_BYTES);
+        }
         let put = stream.body.put(piece, out);
         stream.unsent += put.written as u64;
         stream.due += (piece.len() - put.written) as u64;

@@ -4,6 +4,7 @@ use super::Shard;
 use super::answer_queue::Progress;
 use super::conn::Conn;
 use super::slots::{Slot, SlotTable};
+use crate::limits::ANSWER_WINDOW_BYTES;
 use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, StreamHead};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
@@ -178,7 +179,7 @@ impl Shard {
 
     /// Grants the stream that has come to the front of `conn`, if one has, its window.
     pub(super) fn grant(&self, conn: &Conn) {
-        let grant = conn.answers().grant(|| self.stream_window());
+        let grant = conn.answers().grant(|| self.stream_window(ANSWER_WINDOW_BYTES));
         if let Some((key, bytes)) = grant {
             self.credit_answer(key, bytes);
         }

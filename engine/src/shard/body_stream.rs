@@ -61,10 +61,10 @@ impl BodyStream {
 }
 
 impl Shard {
-    /// Bytes of one stream that may be under way; fewer when there are many.
-    pub(super) fn stream_window(&self) -> u32 {
+    /// Bytes of one stream that may be under way: `most`, or fewer when there are many.
+    pub(super) fn stream_window(&self, most: u32) -> u32 {
         let streams = u32::try_from(self.slots.borrow().streams()).unwrap_or(u32::MAX).max(1);
-        (BODY_WINDOWS_BYTES / streams).clamp(BODY_WINDOW_MIN_BYTES, BODY_WINDOW_BYTES)
+        (BODY_WINDOWS_BYTES / streams).clamp(BODY_WINDOW_MIN_BYTES, most)
     }
 
     /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
@@ -72,7 +72,7 @@ impl Shard {
         let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
-        let window = self.stream_window();
+        let window = self.stream_window(BODY_WINDOW_BYTES);
         let mut open = self.open.borrow_mut();
         let start = open.open_body();
         put_decimal(&mut open.json, u64::from(window));

@@ -4,8 +4,8 @@ use super::Shard;
 use super::asks::id_line_len;
 use super::conn::Conn;
 use super::intake::ReadyCall;
-use crate::limits::{BATCH_POOL, MAX_BATCH_BYTES};
-use crate::link::batch::{CallBatch, CallKey, CallRecord, flags};
+use crate::limits::{ANSWERS_POOL, BATCH_POOL, MAX_BATCH_BYTES};
+use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, flags};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonVerdict;
 use crate::tunnel::json_string::write_json_string;
@@ -96,7 +96,8 @@ impl Shard {
         }
         self.counters.in_flight.set(self.slots.borrow().len() as u64);
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
-        let batch = self.open.replace(fresh);
+        let mut batch = self.open.replace(fresh);
+        batch.answers_home.append(&mut self.answers_pool.borrow_mut());
         let (calls, frames) = (batch.records.len() as u64, batch.frames.len() as u64);
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
@@ -120,6 +121,15 @@ impl Shard {
             answers.reset();
         }
         self.inline.replace(answers);
+    }
+
+    /// Keeps answers that have been looked at, until the next calls take them home.
+    pub(super) fn keep_answers(&self, mut answers: Box<AnswerBatch>) {
+        let mut pool = self.answers_pool.borrow_mut();
+        if pool.len() < ANSWERS_POOL {
+            answers.reset();
+            pool.push(answers);
+        }
     }
 
     /// Keeps an emptied batch for a later tick.

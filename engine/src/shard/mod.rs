@@ -110,6 +110,8 @@ struct Shard {
     #[allow(clippy::vec_box)]
     pool: RefCell<Vec<Box<CallBatch>>>,
     inline: RefCell<AnswerBatch>,
+    #[allow(clippy::vec_box)]
+    answers_pool: RefCell<Vec<Box<AnswerBatch>>>,
     /// Connections that read no further because the open batch is full.
     batch_waiters: RefCell<Vec<u32>>,
 
@@ -195,6 +197,7 @@ impl Shard {
             open: RefCell::default(),
             pool: RefCell::default(),
             inline: RefCell::default(),
+            answers_pool: RefCell::default(),
             batch_waiters: RefCell::default(),
             head: RefCell::default(),
             lines: RefCell::default(),

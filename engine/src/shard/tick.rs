@@ -117,7 +117,10 @@ impl Shard {
 
     fn receive(self: &Rc<Self>, message: ToShard) {
         match message {
-            ToShard::Answers(answers) => self.take_answers(&answers),
+            ToShard::Answers(answers) => {
+                self.take_answers(&answers);
+                self.keep_answers(answers);
+            }
             ToShard::CallsHome(batch) => self.keep(batch),
             ToShard::Socket(socket) => self.adopt(socket, Origin::Network),
             ToShard::InProcess(socket) => self.adopt(socket, Origin::InProcess),
