@@ -12,6 +12,7 @@ DIST := $(BINDING)/dist/.built
 TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
 QUICKSTART := examples/quickstart
 RUNNER_APP := examples/runner-app
+FILES := examples/files
 PEERS := loadtest/peers
 
 # npm and cargo are the two things that cannot be installed from here.
@@ -66,7 +67,7 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel ## Run the JS tests, on io_uring and on epoll
+test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
@@ -141,3 +142,18 @@ $(RUNNER_APP)/node_modules/fasttunnel: $(PACKAGES)
 .PHONY: run-runner
 run-runner: build $(RUNNER_APP)/node_modules/fasttunnel ## Call examples/runner-app through nodeExposure and through fasttunnel
 	@node $(RUNNER_APP)/demo.mjs
+
+.PHONY: run-files
+run-files: build $(FILES)/node_modules/fasttunnel ## Start examples/files: upload, download and transform, from Node and from a page (PORT=7070)
+	@node $(FILES)/demo.mjs
+
+.PHONY: streams
+streams: build ## Compare one upload and one download with node:http, in bytes a second (MIBS=1024 ROUNDS=5)
+	node $(BINDING)/bench/throughput.mjs
+
+.PHONY: streams-memory
+streams-memory: build ## Measure what 2 GiB cost in memory when somebody reads 10 MiB/s (4 minutes)
+	node $(BINDING)/bench/memory.mjs
+
+$(FILES)/node_modules/fasttunnel:
+	@mkdir -p $(dir $@) && ln -sfn ../../../$(BINDING) $@

@@ -79,4 +79,4 @@ async function node() {
 }
 
 const port = await { ours, node }[kind]();
-process.send({ port }); const mu=()=>{const m=process.memoryUsage();return Object.fromEntries(Object.entries(m).map(([k,v])=>[k,+(v/1048576).toFixed(1)]))}; setInterval(()=>console.error(kind, JSON.stringify(mu())),500).unref();
+process.on("SIGTERM",()=>process.exit(0)); process.send({ port });

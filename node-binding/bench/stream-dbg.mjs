@@ -17,6 +17,7 @@ export async function serve(kind, { driver, rate } = {}) {
   return {
     port,
     pid: child.pid,
+    pid: child.pid,
     /** Bytes of memory that the process has in use. */
     rss: () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) * 1024,
     /** Processor time of all its threads. The clock of /proc ticks 100 times a second. */
@@ -26,7 +27,7 @@ export async function serve(kind, { driver, rate } = {}) {
     },
     async end() {
       const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
+      child.kill('SIGTERM');
       await ended;
     },
   };

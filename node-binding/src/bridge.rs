@@ -132,6 +132,11 @@ impl Bridge {
         }
     }
 
+    /// The engine has ended: lets its letter boxes go, whose descriptors would stay open until JavaScript collects us.
+    pub fn detach(&mut self) {
+        self.host = Arc::new(Host::new(0, || {}));
+    }
+
     fn fill(&mut self, table: &mut [u32]) -> usize {
         self.text.clear();
         let mut calls = 0;

@@ -302,6 +302,7 @@ impl NativeTunnel {
         let running = self.running.borrow_mut().take();
         if let Some(running) = running {
             running.end();
+            self.bridge.borrow_mut().detach();
         }
         if let Some(hook) = self.hook.borrow_mut().take() {
             hook.remove();

@@ -1,4 +1,4 @@
-// examples/runner-app: the same client gets the same from both exposures.
+// The examples do what they show.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -6,12 +6,28 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-const folder = fileURLToPath(new URL('../../examples/runner-app/', import.meta.url));
-const skip = existsSync(`${folder}node_modules/fasttunnel`) ? false : 'make links its packages';
+const folderOf = (name) => fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url));
+const unless = (folder) => (existsSync(`${folder}node_modules/fasttunnel`) ? false : 'make links its packages');
+const folder = folderOf('runner-app');
+const skip = unless(folder);
 
 it('runner-app', { skip }, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [`${folder}demo.mjs`], { timeout: 30_000 });
   assert.match(stdout, /sum: 3/);
   assert.match(stdout, /notified: hello from node\nnotified: hello from fasttunnel/);
   assert.match(stdout, /nodeExposure says the same\.\n$/);
+});
+
+const files = folderOf('files');
+
+it('files', { skip: unless(files), timeout: 60_000 }, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [`${files}demo.mjs`, '--once'], { timeout: 50_000, env: { ...process.env, PORT: '0' } });
+  assert.match(stdout, /"name":"Grüße\.bin","type":"application\/x-demo","size":67108864,/);
+  assert.match(stdout, /< WHAT IS SENT FIRST \n {2}< COMES BACK BEFORE \n {2}< THE LAST IS SENT\n/);
+});
+
+it('the page of files calls its tunnel', { skip: unless(files), timeout: 30_000 }, async () => {
+  const server = `process.env.PORT = '0'; const { tunnel, pageUrl, close } = await import(${JSON.stringify(`${files}server.mjs`)}); const html = await (await fetch(pageUrl)).text(); console.log(html.includes(tunnel.url), html.includes('%TUNNEL%')); await close();`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', server], { timeout: 20_000 });
+  assert.equal(stdout.trim(), 'true false');
 });

@@ -6,7 +6,10 @@ use super::body_frames::{read_form, read_octets};
 use super::conn::{Conn, Phase};
 use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
-use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, MAX_BATCH_BYTES};
+use crate::limits::{
+    BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, CONN_BUFFER_KEEP_BYTES, MAX_BATCH_BYTES,
+    STREAM_READ_BYTES,
+};
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
@@ -104,6 +107,9 @@ impl Shard {
         }
         // Content is never longer than what it came in, so the window holds.
         let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
+        if input.len() > CONN_BUFFER_KEEP_BYTES && open.data.capacity() < input.len() {
+            open.data.reserve(2 * STREAM_READ_BYTES);
+        }
         let (read, refused, taken) = match &mut stream.form {
             None => read_octets(&mut stream.reader, input, &mut open, inflow.key),
             Some(form) => read_form(&mut stream.reader, form, input, &mut open, inflow.key),

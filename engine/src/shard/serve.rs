@@ -109,8 +109,11 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
             Ok(bytes) => {
                 conn.count_bytes(bytes);
                 if bytes == to - from {
-                    let most = if conn.inflow().is_some() { STREAM_READ_BYTES } else { READ_BUFFER_MAX_BYTES };
-                    capacity = (capacity * 2).min(most);
+                    // Not by doubling: each size on the way would be memory that the allocator keeps for that size.
+                    capacity = match conn.inflow() {
+                        Some(_) => STREAM_READ_BYTES,
+                        None => (capacity * 2).min(READ_BUFFER_MAX_BYTES),
+                    };
                 }
             }
             Err(_) => {
