@@ -156,13 +156,15 @@ pub struct Limits {
     pub max_connections: usize,
     /// Milliseconds from a head's first byte (or from accepting) to its end, 10 s. Later: 408, close.
     pub head_timeout_ms: u64,
-    /// Milliseconds for a body, 30 s; later it has to have kept up 500 bytes a second. Slower: 408, close.
+    /// Milliseconds for a body, 30 s; later it has to have kept up 500 bytes a second. Slower: 408, close. A body of
+    /// bytes that a task streams: milliseconds without a single one. No streamed body is timed while the task is behind.
     pub body_timeout_ms: u64,
     /// Milliseconds between two requests, 65 s. Later: close.
     pub idle_timeout_ms: u64,
     /// Milliseconds without progress in sending, 30 s. Later: close.
     pub write_timeout_ms: u64,
-    /// Milliseconds a handler may take; 0 (the default): no limit. Later: 504, the call's signal aborts.
+    /// Milliseconds until a handler answers, or begins to; 0 (the default): no limit. Later: 504, the call's signal
+    /// aborts.
     pub handler_timeout_ms: u64,
     /// Seconds announced as `Keep-Alive: timeout=`, 5 (CONTRACT 7); the client closes first.
     pub keep_alive_hint_s: u32,
@@ -173,15 +175,15 @@ pub struct Limits {
 /// Bounds of one multipart body (CONTRACT 13.3). `None`: no bound. More: 413 with the contract's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultipartLimits {
-    /// Bytes of one file, 20 MiB. Reaching it is too much.
+    /// Bytes of one file for the task, 20 MiB. Reaching it is too much.
     pub file_bytes: Option<u64>,
-    /// Files, 10.
+    /// Files, those that are not for the task included, 10.
     pub files: Option<u32>,
-    /// Bytes of one field (the manifest is one), 1 MiB. Reaching it is too much.
+    /// Bytes of one field (the manifest is one), 1 MiB. Reaching it is too much. See [`MAX_MANIFEST_BYTES`].
     pub field_bytes: Option<u64>,
     /// Fields, 100.
     pub fields: Option<u32>,
-    /// Parts, files and fields together; none.
+    /// Parts, files and fields and whatever else together; none. Reaching it is too much.
     pub parts: Option<u32>,
 }
 

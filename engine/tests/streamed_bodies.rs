@@ -3,9 +3,14 @@
 #[macro_use]
 mod support;
 
-use fasttunnel_engine::limits::{BODY_WINDOW_BYTES, FRAME_BYTES};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fasttunnel_engine::limits::{BODY_WINDOW_BYTES, FRAME_BYTES, HOST_QUEUE_BATCHES, MAX_BATCH_BYTES};
 use fasttunnel_engine::link::batch::{FrameKind, Outcome};
-use support::host::{head, hosted};
+use support::host::{Told, head, hosted};
 use support::{DriverChoice, Server, call, eventually, ms, octets, pattern, request};
 
 const MIB: usize = 1024 * 1024;
@@ -72,9 +77,12 @@ fn frames_are_bounded_and_a_small_body_is_one(driver: DriverChoice) {
 
 /// Sends until the server takes no more, without waiting for ever; how much it was.
 fn send_until_blocked(client: &support::Client, bytes: &[u8]) -> usize {
-    use std::io::Write;
+    send_within(client, bytes, ms(300))
+}
+
+fn send_within(client: &support::Client, bytes: &[u8], time: Duration) -> usize {
     let mut stream = client.tcp_stream();
-    stream.set_write_timeout(Some(ms(300))).unwrap();
+    stream.set_write_timeout(Some(time)).unwrap();
     let mut sent = 0;
     while sent < bytes.len() {
         match stream.write(&bytes[sent..bytes.len().min(sent + 16 * 1024)]) {
@@ -282,6 +290,17 @@ fn a_silent_body_gets_408(driver: DriverChoice) {
     assert!(start.elapsed() > ms(200) && start.elapsed() < ms(800), "{:?}", start.elapsed());
     client.expect_fin();
     host.gone(key);
+    // Behind a slow call it is said once, too.
+    let mut client = server.client();
+    client.send(format!("{}{}", call("echo", "1"), octets("echo", "content-length: 100\r\n")));
+    let (slow, _) = host.call();
+    let key = host.stream_call();
+    host.gone(key);
+    client.expect_silence(ms(700));
+    host.say(slow, Outcome::Result, b"1");
+    assert_eq!(client.reply().result(), "1");
+    assert_eq!(client.reply().status, 408);
+    client.expect_fin();
     // With an answer under way there is no other: the connection is cut.
     let mut client = server.client();
     client.send(octets("echo", "content-length: 100\r\n"));
@@ -420,7 +439,59 @@ fn the_end_of_the_drain_time_cuts_a_body(driver: DriverChoice) {
     server.join();
 }
 
+/// A host that takes nothing: what is held for it is bounded, and nothing is lost.
+fn a_host_that_takes_nothing_stops_all_bodies(driver: DriverChoice) {
+    const BODIES: usize = 800;
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    host.deaf.store(true, Ordering::Relaxed);
+    std::thread::sleep(ms(50));
+    // As many batches as the link holds: what follows gathers in the open one.
+    let mut fillers = Vec::new();
+    while server.sum(|shard| shard.batches) < HOST_QUEUE_BATCHES as u64 {
+        let mut client = server.client();
+        client.send(call("echo", "1"));
+        fillers.push(client);
+        eventually("its call", || server.sum(|shard| shard.requests) == fillers.len() as u64);
+    }
+    let full = server.sum(|shard| shard.batches);
+    let body = pattern(BODY_WINDOW_BYTES as usize);
+    let mut clients: Vec<_> = (0..BODIES).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(octets("echo", &format!("content-length: {}\r\n", body.len())));
+    }
+    let sent: Vec<_> = clients.iter().map(|client| send_within(client, &body, ms(5))).collect();
+    std::thread::sleep(ms(300));
+    assert_eq!(server.sum(|shard| shard.batches), full, "the link is full");
+    host.deaf.store(false, Ordering::Relaxed);
+    let mut bodies = HashMap::<_, Vec<u8>>::new();
+    let mut ends = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (client, sent) in clients.iter_mut().zip(sent) {
+                client.send(&body[sent..]);
+            }
+        });
+        while ends < BODIES {
+            let (key, kind, bytes) = host.next("more", |told| match told {
+                Told::Frame { key, kind, bytes } => Some((*key, *kind, bytes.clone())),
+                _ => None,
+            });
+            if kind == FrameKind::End {
+                ends += 1;
+                assert!(bodies.remove(&key).unwrap() == body);
+            } else {
+                host.say(key, Outcome::Credit(bytes.len() as u32), b"");
+                bodies.entry(key).or_default().extend_from_slice(&bytes);
+            }
+        }
+    });
+    let longest = host.longest_batch.load(Ordering::Relaxed);
+    // The last read that went in may have found all but one byte taken.
+    assert!((MAX_BATCH_BYTES..MAX_BATCH_BYTES + 200_000).contains(&longest), "{longest}");
+}
+
 on_both_drivers!(
+    a_host_that_takes_nothing_stops_all_bodies,
     a_body_arrives_byte_for_byte,
     frames_are_bounded_and_a_small_body_is_one,
     a_closed_window_stops_the_client_and_credit_lets_it_go_on,

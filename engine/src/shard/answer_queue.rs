@@ -256,7 +256,14 @@ impl AnswerQueue {
     }
 
     /// Lets the answers leave whose turn has come.
+    #[inline]
     fn advance(&mut self) {
+        if !matches!(self.pending.front(), Some(Pending::Waiting(_)) | None) {
+            self.advance_ready();
+        }
+    }
+
+    fn advance_ready(&mut self) {
         loop {
             match self.pending.front_mut() {
                 Some(Pending::Ready(bytes)) => {
@@ -303,5 +310,102 @@ fn add_load(load: &mut Option<(CallKey, u64)>, key: CallKey, bytes: u64) {
     match load {
         Some((known, sum)) if *known == key => *sum += bytes,
         _ => *load = Some((key, bytes)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn key(slot: u32) -> CallKey {
+        CallKey { slot, generation: 0 }
+    }
+
+    /// A queue of calls, numbered from 0.
+    fn queue(calls: u32) -> AnswerQueue {
+        let mut queue = AnswerQueue::default();
+        (0..calls).for_each(|slot| queue.push_waiting(key(slot)));
+        queue
+    }
+
+    fn open(queue: &mut AnswerQueue, sequence: u64, framing: AnswerFraming) {
+        queue.open(sequence, AnswerBody::new(framing), |out| out.extend_from_slice(b"head "));
+    }
+
+    fn output(queue: &mut AnswerQueue) -> (String, Option<(CallKey, u64)>) {
+        let output = queue.take_output(&mut Vec::new()).unwrap();
+        (String::from_utf8(output.bytes).unwrap(), output.load)
+    }
+
+    #[test]
+    fn streams_take_turns_with_other_answers() {
+        let mut queue = queue(3);
+        open(&mut queue, 1, AnswerFraming::UntilClose);
+        assert_eq!(queue.put(1, b"early "), Progress::Fine);
+        assert!(!queue.answer(2, |out| out.extend_from_slice(b"last")));
+        assert!(queue.take_output(&mut Vec::new()).is_none() && queue.grant(|| 9).is_none());
+        assert!(queue.answer(0, |out| out.extend_from_slice(b"first ")));
+        assert_eq!(queue.put(1, b"late "), Progress::Fine);
+        assert!(queue.ends_with_connection());
+        assert_eq!(queue.end(1), Progress::Fine);
+        assert_eq!(output(&mut queue), ("first head early late last".into(), Some((key(1), 11))));
+        assert_eq!((queue.len(), queue.next_sequence()), (0, 3));
+    }
+
+    #[test]
+    fn credit_follows_what_was_sent() {
+        let mut queue = queue(1);
+        open(&mut queue, 0, AnswerFraming::Chunked);
+        let window = ANSWER_FIRST_BYTES * 4;
+        assert_eq!(queue.grant(|| window), Some((key(0), window - ANSWER_FIRST_BYTES)));
+        assert_eq!(queue.grant(|| window), None);
+        assert_eq!(queue.put(0, &vec![b'x'; ANSWER_FIRST_BYTES as usize]), Progress::Fine);
+        assert_eq!(output(&mut queue).1, Some((key(0), u64::from(ANSWER_FIRST_BYTES))));
+        // In quarters of the window.
+        assert_eq!(queue.sent(key(0), u64::from(ANSWER_FIRST_BYTES) - 1), None);
+        assert_eq!(queue.sent(key(9), 1), None);
+        assert_eq!(queue.sent(key(0), 1), Some(ANSWER_FIRST_BYTES));
+        // Never more than what came.
+        assert_eq!(queue.sent(key(0), 1 << 40), None);
+    }
+
+    #[test]
+    fn what_is_thrown_away_is_credited() {
+        let mut queue = queue(2);
+        open(&mut queue, 1, AnswerFraming::NoContent);
+        assert_eq!(queue.put(1, &vec![b'x'; ANSWER_FIRST_BYTES as usize]), Progress::Fine);
+        assert_eq!(queue.settle(1), Some(ANSWER_FIRST_BYTES));
+        assert_eq!(queue.settle(1), None);
+    }
+
+    #[test]
+    fn a_broken_answer_takes_those_behind_it_along() {
+        let mut queue = queue(4);
+        open(&mut queue, 1, AnswerFraming::Length(5));
+        open(&mut queue, 2, AnswerFraming::Chunked);
+        assert_eq!(queue.put(1, b"123456"), Progress::Broken);
+        assert_eq!(
+            (queue.end(0), queue.end(7), queue.put(0, b"")),
+            (Progress::Broken, Progress::Broken, Progress::Broken)
+        );
+        let mut abandoned = Vec::new();
+        queue.truncate(1, &mut abandoned);
+        assert_eq!(abandoned, [key(1), key(2), key(3)]);
+        assert!(queue.answer(0, |out| out.extend_from_slice(b"first")));
+        assert_eq!(output(&mut queue).0, "first");
+        queue.truncate(0, &mut abandoned);
+        assert_eq!(abandoned.len(), 3);
+    }
+
+    #[test]
+    fn what_the_first_has_written_stays() {
+        let mut queue = queue(2);
+        open(&mut queue, 0, AnswerFraming::Length(5));
+        assert_eq!((queue.put(0, b"12"), queue.end(0)), (Progress::Fine, Progress::Broken));
+        let mut abandoned = Vec::new();
+        queue.truncate(0, &mut abandoned);
+        assert_eq!(abandoned, [key(0), key(1)]);
+        assert_eq!(output(&mut queue).0, "head 12");
     }
 }

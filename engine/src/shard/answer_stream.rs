@@ -180,7 +180,7 @@ impl Shard {
     pub(super) fn grant(&self, conn: &Conn) {
         let grant = conn.answers().grant(|| self.stream_window());
         if let Some((key, bytes)) = grant {
-            self.push_credit(key, bytes);
+            self.credit_answer(key, bytes);
         }
     }
 
@@ -188,6 +188,13 @@ impl Shard {
     pub(super) fn note_sent(&self, conn: &Conn, key: CallKey, bytes: u64) {
         let grant = conn.answers().sent(key, bytes);
         if let Some(bytes) = grant {
+            self.credit_answer(key, bytes);
+        }
+    }
+
+    /// Nothing more is said of a call that was given up, also while its connection still sends.
+    fn credit_answer(&self, key: CallKey, bytes: u32) {
+        if self.slots.borrow().get(key).is_some() {
             self.push_credit(key, bytes);
         }
     }

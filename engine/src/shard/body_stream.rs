@@ -2,15 +2,19 @@
 
 use super::Shard;
 use super::asks::id_line_len;
+use super::body_frames::{read_form, read_octets};
 use super::conn::{Conn, Phase};
-use super::intake::{Flow, ReadyCall, Took};
+use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
-use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, FRAME_BYTES, MAX_BATCH_BYTES};
-use crate::link::batch::{BodyRefusal, CallBatch, CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, MAX_BATCH_BYTES};
+use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
-use crate::tunnel::multipart::{Event, MultipartReader, write_file_json};
-use crate::wire::body::{BodyError, BodyReader, Step};
+use crate::tunnel::multipart::MultipartReader;
+use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
+use crate::wire::head::Head;
+use crate::wire::reply::CONTINUE;
 
 /// What the reader of a body and the shard share of it.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +212,54 @@ impl Shard {
         drop(slots);
         self.abandon(&[inflow.key]);
         conn.begin_close();
+        // No deadline of the body strikes a second time.
+        conn.restart(Phase::Linger, self.now_ms());
+    }
+}
+
+impl Intake {
+    /// Runs a call at once, which reads its body as it comes.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn open_stream(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        call: &ReadyCall<'_>,
+        stream: BodyStream,
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
+        if head.expect_continue && behind.is_empty() {
+            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+        }
+        if !shard.dispatch_stream(conn, call, &stream, last) {
+            shard.counters.overloaded.add(1);
+            let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
+            return self.answer(shard, conn, head, refusal, call.lines, last, behind);
+        }
+        self.state = State::Stream(Box::new(stream));
+        Took::Bytes(0)
+    }
+
+    pub(super) fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
+        match shard.take_stream(conn, stream, rest) {
+            StreamStep::Took(took) => took,
+            StreamStep::Done(step, last) => {
+                self.state = State::Head;
+                if last {
+                    conn.begin_close();
+                    return Took::Stop(Flow::Close);
+                }
+                Took::Bytes(step.consumed)
+            }
+            StreamStep::Unwanted => {
+                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
+                self.state = State::Skip(stream.reader, shard.drain_bytes());
+                Took::Bytes(0)
+            }
+        }
     }
 }
 
@@ -219,100 +271,4 @@ pub(super) enum StreamStep {
     Done(Step, bool),
     /// Nobody wants it any more.
     Unwanted,
-}
-
-/// What was made of a piece: how far it went, why the body is refused, and how many bytes of the window it takes.
-type Made = (Result<Step, BodyError>, Option<BodyRefusal>, u32);
-
-fn read_octets(reader: &mut BodyReader, input: &[u8], open: &mut CallBatch, key: CallKey) -> Made {
-    let before = open.data.len();
-    let read = reader.read(input, &mut open.data);
-    push_data(open, key, before);
-    (read, None, (open.data.len() - before) as u32)
-}
-
-fn read_form(
-    reader: &mut BodyReader,
-    form: &mut MultipartReader,
-    input: &[u8],
-    open: &mut CallBatch,
-    key: CallKey,
-) -> Made {
-    let (mut taken, mut verdict) = (0, Ok(()));
-    let mut sink = |event: Event<'_>| {
-        let before = open.data.len();
-        let kind = match event {
-            Event::Data(bytes) => {
-                open.data.extend_from_slice(bytes);
-                taken += bytes.len() as u32;
-                return push_data(open, key, before);
-            }
-            Event::Manifest(bytes) => {
-                open.data.extend_from_slice(bytes);
-                taken += bytes.len() as u32;
-                FrameKind::Manifest
-            }
-            Event::File(head) => {
-                write_file_json(&mut open.data, head);
-                FrameKind::File
-            }
-            Event::FileEnd => FrameKind::FileEnd,
-        };
-        open.frames.push(Frame { key, kind, data: Span { start: before as u32, end: open.data.len() as u32 } });
-    };
-    let read = reader.pass(input, |bytes| {
-        if verdict.is_ok() {
-            verdict = form.feed(bytes, &mut sink);
-        }
-    });
-    if matches!(read, Ok(Step { done: true, .. })) && verdict.is_ok() {
-        verdict = form.finish(&mut sink);
-    }
-    (read, verdict.err(), taken)
-}
-
-/// Puts what was appended to the batch's data since `from` into frames of call `key`.
-fn push_data(open: &mut CallBatch, key: CallKey, from: usize) {
-    let (mut start, end) = (from as u32, open.data.len() as u32);
-    if let Some(frame) = open.frames.last_mut()
-        && frame.kind == FrameKind::Data
-        && frame.key == key
-    {
-        // Nothing else has been put behind it.
-        let room = (FRAME_BYTES as u32).saturating_sub(frame.data.end - frame.data.start);
-        start = end.min(start + room);
-        frame.data.end = start;
-    }
-    while start < end {
-        let next = end.min(start + FRAME_BYTES as u32);
-        open.frames.push(Frame { key, kind: FrameKind::Data, data: Span { start, end: next } });
-        start = next;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_of_one_body_are_merged_into_frames_of_bounded_length() {
-        let (one, two) = (CallKey { slot: 1, generation: 0 }, CallKey { slot: 2, generation: 0 });
-        let mut open = CallBatch::default();
-        for (key, bytes) in
-            [(one, 10), (one, 0), (one, FRAME_BYTES), (two, 5), (one, 2 * FRAME_BYTES + 1), (one, FRAME_BYTES)]
-        {
-            let from = open.data.len();
-            open.data.resize(from + bytes, b'x');
-            push_data(&mut open, key, from);
-        }
-        let lengths: Vec<_> = open.frames.iter().map(|frame| (frame.key.slot, frame.data.len())).collect();
-        let full = FRAME_BYTES;
-        assert_eq!(lengths, [(1, full), (1, 10), (2, 5), (1, full), (1, full), (1, full), (1, 1)]);
-        let mut at = 0;
-        for frame in &open.frames {
-            assert_eq!(frame.data.start, at);
-            at = frame.data.end;
-        }
-        assert_eq!(at as usize, open.data.len());
-    }
 }

@@ -4,7 +4,8 @@ use bytes::{Buf, BytesMut};
 
 use super::Shard;
 use super::asks::Advised;
-use super::body_stream::{BodyStream, StreamStep};
+use super::body_stream::BodyStream;
+use super::body_whole::OpenCall;
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
 use crate::limits::READ_BUFFER_MAX_BYTES;
@@ -32,7 +33,7 @@ pub(super) enum Flow {
 
 /// Where in a message the input stands.
 #[derive(Default)]
-enum State {
+pub(super) enum State {
     /// In or before a head.
     #[default]
     Head,
@@ -42,19 +43,6 @@ enum State {
     Stream(Box<BodyStream>),
     /// In the rest of a body that nobody wants; bytes left until the connection is given up.
     Skip(BodyReader, u64),
-}
-
-/// A call whose body has not come whole with its head: it keeps what the head said.
-struct OpenCall {
-    reader: BodyReader,
-    body: Vec<u8>,
-    handler: u32,
-    event: bool,
-    old: bool,
-    last: bool,
-    lines: Vec<u8>,
-    request_id: Span,
-    head: Vec<u8>,
 }
 
 /// A call that is ready to go, in borrowed pieces.
@@ -79,7 +67,7 @@ pub(super) struct ReadyCall<'a> {
 #[derive(Default)]
 pub(super) struct Intake {
     scanner: HeadScanner,
-    state: State,
+    pub(super) state: State,
 }
 
 impl Intake {
@@ -280,109 +268,9 @@ impl Intake {
         Took::Bytes(0)
     }
 
-    /// Runs a call at once, which reads its body as it comes.
-    #[allow(clippy::too_many_arguments)]
-    fn open_stream(
-        &mut self,
-        shard: &Shard,
-        conn: &Conn,
-        head: &Head,
-        call: &ReadyCall<'_>,
-        stream: BodyStream,
-        last: bool,
-        behind: &[u8],
-    ) -> Took {
-        if head.expect_continue && behind.is_empty() {
-            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
-        }
-        if !shard.dispatch_stream(conn, call, &stream, last) {
-            shard.counters.overloaded.add(1);
-            let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
-            return self.answer(shard, conn, head, refusal, call.lines, last, behind);
-        }
-        self.state = State::Stream(Box::new(stream));
-        Took::Bytes(0)
-    }
-
-    fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
-        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
-        match shard.take_stream(conn, stream, rest) {
-            StreamStep::Took(took) => took,
-            StreamStep::Done(step, last) => {
-                self.state = State::Head;
-                if last {
-                    conn.begin_close();
-                    return Took::Stop(Flow::Close);
-                }
-                Took::Bytes(step.consumed)
-            }
-            StreamStep::Unwanted => {
-                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
-                self.state = State::Skip(stream.reader, shard.drain_bytes());
-                Took::Bytes(0)
-            }
-        }
-    }
-
-    fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
-        let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
-        let OpenCall { reader, body, .. } = &mut **open;
-        match reader.read(rest, body) {
-            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => self.body_too_large(shard, conn, step),
-            Ok(Step { consumed, done: true }) => {
-                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
-                conn.enter(Phase::Idle, shard.now_ms());
-                let ready = ReadyCall {
-                    handler: open.handler,
-                    event: open.event,
-                    old: open.old,
-                    lines: &open.lines,
-                    request_id: open.request_id,
-                    head: &open.head,
-                    body: &open.body,
-                };
-                let last = open.last || shard.stopping();
-                shard.dispatch(conn, &ready, last);
-                if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
-            }
-            Ok(Step { done: false, .. }) => Took::All,
-            Err(error) => {
-                let refusal = refusal_of(error.status());
-                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-                if refusal != Refusal::PayloadTooLarge {
-                    return self.protocol_error(shard, conn, refusal);
-                }
-                // 413 in the middle of a body: the contract's own answer, with the request's header lines. How much
-                // is still to come is unknown, so the connection ends (lingering, so that the answer is read).
-                shard.counters.refused.add(1);
-                conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, true));
-                Took::Stop(Flow::Close)
-            }
-        }
-    }
-
-    /// More of a body has come than is allowed, of a request that declared more or did not say: 413 at once, as in the
-    /// reference; the rest is thrown away.
-    fn body_too_large(&mut self, shard: &Shard, conn: &Conn, step: Step) -> Took {
-        let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-        let last = open.last || shard.stopping();
-        shard.counters.refused.add(1);
-        conn.answer_now(|out| shard.write_refusal(out, Refusal::PayloadTooLarge, &open.lines, false, last));
-        if last {
-            Took::Stop(Flow::Close)
-        } else if step.done {
-            conn.enter(Phase::Idle, shard.now_ms());
-            Took::Bytes(step.consumed)
-        } else {
-            conn.restart(Phase::Skip, shard.now_ms());
-            self.state = State::Skip(open.reader, shard.drain_bytes());
-            Took::All
-        }
-    }
-
     /// Answers a request without a call, then gets rid of its body.
     #[allow(clippy::too_many_arguments)]
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         shard: &Shard,
         conn: &Conn,
@@ -428,7 +316,7 @@ impl Intake {
     }
 
     /// The input makes no sense, or breaks a bound: one answer, then the end.
-    fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
+    pub(super) fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
         shard.counters.protocol_errors.add(1);
         conn.answer_now(|out| shard.write_refusal(out, refusal, b"", false, true));
         Took::Stop(Flow::Close)
@@ -438,7 +326,9 @@ impl Intake {
     pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
         let incomplete = match self.state {
             State::Head => in_head,
-            State::Body(_) | State::Skip(..) => true,
+            State::Body(_) => true,
+            // Its request is answered, or will be.
+            State::Skip(..) => false,
             State::Stream(_) => {
                 if conn.inflow().is_some() {
                     shard.break_body(conn, refusal_of(400));

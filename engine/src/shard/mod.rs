@@ -7,7 +7,9 @@
 mod answer_queue;
 mod answer_stream;
 mod asks;
+mod body_frames;
 mod body_stream;
+mod body_whole;
 mod conn;
 pub mod counters;
 mod dispatch;

@@ -111,6 +111,7 @@ fn read_body<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<u8>, 
     Ok((content, consumed, reader.done()))
 }
 
-fn cuts(data: &[u8]) -> impl Iterator<Item = usize> + use<> {
+/// Where an input is cut in two.
+pub(crate) fn cuts(data: &[u8]) -> impl Iterator<Item = usize> + use<> {
     (0..=data.len()).step_by(data.len() / CUTS + 1)
 }

@@ -1,7 +1,7 @@
 //! A host on a thread of its own, as Node's would be: takes batches through the link, and tells the test what came.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{JoinHandle, Thread};
@@ -39,6 +39,8 @@ pub struct TestHost {
     aside: Mutex<Vec<Told>>,
     /// Takes no batches while this is set.
     pub deaf: Arc<AtomicBool>,
+    /// Most bytes of bodies that one batch has brought.
+    pub longest_batch: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,22 +57,25 @@ pub fn hosted(driver: DriverChoice, ids: &[&str], change: impl FnOnce(&mut Confi
     }));
     let (tell, told) = channel();
     let (deaf, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let longest_batch = Arc::new(AtomicUsize::new(0));
     let thread = {
-        let (host, deaf, over) = (host.clone(), deaf.clone(), over.clone());
-        std::thread::Builder::new().name("test-host".to_owned()).spawn(move || run(&host, &tell, &deaf, &over)).unwrap()
+        let (host, deaf, over, longest) = (host.clone(), deaf.clone(), over.clone(), longest_batch.clone());
+        let run = move || run(&host, &tell, &deaf, &over, &longest);
+        std::thread::Builder::new().name("test-host".to_owned()).spawn(run).unwrap()
     };
     let _ = sleeper.set(thread.thread().clone());
     let server = Server::with_backend(driver, ids, host.clone(), change);
-    let host = TestHost { host, told, aside: Mutex::default(), deaf, over, thread: Some(thread) };
+    let host = TestHost { host, told, aside: Mutex::default(), deaf, longest_batch, over, thread: Some(thread) };
     (server, host)
 }
 
-fn run(host: &Host, tell: &Sender<Told>, deaf: &AtomicBool, over: &AtomicBool) {
+fn run(host: &Host, tell: &Sender<Told>, deaf: &AtomicBool, over: &AtomicBool, longest: &AtomicUsize) {
     let mut known = HashSet::new();
     while !over.load(Ordering::Relaxed) {
         host.awake();
         if !deaf.load(Ordering::Relaxed) {
             while let Next::Calls(calls) = host.next(0) {
+                longest.fetch_max(calls.data.len(), Ordering::Relaxed);
                 tell_all(&calls, tell, &mut known);
                 host.recycle(0, calls);
             }
@@ -145,6 +150,12 @@ impl TestHost {
             }
             aside.push(told);
         }
+    }
+
+    /// What was told so far does not count.
+    pub fn forget(&self) {
+        self.aside.lock().unwrap().clear();
+        while self.told.try_recv().is_ok() {}
     }
 
     /// The key of the next call, with its flags.

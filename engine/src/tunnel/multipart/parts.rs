@@ -155,7 +155,7 @@ impl Parts {
             Part::Field | Part::SecondManifest => (self.limits.field_bytes, BodyRefusal::FieldSize),
             Part::Manifest(_) => (self.limits.field_bytes.or(Some(MAX_MANIFEST_BYTES)), BodyRefusal::FieldSize),
         };
-        // Less than there is room for is fine, so the reader never gets behind a refused byte.
+        // Up to the byte that is too much, wherever the pieces end.
         let room = limit.map_or(u64::MAX, |limit| limit - self.size);
         let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
         self.size += bytes.len() as u64;

@@ -1,0 +1,80 @@
+//! Bodies that a call waits for: gathered until they are complete.
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use super::intake::{Flow, Intake, ReadyCall, State, Took};
+use super::replies::refusal_of;
+use crate::tunnel::envelope::Refusal;
+use crate::wire::body::{BodyReader, Step};
+use crate::wire::fields::Span;
+
+/// A call whose body has not come whole with its head: it keeps what the head said.
+pub(super) struct OpenCall {
+    pub reader: BodyReader,
+    pub body: Vec<u8>,
+    pub handler: u32,
+    pub event: bool,
+    pub old: bool,
+    pub last: bool,
+    pub lines: Vec<u8>,
+    pub request_id: Span,
+    pub head: Vec<u8>,
+}
+
+impl Intake {
+    pub(super) fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
+        let OpenCall { reader, body, .. } = &mut **open;
+        match reader.read(rest, body) {
+            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => self.body_too_large(shard, conn, step),
+            Ok(Step { consumed, done: true }) => {
+                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
+                conn.enter(Phase::Idle, shard.now_ms());
+                let ready = ReadyCall {
+                    handler: open.handler,
+                    event: open.event,
+                    old: open.old,
+                    lines: &open.lines,
+                    request_id: open.request_id,
+                    head: &open.head,
+                    body: &open.body,
+                };
+                let last = open.last || shard.stopping();
+                shard.dispatch(conn, &ready, last);
+                if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
+            }
+            Ok(Step { done: false, .. }) => Took::All,
+            Err(error) => {
+                let refusal = refusal_of(error.status());
+                let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
+                if refusal != Refusal::PayloadTooLarge {
+                    return self.protocol_error(shard, conn, refusal);
+                }
+                // 413 in the middle of a body: the contract's own answer, with the request's header lines. How much
+                // is still to come is unknown, so the connection ends (lingering, so that the answer is read).
+                shard.counters.refused.add(1);
+                conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, true));
+                Took::Stop(Flow::Close)
+            }
+        }
+    }
+
+    /// More of a body has come than is allowed, of a request that declared more or did not say: 413 at once, as in the
+    /// reference; the rest is thrown away.
+    pub(super) fn body_too_large(&mut self, shard: &Shard, conn: &Conn, step: Step) -> Took {
+        let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
+        let last = open.last || shard.stopping();
+        shard.counters.refused.add(1);
+        conn.answer_now(|out| shard.write_refusal(out, Refusal::PayloadTooLarge, &open.lines, false, last));
+        if last {
+            Took::Stop(Flow::Close)
+        } else if step.done {
+            conn.enter(Phase::Idle, shard.now_ms());
+            Took::Bytes(step.consumed)
+        } else {
+            conn.restart(Phase::Skip, shard.now_ms());
+            self.state = State::Skip(open.reader, shard.drain_bytes());
+            Took::All
+        }
+    }
+}
