@@ -42,6 +42,8 @@ export interface NativeOptions {
     writeTimeoutMs: number;
     handlerTimeoutMs: number;
     keepAliveHintS: number;
+    /** Without it the defaults; in it, a bound that is missing is none. */
+    multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
   };
 }
 

@@ -1,6 +1,7 @@
 // What the bridge and its callers tell each other.
 import type { Call } from './call.js';
 import type { Allow } from './engine-options.js';
+import type { InputFileFactory } from './files/input-file.js';
 import type { MakeBody } from './streams/streams.js';
 
 export type Kind = 'task' | 'event';
@@ -22,6 +23,8 @@ export interface Entry {
   readonly streams?: true;
   /** Makes the bodies that this entry reads by itself. Default: a `BodyStream`. */
   readonly makeBody?: MakeBody;
+  /** Makes the files in its input. Default: `plainInputFile`. */
+  readonly inputFile?: InputFileFactory;
 }
 
 /** What one shard has done since it started. */

@@ -6,6 +6,7 @@ import { Calls } from './calls.js';
 import type { ValueCodec } from './codec.js';
 import { nativeAllow, nativeOptions } from './engine-options.js';
 import type { Allow, EngineOptions } from './engine-options.js';
+import { fileRules } from './files/file-rules.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
@@ -69,7 +70,7 @@ class EngineBridge implements Bridge {
       this.#askFlush();
     });
     this.#calls = new Calls({
-      native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError,
+      native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);

@@ -53,6 +53,8 @@ export class Call implements CallContext {
   #head: string | undefined;
   #controller: AbortController | undefined;
   #gone = false;
+  /** What is to be told once the outcome is certain; undefined when it is, null when it was replaced. */
+  #notes: (() => void)[] | null | undefined;
   /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
   readonly #scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
 
@@ -125,6 +127,24 @@ export class Call implements CallContext {
     this.#gone = true;
     const controller = this.#controller;
     if (controller !== undefined) this.within(() => controller.abort(new ClientClosedError()));
+  }
+
+  /** Tells the application of the call's outcome: now, or when it is certain. */
+  note(tell: () => void): void {
+    if (this.#notes === undefined) tell();
+    else this.#notes?.push(tell);
+  }
+
+  /** Its outcome may be replaced by another (CONTRACT 13.4). */
+  holdNotes(): void {
+    this.#notes = [];
+  }
+
+  /** What was noted has become its outcome, or never will. */
+  releaseNotes(tell: boolean): void {
+    const notes = this.#notes ?? [];
+    this.#notes = tell ? undefined : null;
+    if (tell) for (const note of notes) note();
   }
 
   /** Runs the handler as a part of this call; no closure, because every call comes here. */

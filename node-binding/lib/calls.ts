@@ -1,8 +1,10 @@
 import type { NativeTunnel } from './addon.js';
 import type { Answers } from './answers.js';
-import type { OnError } from './bridge-types.js';
+import type { Entry, OnError } from './bridge-types.js';
 import { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
+import { MultipartCall } from './files/multipart-call.js';
+import type { FileRules } from './files/multipart-call.js';
 import type { HandlerIndex } from './handler-index.js';
 import type { Asks } from './hooks.js';
 import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
@@ -22,6 +24,7 @@ export interface CallsHost {
   readonly answers: Answers;
   readonly asks: Asks;
   readonly onError: OnError;
+  readonly files: FileRules;
   /** Something is to be sent when this turn is over. */
   askFlush(): void;
 }
@@ -31,9 +34,6 @@ type Wanted = typeof NOTHING | typeof VALUE | typeof STREAM;
 const NOTHING = 0;
 const VALUE = 1;
 const STREAM = 2;
-
-/** What the engine answers where nobody takes frames. */
-const UNSUPPORTED = { status: 415, body: '{"ok":false,"error":{"message":"Unsupported Media Type","code":"UNSUPPORTED_MEDIA_TYPE"}}' };
 
 /** Runs calls, from the drain that brought them to their answers. */
 export class Calls {
@@ -72,9 +72,10 @@ export class Calls {
 
   /** Whoever still works does so for nobody. */
   abandon(): void {
-    this.streams.close();
-    for (const call of this.#pending) call?.abort();
+    const pending = [...this.#pending];
     this.#pending.length = 0;
+    this.streams.close();
+    for (const call of pending) call?.abort();
   }
 
   /** The clients of these have gone. */
@@ -128,8 +129,8 @@ export class Calls {
     if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native);
+    if ((flags & FLAG_MULTIPART) !== 0) return this.#startForm(call, entry);
     let payload: unknown;
-    if ((flags & FLAG_MULTIPART) !== 0) return this.#answers.failed(call, UNSUPPORTED);
     let wanted: Wanted = entry.streams === true ? STREAM : VALUE;
     try {
       let body = value;
@@ -169,6 +170,18 @@ export class Calls {
       this.#pending[ticket] = call;
       this.#fail(call, error);
     }
+  }
+
+  /** A call that starts when the manifest of its form has come, and is answered when all of it has. */
+  #startForm(call: Call, entry: Entry): void {
+    const wanted = entry.streams === true ? STREAM : VALUE;
+    this.#pending[call.ticket] = call;
+    this.streams.receiveForm(call, (port) => {
+      return new MultipartCall(call, entry, this.#codec, this.#host.files, port, (input) => call.run(entry.run, input), (outcome) => {
+        if ('result' in outcome) this.#settle(call, outcome.result, wanted);
+        else this.#fail(call, outcome.error);
+      });
+    });
   }
 
   #settle(call: Call, result: unknown, wanted: Wanted): void {

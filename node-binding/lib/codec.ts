@@ -5,7 +5,7 @@ import { depthOfJson, MAX_RESULT_DEPTH, revivePlain, scanPlain, UNDEFINED_RECORD
 export interface ValueCodec {
   /** true: marked bodies arrive as text and go through `parse`. false: they arrive parsed and go through `revive`. */
   readonly exact: boolean;
-  /** Exact only. Throws on bad text; the caller answers 400. */
+  /** A whole text: an exact codec's marked bodies, any codec's manifests. Throws on bad text; the caller answers 400. */
   parse(text: string): unknown;
   /** Undefined records become `undefined`; keys that could reach a prototype are dropped. May change its argument. */
   revive(value: unknown): unknown;

@@ -1,5 +1,6 @@
 import type { NativeAllow, NativeOptions } from './addon.js';
 import type { ValueCodec } from './codec.js';
+import type { MultipartBounds } from './files/file-rules.js';
 import type { BridgeHooks } from './hooks.js';
 
 /** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
@@ -55,7 +56,11 @@ export interface EngineOptions {
     drainTimeoutMs: number;
     keepAliveHintS: number;
     maxBufferedBytes: number;
+    /** Without it: the defaults. */
+    multipart?: MultipartBounds;
   };
+  /** Directory for what of files does not fit in memory. Default: the system's. */
+  tempDir?: string;
 }
 
 /** What native code takes for a policy. */
@@ -64,10 +69,15 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
   return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
 }
 
+/** A bound that is not there is none. */
+function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['limits']['multipart']> {
+  return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
+}
+
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, allow: _given, ...rest } = options;
-  const { drainTimeoutMs: _ours, ...bounds } = limits;
+  const { auth, cors, limits, socketPath, reference = false, allow: _given, tempDir: _ours, ...rest } = options;
+  const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     tokenHeader: auth.header,
@@ -77,7 +87,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     reference,
     reportRefusals: hooks.onRefused !== undefined,
     exactBodies: codec.exact,
-    limits: bounds,
+    limits: multipart === undefined ? bounds : { ...bounds, multipart: nativeMultipart(multipart) },
   };
   if (socketPath !== undefined) native.socketPath = socketPath;
   if (cors !== undefined) {

@@ -71,6 +71,59 @@ export class StateError extends Error {
   }
 }
 
+/** A file's stream was asked for twice: its bytes come once. */
+export class FileConsumedError extends Error {
+  static {
+    this.prototype.name = 'FileConsumedError';
+  }
+
+  readonly code = 'FASTTUNNEL_FILE_CONSUMED';
+
+  constructor(name: string) {
+    super(`InputFile stream already consumed: ${JSON.stringify(name)}. Its bytes come once; keep what you need of them, or write them to a file with toTempFile().`);
+  }
+}
+
+/** A file whose bytes were thrown away: nobody had asked for them when its task settled, or has read on for long. */
+export class FileLostError extends Error {
+  static {
+    this.prototype.name = 'FileLostError';
+  }
+
+  readonly code = 'FASTTUNNEL_FILE_LOST';
+
+  constructor(id: string) {
+    super(`the bytes of the file ${JSON.stringify(id)} are gone: its call is over, and nobody has opened its stream before, or read on since.`);
+  }
+}
+
+/** A file that does not come to its end, because of what is wrong with the form that it is in. */
+export class FileRefusedError extends Error {
+  static {
+    this.prototype.name = 'FileRefusedError';
+  }
+
+  readonly code = 'FASTTUNNEL_FILE_REFUSED';
+
+  constructor(reason: string) {
+    super(`the file does not come to its end: ${reason}`);
+  }
+}
+
+/** There is no room for what a task has not read yet: the disk is full, the directory cannot be written, … */
+export class SpoolError extends Error {
+  static {
+    this.prototype.name = 'SpoolError';
+  }
+
+  readonly code: string;
+
+  constructor(id: string, directory: string, cause: Error) {
+    super(`the file ${JSON.stringify(id)} cannot be kept in ${directory}: ${cause.message}. See the option tempDir.`, { cause });
+    this.code = (cause as Error & { code?: string }).code ?? 'FASTTUNNEL_SPOOL';
+  }
+}
+
 /** A task id was registered a second time. */
 export class DuplicateTaskError extends Error {
   static {

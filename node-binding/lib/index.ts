@@ -1,10 +1,11 @@
 export { fastTunnel } from './fast-tunnel.js';
 export { TunnelServer } from './server.js';
 export type { Tunnel } from './server.js';
-export { ClosedError, DuplicateTaskError, ListenError, OptionError, StateError } from './errors.js';
+export { ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, ListenError, OptionError, SpoolError, StateError } from './errors.js';
 export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';
+export type { InputFile, InputFileMeta } from './files/input-file.js';
 export type { ShardStats, Stats } from './bridge-types.js';
 export type {
   AuthOptions,
@@ -17,6 +18,7 @@ export type {
   EventsOf,
   LimitOptions,
   ListenOptions,
+  MultipartOptions,
   Serializer,
   StreamResult,
   TaskCall,

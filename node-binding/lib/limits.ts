@@ -1,13 +1,15 @@
 import type { EngineOptions } from './engine-options.js';
 import { asGroup, asInteger, fail } from './checks.js';
+import { asMultipart, MULTIPART_DEFAULTS } from './files/file-rules.js';
 
 const MEBIBYTE = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 type Limits = EngineOptions['limits'];
+type NumberLimits = Omit<Limits, 'multipart'>;
 
 /** Default, least and most of every limit. The README's table says what happens when one is reached. */
-export const LIMITS: Readonly<Record<keyof Limits, { fallback: number; least: number; most: number; unit: string }>> = {
+export const LIMITS: Readonly<Record<keyof NumberLimits, { fallback: number; least: number; most: number; unit: string }>> = {
   maxHeadBytes: { fallback: 16_384, least: 512, most: 65_536, unit: 'bytes' },
   // Bodies become one string; V8 ends a string at about 512 MiB, and a batch holds several.
   maxBodyBytes: { fallback: 2 * MEBIBYTE, least: 0, most: 256 * MEBIBYTE, unit: 'bytes' },
@@ -24,17 +26,18 @@ export const LIMITS: Readonly<Record<keyof Limits, { fallback: number; least: nu
   keepAliveHintS: { fallback: 5, least: 0, most: 3600, unit: 'seconds' },
 };
 
-const LIMIT_NAMES = Object.keys(LIMITS) as (keyof Limits)[];
+const LIMIT_NAMES = Object.keys(LIMITS) as (keyof NumberLimits)[];
 
 /** Limits that may stand beside `limits` as well. */
 export const FLAT_LIMITS = ['handlerTimeoutMs', 'drainTimeoutMs'] as const;
 
 /** The `limits` group, with the two limits that may be given at the top. */
 export function asLimits(value: unknown, flat: Readonly<Partial<Record<(typeof FLAT_LIMITS)[number], unknown>>>): Limits {
-  const given: Partial<Record<string, unknown>> = { ...asGroup('limits', value ?? {}, [...LIMIT_NAMES, 'json'], {
+  const given: Partial<Record<string, unknown>> = { ...asGroup('limits', value ?? {}, [...LIMIT_NAMES, 'json', 'multipart'], {
     maxBodySize: 'limits.maxBodyBytes',
     maxSize: 'limits.maxBodyBytes',
-    multipart: 'limits.maxBodyBytes (multipart bodies are not served yet)',
+    fileSize: 'limits.multipart.fileSize',
+    files: 'limits.multipart.files',
   }) };
   const paths: Partial<Record<string, string>> = {};
 
@@ -44,14 +47,14 @@ export function asLimits(value: unknown, flat: Readonly<Partial<Record<(typeof F
   }
   for (const name of FLAT_LIMITS) give(name, flat[name], name);
 
-  const limits = {} as Limits;
+  const limits = { multipart: asMultipart('limits.multipart', given['multipart'], MULTIPART_DEFAULTS) } as Limits;
   for (const name of LIMIT_NAMES) {
     const { fallback, least, most, unit } = LIMITS[name];
     limits[name] = asInteger(paths[name] ?? `limits.${name}`, given[name], fallback, least, most, unit);
   }
   return limits;
 
-  function give(name: keyof Limits, second: unknown, path: string): void {
+  function give(name: keyof NumberLimits, second: unknown, path: string): void {
     if (second === undefined) return;
     if (given[name] !== undefined) fail(path, second, `is the same limit as limits.${name}, which is given too`, 'Keep one of them.');
     given[name] = second;

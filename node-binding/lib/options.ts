@@ -2,6 +2,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
+import { asTempDir } from './files/file-rules.js';
 import { asLimits } from './limits.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 
@@ -16,14 +17,14 @@ export interface CheckedOptions {
 
 const OPTION_NAMES = [
   'port', 'host', 'socketPath', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
-  'handlerTimeoutMs', 'drainTimeoutMs', 'serializer', 'onError', 'tasks', 'events',
+  'handlerTimeoutMs', 'drainTimeoutMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
 /** Names that people bring from elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', listen: 'port and host',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -48,6 +49,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...(cors === undefined ? {} : { cors }),
     disableDiscovery: asBoolean('disableDiscovery', given.disableDiscovery, false),
     limits: asLimits(given.limits, given),
+    tempDir: asTempDir('tempDir', given.tempDir),
   };
   return {
     engine,

@@ -91,6 +91,8 @@ export interface LimitOptions {
   maxBodyBytes?: number | undefined;
   /** `maxSize` is another name for `maxBodyBytes`, as `@bluelibs/runner` spells it. */
   json?: { maxSize?: number | undefined } | undefined;
+  /** Bounds of multipart forms; what is left out keeps its default, `Infinity` stands for none. */
+  multipart?: MultipartOptions | undefined;
   maxPipelined?: number | undefined;
   maxCallsInFlight?: number | undefined;
   /** 0 (the default): by the process's limit of open files. */
@@ -106,6 +108,24 @@ export interface LimitOptions {
   drainTimeoutMs?: number | undefined;
   /** Seconds announced in `Keep-Alive: timeout=`. */
   keepAliveHintS?: number | undefined;
+}
+
+/** Bounds of one multipart form. Sizes count as exceeded when they are reached, numbers when they are passed. */
+export interface MultipartOptions {
+  /** Bytes of one file. Default 20 MiB. */
+  fileSize?: number | undefined;
+  /** Files. Default 10. */
+  files?: number | undefined;
+  /** Bytes of one field; the manifest is one. Default 1 MiB. */
+  fieldSize?: number | undefined;
+  /** Fields. Default 100. */
+  fields?: number | undefined;
+  /** Files and fields together. Default: no bound. */
+  parts?: number | undefined;
+  /** Known to Runner; has no effect. */
+  fieldNameSize?: number | undefined;
+  /** Known to Runner; has no effect. */
+  headerPairs?: number | undefined;
 }
 
 /** Reads and writes typed values (Date, Map, bigint…), for example Runner's serializer. */
@@ -136,6 +156,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   handlerTimeoutMs?: number | undefined;
   /** Same as `limits.drainTimeoutMs`. */
   drainTimeoutMs?: number | undefined;
+  /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
+  tempDir?: string | undefined;
   /** Without it values are plain JSON, and `undefined` survives. */
   serializer?: Serializer | undefined;
   /** Hears what a handler threw; its caller only sees "Internal Error". Default: one report on stderr. */

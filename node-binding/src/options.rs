@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
-use fasttunnel_engine::limits::Limits;
+use fasttunnel_engine::limits::{Limits, MultipartLimits};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
@@ -109,6 +109,38 @@ pub struct NativeLimits {
     pub handler_timeout_ms: f64,
     /// Announced keep-alive time.
     pub keep_alive_hint_s: u32,
+    /// Bounds of multipart forms; without them the engine's defaults.
+    pub multipart: Option<NativeMultipart>,
+}
+
+/// Bounds of one multipart form; a missing one is none.
+#[napi(object)]
+pub struct NativeMultipart {
+    /// Bytes of a file.
+    pub file_size: Option<f64>,
+    /// Files.
+    pub files: Option<f64>,
+    /// Bytes of a field.
+    pub field_size: Option<f64>,
+    /// Fields.
+    pub fields: Option<f64>,
+    /// Files and fields together.
+    pub parts: Option<f64>,
+}
+
+impl NativeMultipart {
+    fn limits(&self) -> MultipartLimits {
+        // `as` saturates: what a counter cannot reach is no bound.
+        let count = |bound: Option<f64>| bound.map(|bound| bound as u32);
+        let bytes = |bound: Option<f64>| bound.map(|bound| bound as u64);
+        MultipartLimits {
+            file_bytes: bytes(self.file_size),
+            files: count(self.files),
+            field_bytes: bytes(self.field_size),
+            fields: count(self.fields),
+            parts: count(self.parts),
+        }
+    }
 }
 
 /// One row of the handler table; its place in the list is the handler's index.
@@ -210,6 +242,7 @@ impl NativeOptions {
             write_timeout_ms: given.write_timeout_ms as u64,
             handler_timeout_ms: given.handler_timeout_ms as u64,
             keep_alive_hint_s: given.keep_alive_hint_s,
+            multipart: given.multipart.as_ref().map_or_else(MultipartLimits::default, NativeMultipart::limits),
             ..Limits::default()
         }
     }

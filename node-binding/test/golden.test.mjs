@@ -1,5 +1,5 @@
-// What nodeExposure was seen to answer, replayed against fastTunnel, on both drivers. Skipped (and said so) where the
-// recordings are not there. Where we depart on purpose, golden-departures.json says why; what stays is checked here.
+// What nodeExposure was seen to answer, and what it should have answered where it never did, replayed against fastTunnel, on
+// both drivers. Skipped (and said so) where the recordings are not there. Where we depart on purpose, golden-departures.json says why; what stays is checked here.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -70,5 +70,23 @@ onBothDrivers('golden corpus', (driver) => {
     const stale = Object.keys(DEPARTURES).filter((name) => !differing.has(name));
     assert.deepEqual(stale, [], 'these no longer depart');
     assert.equal(Number(passed) + differing.size, 455);
+  });
+
+  it('known_hangs.json', { skip, timeout: 120_000 }, async () => {
+    const corpus = `${GOLDEN}/known_hangs.json`;
+    const answered = differences((await replay(driver, `--corpus=${corpus}`)).stdout);
+    for (const { name, recommended } of JSON.parse(readFileSync(corpus, 'utf8')).cases) {
+      const { response, timedOut, connection } = answered.get(name)?.got ?? {};
+      assert.equal(timedOut, undefined, `${name}: it is answered`);
+      if (recommended.status === undefined) {
+        // An answer that has begun and cannot go on.
+        assert.deepEqual([response.truncated, connection], [true, 'closed'], name);
+        continue;
+      }
+      const told = Object.fromEntries(['status', 'body', 'bodyLength'].filter((key) => key in recommended).map((key) => [key, response[key]]));
+      const { note: _why, ...wanted } = recommended;
+      assert.deepEqual(told, wanted, name);
+      assert.equal(connection, 'kept', name);
+    }
   });
 });

@@ -1,6 +1,8 @@
 import type { EngineOptions } from '../engine-options.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
 import { OptionError } from '../errors.js';
+import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../files/file-rules.js';
+import type { MultipartBounds } from '../files/file-rules.js';
 import { asLimits, LIMITS } from '../limits.js';
 import type { LimitOptions } from '../types.js';
 import { asCors } from './cors-config.js';
@@ -17,7 +19,7 @@ export interface FastTunnelAuth {
   allowAnonymous?: boolean | undefined;
 }
 
-/** Bounds of multipart bodies. Kept for when they are served; see the README. */
+/** Bounds of multipart forms. As with `nodeExposure`, to give the object is to drop all defaults but that of `fieldSize`. */
 export interface MultipartLimits {
   fieldNameSize?: number;
   fieldSize?: number;
@@ -53,7 +55,9 @@ export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   backlog?: number | undefined;
-  limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes'> | undefined;
+  limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
+  /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
+  tempDir?: string | undefined;
 }
 
 export interface FastTunnelConfig {
@@ -71,14 +75,14 @@ export interface ExposureConfig {
 }
 
 const HTTP_KEYS = ['basePath', 'server', 'listen', 'auth', 'cors', 'limits', 'dangerouslyAllowOpenExposure', 'disableDiscovery'] as const;
-const MULTIPART_KEYS = ['fieldNameSize', 'fieldSize', 'fields', 'fileSize', 'files', 'parts', 'headerPairs'] as const;
 const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any free one.';
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'limits']);
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'limits', 'tempDir']);
+  const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   if (http.server !== undefined) {
     throw new OptionError('http.server', '(a server)', `http.server is not served yet: fasttunnel listens by itself and cannot attach to an http.Server so far. Use http.listen. ${LISTEN}`);
   }
@@ -103,7 +107,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       auth,
       ...(cors === undefined ? {} : { cors: cors.engine }),
       disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),
-      limits: { ...asLimits(engine.limits, {}), maxBodyBytes: asMaxBody(http.limits) },
+      limits: { ...asLimits(engine.limits, {}), maxBodyBytes: asMaxBody(limits.json), multipart: asForm(limits.multipart) },
+      tempDir: asTempDir('engine.tempDir', engine.tempDir),
       reference: true,
     },
   };
@@ -150,15 +155,14 @@ function asTokens(value: unknown): string[] | undefined {
   });
 }
 
+/** `null` is no object of limits, and so no limits that were given. */
+function asForm(value: unknown): MultipartBounds {
+  return asMultipart('http.limits.multipart', value ?? undefined, PARSER_DEFAULTS);
+}
+
 /** Bodies become one string; what the engine cannot hold is as good as no limit. */
 function asMaxBody(value: unknown): number {
-  const limits = asGroup('http.limits', value ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes' });
-  const multipart = asGroup('http.limits.multipart', limits.multipart ?? {}, MULTIPART_KEYS);
-  for (const key of MULTIPART_KEYS) {
-    const bound = multipart[key];
-    if (bound !== undefined && (typeof bound !== 'number' || !(bound >= 0))) fail(`http.limits.multipart.${key}`, bound, 'must be a number from 0', 'Leave it out for no bound.');
-  }
-  const { maxSize } = asGroup('http.limits.json', limits.json ?? {}, ['maxSize']);
+  const { maxSize } = asGroup('http.limits.json', value ?? {}, ['maxSize']);
   const { fallback, most } = LIMITS.maxBodyBytes;
   if (maxSize === undefined) return fallback;
   if (typeof maxSize !== 'number' || !(maxSize >= 0)) fail('http.limits.json.maxSize', maxSize, 'must be a number of bytes, from 0', `The default is ${fallback}.`);

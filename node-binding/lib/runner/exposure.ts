@@ -14,6 +14,7 @@ import { EventEntry } from './event-entry.js';
 import type { EventScope } from './event-entry.js';
 import { provideExposureContext } from './exposure-context.js';
 import { Failures } from './failures.js';
+import { inputFilesOf } from './input-files.js';
 import { Logs } from './logs.js';
 import { ResultValues } from './result-values.js';
 import { runnerOf } from './runtime.js';
@@ -89,6 +90,7 @@ class Exposure implements FastTunnelExposure {
       contexts: new AsyncContexts(store, serializer),
       values: new ResultValues(serializer, runner),
       failures: new Failures(runner, store, serializer, this.#logs),
+      inputFile: inputFilesOf(runner),
       provide: provideExposureContext(runner),
     };
   }

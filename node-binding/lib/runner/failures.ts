@@ -18,6 +18,10 @@ interface Typed {
   readonly httpCode: number | undefined;
 }
 
+/** Runs what tells of a failure: now, or when it is certain that it counts. */
+type Note = (tell: () => void) => void;
+const now: Note = (tell) => tell();
+
 /** From whatever a task or a hook threw to the answer and the log (CONTRACT 19 and 21). */
 export class Failures {
   readonly #runner: Runner;
@@ -33,16 +37,16 @@ export class Failures {
   }
 
   /** Never throws: what was thrown may be a Proxy, and its data may be anything. */
-  answerTo(error: unknown, kind: Kind, requestId: string): ErrorAnswer {
+  answerTo(error: unknown, kind: Kind, requestId: string, note: Note = now): ErrorAnswer {
     try {
       if (this.#runner.cancellationError.is(error)) return CANCELLED;
       const typed = this.#typed(error);
-      this.log(error, kind, requestId);
+      note(() => this.log(error, kind, requestId));
       if (typed === undefined) return INTERNAL_ERROR;
       const status = typed.httpCode ?? 500;
       return { status, body: this.#serializer.stringify({ ok: false, error: bodyOf(error, typed, status) }) };
     } catch (failure) {
-      this.#logs.write('error', 'exposure.http.unhandled', { error: messageOf(failure) });
+      note(() => this.#logs.write('error', 'exposure.http.unhandled', { error: messageOf(failure) }));
       return INTERNAL_ERROR;
     }
   }

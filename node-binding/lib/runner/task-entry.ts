@@ -2,6 +2,7 @@ import type { ITask, TaskRunner } from '@bluelibs/runner';
 import type { Entry } from '../bridge-types.js';
 import type { Call, CallContext } from '../call.js';
 import { CallFailure } from '../outcome.js';
+import type { InputFileFactory } from '../files/input-file.js';
 import type { StreamAnswer } from '../outcome.js';
 import { discardStream, streamAnswerOf } from '../streams/source.js';
 import type { MakeBody } from '../streams/streams.js';
@@ -21,6 +22,7 @@ export interface TaskScope {
   readonly contexts: AsyncContexts;
   readonly values: ResultValues;
   readonly failures: Failures;
+  readonly inputFile: InputFileFactory;
   /** Runs a function with the exposure context of its call. */
   provide(call: ExposedCall, run: () => Promise<unknown>): Promise<unknown>;
 }
@@ -43,13 +45,14 @@ export class TaskEntry implements Entry {
     this.acceptsContext = acceptsContext;
     this.#stored = stored;
     this.#scope = scope;
+    this.inputFile = scope.inputFile;
   }
 
   run = (input: unknown, context: CallContext): Promise<unknown> => {
     const call = new ExposedCall(context as Call, this.#scope.runner, this.#scope.basePath);
     return new Promise((resolve, reject) => {
       call.onResponse(resolve, (error) => {
-        if (error !== null) this.#scope.failures.log(error, 'task', call.call.requestId);
+        if (error !== null) call.call.note(() => this.#scope.failures.log(error, 'task', call.call.requestId));
         reject(new CallFailure(INTERNAL_ERROR.status, INTERNAL_ERROR.body));
       });
       this.#start(call, input).then(
@@ -59,6 +62,7 @@ export class TaskEntry implements Entry {
     });
   };
 
+  readonly inputFile: InputFileFactory;
   readonly makeBody: MakeBody = (call, port) => new TunnelRequest(call, { ...call.headers } as Record<string, string | string[]>, port);
 
   /** Async, so that whatever goes wrong in it rejects. */
@@ -88,7 +92,7 @@ export class TaskEntry implements Entry {
     const { failures } = this.#scope;
     if (response?.headersSent === true) {
       stream.source.destroy();
-      failures.tooLate();
+      call.note(() => failures.tooLate());
       return;
     }
     const { requestId } = call;
@@ -103,10 +107,10 @@ export class TaskEntry implements Entry {
   }
 
   #fail(call: ExposedCall, error: unknown, reject: (failure: unknown) => void): void {
-    const { status, body } = this.#scope.failures.answerTo(error, 'task', call.call.requestId);
+    const { status, body } = this.#scope.failures.answerTo(error, 'task', call.call.requestId, (tell) => call.call.note(tell));
     const { response } = call;
     if (response === undefined) reject(new CallFailure(status, body));
-    else if (response.headersSent) this.#scope.failures.tooLate();
+    else if (response.headersSent) call.call.note(() => this.#scope.failures.tooLate());
     else if (!response.destroyed) response.answer(status, body);
   }
 }

@@ -1,6 +1,7 @@
 import type { NativeTunnel } from '../addon.js';
 import type { Call } from '../call.js';
-import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END } from '../layout.js';
+import type { MultipartCall, MultipartPort } from '../files/multipart-call.js';
+import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../layout.js';
 import type { StreamAnswer } from '../outcome.js';
 import { BodyStream, connectionReset } from './body.js';
 import type { BodyPort } from './body.js';
@@ -42,6 +43,12 @@ export class Streams {
     streams.body = call.body = make(call, streams);
   }
 
+  /** A call has come whose body follows as a form. */
+  receiveForm(call: Call, make: (port: MultipartPort) => MultipartCall): void {
+    const streams = this.#of(call);
+    streams.form = make(streams);
+  }
+
   /** Answers a call, whose handler has settled. */
   send(call: Call, answer: StreamAnswer): void {
     this.#of(call).send(answer);
@@ -81,6 +88,7 @@ export class Streams {
 /** The body and the answer of one call, until it is over. */
 class CallStreams implements BodyPort, OutletPort {
   body: BodyStream | undefined;
+  form: MultipartCall | undefined;
   readonly #call: Call;
   readonly #native: NativeTunnel;
   readonly #host: StreamsHost;
@@ -97,6 +105,7 @@ class CallStreams implements BodyPort, OutletPort {
       this.#over = true;
       onOver();
       this.body?.abandon();
+      this.form?.abandon();
     };
   }
 
@@ -104,13 +113,15 @@ class CallStreams implements BodyPort, OutletPort {
   take(kind: number, bytes: Buffer, argument: number): void {
     try {
       this.#call.within(() => {
-        if (kind === FRAME_DATA) this.body?.receive(bytes);
+        if (kind === FRAME_CREDIT) this.#outlet?.grant(argument);
+        else if (this.form !== undefined) takePart(this.form, kind, bytes, argument);
+        else if (kind === FRAME_DATA) this.body?.receive(bytes);
         else if (kind === FRAME_END) this.body?.finish();
-        else if (kind === FRAME_CREDIT) this.#outlet?.grant(argument);
       });
     } catch (error) {
       this.#host.report(error, this.#call);
-      if (kind !== FRAME_CREDIT) this.body?.destroy(error instanceof Error ? error : new Error('a listener of the body threw', { cause: error }));
+      if (this.form !== undefined) this.form.refused(0);
+      else if (kind !== FRAME_CREDIT) this.body?.destroy(error instanceof Error ? error : new Error('a listener of the body threw', { cause: error }));
       else this.#outlet?.fail(error);
     }
   }
@@ -125,6 +136,7 @@ class CallStreams implements BodyPort, OutletPort {
 
   leave(): void {
     this.body?.abandon(connectionReset());
+    this.form?.abandon(connectionReset());
     if (this.#outlet === undefined) return;
     // Its handler has settled; this is all that is left of the call.
     this.#outlet.abandon();
@@ -187,5 +199,23 @@ class CallStreams implements BodyPort, OutletPort {
     this.#native.cutStream(this.#call.ticket);
     this.#host.given();
     this.#call.end();
+  }
+}
+
+/** A frame of a form. */
+function takePart(form: MultipartCall, kind: number, bytes: Buffer, argument: number): void {
+  switch (kind) {
+    case FRAME_MANIFEST:
+      return form.manifest(bytes);
+    case FRAME_FILE:
+      return form.file(bytes);
+    case FRAME_DATA:
+      return form.data(bytes);
+    case FRAME_FILE_END:
+      return form.fileEnd();
+    case FRAME_END:
+      return form.end();
+    case FRAME_REFUSED:
+      return form.refused(argument);
   }
 }

@@ -2,7 +2,7 @@
 import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
 import { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import type { ByteStream, CallContext, EventsOf, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
+import type { ByteStream, CallContext, EventsOf, InputFile, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
 import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
 import { r } from '@bluelibs/runner';
 
@@ -66,6 +66,15 @@ tunnel.registerTask('one', (_input, { body }) => { expectType<Readable | undefin
 const numbers: ByteStream = (async function* () { yield 1; })();
 numbers.toString();
 
+// Files in a task's input.
+tunnel.registerTask('store', async ({ file }: { file: InputFile }) => {
+  expectType<string>()(file.name);
+  expectType<number | undefined>()(file.size);
+  expectType<number>()((await file.toTempFile()).bytesWritten);
+  for await (const chunk of file.stream()) void chunk;
+});
+void fastTunnel({ auth: { allowAnonymous: true }, tempDir: '/tmp', limits: { multipart: { fileSize: Infinity, files: 3 } } });
+
 // Handlers written apart.
 const handlers = { 'app.tasks.double': (input: number) => input * 2 } satisfies TaskHandlers;
 const options = { auth: { allowAnonymous: true }, tasks: handlers } satisfies TunnelOptions;
@@ -103,7 +112,7 @@ expectType<string>()(loadRunner().version);
 // The Runner side: the resource takes nodeExposure's configuration, and its value is typed.
 const runnerApp = r
   .resource('app')
-  .register([fastTunnelResource.with({ http: { basePath: '/x', listen: { port: 0 }, auth: { token: ['a'] }, cors: { origin: /a/ }, limits: { json: { maxSize: 1 }, multipart: { files: 1 } } }, engine: { driver: 'epoll' } })])
+  .register([fastTunnelResource.with({ http: { basePath: '/x', listen: { port: 0 }, auth: { token: ['a'] }, cors: { origin: /a/ }, limits: { json: { maxSize: 1 }, multipart: { files: 1 } } }, engine: { driver: 'epoll', tempDir: '/tmp' } })])
   .dependencies({ exposure: fastTunnelResource })
   .init(async (_config, { exposure }) => {
     expectType<number>()(exposure.port);

@@ -1,0 +1,34 @@
+import { CallFailure } from '../outcome.js';
+
+/** A form's failure, as the caller sees it (CONTRACT 6). */
+function failure(status: number, message: string, code: string): CallFailure {
+  return new CallFailure(status, JSON.stringify({ ok: false, error: { message, code } }));
+}
+
+/** Names for the frame's numbers: `BodyRefusal` of the engine. */
+const BY_NUMBER: readonly (CallFailure | undefined)[] = [
+  undefined,
+  failure(400, 'Invalid multipart payload', 'INVALID_MULTIPART'),
+  failure(400, 'Invalid manifest', 'INVALID_MULTIPART'),
+  failure(413, 'File size limit exceeded', 'PAYLOAD_TOO_LARGE'),
+  failure(413, 'Files limit exceeded', 'PAYLOAD_TOO_LARGE'),
+  failure(413, 'Field limit exceeded', 'PAYLOAD_TOO_LARGE'),
+  failure(413, 'Fields limit exceeded', 'PAYLOAD_TOO_LARGE'),
+  failure(413, 'Parts limit exceeded', 'PAYLOAD_TOO_LARGE'),
+  failure(500, 'Internal Error', 'STREAM_ERROR'),
+];
+
+export const INVALID_MANIFEST = BY_NUMBER[2]!;
+export const TOO_MANY_FILES = BY_NUMBER[4]!;
+export const MISSING_MANIFEST = failure(400, 'Missing manifest', 'MISSING_MANIFEST');
+export const MISSING_FILE_PART = failure(500, 'Internal Error', 'MISSING_FILE_PART');
+/** Nobody is there to see it. */
+export const CLIENT_GONE = failure(499, 'Client Closed Request', 'REQUEST_ABORTED');
+
+/** A number that is none of theirs: of another version, or because a frame could not be taken. */
+const BROKEN = BY_NUMBER[8]!;
+
+/** What the engine has refused a form for. */
+export function refusalOf(reason: number): CallFailure {
+  return BY_NUMBER[reason] ?? BROKEN;
+}
