@@ -311,9 +311,14 @@ describe('a form that fails', () => {
     const call = form(() => own).input(1);
     call.parts.refused(3);
     assert.equal(await call.result(), own);
-    const envelope = form(() => new RawAnswer(200, [], '{}', ALL)).input(1);
-    envelope.parts.refused(3);
-    assert.equal((await envelope.failure())[0], 413);
+  });
+
+  it('an envelope beside header lines of its own does not, the lines do', async () => {
+    const lines = [['content-type', 'application/json'], ['x-own', 'yes']];
+    const call = form(() => new RawAnswer(200, lines, '{}', ALL)).input(1);
+    call.parts.refused(3);
+    const { status, headers, body, own } = await call.result();
+    assert.deepEqual([status, headers, JSON.parse(body).error.message, own], [413, lines, 'File size limit exceeded', ALL]);
   });
 
   it('what the task is writing by itself goes out at once, while it reads on', async () => {
