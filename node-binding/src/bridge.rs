@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use fasttunnel_engine::limits::BODY_WINDOW_BYTES;
 use fasttunnel_engine::link::batch::{
     AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Frame, Outcome, StreamHead, flags,
 };
@@ -21,8 +20,9 @@ use crate::texts::Texts;
 /// Bytes of JSON text in one drain, unless a single call has more.
 const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
 
-/// A piece of an answer that others will follow at once: room for all of them is made with the first.
-const LARGE_PIECE_BYTES: usize = 32 * 1024;
+/// Bytes of streamed answers with which a batch is sent at once: the shard begins to send them while JavaScript goes on,
+/// and blocks of memory that cross threads stay small (the allocator keeps many of the large ones that it gets back).
+const FULL_BATCH_BYTES: usize = 64 * 1024;
 
 /// A call that JavaScript has been given and has not answered, or not to its end.
 struct Live {
@@ -373,10 +373,10 @@ impl Bridge {
     pub fn append(&mut self, ticket: u32, outcome: Outcome, bytes: &[u8]) -> bool {
         let Some(live) = self.live.get(ticket as usize).filter(|live| !live.ask) else { return false };
         if let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) {
-            if bytes.len() >= LARGE_PIECE_BYTES && batch.raw.is_empty() {
-                batch.raw.reserve(BODY_WINDOW_BYTES as usize);
-            }
             batch.push_raw(live.key, outcome, |raw| raw.extend_from_slice(bytes));
+            if batch.raw.len() >= FULL_BATCH_BYTES {
+                self.host.answer(live.shard as usize, std::mem::take(batch));
+            }
         }
         true
     }

@@ -95,16 +95,6 @@ onBothDrivers('runner tasks', (driver) => {
     });
   });
 
-  it('that return a stream are told to wait for issue C', async () => {
-    let destroyed = 0;
-    const stream = () => Object.assign(Readable.from(['x']), { destroy() { destroyed += 1; } });
-    await withApp(fastTunnel, { items: [task('app.stream', async () => stream()), task('app.wrapped', async () => ({ stream: stream(), status: 206 }))] }, async ({ url, logs }) => {
-      for (const id of ['stream', 'wrapped']) assert.deepEqual([(await post(url, `/task/app.${id}`, {})).text], [E500]);
-      assert.match(logs.at(-1).error, /streamed results are not served yet \(issue C\)/);
-      assert.equal(destroyed, 2);
-    });
-  });
-
   it('do not see each other\'s storages, nor the contexts of calls before', async () => {
     const storage = new AsyncLocalStorage();
     const user = r.asyncContext('app.user').build();

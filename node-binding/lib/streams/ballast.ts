@@ -1,22 +1,35 @@
-/** On-heap bytes for each byte outside: 2^-2. */
-const SHIFT = 5; // A quarter of the bytes, in elements of eight.
+/** Elements of eight bytes: a quarter of what it weighs up. */
+const QUARTER = 5;
+/** All of it. */
+const WHOLE = 3;
+/** Between chunks of a body that takes its time. */
+const SLOW_MS = 1;
 /** Below it is lost in what a chunk costs anyway. */
 const MIN_BYTES = 1024;
-const MAX_ELEMENTS = 8192;
+/** Small, because the last of them survives a collection, which V8 takes for a reason to let the young space grow. */
+const MAX_ELEMENTS = 1024;
+/** For chunks beyond it nothing more is added. */
+const MAX_BYTES = 256 * 1024;
 
 /**
  * Garbage on V8's heap, in proportion to bytes that lie outside of it.
  *
  * A Buffer's bytes are not on V8's heap: one of 64 KiB counts as some 100 bytes of young garbage, so that about 32 MiB
- * of dead ones pile up before V8 collects them. With a quarter of their size beside them young collections come as often
- * as the bytes demand: 3 to 7 MiB of dead Buffers instead of 32, for 1 to 2 µs per 64 KiB.
+ * of dead ones pile up before V8 collects them. With garbage beside them young collections come as often as the bytes
+ * demand. A quarter of their size costs 1 to 2 µs per 64 KiB and leaves 4 to 10 MiB of dead Buffers; all of it, where
+ * there is time, leaves 2.
  */
 export class Ballast {
   /** Nobody reads it; held only so that it is allocated at all. */
   held: unknown;
+  #lastMs = 0;
 
   /** So many bytes have come that will be garbage soon. */
   add(bytes: number): void {
-    if (bytes >= MIN_BYTES) this.held = new Array(Math.min(bytes >> SHIFT, MAX_ELEMENTS));
+    if (bytes < MIN_BYTES) return;
+    const nowMs = performance.now();
+    const shift = nowMs - this.#lastMs > SLOW_MS ? WHOLE : QUARTER;
+    this.#lastMs = nowMs;
+    for (let left = Math.min(bytes, MAX_BYTES) >> shift; left > 0; left -= MAX_ELEMENTS) this.held = new Array(Math.min(left, MAX_ELEMENTS));
   }
 }
