@@ -5,7 +5,7 @@ mod support;
 
 use std::io::ErrorKind;
 
-use fasttunnel_engine::limits::{ANSWER_FIRST_BYTES, BODY_WINDOW_BYTES};
+use fasttunnel_engine::limits::{ANSWER_FIRST_BYTES, ANSWER_WINDOW_BYTES};
 use fasttunnel_engine::link::batch::{CallKey, Outcome, RawAnswer, StreamHead};
 use support::host::{TestHost, head, hosted};
 use support::{DriverChoice, call, eventually, ms, octets, pattern};
@@ -187,7 +187,7 @@ fn answers_leave_in_the_order_of_their_requests(driver: DriverChoice) {
     assert_eq!(host.try_grant(keys[1], ms(150)), None);
     client.expect_silence(ms(50));
     host.say(keys[0], head(200, None), b"");
-    assert_eq!(host.grant(keys[0]), BODY_WINDOW_BYTES - ANSWER_FIRST_BYTES);
+    assert_eq!(host.grant(keys[0]), ANSWER_WINDOW_BYTES - ANSWER_FIRST_BYTES);
     host.say(keys[0], Outcome::Data, b"first");
     client.head();
     assert_eq!(client.take(10), b"5\r\nfirst\r\n");
@@ -197,7 +197,7 @@ fn answers_leave_in_the_order_of_their_requests(driver: DriverChoice) {
     host.say(keys[0], Outcome::End, b"");
     assert_eq!(client.take(5), b"0\r\n\r\n");
     // Its turn: the window, of which so much is used up.
-    assert_eq!(host.grant(keys[1]), BODY_WINDOW_BYTES - ANSWER_FIRST_BYTES);
+    assert_eq!(host.grant(keys[1]), ANSWER_WINDOW_BYTES - ANSWER_FIRST_BYTES);
     client.head();
     host.say(keys[1], Outcome::Data, &pattern(100_000));
     host.say(keys[1], Outcome::End, b"");
@@ -242,7 +242,7 @@ fn a_slow_client_stops_the_host_and_is_cut_when_it_stops(driver: DriverChoice) {
     let (key, _) = host.call();
     host.say(key, head(200, None), b"");
     let sent = fill(&host, key, ANSWER_FIRST_BYTES);
-    assert!((u64::from(BODY_WINDOW_BYTES)..20 * MIB as u64).contains(&sent), "{sent}");
+    assert!((u64::from(ANSWER_WINDOW_BYTES)..20 * MIB as u64).contains(&sent), "{sent}");
     // The client reads on, and the host may.
     client.read_ahead(sent as usize / 2);
     fill(&host, key, host.grant(key));
@@ -259,7 +259,7 @@ fn an_answer_without_content_has_none(driver: DriverChoice) {
         client.send(call("echo", "1"));
         let (key, _) = host.call();
         host.say(key, head(status, length), b"");
-        host.stream(key, &[&pattern(BODY_WINDOW_BYTES as usize * 2)]);
+        host.stream(key, &[&pattern(ANSWER_WINDOW_BYTES as usize * 2)]);
         host.say(key, Outcome::End, b"");
         let reply = client.head();
         assert_eq!(reply.status, status);

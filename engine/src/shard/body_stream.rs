@@ -8,7 +8,7 @@ use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
 use crate::limits::{
     BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, CONN_BUFFER_KEEP_BYTES, MAX_BATCH_BYTES,
-    STREAM_READ_BYTES,
+    READ_BUFFER_MAX_BYTES, STREAM_READ_BYTES,
 };
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::tunnel::decide::Decision;
@@ -40,6 +40,11 @@ impl Inflow {
     /// The same; but no other request is answered after this one.
     pub fn as_last(self) -> Self {
         Inflow { last: true, ..self }
+    }
+
+    /// The largest read buffer that pays: a large one only for a body with a whole window.
+    pub fn read_buffer_max(&self) -> usize {
+        if self.window == BODY_WINDOW_BYTES { STREAM_READ_BYTES } else { READ_BUFFER_MAX_BYTES }
     }
 
     /// True when more may be read.
@@ -107,7 +112,8 @@ impl Shard {
         }
         // Content is never longer than what it came in, so the window holds.
         let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
-        if input.len() > CONN_BUFFER_KEEP_BYTES && open.data.capacity() < input.len() {
+        if input.len() > CONN_BUFFER_KEEP_BYTES && open.data.capacity() == 0 {
+            // At once, not by doubling: each size on the way would be memory that the allocator keeps for that size.
             open.data.reserve(2 * STREAM_READ_BYTES);
         }
         let (read, refused, taken) = match &mut stream.form {

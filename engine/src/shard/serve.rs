@@ -15,8 +15,7 @@ use super::asks::{Consulted, consult};
 use super::conn::{Conn, Origin, Phase};
 use super::intake::{Flow, Intake};
 use crate::limits::{
-    CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_READ_BYTES,
-    STREAM_WRITE_BYTES,
+    CONN_BUFFER_KEEP_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES, STREAM_WRITE_BYTES,
 };
 use crate::link::batch::CallKey;
 use crate::sys::Shutdown;
@@ -109,11 +108,9 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
             Ok(bytes) => {
                 conn.count_bytes(bytes);
                 if bytes == to - from {
-                    // Not by doubling: each size on the way would be memory that the allocator keeps for that size.
-                    capacity = match conn.inflow() {
-                        Some(_) => STREAM_READ_BYTES,
-                        None => (capacity * 2).min(READ_BUFFER_MAX_BYTES),
-                    };
+                    let (most, factor) =
+                        conn.inflow().map_or((READ_BUFFER_MAX_BYTES, 2), |inflow| (inflow.read_buffer_max(), 16));
+                    capacity = (capacity * factor).min(most);
                 }
             }
             Err(_) => {
