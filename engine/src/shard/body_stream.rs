@@ -6,7 +6,10 @@ use super::body_frames::{read_form, read_octets};
 use super::conn::{Conn, Phase};
 use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
-use crate::limits::{BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, MAX_BATCH_BYTES};
+use crate::limits::{
+    BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, MAX_BATCH_BYTES, READ_BUFFER_MAX_BYTES,
+    STREAM_READ_BYTES,
+};
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
@@ -37,6 +40,11 @@ impl Inflow {
     /// The same; but no other request is answered after this one.
     pub fn as_last(self) -> Self {
         Inflow { last: true, ..self }
+    }
+
+    /// The largest read buffer that pays.
+    pub fn read_buffer_max(&self) -> usize {
+        if self.window == BODY_WINDOW_BYTES { STREAM_READ_BYTES } else { READ_BUFFER_MAX_BYTES }
     }
 
     /// True when more may be read.

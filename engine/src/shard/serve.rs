@@ -104,7 +104,8 @@ async fn read_loop(shard: &Shard, conn: &Conn, mut reader: OwnedReadHalf<TcpStre
             Ok(bytes) => {
                 conn.count_bytes(bytes);
                 if bytes == to - from {
-                    capacity = (capacity * 2).min(READ_BUFFER_MAX_BYTES);
+                    let most = conn.inflow().map_or(READ_BUFFER_MAX_BYTES, |inflow| inflow.read_buffer_max());
+                    capacity = (capacity * 2).min(most);
                 }
             }
             Err(_) => {
