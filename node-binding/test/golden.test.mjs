@@ -32,7 +32,7 @@ const KINDS = {
     assert.equal(got.response.headers['content-type'], 'application/octet-stream');
     assert.equal(got.connection, want.connection);
   },
-  // Multipart bodies, foreign servers.
+  // Foreign servers.
   'issue C: ': () => {},
 };
 

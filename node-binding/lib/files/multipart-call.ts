@@ -2,16 +2,17 @@ import type { Entry } from '../bridge-types.js';
 import type { Call } from '../call.js';
 import type { ValueCodec } from '../codec.js';
 import { FileLostError, FileRefusedError } from '../errors.js';
-import { CallFailure, RawAnswer, StreamAnswer } from '../outcome.js';
+import type { CallFailure } from '../outcome.js';
 import { Ballast } from '../streams/ballast.js';
-import { discardStream, streamAnswerOf } from '../streams/source.js';
 import { isThenable } from '../thenable.js';
 import { FilePart } from './file-part.js';
 import type { PartPort } from './file-part.js';
+import { discard, instead, isOwn, isStream, withStream } from './form-outcome.js';
+import type { FormOutcome } from './form-outcome.js';
 import { plainInputFile } from './input-file.js';
 import { hydrate, readManifest } from './manifest.js';
 import type { FileSentinel } from './manifest.js';
-import { CLIENT_GONE, INVALID_MANIFEST, MISSING_FILE_PART, MISSING_MANIFEST, refusalOf, TOO_MANY_FILES } from './refusals.js';
+import { CLIENT_GONE, INVALID_MANIFEST, messageOf, MISSING_FILE_PART, MISSING_MANIFEST, refusalOf, TOO_MANY_FILES } from './refusals.js';
 import { Upload } from './upload.js';
 
 /** Where the form comes from. */
@@ -27,9 +28,6 @@ export interface FileRules {
   /** Directory for what does not fit in memory. */
   readonly directory: string;
 }
-
-/** How a call ended. */
-export type FormOutcome = { readonly result: unknown } | { readonly error: unknown };
 
 /** Credit is given back in pieces of this size: a quarter of the smallest window. */
 const CREDIT_STEP_BYTES = 4 * 1024;
@@ -107,7 +105,7 @@ export class MultipartCall implements PartPort {
     for (const [id, { part, expected }] of this.#uploads) {
       if (expected) continue;
       this.#uploads.delete(id);
-      this.#strangers.add(id);
+      this.#addStranger(id);
       part.fail(new FileLostError(id));
     }
     // What has come together with the manifest is looked at first: the task should know what its files are called.
@@ -122,7 +120,7 @@ export class MultipartCall implements PartPort {
     const id = name.slice(FILE_PREFIX.length);
     const known = this.#uploads.get(id);
     if (known === undefined && this.#started) {
-      this.#strangers.add(id);
+      this.#addStranger(id);
       if (this.#tooMany()) this.#fail(TOO_MANY_FILES);
       return;
     }
@@ -217,6 +215,10 @@ export class MultipartCall implements PartPort {
     const upload = new Upload(part, this.#entry.inputFile ?? plainInputFile);
     this.#uploads.set(id, upload);
     return upload;
+  }
+
+  #addStranger(id: string): void {
+    if (this.#rules.files !== Infinity) this.#strangers.add(id);
   }
 
   #tooMany(): boolean {
@@ -316,40 +318,4 @@ export class MultipartCall implements PartPort {
   #failFiles(error: Error): void {
     for (const { part } of this.#uploads.values()) part.fail(error);
   }
-}
-
-/** A result that may be a stream, as the answer that it is. */
-function withStream(result: unknown): FormOutcome {
-  try {
-    return { result: streamAnswerOf(result) ?? result };
-  } catch (error) {
-    return { error };
-  }
-}
-
-/** A failure goes with the header lines that the task has set beside its own envelope. */
-function instead(outcome: FormOutcome, failure: CallFailure): FormOutcome {
-  if (!('result' in outcome) || !RawAnswer.is(outcome.result)) return { error: failure };
-  const { headers, own } = outcome.result;
-  return { result: new RawAnswer(failure.status, headers, failure.body, own) };
-}
-
-/** It is not going to be sent. */
-function discard(outcome: FormOutcome): void {
-  if ('result' in outcome && StreamAnswer.is(outcome.result)) discardStream(outcome.result);
-}
-
-function isStream(outcome: FormOutcome): boolean {
-  return 'result' in outcome && StreamAnswer.is(outcome.result);
-}
-
-/** The task has written it by itself: it is neither replaced nor completed. */
-function isOwn(outcome: FormOutcome): boolean {
-  if (!('result' in outcome)) return false;
-  const { result } = outcome;
-  return (RawAnswer.is(result) || StreamAnswer.is(result)) && !result.own.cors && !result.own.security;
-}
-
-function messageOf(failure: CallFailure): string {
-  return (JSON.parse(failure.body) as { error: { message: string } }).error.message;
 }

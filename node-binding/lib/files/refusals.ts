@@ -32,3 +32,8 @@ const BROKEN = BY_NUMBER[8]!;
 export function refusalOf(reason: number): CallFailure {
   return BY_NUMBER[reason] ?? BROKEN;
 }
+
+/** What it says to the caller. */
+export function messageOf(failure: CallFailure): string {
+  return (JSON.parse(failure.body) as { error: { message: string } }).error.message;
+}
