@@ -102,7 +102,8 @@ onBothDrivers('uploads', (driver) => {
       await started;
       await sleep(200);
       const held = process.memoryUsage().arrayBuffers - before;
-      assert.ok(held < 512 * 1024, `${held} bytes wait for a task that reads nothing`);
+      // One window, and what has just been let go.
+      assert.ok(held < 1.5 * MIB, `${held} bytes wait for a task that reads nothing`);
       assert.ok(socket.socket.writableLength > 8 * MIB, 'most of it is still with the client');
       finish();
       assert.equal((await socket.answer({ timeoutMs: 30_000 })).body, `{"ok":true,"result":${length}}`);

@@ -6,7 +6,7 @@ const WHOLE = 3;
 const SLOW_MS = 1;
 /** Below it is lost in what a chunk costs anyway. */
 const MIN_BYTES = 1024;
-/** Small, because the last of them survives a collection, which V8 takes for a reason to let the young space grow. */
+/** Small, so that none goes to the space of large objects. */
 const MAX_ELEMENTS = 1024;
 /** For chunks beyond it nothing more is added. */
 const MAX_BYTES = 256 * 1024;
@@ -20,7 +20,7 @@ const MAX_BYTES = 256 * 1024;
  * there is time, leaves 2.
  */
 export class Ballast {
-  /** Nobody reads it; held only so that it is allocated at all. */
+  /** Nobody reads it; it is there so that the arrays are made at all. */
   held: unknown;
   #lastMs = 0;
 
@@ -31,5 +31,7 @@ export class Ballast {
     const shift = nowMs - this.#lastMs > SLOW_MS ? WHOLE : QUARTER;
     this.#lastMs = nowMs;
     for (let left = Math.min(bytes, MAX_BYTES) >> shift; left > 0; left -= MAX_ELEMENTS) this.held = new Array(Math.min(left, MAX_ELEMENTS));
+    // What survives collections is for V8 a reason to let the young space grow.
+    this.held = undefined;
   }
 }
