@@ -23,7 +23,7 @@ const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Bytes of streamed answers with which a batch is sent at once: the shard begins to send them while JavaScript goes on,
 /// and blocks of memory that cross threads stay small (the allocator keeps many of the large ones that it gets back).
-const FULL_BATCH_BYTES: usize = 64 * 1024;
+const FULL_BATCH_BYTES: usize = 256 * 1024;
 
 /// A call that JavaScript has been given and has not answered, or not to its end.
 struct Live {
