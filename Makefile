@@ -87,9 +87,21 @@ bench-smoke: ## Run each benchmark once
 	$(NEED_CARGO)
 	cargo bench --locked --package fasttunnel-benches --profile dev -- --test
 
+# Coverage-guided, see fuzz/README.md.
+SECONDS := 30
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for SECONDS=30 seconds
+	$(NEED_CARGO)
+	$(NEED_NODE)
+	fuzz/run.sh $(SECONDS)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz each parser for two seconds
+	@$(MAKE) fuzz SECONDS=2
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
