@@ -69,12 +69,26 @@ test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel ## Run the JS tests, o
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) ## Check formatting, clippy, types and that the pure modules are pure
+lint: $(DIST) deny ## Check formatting, clippy, types, dependencies and that the pure modules are pure
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd $(BINDING) && node_modules/.bin/tsc --noEmit -p . && node_modules/.bin/tsc -p test/types
 	cargo test --locked --package fasttunnel-engine --test purity
+
+# Two minutes to install, once.
+.PHONY: deny
+deny: ## Check licences, bans and sources of the crates (deny.toml)
+	$(NEED_CARGO)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --log-level warn check bans licenses sources
+	cargo deny --manifest-path fuzz/Cargo.toml --config deny.toml --log-level warn check bans sources
+
+# Not a part of lint: what it says changes without a commit, and it needs two servers that not every network reaches.
+.PHONY: audit
+audit: $(PACKAGES) ## Ask for known vulnerabilities of the crates and packages, where the databases can be reached
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@node scripts/audit.mjs
 
 .PHONY: bench
 bench: ## Run the benchmarks (minutes; BENCH=hop for those with that name)
