@@ -101,6 +101,12 @@ bench-smoke: ## Run each benchmark once
 	$(NEED_CARGO)
 	cargo bench --locked --package fasttunnel-benches --profile dev -- --test
 
+# HOLD is how long a slow client is watched; by their defaults node:http cuts some after 90 s, nginx after 75.
+HOLD := 40
+.PHONY: attacks
+attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
+	@node loadtest/attacks/run.mjs --hold $(HOLD)
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz
