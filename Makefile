@@ -75,6 +75,7 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies and that the
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd $(BINDING) && node_modules/.bin/tsc --noEmit -p . && node_modules/.bin/tsc -p test/types
 	cargo test --locked --package fasttunnel-engine --test purity
+	node scripts/security-table.mjs
 
 # Two minutes to install, once.
 .PHONY: deny
