@@ -1,5 +1,6 @@
-// A normal client beside an attack: one call after the other on a fresh connection, timed. A process of its own, so that
-// the attacker's work does not count. `node canary.mjs PORT`; on a message it sends what it saw.
+// A normal client beside an attack: a call every 25 ms on a fresh connection, whether or not the last one was answered, so
+// that a server which stands still is seen by all the calls that it keeps waiting. A process of its own, so that the
+// attacker's work does not count. `node canary.mjs PORT`; on a message it sends what it saw.
 import net from 'node:net';
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -40,11 +41,14 @@ if (process.argv[1] === FILE) {
   const times = [];
   let [failed, stopped] = [0, false];
   process.once('message', () => { stopped = true; });
-  while (!stopped) {
-    const { good, ms } = await once(port);
-    times.push(ms);
-    if (!good) failed += 1;
-    await sleep(EVERY_MS);
+  const calls = [];
+  for (let due = performance.now(); !stopped; due += EVERY_MS) {
+    calls.push(once(port).then(({ good, ms }) => {
+      times.push(ms);
+      if (!good) failed += 1;
+    }));
+    await sleep(Math.max(0, due + EVERY_MS - performance.now()));
   }
+  await Promise.all(calls);
   process.send({ n: times.length, failed, p50: percentile(times, 0.5), p99: percentile(times, 0.99), max: percentile(times, 1) }, () => process.exit());
 }
