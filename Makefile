@@ -71,12 +71,27 @@ test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) ## Check formatting, clippy, types and that the pure modules are pure
+lint: $(DIST) deny ## Check formatting, clippy, types, dependencies and that the pure modules are pure
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd $(BINDING) && node_modules/.bin/tsc --noEmit -p . && node_modules/.bin/tsc -p test/types
 	cargo test --locked --package fasttunnel-engine --test purity
+	node scripts/security-table.mjs
+
+# Two minutes to install, once.
+.PHONY: deny
+deny: ## Check licences, bans and sources of the crates (deny.toml)
+	$(NEED_CARGO)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --log-level warn check bans licenses sources
+	cargo deny --manifest-path fuzz/Cargo.toml --config deny.toml --log-level warn check bans sources
+
+# Not a part of lint: what it says changes without a commit, and it needs two servers that not every network reaches.
+.PHONY: audit
+audit: $(PACKAGES) ## Ask for known vulnerabilities of the crates and packages, where the databases can be reached
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@node scripts/audit.mjs
 
 .PHONY: bench
 bench: ## Run the benchmarks (minutes; BENCH=hop for those with that name)
@@ -111,9 +126,27 @@ wrk: instruments ## Compare by wrk (a quarter of an hour; ARGS='--client both' a
 		target/release/loadtest compare --client wrk --cases add-64,add-64x16,add-1,add-512,echo-10k $(if $(OUT),--out $(OUT)) $(ARGS); \
 	else echo "skipped: wrk is not installed, and apt-get could not install it"; fi
 
+# HOLD is how long a slow client is watched; by their defaults node:http cuts some after 90 s, nginx after 75.
+HOLD := 40
+.PHONY: attacks
+attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
+	@node loadtest/attacks/run.mjs --hold $(HOLD)
+
+# Coverage-guided, see fuzz/README.md.
+SECONDS := 30
+.PHONY: fuzz
+fuzz: ## Fuzz each parser for SECONDS=30 seconds
+	$(NEED_CARGO)
+	$(NEED_NODE)
+	fuzz/run.sh $(SECONDS)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz each parser for two seconds
+	@$(MAKE) fuzz SECONDS=2
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(PEERS)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)

@@ -1,0 +1,72 @@
+// Fills corpus/<target>/ with what a fuzzer starts from: seeds.json, and the vectors beside the repository where they
+// are (../shared/http/*.jsonl, ../shared/golden/open.json). One file per input, named by its hash: running it again
+// adds nothing.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { inflateSync } from 'node:zlib';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const SHARED = process.env.FASTTUNNEL_SHARED ?? path('../../shared');
+/** Longer inputs make a fuzzer slow and teach it nothing. */
+const MAX_BYTES = 4096;
+
+const corpora = new Map();
+function add(target, bytes) {
+  if (bytes.length === 0 || bytes.length > MAX_BYTES) return;
+  if (!corpora.has(target)) corpora.set(target, new Map());
+  corpora.get(target).set(createHash('sha1').update(bytes).digest('hex'), bytes);
+}
+
+/** A connection's bytes, and the parts of it that smaller targets read. */
+function addRequest(bytes) {
+  for (const target of ['head', 'connection', 'llhttp']) add(target, bytes);
+  // One byte in front picks a configuration.
+  for (const choice of [0x02, 0x01, 0x29]) add('decide', Buffer.concat([Buffer.from([choice]), bytes]));
+  const end = bytes.indexOf('\r\n\r\n');
+  const head = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
+  const content = end < 0 ? Buffer.alloc(0) : bytes.subarray(end + 4);
+  add(/^transfer-encoding:/im.test(head) ? 'chunked' : 'json', content);
+  add('route', Buffer.from(head.split(' ')[1] ?? '', 'latin1'));
+  for (const [, value] of head.matchAll(/^x-runner-request-id:[ \t]*(.*?)\r?$/gim)) add('request_id', Buffer.from(value, 'latin1'));
+}
+
+const piece = ({ b64, zb64, n = 1 }) => {
+  const bytes = b64 === undefined ? inflateSync(Buffer.from(zb64, 'base64')) : Buffer.from(b64, 'base64');
+  return bytes.length * n > MAX_BYTES ? Buffer.alloc(MAX_BYTES + 1) : Buffer.concat(Array(n).fill(bytes));
+};
+
+function ofVectors(file) {
+  for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
+    const { request_b64: b64, request_zb64: zb64, request_parts: parts = [{ b64, zb64 }] } = JSON.parse(line);
+    addRequest(Buffer.concat(parts.map(piece)));
+  }
+}
+
+function ofGolden(file) {
+  for (const { request } of JSON.parse(readFileSync(file, 'utf8')).cases) {
+    const { parts = [request] } = request;
+    const bytes = parts.map(({ text, base64, repeat }) => Buffer.from(base64 ?? (repeat ? repeat.text.repeat(Math.min(repeat.count, MAX_BYTES)) : text) ?? '', base64 ? 'base64' : 'utf8'));
+    addRequest(Buffer.concat(bytes));
+  }
+}
+
+for (const [target, inputs] of Object.entries(JSON.parse(readFileSync(path('seeds.json'), 'utf8')))) {
+  for (const input of inputs) {
+    const bytes = Buffer.from(input, 'latin1');
+    if (target === 'request') addRequest(bytes);
+    else add(target, bytes);
+  }
+}
+for (const [file, read] of [['http/open.jsonl', ofVectors], ['http/json-suite.jsonl', ofVectors], ['golden/open.json', ofGolden]]) {
+  if (existsSync(`${SHARED}/${file}`)) read(`${SHARED}/${file}`);
+  else console.log(`no ${SHARED}/${file}: going without`);
+}
+// An answer's batch is an array of bodies.
+for (const bytes of [...(corpora.get('json')?.values() ?? [])]) add('array', Buffer.concat([Buffer.from('['), bytes, Buffer.from(',{"a":["]"]}]')]));
+
+for (const [target, inputs] of corpora) {
+  mkdirSync(path(`corpus/${target}`), { recursive: true });
+  for (const [name, bytes] of inputs) writeFileSync(path(`corpus/${target}/${name}`), bytes);
+}
+console.log([...corpora].map(([target, inputs]) => `${target} ${inputs.size}`).sort().join(', '));

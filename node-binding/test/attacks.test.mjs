@@ -1,0 +1,83 @@
+// The attacks of loadtest/attacks in short, with limits that are reached soon: everybody is cut off on time and told why,
+// a normal client beside them goes on, and nothing of them is left.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { startCanary } from '../../loadtest/attacks/canary.mjs';
+import { FLOODS } from '../../loadtest/attacks/floods.mjs';
+import { FORMS, send } from '../../loadtest/attacks/forms.mjs';
+import { start } from '../../loadtest/attacks/servers.mjs';
+import { onBothDrivers, until } from './support/tunnels.mjs';
+
+const LIMITS = { headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000 };
+/** The period of a shard's timer, twice, and a busy machine. */
+const SLACK_S = 1;
+/** Of about 60 calls, so it is the slowest: far above what it takes on an idle machine, below the 3 s of a starved client. */
+const CANARY_P99_MS = 1000;
+
+async function attack(driver, id, how) {
+  const server = await start(`fasttunnel-${driver}`, { limits: LIMITS });
+  try {
+    const before = server.usage();
+    const canary = startCanary(server.port);
+    const result = await FLOODS.find((flood) => flood.id === id).run(server.port, how);
+    const client = await canary.stop();
+    assert.equal(client.failed, 0, `${client.failed} of ${client.n} calls of a normal client failed`);
+    assert.ok(client.p99 < CANARY_P99_MS, `p99 of a normal client: ${client.p99} ms`);
+    await until(() => server.usage().sockets <= before.sockets, 'all connections of the attack are gone');
+    assert.ok(server.alive, server.stderr);
+    return result;
+  } finally {
+    await server.stop();
+  }
+}
+
+onBothDrivers('attacks', (driver) => {
+  const CUT = { idle: {}, 'slow-head': { 408: 100 }, 'slow-byte': { 408: 100 }, 'slow-body': { 408: 100 }, 'slow-chunk': { 408: 100 } };
+  for (const [id, told] of Object.entries(CUT)) {
+    it(`${id}: cut after a second`, async () => {
+      const result = await attack(driver, id, { n: 100, hold: 5 });
+      assert.deepEqual([result.connections, result.cut, result.told], [100, 100, told]);
+      assert.ok(result.cutAt.p50 >= 0.9 && result.cutAt.max <= 1 + SLACK_S, JSON.stringify(result.cutAt));
+    });
+  }
+
+  it('deaf: who does not read is cut', async () => {
+    // Twice 8 MB: they all get into one batch, and it is not this test's business how long JavaScript works on more.
+    const result = await attack(driver, 'deaf', { n: 2, hold: 10 });
+    assert.equal(result.cut, 2);
+  });
+
+  it('pipeline: unread answers of many delay nobody else', async () => {
+    const result = await attack(driver, 'pipeline', { n: 50, hold: 3 });
+    assert.equal(result.connections, 50);
+  });
+
+  for (const id of ['resets', 'half-resets']) {
+    it(`${id}: leave nothing`, async () => {
+      const { connections, refused } = await attack(driver, id, { rate: 500, hold: 2 });
+      assert.ok(connections > 200 && refused === 0, `${connections} done, ${refused} refused`);
+    });
+  }
+
+  it('forms: one answer of the right kind, then the end', async () => {
+    const server = await start(`fasttunnel-${driver}`);
+    try {
+      const results = await Promise.all(FORMS.map(async (form) => [form.id, await send(server.port, form)]));
+      assert.deepEqual(results.filter(([, { strict }]) => !strict), []);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+describe('attack forms', () => {
+  it('tell a lenient server from a strict one', async () => {
+    const server = await start('node:http');
+    try {
+      const lenient = FORMS.find(({ id }) => id === 'two Hosts');
+      assert.deepEqual(await send(server.port, lenient, 500), { answers: [200, 200], closed: false, strict: false });
+    } finally {
+      await server.stop();
+    }
+  });
+});
