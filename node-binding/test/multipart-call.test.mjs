@@ -59,6 +59,14 @@ describe('manifest', () => {
     });
   }
 
+  it('1001 levels are read, 1002 are not, as in a JSON body', async () => {
+    const nested = (levels) => `{"input":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+    assert.deepEqual(await form((input) => Array.isArray(input)).manifest(nested(1001)).end().result(), true);
+    const call = form(never);
+    call.manifest(nested(1002));
+    assert.deepEqual(await call.failure(), [400, 'Invalid manifest', 'INVALID_MULTIPART']);
+  });
+
   it('none: 400 at the end', async () => {
     const call = form(never);
     await call.whole('F1', 'hello');
