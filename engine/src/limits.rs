@@ -92,7 +92,7 @@ pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 pub const BODY_MIN_BYTES_PER_S: u64 = 500;
 
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
-pub const BODY_WINDOW_BYTES: u32 = 512 * 1024;
+pub const BODY_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// The same when many bodies are under way: so many bytes for all of a shard, and at least so many for each.
 pub const BODY_WINDOWS_BYTES: u32 = 32 * 1024 * 1024;
@@ -109,7 +109,7 @@ pub const STREAM_READ_BYTES: usize = 256 * 1024;
 
 /// Bytes of a streamed answer that are given to the kernel in one go, so that the host can send on meanwhile. More: in
 /// several.
-pub const STREAM_WRITE_BYTES: usize = 128 * 1024;
+pub const STREAM_WRITE_BYTES: usize = 256 * 1024;
 
 /// Bytes of one frame: a longer piece is sent in several.
 pub const FRAME_BYTES: usize = 64 * 1024;

@@ -134,7 +134,7 @@ fn a_refused_form_is_thrown_away(driver: DriverChoice) {
 fn a_form_has_to_keep_up_unless_the_window_is_closed(driver: DriverChoice) {
     let (server, host) = hosted(driver, &["echo"], |config| config.limits.body_timeout_ms = 200);
     let mut client = server.client();
-    client.send(form("content-length: 1000000\r\n"));
+    client.send(form("content-length: 2000000\r\n"));
     client.send([MANIFEST, FILE].concat());
     let key = form_call(&host);
     // The window is as long as the host wants it to be.

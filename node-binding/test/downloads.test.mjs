@@ -218,13 +218,13 @@ onBothDrivers('downloads', (driver) => {
         const before = given;
         await sleep(100);
         // A window, what the kernel and the client's own stream take in, and the source's own chunk or two.
-        assert.ok(given === before && given < 2.5 * MIB, `${given} bytes were read for nobody`);
+        assert.ok(given === before && given < 3 * MIB, `${given} bytes were read for nobody`);
         let taken = 0;
         for await (const bytes of answer) {
           taken += bytes.length;
           if (taken > 20 * MIB) break;
         }
-        assert.ok(given - taken < 2.5 * MIB, 'and it goes on at the client\'s pace');
+        assert.ok(given - taken < 3 * MIB, 'and it goes on at the client\'s pace');
         await until(() => tunnel.stats().live === 0, 'its call is over');
       });
     });
