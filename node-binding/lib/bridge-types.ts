@@ -53,6 +53,16 @@ export interface ShardStats {
   readonly asks: number;
   /** Authentication failures that `onRefused` did not hear of. */
   readonly noticesDropped: number;
+  /** Calls whose body came as a stream or a form. */
+  readonly streamedBodies: number;
+  /** Answers that were streams. */
+  readonly streamedAnswers: number;
+  /** Streamed answers that broke off. */
+  readonly cutAnswers: number;
+  /** Pieces of bodies, and credit for answers, that went to JavaScript. */
+  readonly frames: number;
+  /** Records from JavaScript that made no sense; each cost its call. */
+  readonly hostErrors: number;
   readonly batches: number;
   readonly wakes: number;
   readonly ticks: number;
