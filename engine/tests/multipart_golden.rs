@@ -4,23 +4,14 @@
 
 #[path = "wire_corpus/base64.rs"]
 mod base64;
-
-use std::path::PathBuf;
+#[path = "wire_corpus/shared.rs"]
+mod shared;
 
 use fasttunnel_engine::limits::MultipartLimits;
 use fasttunnel_engine::tunnel::multipart::fuzz::{Told, read};
 use fasttunnel_engine::tunnel::multipart::{BodyRefusal, boundary, write_file_json};
 use serde_json::{Value, json};
-
-/// A file of the shared folder beside the repository.
-fn shared(path: &str) -> Option<String> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
-    let text = std::fs::read_to_string(&file).ok();
-    if text.is_none() {
-        eprintln!("skipped: {} is missing", file.display());
-    }
-    text
-}
+use shared::shared;
 
 /// A whole request: the value of its `Content-Type`, and its body.
 fn split(request: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -31,10 +31,7 @@ fn an_answer_of_unknown_length_is_chunked(driver: DriverChoice) {
     assert_eq!(reply.field("connection"), Some("keep-alive"));
     assert_eq!(client.chunks().unwrap(), [b"one".to_vec(), b"three".to_vec()]);
     host.expect_nothing_of(key);
-    client.send(call("echo", "1"));
-    let (key, _) = host.call();
-    host.say(key, Outcome::Result, b"1");
-    assert_eq!(client.reply().result(), "1");
+    host.expect_usable(&mut client);
     assert_eq!(server.sum(|shard| shard.streamed_answers), 1);
 }
 
@@ -265,10 +262,7 @@ fn an_answer_without_content_has_none(driver: DriverChoice) {
         assert_eq!(reply.status, status);
         assert!(reply.field("content-length").is_none() && reply.field("transfer-encoding").is_none());
     }
-    client.send(call("echo", "1"));
-    let (key, _) = host.call();
-    host.say(key, Outcome::Result, b"1");
-    assert_eq!(client.reply().result(), "1");
+    host.expect_usable(&mut client);
     assert_eq!(server.sum(|shard| shard.cut_answers), 0);
 }
 
@@ -321,10 +315,7 @@ fn a_host_that_breaks_the_rules_harms_only_that_call(driver: DriverChoice) {
         }
     }
     assert_eq!(client.reply().body, "1");
-    client.send(call("echo", "1"));
-    let (key, _) = host.call();
-    host.say(key, Outcome::Result, b"1");
-    assert_eq!(client.reply().result(), "1");
+    host.expect_usable(&mut client);
     assert_eq!(server.sum(|shard| shard.host_errors), 10);
 }
 
@@ -349,10 +340,7 @@ fn the_time_of_a_handler_ends_with_the_head(driver: DriverChoice) {
     assert_eq!(client.reply().status, 504);
     host.gone(key);
     client.send("abc");
-    client.send(call("echo", "1"));
-    let (key, _) = host.call();
-    host.say(key, Outcome::Result, b"1");
-    assert_eq!(client.reply().result(), "1");
+    host.expect_usable(&mut client);
 }
 
 fn leaving_is_told_once_whatever_the_answer_is_at(driver: DriverChoice) {

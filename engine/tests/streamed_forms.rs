@@ -6,7 +6,7 @@ mod support;
 use fasttunnel_engine::limits::BODY_WINDOW_BYTES;
 use fasttunnel_engine::link::batch::{BodyRefusal, CallKey, FrameKind, Outcome, flags};
 use support::host::{TestHost, hosted};
-use support::{DriverChoice, call, ms, pattern};
+use support::{DriverChoice, ms, pattern};
 
 const MANIFEST: &[u8] = b"--B\r\nContent-Disposition: form-data; name=\"__manifest\"\r\n\r\n{\"input\":1}\r\n";
 const FILE: &[u8] = b"--B\r\nContent-Disposition: form-data; name=\"file:F1\"; filename=\"a.bin\"\r\n\r\n";
@@ -85,10 +85,7 @@ fn a_form_without_a_boundary_is_refused_at_once(driver: DriverChoice) {
         assert!(reply.body.contains("INVALID_MULTIPART"), "{reply:?}");
         assert!(reply.field("x-runner-request-id").is_some());
     }
-    client.send(call("echo", "1"));
-    let (key, _) = host.call();
-    host.say(key, Outcome::Result, b"1");
-    assert_eq!(client.reply().result(), "1");
+    host.expect_usable(&mut client);
 }
 
 fn a_refused_form_is_thrown_away(driver: DriverChoice) {

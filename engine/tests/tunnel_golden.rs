@@ -4,8 +4,8 @@
 
 #[path = "wire_corpus/base64.rs"]
 mod base64;
-
-use std::path::PathBuf;
+#[path = "wire_corpus/shared.rs"]
+mod shared;
 
 use fasttunnel_engine::tunnel::advice::Advice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
@@ -19,16 +19,7 @@ use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
 use fasttunnel_engine::wire::fields::{FieldSpan, FieldTable, Span};
 use serde_json::Value;
-
-/// A file of the shared folder beside the repository.
-fn shared(path: &str) -> Option<String> {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
-    let text = std::fs::read_to_string(&file).ok();
-    if text.is_none() {
-        eprintln!("skipped: {} is missing", file.display());
-    }
-    text
-}
+use shared::shared;
 
 /// A request as the wire would hand it over. Enough of a parser for well-formed heads.
 struct Parsed {

@@ -13,7 +13,7 @@ use fasttunnel_engine::link::batch::{
 };
 use fasttunnel_engine::link::host::{Host, Next};
 
-use super::{DriverChoice, Server};
+use super::{Client, DriverChoice, Server, call};
 
 /// What a host is told.
 #[derive(Debug)]
@@ -156,6 +156,15 @@ impl TestHost {
     pub fn forget(&self) {
         self.aside.lock().unwrap().clear();
         while self.told.try_recv().is_ok() {}
+    }
+
+    /// The connection of `client` still serves: it calls `echo`, and the host answers.
+    #[track_caller]
+    pub fn expect_usable(&self, client: &mut Client) {
+        client.send(call("echo", "1"));
+        let (key, _) = self.call();
+        self.say(key, Outcome::Result, b"1");
+        assert_eq!(client.reply().result(), "1");
     }
 
     /// The key of the next call, with its flags.
