@@ -1,3 +1,4 @@
+import type { Ring } from './engine-options.js';
 import { checkLayout } from './layout.js';
 import { loadNative } from './native.js';
 
@@ -6,6 +7,7 @@ export interface NativeOptions {
   host: string;
   port: number;
   inProcess: boolean;
+  loopRing: boolean;
   socketPath?: string;
   backlog: number;
   shards: number;
@@ -68,6 +70,7 @@ export interface NativeTunnel {
   readonly port: number;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
+  readonly ring: Ring;
   readonly shards: number;
   poll(): string | null;
   complete(text: string, rows: Uint32Array, count: number, more: boolean): string | null;

@@ -1,7 +1,7 @@
 // What the bridge and its callers tell each other.
 import type { Destination } from './addon.js';
 import type { Call } from './call.js';
-import type { Allow } from './engine-options.js';
+import type { Allow, Ring } from './engine-options.js';
 import type { InputFileFactory } from './files/input-file.js';
 import type { MakeBody } from './streams/streams.js';
 
@@ -73,6 +73,8 @@ export interface Stats {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason?: string;
+  /** How JavaScript is woken: a handle of its event loop, or a threadsafe function where there is none. */
+  readonly ring: Ring;
   /** Empty once the tunnel is closed. */
   readonly shards: readonly ShardStats[];
   /** Shards that have ended by a panic. */

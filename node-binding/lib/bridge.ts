@@ -111,7 +111,7 @@ class EngineBridge implements Bridge {
   stats(): Stats {
     const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'panickedShards' | 'live'>;
     const reason = this.driverReason;
-    return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ...counters, drains: this.#drains };
+    return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ring: this.#native.ring, ...counters, drains: this.#drains };
   }
 
   ref(): void {

@@ -6,6 +6,9 @@ import type { BridgeHooks } from './hooks.js';
 /** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
 export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
 
+/** A handle of the event loop's own library, libuv, or Node-API's portable way, which costs more thread switches (`src/raw_ring.rs`). */
+export type Ring = 'loop' | 'threadsafe';
+
 /** What the engine is started with: checked, defaults filled in. */
 export interface EngineOptions {
   host: string;
@@ -17,6 +20,8 @@ export interface EngineOptions {
   /** 0 = by the number of cores. */
   shards: number;
   driver: 'auto' | 'io_uring' | 'epoll';
+  /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
+  ring?: Ring;
   basePath: string;
   /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
   reference?: boolean;
@@ -71,6 +76,11 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
   return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
 }
 
+/** Other runtimes have Node-API and no libuv, or its functions without what they do. */
+function defaultRing(): Ring {
+  return process.versions.bun === undefined && process.versions.deno === undefined ? 'loop' : 'threadsafe';
+}
+
 /** A bound that is not there is none. */
 function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['limits']['multipart']> {
   return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
@@ -78,11 +88,12 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, allow: _given, tempDir: _ours, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     inProcess,
+    loopRing: ring === 'loop',
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,

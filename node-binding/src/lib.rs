@@ -4,7 +4,8 @@
 //! call per batch (the texts of answers are read by `texts`), `frames` keeps pieces of bodies until JavaScript fetches
 //! them, `layout` has the numbers that both languages agree on, `options` turns checked options into the engine's
 //! configuration, `start_error` puts failures into the system's words, `raw_answer` checks answers that JavaScript
-//! makes as a whole, `raw` holds all the `unsafe`.
+//! makes as a whole, `ring` wakes JavaScript, `raw` and `raw_ring` hold all
+//! the `unsafe`.
 #![deny(unsafe_code)]
 
 mod bridge;
@@ -13,6 +14,8 @@ mod layout;
 mod options;
 mod raw;
 mod raw_answer;
+mod raw_ring;
+mod ring;
 mod start_error;
 mod texts;
 mod tunnel;

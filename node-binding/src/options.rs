@@ -29,6 +29,8 @@ pub struct NativeOptions {
     pub port: u32,
     /// Listen nowhere: `connect` alone makes connections.
     pub in_process: bool,
+    /// Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function.
+    pub loop_ring: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
     /// Connections the kernel queues.

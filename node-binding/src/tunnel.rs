@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::os::fd::IntoRawFd;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fasttunnel_engine::link::batch::Outcome;
@@ -13,8 +13,7 @@ use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, JsString, Status};
+use napi::{Env, JsString};
 use napi_derive::napi;
 
 use crate::bridge::Bridge;
@@ -22,10 +21,8 @@ use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::raw_answer::RawParts;
+use crate::ring::Ring;
 use crate::start_error::{coded, connect_error, start_error};
-
-/// Rings JavaScript. Weak: listening keeps the process alive through a handle of TypeScript's, which can be unref'd.
-type Ring = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// A running tunnel. All methods on the JavaScript thread that made it.
 #[napi]
@@ -44,15 +41,15 @@ pub struct NativeTunnel {
 /// What has to end before the environment does.
 struct Running {
     engine: Engine,
-    ring: Arc<Mutex<Option<Ring>>>,
+    ring: Ring,
 }
 
 impl Running {
-    /// Cuts everything off, joins the threads, and lets the threadsafe function go last.
+    /// Cuts everything off, joins the threads, and lets the ring go last.
     fn end(self) {
-        self.engine.stop(Duration::ZERO);
-        self.engine.join();
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Running { engine, ring } = self;
+        engine.stop(Duration::ZERO);
+        engine.join();
         drop(ring);
     }
 }
@@ -63,6 +60,7 @@ struct Facts {
     driver: &'static str,
     driver_reason: Option<String>,
     shards: u32,
+    ring: &'static str,
 }
 
 #[napi]
@@ -87,20 +85,15 @@ impl NativeTunnel {
         let base_path = options.base_path()?;
         let shards = config.shards;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
-        let ring = ring.build_threadsafe_function::<()>().weak::<true>().build().map_err(coded)?;
-        let ring = Arc::new(Mutex::new(Some(ring)));
-        let bell = ring.clone();
-        let host = Arc::new(Host::new(shards, move || {
-            if let Some(ring) = &*bell.lock().unwrap_or_else(PoisonError::into_inner) {
-                ring.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            }
-        }));
+        let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
+        let host = Arc::new(Host::new(shards, wake));
         let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
             driver: engine.driver().name(),
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
+            ring: ring.name(),
         };
         let running = Rc::new(RefCell::new(Some(Running { engine, ring })));
         let hook = Rc::new(RefCell::new(None));
@@ -328,6 +321,12 @@ impl NativeTunnel {
     #[napi(getter)]
     pub fn driver_reason(&self) -> Option<String> {
         self.engine_facts.driver_reason.clone()
+    }
+
+    /// How JavaScript is woken: `loop` or `threadsafe`.
+    #[napi(getter)]
+    pub fn ring(&self) -> &'static str {
+        self.engine_facts.ring
     }
 
     /// Number of shards.
