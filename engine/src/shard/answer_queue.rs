@@ -55,6 +55,8 @@ pub(super) struct AnswerQueue {
     /// Sequence number of the first entry of `pending`.
     first: u64,
     out: Vec<u8>,
+    /// Takes the place of `out` while that is sent. Empty.
+    spare: Vec<u8>,
     /// What `out` holds of the body that streams.
     load: Option<(CallKey, u64)>,
 }
@@ -233,20 +235,37 @@ impl AnswerQueue {
         }
     }
 
-    /// The next bytes to send; `spare` is an empty buffer to go on with.
-    pub fn take_output(&mut self, spare: &mut Vec<u8>) -> Option<Output> {
+    /// The next bytes to send; their buffer comes back through [`Self::recycle`].
+    pub fn take_output(&mut self) -> Option<Output> {
         if self.out.is_empty() {
             return None;
         }
-        let bytes = std::mem::replace(&mut self.out, std::mem::take(spare));
+        let bytes = std::mem::replace(&mut self.out, std::mem::take(&mut self.spare));
         Some(Output { bytes, load: self.load.take() })
     }
 
-    /// Gives memory back that only a large or streamed answer has needed.
-    pub fn trim(&mut self) {
-        if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
-            self.out = Vec::new();
+    /// Takes a buffer back whose bytes are sent. What only a large or streamed answer has needed is freed.
+    pub fn recycle(&mut self, mut used: Vec<u8>) {
+        if used.capacity() > CONN_BUFFER_KEEP_BYTES && !self.streams() {
+            if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
+                self.out = Vec::new();
+            }
+            return;
         }
+        used.clear();
+        self.spare = used;
+    }
+
+    /// Frees all buffers of a queue in which nothing waits; true when there were any.
+    pub fn release(&mut self) -> bool {
+        if !self.pending.is_empty() || !self.out.is_empty() {
+            return false;
+        }
+        let held = self.pending.capacity() + self.out.capacity() + self.spare.capacity();
+        if held > 0 {
+            (self.pending, self.out, self.spare) = (VecDeque::new(), Vec::new(), Vec::new());
+        }
+        held > 0
     }
 
     /// Where in `pending` a request is; nowhere when it is answered.
@@ -338,7 +357,7 @@ mod tests {
     }
 
     fn output(queue: &mut AnswerQueue) -> (String, Option<(CallKey, u64)>) {
-        let output = queue.take_output(&mut Vec::new()).unwrap();
+        let output = queue.take_output().unwrap();
         (String::from_utf8(output.bytes).unwrap(), output.load)
     }
 
@@ -348,7 +367,7 @@ mod tests {
         open(&mut queue, 1, AnswerFraming::UntilClose);
         assert_eq!(queue.put(1, b"early "), Progress::Fine);
         assert!(!queue.answer(2, |out| out.extend_from_slice(b"last")));
-        assert!(queue.take_output(&mut Vec::new()).is_none() && queue.grant(|| 9).is_none());
+        assert!(queue.take_output().is_none() && queue.grant(|| 9).is_none());
         assert!(queue.answer(0, |out| out.extend_from_slice(b"first ")));
         assert_eq!(queue.put(1, b"late "), Progress::Fine);
         assert!(queue.ends_with_connection());

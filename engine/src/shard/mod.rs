@@ -17,8 +17,10 @@ pub mod driver;
 mod intake;
 pub mod listener;
 mod notices;
+mod reader;
 mod reference;
 mod replies;
+mod rest;
 mod serve;
 mod signal;
 mod slots;
@@ -55,6 +57,7 @@ use conn::{Conn, Origin};
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
 use listener::{Acceptor, Listener};
+use rest::Spell;
 use signal::Signal;
 use slots::SlotTable;
 
@@ -68,6 +71,7 @@ pub(crate) struct Setup {
     pub exact_bodies: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
     /// All shards' letter boxes, to hand connections over; empty on shards that do not accept.
@@ -132,6 +136,8 @@ struct Shard {
     tick_waker: RefCell<Option<Waker>>,
     tick_waiters: RefCell<Vec<Waker>>,
     timer_waiters: RefCell<Vec<Waker>>,
+    spell: Spell,
+    release_memory: fn(),
     tasks: Cell<usize>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
@@ -214,6 +220,8 @@ impl Shard {
             tick_waker: RefCell::default(),
             tick_waiters: RefCell::default(),
             timer_waiters: RefCell::default(),
+            spell: Spell::default(),
+            release_memory: setup.release_memory,
             tasks: Cell::new(0),
             stopping: Cell::new(false),
             finished: Cell::new(false),
@@ -273,7 +281,8 @@ impl Shard {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), origin, now_ms));
-                self.spawn(serve::serve(self.clone(), conn, stream));
+                self.begin_task();
+                monoio::spawn(serve::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
         }
@@ -340,6 +349,7 @@ impl Shard {
         self.cut_off(conn);
         let mut conns = self.conns.borrow_mut();
         conns.try_remove(conn.id as usize);
+        self.spell.note();
         self.counters.connections.set(conns.len() as u64);
         drop(conns);
         self.forget_load();
