@@ -84,6 +84,10 @@ pub const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// allocations at the next request.
 pub const REST_AFTER_MS: u64 = 2 * TIMER_MS;
 
+/// Empty buffers for answers that a shard keeps, none larger than [`CONN_BUFFER_KEEP_BYTES`]. More: freed; and those that
+/// are not needed, by and by.
+pub const ANSWER_BUFFERS: usize = 1024;
+
 /// Connections that have given their buffers back, or have closed, before a shard asks its allocator to give memory
 /// back to the system; fewer: it keeps it for the next ones.
 pub const RELEASE_AFTER_CONNECTIONS: usize = 256;

@@ -1,7 +1,9 @@
 //! The answers of one connection: which are still awaited, which wait for their turn, and the bytes to be sent.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use super::buffers::Buffers;
 use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES, STREAM_WRITE_BYTES};
 use crate::link::batch::CallKey;
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
@@ -22,7 +24,7 @@ enum Pending {
 struct AnswerStream {
     key: CallKey,
     body: AnswerBody,
-    /// Head and pieces that wait for the answers before it.
+    /// Head and pieces that wait for the answers before it. Of the first: empty, the buffer that was sent before.
     early: Vec<u8>,
     /// Bytes of the body that were taken from the backend and are not sent yet.
     unsent: u64,
@@ -55,13 +57,25 @@ pub(super) struct AnswerQueue {
     /// Sequence number of the first entry of `pending`.
     first: u64,
     out: Vec<u8>,
-    /// Takes the place of `out` while that is sent. Empty.
-    spare: Vec<u8>,
     /// What `out` holds of the body that streams.
     load: Option<(CallKey, u64)>,
+    buffers: Rc<Buffers>,
 }
 
 impl AnswerQueue {
+    pub fn new(buffers: Rc<Buffers>) -> Self {
+        AnswerQueue { buffers, ..AnswerQueue::default() }
+    }
+
+    /// Where the first answer goes.
+    #[inline]
+    fn out(&mut self) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+        &mut self.out
+    }
+
     /// Requests that are not answered yet.
     pub fn len(&self) -> usize {
         self.pending.len()
@@ -90,7 +104,7 @@ impl AnswerQueue {
     /// Answers a request that was just read: in its turn at once (then true), otherwise behind the calls before it.
     pub fn answer_now(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.pending.is_empty() {
-            write(&mut self.out);
+            write(self.out());
             self.first += 1;
             true
         } else {
@@ -106,7 +120,7 @@ impl AnswerQueue {
         if sequence == self.first {
             self.pending.pop_front();
             self.first += 1;
-            write(&mut self.out);
+            write(self.out());
             self.advance();
             true
         } else {
@@ -240,20 +254,25 @@ impl AnswerQueue {
         if self.out.is_empty() {
             return None;
         }
-        let bytes = std::mem::replace(&mut self.out, std::mem::take(&mut self.spare));
+        let next = match self.pending.front_mut() {
+            Some(Pending::Streaming(stream)) => std::mem::take(&mut stream.early),
+            _ => Vec::new(),
+        };
+        let bytes = std::mem::replace(&mut self.out, next);
         Some(Output { bytes, load: self.load.take() })
     }
 
-    /// Takes a buffer back whose bytes are sent. What only a large or streamed answer has needed is freed.
+    /// Takes a buffer back whose bytes are sent. While an answer streams it keeps its large ones.
     pub fn recycle(&mut self, mut used: Vec<u8>) {
-        if used.capacity() > CONN_BUFFER_KEEP_BYTES && !self.streams() {
-            if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
-                self.out = Vec::new();
-            }
+        if let Some(Pending::Streaming(stream)) = self.pending.front_mut() {
+            used.clear();
+            stream.early = used;
             return;
         }
-        used.clear();
-        self.spare = used;
+        if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
+            self.out = Vec::new();
+        }
+        self.buffers.put(used);
     }
 
     /// Frees all buffers of a queue in which nothing waits; true when there were any.
@@ -261,11 +280,11 @@ impl AnswerQueue {
         if !self.pending.is_empty() || !self.out.is_empty() {
             return false;
         }
-        let held = self.pending.capacity() + self.out.capacity() + self.spare.capacity();
-        if held > 0 {
-            (self.pending, self.out, self.spare) = (VecDeque::new(), Vec::new(), Vec::new());
+        let held = self.pending.capacity() + self.out.capacity() > 0;
+        if held {
+            (self.pending, self.out) = (VecDeque::new(), Vec::new());
         }
-        held > 0
+        held
     }
 
     /// Where in `pending` a request is; nowhere when it is answered.

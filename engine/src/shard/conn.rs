@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use monoio::io::{CancelHandle, Canceller};
@@ -9,6 +10,7 @@ use monoio::io::{CancelHandle, Canceller};
 use super::answer_queue::{AnswerQueue, Output};
 use super::asks::{Advised, Asking};
 use super::body_stream::Inflow;
+use super::buffers::Buffers;
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
@@ -73,7 +75,7 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64, buffers: Rc<Buffers>) -> Self {
         Conn {
             id,
             origin,
@@ -85,7 +87,7 @@ impl Conn {
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
             dead: Cell::new(false),
-            answers: RefCell::default(),
+            answers: RefCell::new(AnswerQueue::new(buffers)),
             asking: RefCell::default(),
             inflow: Cell::new(None),
             unread: Cell::new(false),

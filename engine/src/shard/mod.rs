@@ -10,6 +10,7 @@ mod asks;
 mod body_frames;
 mod body_stream;
 mod body_whole;
+mod buffers;
 mod conn;
 pub mod counters;
 mod dispatch;
@@ -53,6 +54,7 @@ use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
 use asks::Advised;
+use buffers::Buffers;
 use conn::{Conn, Origin};
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
@@ -136,6 +138,7 @@ struct Shard {
     tick_waker: RefCell<Option<Waker>>,
     tick_waiters: RefCell<Vec<Waker>>,
     timer_waiters: RefCell<Vec<Waker>>,
+    buffers: Rc<Buffers>,
     spell: Spell,
     release_memory: fn(),
     tasks: Cell<usize>,
@@ -220,6 +223,7 @@ impl Shard {
             tick_waker: RefCell::default(),
             tick_waiters: RefCell::default(),
             timer_waiters: RefCell::default(),
+            buffers: Rc::default(),
             spell: Spell::default(),
             release_memory: setup.release_memory,
             tasks: Cell::new(0),
@@ -280,7 +284,8 @@ impl Shard {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), origin, now_ms));
+                let socket = stream.as_raw_fd();
+                let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
                 self.begin_task();
                 monoio::spawn(serve::serve(self.clone(), conn, stream));
             }

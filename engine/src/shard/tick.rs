@@ -219,6 +219,7 @@ impl Shard {
         self.read_clock();
         self.read_date();
         self.sweep();
+        self.buffers.trim();
         self.release_spell();
         wake_all(&mut self.timer_waiters.borrow_mut());
         if self.conns.borrow().is_empty() && !self.stopping() && !self.spell.is_long() {
