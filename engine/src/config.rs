@@ -41,6 +41,9 @@ pub struct Config {
     pub reference: bool,
     /// Tell the backend of requests that were refused for want of authentication.
     pub report_refusals: bool,
+    /// Called on a shard's thread when it has let go of much memory and is at rest: the allocator, which the engine does not
+    /// know, may give it back to the system.
+    pub release_memory: fn(),
 }
 
 impl Config {
@@ -57,6 +60,7 @@ impl Config {
             exact_bodies: false,
             reference: false,
             report_refusals: false,
+            release_memory: || {},
         }
     }
 

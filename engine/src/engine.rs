@@ -107,6 +107,7 @@ impl Engine {
                 exact_bodies: config.exact_bodies,
                 reference: config.reference,
                 report_refusals: config.report_refusals,
+                release_memory: config.release_memory,
                 backend: backend.clone(),
                 inbox,
                 ports: if index == 0 { self.ports.clone() } else { Vec::new() },

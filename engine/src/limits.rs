@@ -73,8 +73,24 @@ pub const BATCH_POOL: usize = 16;
 /// Emptied answer batches that a shard keeps until the next calls take them home, and that the host keeps. More: freed.
 pub const ANSWERS_POOL: usize = 4;
 
-/// First read buffer of a connection; doubled on every full read up to [`READ_BUFFER_MAX_BYTES`].
+/// Read buffer of a connection that has not had more to read at a time, or has been idle since: what a connection costs
+/// that nobody uses is mostly this. Full: [`READ_BUFFER_BYTES`], until it is idle.
+pub const LEAN_READ_BUFFER_BYTES: usize = 512;
+
+/// First read buffer of a connection with more to read; doubled on every full read up to [`READ_BUFFER_MAX_BYTES`].
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Time between two requests after which a connection gives its buffers back but the lean one. Costs it a few
+/// allocations at the next request.
+pub const REST_AFTER_MS: u64 = 2 * TIMER_MS;
+
+/// Empty buffers for answers that a shard keeps, none larger than [`CONN_BUFFER_KEEP_BYTES`]. More: freed; and those that
+/// are not needed, by and by.
+pub const ANSWER_BUFFERS: usize = 1024;
+
+/// Connections that have given their buffers back, or have closed, before a shard asks its allocator to give memory
+/// back to the system; fewer: it keeps it for the next ones.
+pub const RELEASE_AFTER_CONNECTIONS: usize = 256;
 
 /// Largest read buffer of a connection outside a head. Full: what is there is handled before more is read.
 pub const READ_BUFFER_MAX_BYTES: usize = 64 * 1024;

@@ -1,6 +1,7 @@
 // The server under test, a process of its own: the same three functions behind fasttunnel or behind node:http.
 //   node server.mjs ours|node [rate in bytes a second of the slow reader]
-// `sink` reads a body, `slow` reads it at that rate, `source` answers as many bytes as the header x-bytes says.
+// `sink` reads a body, `slow` reads it at that rate, `source` answers as many bytes as the header x-bytes says;
+// `app.tasks.add` is the smallest call, of JSON.
 import http from 'node:http';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -53,17 +54,26 @@ const functions = {
   source: ({ headers }) => source(Number(headers['x-bytes'])),
 };
 
+const add = async ({ a, b }) => a + b;
+
 async function ours() {
   const { fastTunnel } = await import('fasttunnel');
-  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: process.env.FASTTUNNEL_DRIVER ?? 'auto', tasks: Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, (_input, call) => run(call)])) });
+  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: process.env.FASTTUNNEL_DRIVER ?? 'auto', tasks: { 'app.tasks.add': add, ...Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, (_input, call) => run(call)])) } });
   return tunnel.port;
+}
+
+/** The whole body of a call, as JSON. */
+async function json(body) {
+  const chunks = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString()).input;
 }
 
 async function node() {
   const server = http.createServer(async (req, res) => {
     const name = req.url.slice(req.url.lastIndexOf('/') + 1);
     try {
-      const result = await functions[name]({ body: req, headers: req.headers });
+      const result = name === 'app.tasks.add' ? await add(await json(req)) : await functions[name]({ body: req, headers: req.headers });
       if (result instanceof Readable) {
         res.writeHead(200, { 'content-type': 'application/octet-stream' });
         await pipeline(result, res);
@@ -74,6 +84,8 @@ async function node() {
       res.destroy(error);
     }
   });
+  // As long as ours does: after the default of 5 s it would close what is measured.
+  server.keepAliveTimeout = 65_000;
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server.address().port;
 }

@@ -14,6 +14,8 @@ use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
 use napi_derive::napi;
 
+use crate::raw;
+
 /// An error with the code that JavaScript sees as `error.code`.
 pub type CodedError = napi::Error<String>;
 
@@ -197,6 +199,7 @@ impl NativeOptions {
         config.exact_bodies = self.exact_bodies;
         config.reference = self.reference;
         config.report_refusals = self.report_refusals;
+        config.release_memory = raw::release_memory;
         Ok(config)
     }
 

@@ -101,6 +101,17 @@ unsafe extern "C" fn run(action: *mut c_void) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
 }
 
+unsafe extern "C" {
+    /// Of mimalloc, which is linked in as the allocator; its crate does not name this function.
+    fn mi_collect(force: bool);
+}
+
+/// Gives memory that this thread has freed back to the system. By itself the allocator does so only when it is busy again.
+pub fn release_memory() {
+    // SAFETY: declared as in mimalloc.h (`void mi_collect(bool force) mi_attr_noexcept`); any thread may call it at any time.
+    unsafe { mi_collect(true) }
+}
+
 fn check(status: sys::napi_status, call: &str) -> Result<()> {
     if status == sys::Status::napi_ok {
         Ok(())

@@ -1,7 +1,9 @@
 //! The answers of one connection: which are still awaited, which wait for their turn, and the bytes to be sent.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use super::buffers::Buffers;
 use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES, STREAM_WRITE_BYTES};
 use crate::link::batch::CallKey;
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
@@ -22,7 +24,7 @@ enum Pending {
 struct AnswerStream {
     key: CallKey,
     body: AnswerBody,
-    /// Head and pieces that wait for the answers before it.
+    /// Head and pieces that wait for the answers before it. Of the first: empty, the buffer that was sent before.
     early: Vec<u8>,
     /// Bytes of the body that were taken from the backend and are not sent yet.
     unsent: u64,
@@ -57,9 +59,23 @@ pub(super) struct AnswerQueue {
     out: Vec<u8>,
     /// What `out` holds of the body that streams.
     load: Option<(CallKey, u64)>,
+    buffers: Rc<Buffers>,
 }
 
 impl AnswerQueue {
+    pub fn new(buffers: Rc<Buffers>) -> Self {
+        AnswerQueue { buffers, ..AnswerQueue::default() }
+    }
+
+    /// Where the first answer goes.
+    #[inline]
+    fn out(&mut self) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = self.buffers.take();
+        }
+        &mut self.out
+    }
+
     /// Requests that are not answered yet.
     pub fn len(&self) -> usize {
         self.pending.len()
@@ -88,7 +104,7 @@ impl AnswerQueue {
     /// Answers a request that was just read: in its turn at once (then true), otherwise behind the calls before it.
     pub fn answer_now(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.pending.is_empty() {
-            write(&mut self.out);
+            write(self.out());
             self.first += 1;
             true
         } else {
@@ -104,7 +120,7 @@ impl AnswerQueue {
         if sequence == self.first {
             self.pending.pop_front();
             self.first += 1;
-            write(&mut self.out);
+            write(self.out());
             self.advance();
             true
         } else {
@@ -233,20 +249,42 @@ impl AnswerQueue {
         }
     }
 
-    /// The next bytes to send; `spare` is an empty buffer to go on with.
-    pub fn take_output(&mut self, spare: &mut Vec<u8>) -> Option<Output> {
+    /// The next bytes to send; their buffer comes back through [`Self::recycle`].
+    pub fn take_output(&mut self) -> Option<Output> {
         if self.out.is_empty() {
             return None;
         }
-        let bytes = std::mem::replace(&mut self.out, std::mem::take(spare));
+        let next = match self.pending.front_mut() {
+            Some(Pending::Streaming(stream)) => std::mem::take(&mut stream.early),
+            _ => Vec::new(),
+        };
+        let bytes = std::mem::replace(&mut self.out, next);
         Some(Output { bytes, load: self.load.take() })
     }
 
-    /// Gives memory back that only a large or streamed answer has needed.
-    pub fn trim(&mut self) {
+    /// Takes a buffer back whose bytes are sent. While an answer streams it keeps its large ones.
+    pub fn recycle(&mut self, mut used: Vec<u8>) {
+        if let Some(Pending::Streaming(stream)) = self.pending.front_mut() {
+            used.clear();
+            stream.early = used;
+            return;
+        }
         if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
             self.out = Vec::new();
         }
+        self.buffers.put(used);
+    }
+
+    /// Frees all buffers of a queue in which nothing waits; true when there were any.
+    pub fn release(&mut self) -> bool {
+        if !self.pending.is_empty() || !self.out.is_empty() {
+            return false;
+        }
+        let held = self.pending.capacity() + self.out.capacity() > 0;
+        if held {
+            (self.pending, self.out) = (VecDeque::new(), Vec::new());
+        }
+        held
     }
 
     /// Where in `pending` a request is; nowhere when it is answered.
@@ -338,7 +376,7 @@ mod tests {
     }
 
     fn output(queue: &mut AnswerQueue) -> (String, Option<(CallKey, u64)>) {
-        let output = queue.take_output(&mut Vec::new()).unwrap();
+        let output = queue.take_output().unwrap();
         (String::from_utf8(output.bytes).unwrap(), output.load)
     }
 
@@ -348,7 +386,7 @@ mod tests {
         open(&mut queue, 1, AnswerFraming::UntilClose);
         assert_eq!(queue.put(1, b"early "), Progress::Fine);
         assert!(!queue.answer(2, |out| out.extend_from_slice(b"last")));
-        assert!(queue.take_output(&mut Vec::new()).is_none() && queue.grant(|| 9).is_none());
+        assert!(queue.take_output().is_none() && queue.grant(|| 9).is_none());
         assert!(queue.answer(0, |out| out.extend_from_slice(b"first ")));
         assert_eq!(queue.put(1, b"late "), Progress::Fine);
         assert!(queue.ends_with_connection());

@@ -179,7 +179,7 @@ async fn end_of_input(
     })
     .await;
     if flow == Flow::More {
-        intake.end_of_input(shard, conn, super::serve::begins_a_head(buffer));
+        intake.end_of_input(shard, conn, super::reader::begins_a_head(buffer));
     } else if !conn.settled() {
         conn.enter(Phase::HalfClosed, shard.now_ms());
     }

@@ -30,8 +30,8 @@ pub(super) struct Inflow {
     in_flight: u32,
     /// The open batch has no room for more.
     batch_full: bool,
-    /// Bytes still to come, where the head has said how many.
-    rest: Option<u64>,
+    /// Bytes still to come; 0 where the head has not said how many.
+    rest: u64,
     /// The client wants no other request answered after this one.
     last: bool,
 }
@@ -91,7 +91,7 @@ impl Shard {
         drop(open);
         conn.push_waiting(key);
         self.counters.streamed_bodies.add(1);
-        let rest = stream.reader.remaining_length();
+        let rest = stream.reader.remaining_length().unwrap_or(0);
         conn.restart(stream.phase(), self.now_ms());
         conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));
         true
@@ -133,7 +133,7 @@ impl Shard {
             }
         };
         inflow.in_flight = inflow.in_flight.saturating_add(taken);
-        inflow.rest = stream.reader.remaining_length();
+        inflow.rest = stream.reader.remaining_length().unwrap_or(0);
         conn.set_inflow(Some(inflow).filter(|_| !done));
         if done {
             conn.enter(Phase::Idle, self.now_ms());
@@ -182,9 +182,9 @@ impl Shard {
     /// True when an answer to `key` is the last of its connection on account of the body that the call still reads:
     /// the client wants it so, or the rest is too long to be thrown away.
     pub(super) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
-        conn.inflow().filter(|inflow| inflow.key == key).is_some_and(|inflow| {
-            self.ends_connection(inflow) || inflow.rest.is_some_and(|rest| rest > self.drain_bytes())
-        })
+        conn.inflow()
+            .filter(|inflow| inflow.key == key)
+            .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest > self.drain_bytes())
     }
 
     /// The same, for an answer that is only begun: the call may still read the rest.
@@ -268,7 +268,7 @@ impl Intake {
             }
             StreamStep::Unwanted => {
                 let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
-                self.state = State::Skip(stream.reader, shard.drain_bytes());
+                self.state = State::Skip(Box::new((stream.reader, shard.drain_bytes())));
                 Took::Bytes(0)
             }
         }

@@ -73,7 +73,7 @@ impl Intake {
             Took::Bytes(step.consumed)
         } else {
             conn.restart(Phase::Skip, shard.now_ms());
-            self.state = State::Skip(open.reader, shard.drain_bytes());
+            self.state = State::Skip(Box::new((open.reader, shard.drain_bytes())));
             Took::All
         }
     }

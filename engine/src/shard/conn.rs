@@ -2,11 +2,15 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+use monoio::io::{CancelHandle, Canceller};
 
 use super::answer_queue::{AnswerQueue, Output};
 use super::asks::{Advised, Asking};
 use super::body_stream::Inflow;
+use super::buffers::Buffers;
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
@@ -53,7 +57,8 @@ pub(super) struct Conn {
     phase: Cell<Phase>,
     phase_since_ms: Cell<u64>,
     phase_bytes: Cell<u64>,
-    writing_since_ms: Cell<Option<u64>>,
+    /// `u64::MAX`: no send is under way.
+    writing_since_ms: Cell<u64>,
     /// No request is taken any more; the connection ends after the last answer.
     closing: Cell<bool>,
     /// The peer is gone or was cut off: nothing can be sent.
@@ -64,11 +69,13 @@ pub(super) struct Conn {
     inflow: Cell<Option<Inflow>>,
     /// Nobody reads the socket: the reader waits for room for further requests or for more of a body, or has given up.
     unread: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    /// Takes the read back that is under way, where that has a large buffer.
+    canceller: Cell<Option<Canceller>>,
+    waker: Cell<Option<Waker>>,
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64) -> Self {
+    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64, buffers: Rc<Buffers>) -> Self {
         Conn {
             id,
             origin,
@@ -77,14 +84,15 @@ impl Conn {
             phase: Cell::new(Phase::Fresh),
             phase_since_ms: Cell::new(now_ms),
             phase_bytes: Cell::new(0),
-            writing_since_ms: Cell::new(None),
+            writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
             dead: Cell::new(false),
-            answers: RefCell::default(),
+            answers: RefCell::new(AnswerQueue::new(buffers)),
             asking: RefCell::default(),
             inflow: Cell::new(None),
             unread: Cell::new(false),
-            waker: RefCell::new(None),
+            canceller: Cell::new(None),
+            waker: Cell::new(None),
         }
     }
 
@@ -118,7 +126,7 @@ impl Conn {
 
     /// Since when a send makes no progress.
     pub fn writing_since_ms(&self) -> Option<u64> {
-        self.writing_since_ms.get()
+        Some(self.writing_since_ms.get()).filter(|since| *since != u64::MAX)
     }
 
     pub fn closing(&self) -> bool {
@@ -182,9 +190,25 @@ impl Conn {
         self.unread.set(unread);
     }
 
+    /// What a read needs to be taken back by [`Self::rest`].
+    pub fn cancel_handle(&self) -> CancelHandle {
+        let canceller = self.canceller.take().unwrap_or_default();
+        let handle = canceller.handle();
+        self.canceller.set(Some(canceller));
+        handle
+    }
+
+    /// The connection is idle: gives its buffers back. True when there were any.
+    pub fn rest(&self) -> bool {
+        // What the read has got by now comes all the same.
+        let reader = self.canceller.take().map(Canceller::cancel).is_some();
+        let writer = self.settled() && self.answers().release();
+        reader || writer
+    }
+
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
-        self.pending() == 0 && self.answers.borrow().queued_bytes() == 0 && self.writing_since_ms.get().is_none()
+        self.pending() == 0 && self.answers.borrow().queued_bytes() == 0 && self.writing_since_ms.get() == u64::MAX
     }
 
     /// True when the connection has room for one more request.
@@ -296,7 +320,7 @@ impl Conn {
 
     /// A send begins (or makes progress) now; `None`: it has ended.
     pub fn note_writing(&self, since_ms: Option<u64>) {
-        self.writing_since_ms.set(since_ms);
+        self.writing_since_ms.set(since_ms.unwrap_or(u64::MAX));
     }
 
     /// True when the reader waits for room and there is some.
@@ -316,25 +340,24 @@ impl Conn {
 
     /// Makes the task look at the queue again.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.borrow().as_ref() {
+        if let Some(waker) = self.waker.take() {
             waker.wake_by_ref();
+            self.waker.set(Some(waker));
         }
     }
 
     /// What `wake` wakes.
     pub fn remember_waker(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
+        let known = self.waker.take().filter(|known| known.will_wake(cx.waker()));
+        self.waker.set(Some(known.unwrap_or_else(|| cx.waker().clone())));
     }
 
     /// The next bytes to send; `None` when everything is said.
-    pub fn poll_output(&self, spare: &mut Vec<u8>) -> Poll<Option<Output>> {
+    pub fn poll_output(&self) -> Poll<Option<Output>> {
         if self.dead.get() {
             return Poll::Ready(None);
         }
-        let output = self.answers().take_output(spare);
+        let output = self.answers().take_output();
         match output {
             Some(output) => Poll::Ready(Some(output)),
             None if self.closing.get() && self.pending() == 0 => Poll::Ready(None),

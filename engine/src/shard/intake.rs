@@ -42,7 +42,7 @@ pub(super) enum State {
     /// In a body that a call reads as it comes.
     Stream(Box<BodyStream>),
     /// In the rest of a body that nobody wants; bytes left until the connection is given up.
-    Skip(BodyReader, u64),
+    Skip(Box<(BodyReader, u64)>),
 }
 
 /// A call that is ready to go, in borrowed pieces.
@@ -83,7 +83,7 @@ impl Intake {
                 State::Head => self.take_head(shard, conn, rest),
                 State::Body(_) => self.take_body(shard, conn, rest),
                 State::Stream(_) => self.take_stream(shard, conn, rest),
-                State::Skip(reader, left) => match skip(reader, left, rest) {
+                State::Skip(body) => match skip(&mut body.0, &mut body.1, rest) {
                     Ok(step) => {
                         if step.done {
                             self.state = State::Head;
@@ -297,7 +297,7 @@ impl Intake {
             Ok(Step { consumed, done: true }) => Took::Bytes(consumed),
             Ok(_) => {
                 conn.restart(Phase::Skip, shard.now_ms());
-                self.state = State::Skip(reader, left);
+                self.state = State::Skip(Box::new((reader, left)));
                 Took::All
             }
             Err(()) => Took::Stop(Flow::Close),
@@ -328,7 +328,7 @@ impl Intake {
             State::Head => in_head,
             State::Body(_) => true,
             // Its request is answered, or will be.
-            State::Skip(..) => false,
+            State::Skip(_) => false,
             State::Stream(_) => {
                 if conn.inflow().is_some() {
                     shard.break_body(conn, refusal_of(400));

@@ -10,6 +10,7 @@ mod asks;
 mod body_frames;
 mod body_stream;
 mod body_whole;
+mod buffers;
 mod conn;
 pub mod counters;
 mod dispatch;
@@ -17,8 +18,10 @@ pub mod driver;
 mod intake;
 pub mod listener;
 mod notices;
+mod reader;
 mod reference;
 mod replies;
+mod rest;
 mod serve;
 mod signal;
 mod slots;
@@ -51,10 +54,12 @@ use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
 use asks::Advised;
+use buffers::Buffers;
 use conn::{Conn, Origin};
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
 use listener::{Acceptor, Listener};
+use rest::Spell;
 use signal::Signal;
 use slots::SlotTable;
 
@@ -68,6 +73,7 @@ pub(crate) struct Setup {
     pub exact_bodies: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
     /// All shards' letter boxes, to hand connections over; empty on shards that do not accept.
@@ -132,6 +138,9 @@ struct Shard {
     tick_waker: RefCell<Option<Waker>>,
     tick_waiters: RefCell<Vec<Waker>>,
     timer_waiters: RefCell<Vec<Waker>>,
+    buffers: Rc<Buffers>,
+    spell: Spell,
+    release_memory: fn(),
     tasks: Cell<usize>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
@@ -214,6 +223,9 @@ impl Shard {
             tick_waker: RefCell::default(),
             tick_waiters: RefCell::default(),
             timer_waiters: RefCell::default(),
+            buffers: Rc::default(),
+            spell: Spell::default(),
+            release_memory: setup.release_memory,
             tasks: Cell::new(0),
             stopping: Cell::new(false),
             finished: Cell::new(false),
@@ -272,8 +284,10 @@ impl Shard {
             Ok(stream) if !self.stopping() => {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let conn = self.register(|id, now_ms| Conn::new(id, stream.as_raw_fd(), origin, now_ms));
-                self.spawn(serve::serve(self.clone(), conn, stream));
+                let socket = stream.as_raw_fd();
+                let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
+                self.begin_task();
+                monoio::spawn(serve::serve(self.clone(), conn, stream));
             }
             _ => self.forget_load(),
         }
@@ -340,6 +354,7 @@ impl Shard {
         self.cut_off(conn);
         let mut conns = self.conns.borrow_mut();
         conns.try_remove(conn.id as usize);
+        self.spell.note();
         self.counters.connections.set(conns.len() as u64);
         drop(conns);
         self.forget_load();

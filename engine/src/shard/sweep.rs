@@ -34,7 +34,7 @@ impl Shard {
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {
             match if drain_over { Verdict::Cut } else { self.judge(&conn, now) } {
-                Verdict::Wait => {}
+                Verdict::Wait => self.rest_if_idle(&conn, now),
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
                     self.counters.protocol_errors.add(1);

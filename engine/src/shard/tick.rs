@@ -36,13 +36,24 @@ impl Shard {
 
     /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
     pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        self.tasks.set(self.tasks.get() + 1);
+        self.begin_task();
         let shard = self.clone();
         monoio::spawn(async move {
             task.await;
-            shard.tasks.set(shard.tasks.get() - 1);
-            shard.look_at_end();
+            shard.end_task();
         });
+    }
+
+    /// A task is about to be spawned that will call [`Self::end_task`]. For those of which there are many: awaiting them
+    /// in another, as `spawn` does, would hold them twice.
+    pub(super) fn begin_task(&self) {
+        self.tasks.set(self.tasks.get() + 1);
+    }
+
+    /// The last thing that a task does.
+    pub(super) fn end_task(&self) {
+        self.tasks.set(self.tasks.get() - 1);
+        self.look_at_end();
     }
 
     /// Something happens: a tick will follow at the end of this round of tasks, so nobody needs to wake us.
@@ -208,8 +219,10 @@ impl Shard {
         self.read_clock();
         self.read_date();
         self.sweep();
+        self.buffers.trim();
+        self.release_spell();
         wake_all(&mut self.timer_waiters.borrow_mut());
-        if self.conns.borrow().is_empty() && !self.stopping() {
+        if self.conns.borrow().is_empty() && !self.stopping() && !self.spell.is_long() {
             self.timer_armed.set(false);
             let _ = set_timer(&self.timer, Duration::ZERO, Duration::ZERO);
         }

@@ -1,0 +1,258 @@
+//! The read side of a connection. Its reads wait in the kernel and own their buffer meanwhile, so what an idle connection
+//! costs is decided here: it reads into a lean buffer until that is too small. Reads into larger ones can be taken back,
+//! which costs a little more, and are when the connection is idle.
+
+use std::io;
+use std::task::Poll;
+
+use bytes::BytesMut;
+use monoio::BufResult;
+use monoio::buf::{IoBufMut, SliceMut};
+use monoio::io::{AsyncReadRent, CancelableAsyncReadRent, OwnedReadHalf};
+use monoio::net::TcpStream;
+
+use super::Shard;
+use super::asks::{Consulted, consult};
+use super::conn::{Conn, Origin, Phase};
+use super::intake::{Flow, Intake};
+use crate::limits::{
+    CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES,
+};
+use crate::sys::Shutdown;
+
+/// What has come and is not taken in yet.
+struct Input {
+    intake: Intake,
+    buffer: BytesMut,
+    /// Bytes that a read should have room for.
+    capacity: usize,
+    /// Bytes that the read under way has room for.
+    free: usize,
+}
+
+/// Why reading stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The lean buffer was too small.
+    Grow,
+    /// The connection is idle, and has taken the read back.
+    Rest,
+    /// No further request is taken; the last answer may still be on its way.
+    Close,
+    /// Nothing more will come in.
+    End,
+}
+
+/// How the socket is read.
+trait Source {
+    /// The lean buffer is in use.
+    const LEAN: bool;
+
+    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream>;
+
+    /// Reads into the free part of the buffer.
+    fn read(
+        &mut self,
+        conn: &Conn,
+        free: SliceMut<BytesMut>,
+    ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>>;
+}
+
+/// Into the lean buffer: the read stays as long as the connection is idle.
+struct Lean<'a>(&'a mut OwnedReadHalf<TcpStream>);
+
+impl Source for Lean<'_> {
+    const LEAN: bool = true;
+
+    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+        self.0
+    }
+
+    fn read(
+        &mut self,
+        _: &Conn,
+        free: SliceMut<BytesMut>,
+    ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>> {
+        self.0.read(free)
+    }
+}
+
+/// Into a large buffer: the read is taken back when the connection is idle.
+struct Large<'a>(&'a mut OwnedReadHalf<TcpStream>);
+
+impl Source for Large<'_> {
+    const LEAN: bool = false;
+
+    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+        self.0
+    }
+
+    fn read(
+        &mut self,
+        conn: &Conn,
+        free: SliceMut<BytesMut>,
+    ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>> {
+        self.0.cancelable_read(free, conn.cancel_handle())
+    }
+}
+
+/// Reads until there is nothing more to read. No `async fn`, as those below: it would hold its arguments twice.
+pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<TcpStream>) -> impl Future<Output = ()> {
+    async move {
+        let lean = match conn.origin() {
+            Origin::Network => LEAN_READ_BUFFER_BYTES,
+            // As short-lived as its requests, and of this process: no need to save.
+            Origin::InProcess => READ_BUFFER_BYTES,
+        };
+        let mut input = Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean, free: 0 };
+        let stop = loop {
+            match read_on(shard, conn, &mut input, Lean(&mut socket)).await {
+                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean),
+                stop => break stop,
+            }
+            // In a box, as everything that an idle connection does not need.
+            match Box::pin(read_on(shard, conn, &mut input, Large(&mut socket))).await {
+                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean),
+                stop => break stop,
+            }
+        };
+        if stop == Stop::Close {
+            conn.begin_close();
+            Box::pin(discard(shard, conn, &mut socket, input.buffer)).await;
+        }
+    }
+}
+
+fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source: S) -> impl Future<Output = Stop> {
+    async move {
+        loop {
+            std::future::poll_fn(|_| {
+                let open = conn.may_read(&shard.limits);
+                conn.set_unread(!open);
+                if open { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            shard.touch();
+            // What the last read left over, held back by the bound on pipelined requests.
+            match input.intake.take_in(shard, conn, &mut input.buffer) {
+                Flow::Full => continue,
+                Flow::Ask => {
+                    let Input { intake, buffer, .. } = &mut *input;
+                    match Box::pin(consult(shard, conn, intake, buffer, source.socket())).await {
+                        Consulted::Done => continue,
+                        Consulted::Closing => return Stop::Close,
+                        Consulted::Ended => return Stop::End,
+                    }
+                }
+                Flow::Close => return Stop::Close,
+                Flow::More => {}
+            }
+            let (read, filled) = source.read(conn, input.free(conn)).await;
+            input.buffer = filled.into_inner();
+            shard.touch();
+            if let Some(stop) = input.took::<S>(shard, conn, read) {
+                return stop;
+            }
+        }
+    }
+}
+
+impl Input {
+    /// The free part of the buffer, large enough for a read.
+    fn free(&mut self, conn: &Conn) -> SliceMut<BytesMut> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.is_empty() && buffer.capacity() > CONN_BUFFER_KEEP_BYTES && conn.phase().0 == Phase::Idle {
+            // Between two requests: it may idle for long, and there may be many such.
+            buffer = BytesMut::new();
+            self.capacity = READ_BUFFER_BYTES;
+        }
+        // `take_in` only moves the start of the buffer forward; asking for the room that was there before moves it back
+        // (`BytesMut` copies what is left over, if that is less, and allocates nothing).
+        let room = if buffer.is_empty() { self.capacity } else { self.capacity / 2 };
+        if buffer.capacity() - buffer.len() < room {
+            buffer.reserve(room);
+        }
+        let free = buffer.len()..buffer.capacity();
+        self.free = free.len();
+        IoBufMut::slice_mut(buffer, free)
+    }
+
+    /// A read has ended.
+    fn took<S: Source>(&mut self, shard: &Shard, conn: &Conn, read: io::Result<usize>) -> Option<Stop> {
+        match read {
+            Ok(0) if conn.origin() == Origin::InProcess => {
+                shard.cut_off(conn);
+                Some(Stop::End)
+            }
+            Ok(0) => {
+                self.intake.end_of_input(shard, conn, begins_a_head(&self.buffer));
+                Some(Stop::End)
+            }
+            Ok(bytes) => {
+                conn.count_bytes(bytes);
+                let full = bytes == self.free;
+                if full && S::LEAN {
+                    return Some(Stop::Grow);
+                }
+                if full {
+                    let (most, factor) =
+                        conn.inflow().map_or((READ_BUFFER_MAX_BYTES, 2), |inflow| (inflow.read_buffer_max(), 16));
+                    self.capacity = (self.capacity * factor).min(most);
+                }
+                None
+            }
+            Err(error) if !S::LEAN && error.raw_os_error() == Some(libc::ECANCELED) => {
+                self.buffer.is_empty().then_some(Stop::Rest)
+            }
+            Err(_) => {
+                shard.cut_off(conn);
+                Some(Stop::End)
+            }
+        }
+    }
+}
+
+/// True when the input ends in a head: an empty line behind the last body is no request (RFC 9112 2.2).
+pub(super) fn begins_a_head(buffer: &[u8]) -> bool {
+    buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
+/// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
+async fn discard(shard: &Shard, conn: &Conn, socket: &mut OwnedReadHalf<TcpStream>, mut buffer: BytesMut) {
+    let mut left = LINGER_BYTES;
+    // Whatever the client was in the middle of has been answered: no deadline of a head or a body strikes any more.
+    conn.restart(Phase::Linger, shard.now_ms());
+    buffer.clear();
+    buffer.reserve(LEAN_READ_BUFFER_BYTES);
+    while left > 0 {
+        let (read, used) = socket.read(buffer).await;
+        buffer = used;
+        shard.touch();
+        match read {
+            Ok(0) if conn.origin() == Origin::InProcess => {
+                shard.cut_off(conn);
+                return;
+            }
+            Ok(0) => {
+                if !conn.settled() {
+                    conn.enter(Phase::HalfClosed, shard.now_ms());
+                }
+                return;
+            }
+            Ok(bytes) => left = left.saturating_sub(bytes as u64),
+            Err(_) => {
+                shard.cut_off(conn);
+                return;
+            }
+        }
+        // Most have nothing more to say than that they leave.
+        let full = buffer.len() == buffer.capacity();
+        buffer.clear();
+        if full && buffer.capacity() < READ_BUFFER_MAX_BYTES {
+            buffer.reserve(READ_BUFFER_MAX_BYTES);
+        }
+    }
+    // Too much: the answers still go out, but the rest of the input meets a reset.
+    conn.set_unread(true);
+    conn.shutdown(Shutdown::Read);
+}

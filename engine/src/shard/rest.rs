@@ -1,0 +1,46 @@
+//! Connections that nobody uses: they give their buffers back, and the shard what it does not need any more.
+
+use std::cell::Cell;
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use crate::limits::{RELEASE_AFTER_CONNECTIONS, REST_AFTER_MS};
+
+/// How many connections have come to rest, or have gone, since memory was last given back.
+#[derive(Debug, Default)]
+pub(super) struct Spell {
+    rested: Cell<usize>,
+    /// At the last turn of the timer.
+    seen: Cell<usize>,
+}
+
+impl Spell {
+    pub fn note(&self) {
+        self.rested.set(self.rested.get() + 1);
+    }
+
+    /// Many have: memory is given back at the next turn of the timer at which no more do.
+    pub fn is_long(&self) -> bool {
+        self.rested.get() >= RELEASE_AFTER_CONNECTIONS
+    }
+}
+
+impl Shard {
+    /// A connection that has not been used for a while gives its buffers back.
+    pub(super) fn rest_if_idle(&self, conn: &Conn, now: u64) {
+        let (phase, since, _) = conn.phase();
+        if phase == Phase::Idle && now.saturating_sub(since) >= REST_AFTER_MS && conn.rest() {
+            self.spell.note();
+        }
+    }
+
+    /// Once many connections have come to rest, and no more do, the memory that they had goes back to the system.
+    pub(super) fn release_spell(&self) {
+        let Spell { rested, seen } = &self.spell;
+        if !self.spell.is_long() || seen.replace(rested.get()) != rested.get() {
+            return;
+        }
+        rested.set(0);
+        (self.release_memory)();
+    }
+}
