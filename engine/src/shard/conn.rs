@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use super::answer_queue::{AnswerQueue, Output};
 use super::asks::{Advised, Asking};
 use super::body_stream::Inflow;
+use super::timing::Answered;
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
@@ -59,6 +60,7 @@ pub(super) struct Conn {
     /// The peer is gone or was cut off: nothing can be sent.
     dead: Cell<bool>,
     answers: RefCell<AnswerQueue>,
+    answered: Cell<Answered>,
     asking: RefCell<Asking>,
     /// The body that the call which came last reads as it comes, until it is complete or nobody wants it.
     inflow: Cell<Option<Inflow>>,
@@ -81,6 +83,7 @@ impl Conn {
             closing: Cell::new(false),
             dead: Cell::new(false),
             answers: RefCell::default(),
+            answered: Cell::default(),
             asking: RefCell::default(),
             inflow: Cell::new(None),
             unread: Cell::new(false),
@@ -246,14 +249,26 @@ impl Conn {
         }
     }
 
-    /// Answers the call with number `sequence`.
-    pub fn answer(&self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Answers the call with number `sequence`; true when there is something to send now.
+    pub fn answer(&self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.dead.get() {
-            return;
+            return false;
         }
-        if self.answers().answer(sequence, write) {
+        let in_turn = self.answers().answer(sequence, write);
+        if in_turn {
             self.wake();
         }
+        in_turn
+    }
+
+    /// Notes when a whole answer was given.
+    pub fn note_answered(&self, since_ns: u64, in_turn: bool) {
+        self.answered.set(self.answered.get().add(since_ns, in_turn));
+    }
+
+    /// The answers that leave with the next output.
+    pub fn take_answered(&self) -> Answered {
+        if self.answered.get().is_due() { self.answered.take() } else { Answered::default() }
     }
 
     /// Nothing is answered from request `sequence` on: what is written goes out, and the connection ends.

@@ -169,6 +169,7 @@ async fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpSt
     let mut spare = Vec::new();
     while let Some(output) = std::future::poll_fn(|_| conn.poll_output(&mut spare)).await {
         conn.note_writing(Some(shard.now_ms()));
+        let (answered, timed) = (conn.take_answered(), output.load.is_none());
         let (sent, mut used) = match output.load {
             None => write_all(shard, conn, &mut writer, output.bytes).await,
             Some((key, load)) => write_stream(shard, conn, &mut writer, output.bytes, key, load).await,
@@ -178,6 +179,10 @@ async fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpSt
         if !sent {
             shard.cut_off(conn);
             break;
+        }
+        // The pace of a stream is the client's.
+        if timed {
+            shard.timing.note_sent(answered);
         }
         if used.capacity() > CONN_BUFFER_KEEP_BYTES && !conn.streams_answer() {
             used = Vec::new();
