@@ -17,6 +17,7 @@ use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
 use crate::shard::listener::Listener;
+use crate::shard::timing::ShardMeter;
 use crate::shard::{self, Setup};
 use crate::tunnel::decide::Exposure;
 
@@ -30,6 +31,7 @@ pub struct Engine {
     exposures: Arc<Latest<Exposure>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
+    meters: Vec<Arc<ShardMeter>>,
     panicked: Vec<Arc<AtomicBool>>,
     address: Listen,
     driver: Driver,
@@ -75,6 +77,7 @@ impl Engine {
             exposures: Arc::new(Latest::new(config.exposure.clone())),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
+            meters: (0..config.shards).map(|_| Arc::default()).collect(),
             panicked: (0..config.shards).map(|_| Arc::default()).collect(),
             address,
             driver,
@@ -113,6 +116,7 @@ impl Engine {
                 ports: if index == 0 { self.ports.clone() } else { Vec::new() },
                 loads: self.loads.clone(),
                 counters: self.counters[index].clone(),
+                meter: self.meters[index].clone(),
                 listener: if index == 0 { listener.take() } else { None },
                 timer,
             };
@@ -170,6 +174,12 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Vec<Snapshot> {
         self.counters.iter().map(|counters| counters.snapshot()).collect()
+    }
+
+    /// What every shard measures; any thread may read it.
+    #[must_use]
+    pub fn meters(&self) -> &[Arc<ShardMeter>] {
+        &self.meters
     }
 
     /// Shards whose thread has ended by a panic. Their connections are gone; the others serve on.

@@ -3,6 +3,7 @@ import type { Destination } from './addon.js';
 import type { Call } from './call.js';
 import type { Allow, Ring } from './engine-options.js';
 import type { InputFileFactory } from './files/input-file.js';
+import type { PhaseTimes, SizeHistogram } from './histogram-types.js';
 import type { MakeBody } from './streams/streams.js';
 
 export type Kind = 'task' | 'event';
@@ -63,8 +64,22 @@ export interface ShardStats {
   readonly frames: number;
   /** Records from JavaScript that made no sense; each cost its call. */
   readonly hostErrors: number;
+  /** Batches that went to JavaScript. */
   readonly batches: number;
+  /** Times the shard slept and was woken by another thread. */
   readonly wakes: number;
+  /** Times JavaScript slept and was woken by this shard. */
+  readonly hostWakes: number;
+  /** Batches that wait for JavaScript now; at 64 the shard keeps the next one open. */
+  readonly queueDepth: number;
+  /** The most that have waited at once. */
+  readonly queueDepthMax: number;
+  /** Calls in each batch that had any. */
+  readonly callsPerBatch: SizeHistogram;
+  /** Whole answers in each batch from JavaScript that had any. */
+  readonly answersPerBatch: SizeHistogram;
+  readonly phases: PhaseTimes;
+  /** Turns of the shard: rounds of reading and sending. */
   readonly ticks: number;
   readonly panics: number;
 }

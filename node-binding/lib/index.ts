@@ -6,7 +6,10 @@ export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';
 export type { InputFile, InputFileMeta } from './files/input-file.js';
+export { metricsContentType, metricsText } from './metrics.js';
+export type { MetricsFormat } from './metrics.js';
 export type { ShardStats, Stats } from './bridge-types.js';
+export type { DurationHistogram, PhaseTimes, SizeHistogram } from './histogram-types.js';
 export type {
   AuthOptions,
   ByteStream,

@@ -8,7 +8,9 @@ use fasttunnel_engine::limits::ANSWERS_POOL;
 use fasttunnel_engine::link::batch::{
     AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Frame, Outcome, StreamHead, flags,
 };
+use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::meter::Run;
 use fasttunnel_engine::tunnel::json_string::write_json_string;
 use fasttunnel_engine::wire::fields::Span;
 use slab::Slab;
@@ -33,6 +35,8 @@ struct Live {
     gone: bool,
     /// No call, but a request that is asked about.
     ask: bool,
+    /// When JavaScript was given it; 0 when its time does not count (any more).
+    taken_ns: u64,
     head: HeadPlace,
 }
 
@@ -98,6 +102,11 @@ impl Bridge {
             answers: (0..shards).map(|_| Box::default()).collect(),
             spare_answers: Vec::new(),
         }
+    }
+
+    /// The host's end of the link.
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Calls given to JavaScript and not answered.
@@ -178,13 +187,14 @@ impl Bridge {
     fn fill_from(&mut self, loan_index: u32, from: usize, table: &mut [u32], mut calls: usize) -> usize {
         let Some(loan) = self.loans.get(loan_index as usize) else { return calls };
         let records = loan.batch.records.get(from..).unwrap_or_default();
-        let mut taken = 0_usize;
+        let (mut taken, mut asks, taken_ns) = (0_usize, 0, clock::now_ns());
         let mut bytes = 0;
         for record in records {
             if calls == layout::MAX_CALLS || (taken > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
                 break;
             }
-            let ticket = self.live.insert(live_of(loan_index, loan.shard, record)) as u32;
+            let ticket = self.live.insert(live_of(loan_index, loan.shard, record, taken_ns)) as u32;
+            asks += usize::from(record.flags & flags::ASK != 0);
             let before = remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
             // The shard uses a slot again when its call is over. One that JavaScript has not answered was given up, and
             // the notice of it (in this very batch, perhaps) would no longer find the ticket.
@@ -204,6 +214,10 @@ impl Bridge {
             bytes += record.body.len() + 1;
             calls += 1;
             taken += 1;
+        }
+        if let Some(meter) = self.host.meter(loan.shard as usize) {
+            let waited_ns = taken_ns.saturating_sub(loan.batch.handed_over_ns);
+            meter.queue_ns.record(waited_ns, (taken - asks) as u64);
         }
         // The texts of a batch lie one behind the other, commas included: one copy for all of them.
         if let (Some(first), Some(last)) = (records.first(), records.get(taken.wrapping_sub(1))) {
@@ -304,6 +318,7 @@ impl Bridge {
             whole.clear();
         }
         let mut texts = Texts::new(&whole);
+        let (now_ns, mut run) = (clock::now_ns(), Run::default());
         for row in rows.chunks_exact(layout::PER_ANSWER) {
             let &[ticket, code] = row else { continue };
             let wants_text = code == outcome::RESULT || code >= 400;
@@ -316,6 +331,9 @@ impl Bridge {
                 _ => Outcome::InternalError,
             };
             let Some(live) = self.live.try_remove(ticket as usize) else { continue };
+            run.add(live.shard, live.taken_ns, |shard, since_ns, calls| {
+                note_run(&self.host, shard, since_ns, now_ns, calls)
+            });
             let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { continue };
             if live.ask {
                 // Only `advise` may speak for a client.
@@ -333,8 +351,9 @@ impl Bridge {
         if direct && let Some(batch) = self.answers.first_mut() {
             std::mem::swap(&mut whole, &mut batch.json);
         }
+        run.end(|shard, since_ns, calls| note_run(&self.host, shard, since_ns, now_ns, calls));
         self.text = whole;
-        self.send_answers();
+        self.send_answers(now_ns);
         self.return_loans();
         outcome
     }
@@ -356,6 +375,7 @@ impl Bridge {
     /// written gives a 500.
     pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
         let Some(live) = self.live.try_remove(ticket as usize) else { return };
+        note_run(&self.host, live.shard, live.taken_ns, clock::now_ns(), 1);
         let Some(batch) = self.answers.get_mut(live.shard as usize).filter(|_| !live.gone) else { return };
         if live.ask {
             return batch.push_advice(live.key, false, b"");
@@ -377,6 +397,10 @@ impl Bridge {
             return false;
         };
         let (head, bytes) = head;
+        if let Some(live) = self.live.get_mut(ticket as usize) {
+            // What follows goes at the pace of its source and of the client.
+            note_run(&self.host, live.shard, std::mem::take(&mut live.taken_ns), clock::now_ns(), 1);
+        }
         self.append(ticket, Outcome::Open(StreamHead { head, length }), &bytes)
     }
 
@@ -401,10 +425,11 @@ impl Bridge {
         }
     }
 
-    fn send_answers(&mut self) {
+    fn send_answers(&mut self, now_ns: u64) {
         for (shard, batch) in self.answers.iter_mut().enumerate() {
             if !batch.records.is_empty() {
                 let next = self.spare_answers.pop().unwrap_or_default();
+                batch.answered_ns = now_ns;
                 self.host.answer(shard, std::mem::replace(batch, next));
             }
         }
@@ -462,9 +487,19 @@ fn ticket_of(tickets: &[Vec<u32>], live: &Slab<Live>, shard: u32, key: CallKey) 
     live.get(ticket as usize).filter(|live| live.shard == shard && live.key == key).map(|_| ticket)
 }
 
-fn live_of(batch: u32, shard: u32, record: &CallRecord) -> Live {
+fn live_of(batch: u32, shard: u32, record: &CallRecord, now_ns: u64) -> Live {
     let head = HeadPlace::Loan { batch, request_id: record.request_id, head: record.head() };
-    Live { shard, key: record.key, gone: false, ask: record.flags & flags::ASK != 0, head }
+    let ask = record.flags & flags::ASK != 0;
+    Live { shard, key: record.key, gone: false, ask, taken_ns: if ask { 0 } else { now_ns }, head }
+}
+
+/// Records how long calls of a shard were JavaScript's, if that counts.
+fn note_run(host: &Host, shard: u32, taken_ns: u64, now_ns: u64, calls: u64) {
+    if taken_ns != 0
+        && let Some(meter) = host.meter(shard as usize)
+    {
+        meter.host_ns.record(now_ns.saturating_sub(taken_ns), calls);
+    }
 }
 
 /// Remembers the newest ticket of a slot; the one before it, `u32::MAX` for none.

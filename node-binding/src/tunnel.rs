@@ -1,7 +1,6 @@
 //! The class that TypeScript sees: start, poll, complete, stop.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Write as _;
 use std::os::fd::IntoRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::raw_answer::RawParts;
 use crate::ring::Ring;
 use crate::start_error::{coded, connect_error, start_error};
+use crate::stats::shards_json;
 
 /// A running tunnel. All methods on the JavaScript thread that made it.
 #[napi]
@@ -335,24 +335,16 @@ impl NativeTunnel {
         self.engine_facts.shards
     }
 
-    /// JSON: `{"shards":[{counter: number}],"panickedShards":n,"live":n}`; without shards after `finish`.
+    /// JSON: `{"shards":[…],"panickedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
-        let mut text = String::from("{\"shards\":[");
-        let mut panicked = 0;
+        let bridge = self.bridge.borrow();
+        let (mut shards, mut panicked) = (String::new(), 0);
         if let Some(running) = &*self.running.borrow() {
             panicked = running.engine.panicked_shards();
-            for (index, snapshot) in running.engine.stats().iter().enumerate() {
-                text.push_str(if index == 0 { "{" } else { ",{" });
-                for (place, (name, value)) in snapshot.entries().iter().enumerate() {
-                    let comma = if place == 0 { "" } else { "," };
-                    let _ = write!(text, "{comma}\"{}\":{value}", camel_case(name));
-                }
-                text.push('}');
-            }
+            shards = shards_json(&running.engine, bridge.host());
         }
-        let _ = write!(text, "],\"panickedShards\":{panicked},\"live\":{}}}", self.bridge.borrow().live());
-        text
+        format!("{{\"shards\":[{shards}],\"panickedShards\":{panicked},\"live\":{}}}", bridge.live())
     }
 }
 
@@ -368,21 +360,4 @@ impl Drop for NativeTunnel {
 #[napi]
 pub fn call_table_layout() -> Vec<u32> {
     layout::NUMBERS.map(|number| number as u32).to_vec()
-}
-
-/// `handler_timeouts` as JavaScript spells it.
-fn camel_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut upper = false;
-    for character in name.chars() {
-        match character {
-            '_' => upper = true,
-            other if upper => {
-                out.extend(other.to_uppercase());
-                upper = false;
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -113,6 +113,10 @@ pub struct Frame {
 pub struct CallBatch {
     /// One record per call.
     pub records: Vec<CallRecord>,
+    /// How many of them are no calls: [`flags::ASK`].
+    pub asks: usize,
+    /// When it was first offered to the host ([`super::clock`]); 0 before that.
+    pub handed_over_ns: u64,
     /// The bodies' JSON texts, separated by commas: between brackets, one JSON array.
     pub json: Vec<u8>,
     /// Request ids and heads.
@@ -138,9 +142,17 @@ impl CallBatch {
         self.records.is_empty() && self.frames.is_empty() && self.gone.is_empty() && self.notices.is_empty()
     }
 
+    /// Its calls, without the requests that are only asked about.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.records.len().saturating_sub(self.asks)
+    }
+
     /// Forgets the content, keeps the memory unless a large body has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
+        self.asks = 0;
+        self.handed_over_ns = 0;
         self.frames.clear();
         self.gone.clear();
         self.notices.clear();
@@ -259,6 +271,8 @@ pub struct AnswerRecord {
 /// Answers for one shard.
 #[derive(Debug, Default)]
 pub struct AnswerBatch {
+    /// When the host gave the first of them ([`super::clock`]); 0 where it does not say.
+    pub answered_ns: u64,
     /// One record per answer.
     pub records: Vec<AnswerRecord>,
     /// The texts that the records point into. Bytes between them are not looked at.
@@ -296,6 +310,7 @@ impl AnswerBatch {
     /// Forgets the content, keeps the memory unless a large answer has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
+        self.answered_ns = 0;
         reset_bytes(&mut self.raw, BATCH_DATA_KEEP_BYTES);
         reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
     }

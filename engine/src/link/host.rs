@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
 use super::doorbell::Doorbell;
+use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
 use crate::limits::HOST_QUEUE_BATCHES;
 
@@ -22,12 +23,15 @@ struct Queue {
     receiver: Receiver<ToHost>,
     /// A batch was refused, and its shard waits to hear of room.
     refused: AtomicBool,
+    handover: HandoverMeter,
+    meter: HostMeter,
 }
 
 impl Queue {
     fn new() -> Self {
         let (sender, receiver) = bounded(HOST_QUEUE_BATCHES);
-        Queue { sender, receiver, refused: AtomicBool::new(false) }
+        let refused = AtomicBool::new(false);
+        Queue { sender, receiver, refused, handover: HandoverMeter::default(), meter: HostMeter::default() }
     }
 }
 
@@ -88,6 +92,24 @@ impl Host {
         self.queues.iter().map(|queue| queue.receiver.len()).sum()
     }
 
+    /// Batches of shard `shard` that wait.
+    #[must_use]
+    pub fn waiting(&self, shard: usize) -> usize {
+        self.queues.get(shard).map_or(0, |queue| queue.receiver.len())
+    }
+
+    /// What the thread of shard `shard` has counted here; any thread may read it.
+    #[must_use]
+    pub fn handover_meter(&self, shard: usize) -> Option<&HandoverMeter> {
+        self.queues.get(shard).map(|queue| &queue.handover)
+    }
+
+    /// What the thread that drains counts of the calls of shard `shard`; any thread may read it.
+    #[must_use]
+    pub fn meter(&self, shard: usize) -> Option<&HostMeter> {
+        self.queues.get(shard).map(|queue| &queue.meter)
+    }
+
     /// Sends answers home. A shard that has ended drops them: their clients are gone.
     pub fn answer(&self, shard: usize, answers: Box<AnswerBatch>) {
         if let Some(port) = self.port(shard) {
@@ -107,8 +129,11 @@ impl Host {
         self.ports.get().and_then(|ports| ports.get(shard))
     }
 
-    fn ring(&self) {
+    fn ring(&self, queue: Option<&Queue>) {
         if self.bell.ring() {
+            if let Some(queue) = queue {
+                queue.handover.host_wakes.add(1);
+            }
             (self.wake)();
         }
     }
@@ -132,7 +157,10 @@ impl Backend for Host {
     fn submit(&self, shard: usize, calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
         let Some(queue) = self.queues.get(shard) else { return Some(calls) };
         let refused = match queue.sender.try_send(ToHost::Calls(calls)) {
-            Ok(()) => None,
+            Ok(()) => {
+                queue.handover.most_waiting.raise(queue.sender.len() as u64);
+                None
+            }
             Err(error) => match error.into_inner() {
                 ToHost::Calls(calls) => Some(calls),
                 ToHost::Stopped => None,
@@ -141,7 +169,7 @@ impl Backend for Host {
         if refused.is_some() {
             queue.refused.store(true, Ordering::Relaxed);
         }
-        self.ring();
+        self.ring(Some(queue));
         refused
     }
 
@@ -155,11 +183,12 @@ impl Backend for Host {
             // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
             let _ = queue.sender.send_timeout(ToHost::Stopped, crate::limits::STOPPED_NOTICE_WAIT);
         }
-        self.ring();
+        self.ring(self.queues.get(shard));
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::sync::Arc;
@@ -183,12 +212,14 @@ mod tests {
             assert!(host.submit(0, Box::default(), &mut none).is_none());
         }
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        let meter = host.handover_meter(0).unwrap();
+        assert_eq!((meter.host_wakes.get(), meter.most_waiting.get(), host.waiting(0)), (1, 5, 5));
         host.awake();
         let mut got = 0;
         while let Next::Calls(_) = host.next(0) {
             got += 1;
         }
-        assert_eq!(got, 5);
+        assert_eq!((got, host.waiting(0)), (5, 0));
         assert!(host.try_park());
     }
 

@@ -12,7 +12,11 @@
 
 pub mod backend;
 pub mod batch;
+pub mod clock;
+pub mod counter;
 pub mod doorbell;
+pub mod histogram;
 pub mod host;
 pub mod latest;
+pub mod meter;
 pub mod port;

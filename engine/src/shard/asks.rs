@@ -53,6 +53,7 @@ impl Shard {
         let body = open.close_body(start);
         let (request_id, fields) = open.push_call_head(request_id.unwrap_or_default().of(lines), head);
         open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields });
+        open.asks += 1;
         drop(open);
         self.counters.asks.add(1);
         conn.begin_ask(key);

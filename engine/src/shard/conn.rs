@@ -11,6 +11,7 @@ use super::answer_queue::{AnswerQueue, Output};
 use super::asks::{Advised, Asking};
 use super::body_stream::Inflow;
 use super::buffers::Buffers;
+use super::timing::Answered;
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
@@ -64,6 +65,7 @@ pub(super) struct Conn {
     /// The peer is gone or was cut off: nothing can be sent.
     dead: Cell<bool>,
     answers: RefCell<AnswerQueue>,
+    answered: Cell<Answered>,
     asking: RefCell<Asking>,
     /// The body that the call which came last reads as it comes, until it is complete or nobody wants it.
     inflow: Cell<Option<Inflow>>,
@@ -88,6 +90,7 @@ impl Conn {
             closing: Cell::new(false),
             dead: Cell::new(false),
             answers: RefCell::new(AnswerQueue::new(buffers)),
+            answered: Cell::default(),
             asking: RefCell::default(),
             inflow: Cell::new(None),
             unread: Cell::new(false),
@@ -270,14 +273,26 @@ impl Conn {
         }
     }
 
-    /// Answers the call with number `sequence`.
-    pub fn answer(&self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Answers the call with number `sequence`; true when there is something to send now.
+    pub fn answer(&self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.dead.get() {
-            return;
+            return false;
         }
-        if self.answers().answer(sequence, write) {
+        let in_turn = self.answers().answer(sequence, write);
+        if in_turn {
             self.wake();
         }
+        in_turn
+    }
+
+    /// Notes when a whole answer was given.
+    pub fn note_answered(&self, since_ns: u64, in_turn: bool) {
+        self.answered.set(self.answered.get().add(since_ns, in_turn));
+    }
+
+    /// The answers that leave with the next output.
+    pub fn take_answered(&self) -> Answered {
+        if self.answered.get().is_due() { self.answered.take() } else { Answered::default() }
     }
 
     /// Nothing is answered from request `sequence` on: what is written goes out, and the connection ends.

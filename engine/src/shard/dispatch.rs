@@ -98,17 +98,20 @@ impl Shard {
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
         let mut batch = self.open.replace(fresh);
         batch.answers_home.append(&mut self.answers_pool.borrow_mut());
-        let (calls, frames) = (batch.records.len() as u64, batch.frames.len() as u64);
+        let (records, calls, frames) = (batch.records.len() as u64, batch.calls(), batch.frames.len() as u64);
+        self.timing.offer(&mut batch);
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
             // No room: the batch stays open and grows; the pool gets its fresh one back.
             Some(refused) if !refused.is_empty() => {
+                self.timing.refused(calls);
                 let fresh = self.open.replace(refused);
                 self.keep(fresh);
             }
             returned => {
                 self.counters.batches.add(1);
-                self.counters.calls.add(calls);
+                self.counters.calls.add(records);
+                self.timing.handed_over(calls);
                 self.counters.frames.add(frames);
                 self.wake_batch_waiters();
                 if let Some(empty) = returned {
@@ -117,7 +120,7 @@ impl Shard {
             }
         }
         if !answers.records.is_empty() {
-            self.take_answers(&answers);
+            self.timing.answers_came(self.take_answers(&answers));
             answers.reset();
         }
         self.inline.replace(answers);

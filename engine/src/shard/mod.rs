@@ -27,6 +27,7 @@ mod signal;
 mod slots;
 mod sweep;
 mod tick;
+pub mod timing;
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -62,6 +63,7 @@ use listener::{Acceptor, Listener};
 use rest::Spell;
 use signal::Signal;
 use slots::SlotTable;
+use timing::{ShardMeter, Timing};
 
 /// What a shard is started with.
 pub(crate) struct Setup {
@@ -81,6 +83,7 @@ pub(crate) struct Setup {
     /// Open connections, by shard.
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
+    pub meter: Arc<ShardMeter>,
     /// The listening socket, on the shard that accepts.
     pub listener: Option<Listener>,
     /// A timer descriptor, disarmed.
@@ -106,6 +109,7 @@ struct Shard {
     ports: Vec<ShardPort>,
     loads: Arc<[AtomicUsize]>,
     counters: Arc<Counters>,
+    timing: Timing,
     timer: OwnedFd,
     listener: RefCell<Option<OwnedFd>>,
 
@@ -185,6 +189,8 @@ impl Shard {
         let (exposure, version) = setup.exposures.get();
         let shard = Shard {
             index: setup.index,
+            // The ring has sent before it says so; without it sending is a part of the round.
+            timing: Timing::new(setup.meter, setup.driver == Driver::IoUring),
             driver: setup.driver,
             head_limits,
             max_calls: setup.max_calls,

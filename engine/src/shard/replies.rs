@@ -13,8 +13,11 @@ use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, enco
 const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 
 impl Shard {
-    /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted.
-    pub(super) fn take_answers(&self, answers: &AnswerBatch) {
+    /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted. Returns how
+    /// many whole answers of calls there were.
+    pub(super) fn take_answers(&self, answers: &AnswerBatch) -> usize {
+        let since_ns = if answers.answered_ns == 0 { self.timing.last_ns() } else { answers.answered_ns };
+        let mut whole = 0;
         let mut slots = self.slots.borrow_mut();
         let mut streamed = Vec::new();
         for record in &answers.records {
@@ -40,13 +43,15 @@ impl Shard {
                 let streams = slot.streams();
                 let last = conn.is_last(slot.sequence) || (streams && self.body_ends_connection(conn, record.key));
                 let connection = self.connection(last);
-                conn.answer(slot.sequence, |out| {
+                let in_turn = conn.answer(slot.sequence, |out| {
                     if let Outcome::Raw(raw) = record.outcome {
                         self.write_raw(out, raw, record.body.of(&answers.raw), slot, connection);
                     } else {
                         self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);
                     }
                 });
+                conn.note_answered(since_ns, in_turn);
+                whole += 1;
                 if streams {
                     // It may be answered before its body has been read.
                     self.discard_body(conn, record.key);
@@ -64,6 +69,7 @@ impl Shard {
         for conn in streamed {
             self.grant(&conn);
         }
+        whole
     }
 
     pub(super) fn connection(&self, last: bool) -> Connection {

@@ -67,6 +67,7 @@ fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>)
                 Some(Output { bytes, load }) => (bytes, load),
                 None => break,
             };
+            let answered = conn.take_answered();
             let mut done = 0;
             while done < bytes.len() {
                 conn.note_writing(Some(shard.now_ms()));
@@ -91,6 +92,10 @@ fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>)
             if done < bytes.len() {
                 shard.cut_off(conn);
                 break;
+            }
+            // The pace of a stream is the client's.
+            if load.is_none() {
+                shard.timing.note_sent(answered);
             }
             conn.answers().recycle(bytes);
             if matches!(conn.phase().0, Phase::Idle) {

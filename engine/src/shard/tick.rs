@@ -61,6 +61,7 @@ impl Shard {
     pub(super) fn touch(&self) {
         if !self.ticking.replace(true) {
             self.inbox.bell.state.awake();
+            self.timing.begin_round();
             if let Some(waker) = self.tick_waker.borrow().as_ref() {
                 waker.wake_by_ref();
             }
@@ -103,6 +104,7 @@ impl Shard {
 
     fn tick(self: &Rc<Self>) {
         self.counters.ticks.add(1);
+        self.timing.end_round();
         for _ in 0..TICK_ROUNDS {
             self.submit();
             while let Ok(message) = self.inbox.messages.try_recv() {
@@ -129,7 +131,7 @@ impl Shard {
     fn receive(self: &Rc<Self>, message: ToShard) {
         match message {
             ToShard::Answers(answers) => {
-                self.take_answers(&answers);
+                self.timing.answers_came(self.take_answers(&answers));
                 self.keep_answers(answers);
             }
             ToShard::CallsHome(batch) => self.keep(batch),

@@ -1,0 +1,107 @@
+//! What the engine counts and measures, as JSON.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use fasttunnel_engine::Engine;
+use fasttunnel_engine::link::histogram::{Histogram, HistogramSnapshot};
+use fasttunnel_engine::link::host::Host;
+
+/// Bounds of the buckets of durations: 1.024 µs to 69 s, as powers of two, in nanoseconds. The same for every histogram
+/// and for all time, as metrics systems want it.
+const DURATION_LOGS: RangeInclusive<u32> = 10..=36;
+/// The same of sizes of batches: 1 to 16384.
+const SIZE_LOGS: RangeInclusive<u32> = 0..=14;
+
+/// The shards' objects, comma-separated: `ShardStats` of `lib/bridge-types.ts`.
+pub fn shards_json(engine: &Engine, host: &Host) -> String {
+    let mut text = String::new();
+    for (index, (snapshot, meter)) in engine.stats().iter().zip(engine.meters()).enumerate() {
+        text.push_str(if index == 0 { "{" } else { ",{" });
+        for (name, value) in snapshot.entries() {
+            let _ = write!(text, "\"{}\":{value},", camel_case(name));
+        }
+        if let (Some(handover), Some(host_meter)) = (host.handover_meter(index), host.meter(index)) {
+            let _ = write!(
+                text,
+                "\"hostWakes\":{},\"queueDepth\":{},\"queueDepthMax\":{},\"phases\":{{\"parse\":",
+                handover.host_wakes.get(),
+                host.waiting(index),
+                handover.most_waiting.get()
+            );
+            put_durations(&mut text, &meter.parse_ns);
+            text.push_str(",\"queue\":");
+            put_durations(&mut text, &host_meter.queue_ns);
+            text.push_str(",\"js\":");
+            put_durations(&mut text, &host_meter.host_ns);
+            text.push_str(",\"write\":");
+            put_durations(&mut text, &meter.write_ns);
+            text.push_str("},");
+        }
+        text.push_str("\"callsPerBatch\":");
+        put_sizes(&mut text, &meter.calls_per_batch);
+        text.push_str(",\"answersPerBatch\":");
+        put_sizes(&mut text, &meter.answers_per_batch);
+        text.push('}');
+    }
+    text
+}
+
+/// `DurationHistogram`: nanoseconds as microseconds.
+fn put_durations(text: &mut String, histogram: &Histogram) {
+    put(text, &histogram.snapshot(), DURATION_LOGS, "Us", |text, ns| {
+        let _ = write!(text, "{}.{:03}", ns / 1000, ns % 1000);
+    });
+}
+
+/// `SizeHistogram`.
+fn put_sizes(text: &mut String, histogram: &Histogram) {
+    put(text, &histogram.snapshot(), SIZE_LOGS, "", |text, size| {
+        let _ = write!(text, "{size}");
+    });
+}
+
+fn put(
+    text: &mut String,
+    seen: &HistogramSnapshot,
+    logs: RangeInclusive<u32>,
+    unit: &str,
+    number: impl Fn(&mut String, u64),
+) {
+    let _ = write!(text, "{{\"count\":{}", seen.count);
+    let values = [
+        ("sum", seen.sum),
+        ("p50", seen.quantile(0.5)),
+        ("p90", seen.quantile(0.9)),
+        ("p99", seen.quantile(0.99)),
+        ("max", seen.max),
+    ];
+    for (name, value) in values {
+        let _ = write!(text, ",\"{name}{unit}\":");
+        number(text, value);
+    }
+    text.push_str(",\"buckets\":[");
+    for (place, (bound, count)) in seen.up_to_powers(logs).enumerate() {
+        let _ = write!(text, "{}{{\"le{unit}\":", if place == 0 { "" } else { "," });
+        number(text, bound);
+        let _ = write!(text, ",\"count\":{count}}}");
+    }
+    text.push_str("]}");
+}
+
+/// `handler_timeouts` as JavaScript spells it.
+fn camel_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut upper = false;
+    for character in name.chars() {
+        match character {
+            '_' => upper = true,
+            other if upper => {
+                out.extend(other.to_uppercase());
+                upper = false;
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
