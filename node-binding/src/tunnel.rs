@@ -95,6 +95,8 @@ impl NativeTunnel {
                 ring.call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
+        #[cfg(fasttunnel_benches)]
+        crate::line::stand_in(&host);
         let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
