@@ -140,7 +140,7 @@ impl Task for Run<RingPlan> {
     fn compute(&mut self) -> Result<RingReport> {
         let RingPlan { rounds, gap_us } = self.plan;
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.reset(1, false);
+        line.reset(1, true);
         let mut report = RingReport { wake_us: Vec::new(), ring_us: Vec::new() };
         for round in 0..rounds {
             // Steps that have nothing to do with whatever period the other thread has.
@@ -151,6 +151,7 @@ impl Task for Run<RingPlan> {
             report.ring_us.push(clock_us() - sent_us);
             let mut rung_us = None;
             while rung_us.is_none() {
+                line.wait(PATIENCE);
                 line.receive(|_, _, text| rung_us = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()));
                 if clock_us() - sent_us > PATIENCE.as_secs_f64() * 1e6 {
                     return Err(Error::from_reason("a ring was not heard"));
@@ -173,8 +174,8 @@ pub struct StormPlan {
     pub rings: u32,
 }
 
-/// Rings the tunnel that was started last, past its doorbell: each ring is one of the threadsafe function. Resolves to
-/// the microseconds that a ring took on the thread that rings.
+/// Rings the tunnel that was started last, past its doorbell: nearly each ring is one of the threadsafe function (unless
+/// the bridge finds it before). Resolves to the microseconds that a ring took on the thread that rings.
 #[napi(catch_unwind)]
 pub fn storm(plan: StormPlan) -> Result<AsyncTask<Run<StormPlan>>> {
     run(plan)

@@ -1,6 +1,6 @@
 // The bell of the bridge: from a ring on a foreign thread to the callback in JavaScript. `make bench-wake`
 // parked: the loop sleeps. busy: the loop is kept in callbacks of 100 us, one after another. storm: 20,000 rings as fast
-// as possible, every one of the threadsafe function, which the doorbell does not let happen otherwise.
+// as possible, past the doorbell, which lets one ring through for each time that the bridge parks.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lib, native } from './addon.mjs';
@@ -16,16 +16,17 @@ const table = new Uint32Array(LENGTH);
 const rows = new Uint32Array(PER_ANSWER * 64);
 let [heard, firstUs, lastUs] = [0, 0, 0];
 
-/** In the bridge's place: answers every call with the time at which the bell was heard. */
+/** In the bridge's place: answers every call with the time at which the bell was heard, or 0 where there was no need of it. */
 function onRing() {
   lastUs = native.clockUs();
   if (heard++ === 0) firstUs = lastUs;
-  const text = `[${lastUs}]`;
+  let text = `[${lastUs}]`;
   for (let calls = tunnel.poll(); calls !== null;) {
     assert.equal(table[CALLS], 1);
     rows[0] = table[HEADER];
     rows[1] = 0;
     calls = tunnel.complete(text, rows, 1, true);
+    text = '[0]';
   }
 }
 
@@ -46,17 +47,17 @@ async function ring(gapUs, busy) {
   heard = 0;
   const { wakeUs, ringUs } = await native.ring({ rounds, gapUs });
   stop = true;
-  assert.equal(heard, rounds);
-  assert.ok(wakeUs.every((us) => us > 0));
-  return { wakeUs, ringUs };
+  const wakes = wakeUs.filter((us) => us > 0);
+  assert.ok(wakes.length === heard && heard > rounds * 0.9);
+  return { wakeUs: wakes, ringUs };
 }
 
 async function storm() {
   heard = 0;
   const eachUs = await native.storm({ rings });
-  while (heard < rings) await sleep(1);
-  assert.equal(heard, rings);
-  return { eachUs, heardUs: (lastUs - firstUs) / (rings - 1) };
+  for (let before = -1; heard > before; await sleep(20)) before = heard;
+  assert.ok(heard > 1 && heard <= rings);
+  return { eachUs, heardUs: (lastUs - firstUs) / (heard - 1) };
 }
 
 const us = (number) => `${number.toFixed(1)} us`;
@@ -69,7 +70,7 @@ try {
     row(`busy for ${BUSY_US} us at a time`, await ring(200, true)),
   ]);
   const { eachUs, heardUs } = await storm();
-  console.log(`\nstorm of ${rings} rings: ${eachUs.toFixed(2)} us a ring on the ringing thread, ${heardUs.toFixed(2)} us a callback on the JS thread`);
+  console.log(`\nstorm of ${rings} rings, of which ${heard} reached the callback: ${eachUs.toFixed(2)} us a ring on the ringing thread, ${heardUs.toFixed(2)} us a callback on the JS thread`);
 } finally {
   tunnel.stop(0);
   tunnel.finish();
