@@ -98,11 +98,36 @@ bench: ## Run the benchmarks (minutes; BENCH=hop for those with that name)
 	$(NEED_CARGO)
 	cargo bench --locked --package fasttunnel-benches -- $(BENCH)
 
-# Unoptimised: it only shows that they work.
+# The addon's sources with benches in them, for which there is no switch in what ships. Builds them with cargo profile $(1).
+define bench-addon
+	$(NEED_CARGO)
+	cargo build --locked --package fasttunnel-node-benches --profile $(1)
+	@cp target/$(1)/libfasttunnel_node_benches.so target/$(1)/fasttunnel_node_benches.node.new && mv target/$(1)/fasttunnel_node_benches.node.new target/$(1)/fasttunnel_node_benches.node
+endef
+
+.PHONY: bench-addon
+bench-addon: $(DIST)
+	$(call bench-addon,release)
+
+.PHONY: bench-bridge
+bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
+	node benches/node/bridge.mjs
+
+.PHONY: bench-wake
+bench-wake: bench-addon ## Measure how long a ring on a foreign thread takes to its callback in JS
+	node benches/node/wake.mjs
+
+.PHONY: bench-v8
+bench-v8: ## Measure V8's JSON.parse over the bodies that `make bench BENCH=json` checks
+	node benches/node/json.mjs
+
+# Rust unoptimised: it only shows that they work.
 .PHONY: bench-smoke
-bench-smoke: ## Run each benchmark once
+bench-smoke: $(DIST) ## Run each benchmark once
 	$(NEED_CARGO)
 	cargo bench --locked --package fasttunnel-benches --profile dev -- --test
+	$(call bench-addon,quick)
+	@for bench in bridge wake json; do node benches/node/$$bench.mjs --smoke >/dev/null && echo "benches/node/$$bench.mjs: ok" || exit 1; done
 
 # What `make compare` and `make wrk` measure with, and what they measure: everything as it ships.
 .PHONY: instruments

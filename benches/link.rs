@@ -4,33 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fasttunnel_benches::{ADD_BODY, criterion};
+use fasttunnel_benches::{ADD_BODY, PATIENCE, SMALL_HEAD, criterion, fill, spin};
 use fasttunnel_engine::link::backend::Backend;
-use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, Outcome};
 use fasttunnel_engine::link::doorbell::Doorbell;
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use rustix::event::{PollFd, PollFlags, Timespec};
-
-/// Longer than anything here may take: a lost message ends the bench instead of hanging it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Asks `ready` again and again, without sleeping, until it has something.
-fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        for _ in 0..4096 {
-            if let Some(found) = ready() {
-                return found;
-            }
-            std::hint::spin_loop();
-        }
-        assert!(Instant::now() < deadline, "the other thread has not answered for {PATIENCE:?}");
-    }
-}
 
 fn doorbell(criterion: &mut Criterion) {
     let bell = Doorbell::default();
@@ -46,13 +29,15 @@ fn doorbell(criterion: &mut Criterion) {
 /// The host's thread: answers every call of every batch until it is told to stop.
 fn serve(host: Arc<Host>, stop: Arc<AtomicBool>) -> JoinHandle<()> {
     thread::spawn(move || {
+        let mut spare = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            let Next::Calls(calls) = host.next(0) else {
+            let Next::Calls(mut calls) = host.next(0) else {
                 std::hint::spin_loop();
                 continue;
             };
-            // A fresh batch each time, as in the bridge: it is freed on the shard.
-            let mut answers = Box::<AnswerBatch>::default();
+            // As in the bridge: answers use the memory that has come home with calls.
+            spare.append(&mut calls.answers_home);
+            let mut answers: Box<AnswerBatch> = spare.pop().unwrap_or_default();
             for call in &calls.records {
                 answers.push(call.key, Outcome::Result, b"3");
             }
@@ -60,17 +45,6 @@ fn serve(host: Arc<Host>, stop: Arc<AtomicBool>) -> JoinHandle<()> {
             host.answer(0, answers);
         }
     })
-}
-
-fn fill(batch: &mut CallBatch, calls: u32) {
-    for slot in 0..calls {
-        let start = batch.open_body();
-        batch.json.extend_from_slice(ADD_BODY);
-        let body = batch.close_body(start);
-        let request_id = batch.push_head(b"0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4");
-        let key = CallKey { slot, generation: 1 };
-        batch.records.push(CallRecord { key, handler: 0, flags: 0, body, request_id, fields: request_id });
-    }
 }
 
 /// A batch is filled, crosses, is answered, and both batches come home. Neither side sleeps: this is the crossing
@@ -82,6 +56,7 @@ fn hop(criterion: &mut Criterion) {
     let stop = Arc::new(AtomicBool::new(false));
     let server = serve(host.clone(), stop.clone());
     let mut home = Some(Box::<CallBatch>::default());
+    let mut answered = None;
     let mut unused = AnswerBatch::default();
     let mut group = criterion.benchmark_group("link/hop");
     for calls in [1, 8, 64, 512] {
@@ -89,9 +64,10 @@ fn hop(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(calls), &calls, |bencher, calls| {
             bencher.iter(|| {
                 let mut batch = home.take().unwrap_or_default();
-                fill(&mut batch, *calls);
+                batch.answers_home.extend(answered.take());
+                fill(&mut batch, *calls, ADD_BODY, SMALL_HEAD);
                 assert!(host.submit(0, batch, &mut unused).is_none(), "the queue is empty");
-                let answers = spin(|| match inbox.messages.try_recv() {
+                let mut answers = spin(|| match inbox.messages.try_recv() {
                     Ok(ToShard::Answers(answers)) => Some(answers),
                     Ok(ToShard::CallsHome(batch)) => {
                         home = Some(batch);
@@ -100,6 +76,8 @@ fn hop(criterion: &mut Criterion) {
                     _ => None,
                 });
                 assert_eq!(answers.records.len(), *calls as usize);
+                answers.reset();
+                answered = Some(answers);
             });
         });
     }

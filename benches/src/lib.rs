@@ -1,8 +1,9 @@
 //! What the benches share: the requests they time, the exposure they ask, and how long they take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use fasttunnel_engine::link::batch::{CallBatch, CallKey, CallRecord};
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions};
 use fasttunnel_engine::tunnel::decide::Exposure;
@@ -53,5 +54,37 @@ pub fn exposure(handlers: &[Registration], tokens: Option<Vec<String>>) -> Expos
         cors: Cors::new(&CorsOptions::default()).expect("the default is valid"),
         disable_discovery: false,
         server_options: true,
+    }
+}
+
+/// Appends `calls` calls as a shard does; the request id is the shard's own.
+pub fn fill(batch: &mut CallBatch, calls: u32, text: &[u8], head: &[u8]) {
+    for slot in 0..calls {
+        let start = batch.open_body();
+        batch.json.extend_from_slice(text);
+        let body = batch.close_body(start);
+        let (request_id, fields) = batch.push_call_head(b"0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4", head);
+        let key = CallKey { slot, generation: 1 };
+        batch.records.push(CallRecord { key, handler: 0, flags: 0, body, request_id, fields });
+    }
+}
+
+/// Longer than anything here may take: a lost message ends the bench instead of hanging it.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks `ready` again and again, without sleeping, until it has something.
+///
+/// # Panics
+/// When that takes longer than [`PATIENCE`].
+pub fn spin<T>(mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        for _ in 0..4096 {
+            if let Some(found) = ready() {
+                return found;
+            }
+            std::hint::spin_loop();
+        }
+        assert!(Instant::now() < deadline, "the other thread has not answered for {PATIENCE:?}");
     }
 }

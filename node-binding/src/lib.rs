@@ -21,6 +21,14 @@ mod stats;
 mod texts;
 mod tunnel;
 
+// Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
+#[cfg(fasttunnel_benches)]
+#[path = "../../benches/node/feeder.rs"]
+mod feeder;
+#[cfg(fasttunnel_benches)]
+#[path = "../../benches/node/line.rs"]
+mod line;
+
 /// An addon shares a process whose allocator is not ours; `local_dynamic_tls` (see Cargo.toml) lets it be loaded late.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

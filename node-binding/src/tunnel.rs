@@ -87,6 +87,8 @@ impl NativeTunnel {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let host = Arc::new(Host::new(shards, wake));
+        #[cfg(fasttunnel_benches)]
+        crate::line::stand_in(&host);
         let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
