@@ -1,5 +1,5 @@
 // Checked by tsc only, against the built package: what a user of `import` sees.
-import { fastTunnel, OptionError, TaskError, TunnelServer } from 'fasttunnel';
+import { fastTunnel, metricsContentType, metricsText, OptionError, TaskError, TunnelServer } from 'fasttunnel';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -37,6 +37,11 @@ expectType<number>()(tunnel.port);
 expectType<'io_uring' | 'epoll'>()(tunnel.driver);
 expectType<string | undefined>()(tunnel.driverReason);
 expectType<Stats>()(tunnel.stats());
+expectType<number>()(tunnel.stats().shards[0]!.phases.js.p99Us);
+expectType<string>()(metricsText(tunnel.stats(), 'prometheus'));
+expectType<string>()(metricsContentType.openmetrics);
+// @ts-expect-error: not a format
+metricsText(tunnel.stats(), 'json');
 
 // The tasks' types, as their callers see them.
 type Tasks = TasksOf<typeof tunnel>;
