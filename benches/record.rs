@@ -7,20 +7,19 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fasttunnel_benches::{ADD_BODY, FETCH_HEAD, SMALL_HEAD, criterion, fill};
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, Outcome};
 
-/// Calls or answers in a batch: about a tick of a busy shard.
+/// Small calls or answers in a batch: about a tick of a busy shard.
 const CALLS: u32 = 64;
 
 /// An answer of 77 bytes.
 const PRODUCT: &[u8] = br#"{"id":12345,"name":"A product name","price":19.99,"tags":["a","b"],"ok":true}"#;
 
 fn calls(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("record/64 calls");
-    group.throughput(Throughput::Elements(u64::from(CALLS)));
+    let mut group = criterion.benchmark_group("record/calls");
     let large = [b'7'; 10 * 1024];
     for (name, body, head) in [
-        ("23 B, head of 138 B", ADD_BODY, SMALL_HEAD),
-        ("23 B, head of 337 B", ADD_BODY, FETCH_HEAD),
-        ("10 kB, head of 337 B", &large, FETCH_HEAD),
+        ("64 of 23 B, head of 138 B", ADD_BODY, SMALL_HEAD),
+        ("64 of 23 B, head of 337 B", ADD_BODY, FETCH_HEAD),
+        ("16 of 10 kB, head of 337 B", &large, FETCH_HEAD),
     ] {
         // Below what a batch keeps: the next tick finds its memory again, as on the steady path.
         let calls = if body.len() > 1024 { CALLS / 4 } else { CALLS };
@@ -38,9 +37,9 @@ fn calls(criterion: &mut Criterion) {
 }
 
 fn answers(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("record/64 answers");
+    let mut group = criterion.benchmark_group("record/answers");
     group.throughput(Throughput::Elements(u64::from(CALLS)));
-    for (name, text) in [("1 B", b"3".as_slice()), ("77 B", PRODUCT)] {
+    for (name, text) in [("64 of 1 B", b"3".as_slice()), ("64 of 77 B", PRODUCT)] {
         let mut batch = AnswerBatch::default();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

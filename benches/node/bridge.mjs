@@ -1,7 +1,8 @@
 // The bridge alone: calls from a Rust thread through a real handler and back, without network. `make bench-bridge`
-// Everything between that thread and the handler is what ships. --smoke: right answers are enough. SECONDS=1 a figure,
-// ROUNDS=3 (the median is printed); CASE='async 2x64' for one case.
+// Everything between that thread and the handler is what ships. SECONDS=1 a figure, ROUNDS=3 (the median is printed),
+// CASE='async 2x64' for one case; --smoke: right answers are enough.
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import { lib, native } from './addon.mjs';
 import { median, print, smoke } from './measure.mjs';
@@ -10,16 +11,19 @@ const seconds = Number(process.env.SECONDS ?? 0.8);
 const rounds = smoke ? 1 : Number(process.env.ROUNDS ?? 3);
 const { fastTunnel } = lib('index');
 
+const storage = new AsyncLocalStorage();
 const tasks = {
   async: async ({ a, b }) => a + b,
   sync: ({ a, b }) => a + b,
   awaiting: async ({ a, b }) => { await undefined; return a + b; },
+  // Not before the last case: from the first use of any storage on, Node follows every promise of the process.
+  storing: ({ a, b }) => storage.run(a, async () => storage.getStore() + b),
 };
 const cases = [
   ...[1, 8, 64, 512].map((calls) => ({ task: 'async', calls })),
   { task: 'async', calls: 1, batches: 64 },
   ...[1, 8, 64, 512].map((calls) => ({ task: 'async', calls, sleeps: true })),
-  ...['sync', 'awaiting'].map((task) => ({ task, calls: 64 })),
+  ...['sync', 'awaiting', 'storing'].map((task) => ({ task, calls: 64 })),
 ].map((each) => ({ batches: 2, sleeps: false, ...each, name: `${each.task} ${each.batches ?? 2}x${each.calls}${each.sleeps ? ' sleeping' : ''}` }))
   .filter(({ name }) => process.env.CASE === undefined || name === process.env.CASE);
 
@@ -37,12 +41,13 @@ async function run({ task, calls, batches, sleeps }, total) {
 
 try {
   const figures = cases.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, each] of cases.entries()) {
-      const probe = await run(each, smoke ? 2000 : 100_000);
-      figures[index].push(smoke ? probe : await run(each, Math.ceil(probe.rate * seconds)));
-    }
-  }
+  const measure = async (index) => {
+    const probe = await run(cases[index], smoke ? 2000 : 100_000);
+    figures[index].push(smoke ? probe : await run(cases[index], Math.ceil(probe.rate * seconds)));
+  };
+  const alone = cases.filter(({ task }) => task !== 'storing').length;
+  for (let round = 0; round < rounds; round++) for (let index = 0; index < alone; index++) await measure(index);
+  for (let round = 0; round < rounds; round++) for (let index = alone; index < cases.length; index++) await measure(index);
   const rows = figures.map((runs, index) => {
     const { task, calls, batches, sleeps } = cases[index];
     const of = (key) => median(runs.map((each) => each[key]));

@@ -59,7 +59,7 @@ where
     Ok(AsyncTask::new(Run { line, plan }))
 }
 
-/// Feeds calls to the tunnel that was started last. Its first handler has to return `a + b`.
+/// Feeds calls to the tunnel that was started last. The handler has to return `a + b`.
 #[napi(catch_unwind)]
 pub fn feed(plan: FeedPlan) -> Result<AsyncTask<Run<FeedPlan>>> {
     run(plan)
