@@ -55,6 +55,8 @@ export interface EngineOptions {
     writeTimeoutMs: number;
     /** 0 = off. */
     handlerTimeoutMs: number;
+    /** 0 = off. */
+    queueTimeoutMs: number;
     drainTimeoutMs: number;
     keepAliveHintS: number;
     maxBufferedBytes: number;

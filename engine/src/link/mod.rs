@@ -11,8 +11,10 @@
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
 pub mod backend;
+pub mod backlog;
 pub mod batch;
 pub mod doorbell;
 pub mod host;
 pub mod latest;
 pub mod port;
+pub mod shedder;

@@ -1,5 +1,7 @@
 //! Out: calls into the open batch, the batch to the backend at the end of the tick.
 
+use std::time::Instant;
+
 use super::Shard;
 use super::asks::id_line_len;
 use super::conn::Conn;
@@ -98,6 +100,7 @@ impl Shard {
         let fresh = self.pool.borrow_mut().pop().unwrap_or_default();
         let mut batch = self.open.replace(fresh);
         batch.answers_home.append(&mut self.answers_pool.borrow_mut());
+        batch.note_arrival(Instant::now());
         let (calls, frames) = (batch.records.len() as u64, batch.frames.len() as u64);
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
