@@ -145,8 +145,10 @@ class EngineBridge implements Bridge {
   /** Native code says that calls wait. */
   #onRing(): void {
     this.#wake();
-    if (this.#calls.interrupted) this.#goOn();
-    else this.#take(this.#native.poll(this.#budget.room()));
+    if (this.#calls.interrupted) return this.#goOn();
+    const room = this.#budget.room();
+    if (room > 0) this.#take(this.#native.poll(room));
+    else this.#askResume();
   }
 
   /** A new budget for what is drained before the application's own events get their turn. */
@@ -242,7 +244,9 @@ class EngineBridge implements Bridge {
   #askResume(): void {
     if (this.#resumeAsked) return;
     this.#resumeAsked = true;
-    setImmediate(this.#resume);
+    // Where only time brings room, an immediate would keep the thread busy until then.
+    if (this.#budget.isDue) setImmediate(this.#resume);
+    else setTimeout(this.#resume, 1);
   }
 
   readonly #resume = (): void => {
