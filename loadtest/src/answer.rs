@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_when_to_try_again() {
-        for (head, refusal) in [("503 X\r\nRetry-After: 1", true), ("503 X", false), ("500 X\r\nRetry-After: 1", false)] {
+        for (head, refusal) in [("503 X\r\nRetry-After: 1", true), ("503 X", false), ("500 X\r\nRetry-After: 1", false)]
+        {
             let text = format!("HTTP/1.1 {head}\r\nContent-Length: 1\r\n\r\n.");
             let found = AnswerReader::default().next(text.as_bytes()).map(|answer| answer.map(|it| it.is_refusal()));
             assert_eq!(found, Ok(Some(refusal)), "{head}");

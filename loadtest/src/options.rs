@@ -234,8 +234,7 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let line =
-            "echo http://127.0.0.1:9/x --connections 3 --duration-s 1.5 --rate 500 --deadline-ms 20 --body-bytes 99 --json out.json";
+        let line = "echo http://127.0.0.1:9/x --connections 3 --duration-s 1.5 --rate 500 --deadline-ms 20 --body-bytes 99 --json out.json";
         let Ok(Command::Run(options)) = parsed(line) else { panic!("refused") };
         assert_eq!((options.connections, options.rate, options.body_bytes), (3, Some(500), 99));
         assert_eq!(options.deadline, Duration::from_millis(20));
