@@ -157,6 +157,10 @@ HOLD := 40
 attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
 	@node loadtest/attacks/run.mjs --hold $(HOLD)
 
+.PHONY: overload
+overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')
+	@node loadtest/overload/run.mjs $(ARGS)
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz

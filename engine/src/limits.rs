@@ -40,6 +40,16 @@ pub const SHARD_INBOX_MESSAGES: usize = 1024;
 /// [`Limits::max_calls_in_flight`]; from then on calls are answered 503.
 pub const HOST_QUEUE_BATCHES: usize = 64;
 
+/// Batches that the host holds because JavaScript has no time for them yet: it takes them early, to hear which clients
+/// have left. More: they wait in the queue above.
+pub const BACKLOG_BATCHES: usize = 4096;
+
+/// So many calls may wait for however long: with a few that take seconds each, nobody has fallen behind.
+pub const QUEUE_KEEPS_CALLS: usize = 4;
+
+/// Arrival times in one batch are noted no more exactly than this.
+pub const ARRIVAL_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// Bytes of calls in one batch; far below what one JavaScript string and the 32-bit spans of its records can hold.
 /// More (a host that takes nothing for long): 503 with `Retry-After`.
 pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
@@ -195,6 +205,9 @@ pub struct Limits {
     /// Milliseconds until a handler answers, or begins to; 0 (the default): no limit. Later: 504, the call's signal
     /// aborts.
     pub handler_timeout_ms: u64,
+    /// Milliseconds that calls may wait for the host's thread when it has fallen behind, 500: once each has waited longer
+    /// for as long as that, those that have are answered 503 with `Retry-After` and never run. 0: no limit.
+    pub queue_timeout_ms: u64,
     /// Seconds announced as `Keep-Alive: timeout=`, 5 (CONTRACT 7); the client closes first.
     pub keep_alive_hint_s: u32,
     /// Bounds of multipart bodies.
@@ -243,6 +256,7 @@ impl Default for Limits {
             idle_timeout_ms: 65_000,
             write_timeout_ms: 30_000,
             handler_timeout_ms: 0,
+            queue_timeout_ms: 500,
             keep_alive_hint_s: 5,
             multipart: MultipartLimits::default(),
         }

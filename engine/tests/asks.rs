@@ -177,6 +177,21 @@ fn whoever_leaves_is_forgotten(driver: DriverChoice) {
     eventually("one connection is left at most", || server.sum(|shard| shard.connections) <= 1);
 }
 
+fn whoever_waited_too_long_gets_503(driver: DriverChoice) {
+    let (server, asker) = asking(driver, Asker::default(), false, |_| {});
+    let mut client = server.client();
+    client.send(call("echo", "1") + &known("1"));
+    eventually("it is asked", || asker.asked() == 1);
+    let key = asker.asked.lock().unwrap()[0].0;
+    asker.send(|answers| answers.push(key, Outcome::Overloaded, b""));
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.field("retry-after"), reply.closes()), (503, Some("1"), false));
+    // Its body was skipped: the next request is found behind it.
+    assert_eq!(client.reply().result(), "1");
+    assert_eq!((server.sum(|shard| shard.shed), server.sum(|shard| shard.in_flight)), (1, 0));
+    assert!(asker.notices.lock().unwrap().is_empty(), "nobody was refused for want of authentication");
+}
+
 fn a_half_closed_client_is_answered_within_the_grace(driver: DriverChoice) {
     let (server, asker) = asking(driver, Asker::default(), false, |_| {});
     let mut client = server.client();
@@ -283,6 +298,7 @@ on_both_drivers!(
     a_question_stands_between_head_and_body,
     asks_and_calls_are_answered_in_order,
     whoever_leaves_is_forgotten,
+    whoever_waited_too_long_gets_503,
     a_half_closed_client_is_answered_within_the_grace,
     a_question_may_take_too_long,
     a_stop_waits_for_questions_within_its_time,

@@ -13,7 +13,8 @@ use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::link::port::ShardPort;
-use support::{Client, DriverChoice, Server, call, eventually, ms};
+use support::host::hosted;
+use support::{Client, DriverChoice, Server, call, eventually, ms, octets};
 
 fn calls_beyond_the_bound_get_503(driver: DriverChoice) {
     let server = Server::with(driver, |config| config.limits.max_calls_in_flight = 3);
@@ -256,7 +257,26 @@ fn a_refused_batch_does_not_grow_for_ever(driver: DriverChoice) {
     });
 }
 
+fn what_the_host_has_no_time_for_gets_503(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let mut client = server.client();
+    let body = "x".repeat(40_000);
+    for asked in [call("echo", "1"), format!("{}{body}", octets("echo", "content-length: 40000\r\n"))] {
+        client.send(asked);
+        let (key, _) = host.call();
+        host.say(key, Outcome::Overloaded, b"");
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.field("retry-after"), reply.closes()), (503, Some("1"), false), "{reply:?}");
+    }
+    client.send(call("echo", "1"));
+    let (key, _) = host.call();
+    host.say(key, Outcome::Result, b"2");
+    assert_eq!(client.reply().result(), "2");
+    assert_eq!((server.sum(|shard| shard.shed), server.sum(|shard| shard.in_flight)), (2, 0));
+}
+
 on_both_drivers!(
+    what_the_host_has_no_time_for_gets_503,
     calls_beyond_the_bound_get_503,
     a_body_that_ends_after_the_bound_is_reached_gets_503,
     connections_beyond_the_bound_get_503_and_the_end,

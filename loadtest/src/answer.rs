@@ -30,6 +30,13 @@ impl Answer<'_> {
     pub fn is_ok(&self) -> bool {
         self.bytes.starts_with(b"HTTP/1.1 200 ")
     }
+
+    /// 503, and when to try again.
+    pub fn is_refusal(&self) -> bool {
+        const NAME: &[u8] = b"\r\nretry-after: ";
+        let head = &self.bytes[..self.bytes.len() - self.body.len()];
+        self.bytes.starts_with(b"HTTP/1.1 503 ") && head.windows(NAME.len()).any(|line| line.eq_ignore_ascii_case(NAME))
+    }
 }
 
 impl Default for AnswerReader {
@@ -112,6 +119,16 @@ mod tests {
                 }
             }
             assert_eq!(bodies, ["one", "two", "three", ""], "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_try_again() {
+        for (head, refusal) in [("503 X\r\nRetry-After: 1", true), ("503 X", false), ("500 X\r\nRetry-After: 1", false)]
+        {
+            let text = format!("HTTP/1.1 {head}\r\nContent-Length: 1\r\n\r\n.");
+            let found = AnswerReader::default().next(text.as_bytes()).map(|answer| answer.map(|it| it.is_refusal()));
+            assert_eq!(found, Ok(Some(refusal)), "{head}");
         }
     }
 

@@ -121,7 +121,9 @@ fn take(
         let Some(start) = started.pop_front() else {
             return Err(Broken(Failure::Malformed, "an answer that nobody has asked for".to_owned()));
         };
-        if !answer.is_ok() {
+        if answer.is_refusal() {
+            tally.refuse(now.saturating_sub(start), || excerpt(&answer));
+        } else if !answer.is_ok() {
             tally.fail(Failure::Status, 1, || excerpt(&answer));
         } else if answer.body != load.expected {
             tally.fail(Failure::Body, 1, || excerpt(&answer));

@@ -60,7 +60,7 @@ impl Load {
             request_bytes: exchange.request.len(),
             requests: Rc::new(exchange.request.repeat(options.pipeline)),
             expected: exchange.expected,
-            tally: RefCell::new(Tally::new()?),
+            tally: RefCell::new(Tally::new(options.deadline)?),
             queued: Cell::new(0),
             schedule: options.rate.map(|rate| RefCell::new(Schedule::new(rate, 0))),
             idle: RefCell::default(),
@@ -260,6 +260,7 @@ async fn drive(load: &Load, options: &Options, server: &Server, tell: &dyn Fn(&s
         }
     }
     let used = Usage::now(server, load.tally.borrow().good).since(&before);
+    load.tally.borrow_mut().end_goodput();
     let unsent = load.stop();
     finish(load, &mut timer).await?;
     let mut tally = load.tally.borrow_mut();

@@ -29,6 +29,7 @@ Options:
   --rate N           open loop: N requests a second whatever the server does; latency counts from the moment at
                      which a request should have been sent. Without it: closed loop, each connection sends its next
                      request when an answer has come
+  --deadline-ms N    a good answer after more than that counts as late; those in time are the goodput. 1000
   --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
   --token TEXT       sent as x-runner-token
@@ -83,6 +84,8 @@ pub struct Options {
     pub warmup: Duration,
     /// Requests a second of the open loop; none: closed loop.
     pub rate: Option<u32>,
+    /// A good answer that took longer is late.
+    pub deadline: Duration,
     /// `--body-bytes`.
     pub body_bytes: usize,
     /// `--task`.
@@ -110,6 +113,7 @@ impl Options {
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(2),
             rate: None,
+            deadline: Duration::from_secs(1),
             body_bytes: 1024,
             task: None,
             token: None,
@@ -173,6 +177,7 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
         "--pipeline" => options.pipeline = number(name, &value, 1, 256)?,
         "--duration-s" => options.duration = seconds(name, &value, 0.1)?,
         "--warmup-s" => options.warmup = seconds(name, &value, 0.0)?,
+        "--deadline-ms" => options.deadline = Duration::from_millis(number(name, &value, 1, 60_000)?),
         "--rate" => options.rate = Some(number(name, &value, 1, 1_000_000)?),
         // The smallest: {"input":""}
         "--body-bytes" => options.body_bytes = number(name, &value, 12, 1 << 20)?,
@@ -229,10 +234,10 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let line =
-            "echo http://127.0.0.1:9/x --connections 3 --duration-s 1.5 --rate 500 --body-bytes 99 --json out.json";
+        let line = "echo http://127.0.0.1:9/x --connections 3 --duration-s 1.5 --rate 500 --deadline-ms 20 --body-bytes 99 --json out.json";
         let Ok(Command::Run(options)) = parsed(line) else { panic!("refused") };
         assert_eq!((options.connections, options.rate, options.body_bytes), (3, Some(500), 99));
+        assert_eq!(options.deadline, Duration::from_millis(20));
         assert_eq!((options.target.base.as_str(), options.duration), ("/x", Duration::from_millis(1500)));
         assert!(matches!(parsed("add --help"), Ok(Command::Help)));
         assert!(matches!(parsed(""), Ok(Command::Help)));

@@ -68,6 +68,10 @@ pub struct Record {
     pub latencies_us: Vec<(f64, f64)>,
     /// Mean latency in microseconds.
     pub mean_us: f64,
+    /// Good answers a second that came before the deadline.
+    pub goodput_per_s: f64,
+    /// Median and 99th percentile of the latencies of refusals, in microseconds.
+    pub refusal_us: (f64, f64),
     /// What was not as expected.
     pub failures: Vec<(Failure, Failed)>,
     /// CPU time.
@@ -99,6 +103,8 @@ impl Record {
             per_second,
             latencies_us: QUANTILES.map(|q| (q, us(tally.total.value_at_quantile(q)))).to_vec(),
             mean_us: tally.total.mean() / 1000.0,
+            goodput_per_s: tally.in_time as f64 / used.wall_s,
+            refusal_us: (us(tally.refusals.value_at_quantile(0.5)), us(tally.refusals.value_at_quantile(0.99))),
             failures: tally.failures.iter().map(|(failure, failed)| (*failure, failed.clone())).collect(),
             used,
             lag_us: (us(tally.lag.value_at_quantile(0.5)), us(tally.lag.value_at_quantile(0.99))),
@@ -156,6 +162,9 @@ impl Record {
             "answers": self.used.answers,
             "answers_per_s": self.per_s,
             "answers_by_second": self.per_second,
+            "deadline_ms": options.deadline.as_millis() as u64,
+            "goodput_per_s": self.goodput_per_s,
+            "refusal_us": { "p50": self.refusal_us.0, "p99": self.refusal_us.1 },
             "failures": failures,
             "latency_us": { "mean": self.mean_us, "quantiles": self.latencies_us },
             "server": {

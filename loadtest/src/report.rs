@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::process::Usage;
 use crate::record::{Limit, Record};
-use crate::tally::Tally;
+use crate::tally::{Failure, Tally};
 
 /// The line of one second.
 pub fn progress(second: usize, phase: &str, tally: &Tally, used: &Usage) -> String {
@@ -50,6 +50,9 @@ pub fn table(record: &Record) -> String {
     let latencies: Vec<_> =
         quantiles.iter().map(|(name, q)| format!("{name} {}", time(record.latency_us(*q)))).collect();
     row("latency", format!("mean {}, {}", time(record.mean_us), latencies.join(", ")));
+    if record.failures.iter().any(|(failure, _)| *failure == Failure::Refused) || record.goodput_per_s < record.per_s {
+        row("goodput", format!("{:.0}/s within {}", record.goodput_per_s, time(options.deadline.as_micros() as f64)));
+    }
     match record.used.server_s {
         Some(seconds) => {
             let cost = cost(record.used.server_us_per_answer());

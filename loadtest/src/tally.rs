@@ -1,6 +1,7 @@
 //! What a run has counted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -18,7 +19,9 @@ pub fn histogram() -> Result<Histogram<u64>, Error> {
 /// How a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// A status other than 200.
+    /// 503 with `Retry-After`: the server has too much to do.
+    Refused,
+    /// Any other status than 200.
     Status,
     /// 200 with another body than the expected one.
     Body,
@@ -38,6 +41,7 @@ impl Failure {
     /// As in the results.
     pub fn name(self) -> &'static str {
         match self {
+            Failure::Refused => "refused",
             Failure::Status => "status",
             Failure::Body => "body",
             Failure::Malformed => "malformed",
@@ -68,21 +72,45 @@ pub struct Tally {
     pub lag: Histogram<u64>,
     /// Good answers.
     pub good: u64,
+    /// Those of them that came after the deadline.
+    pub late: u64,
+    /// Good answers before the deadline when the measured time was over.
+    pub in_time: u64,
+    /// Latencies of refusals, nanoseconds.
+    pub refusals: Histogram<u64>,
+    deadline_ns: u64,
     /// Bad ones.
     pub failures: BTreeMap<Failure, Failed>,
 }
 
 impl Tally {
-    /// All zero.
-    pub fn new() -> Result<Tally, Error> {
-        Ok(Tally { second: histogram()?, total: histogram()?, lag: histogram()?, good: 0, failures: BTreeMap::new() })
+    /// All zero. A good answer is late after `deadline`.
+    pub fn new(deadline: Duration) -> Result<Tally, Error> {
+        Ok(Tally {
+            second: histogram()?,
+            total: histogram()?,
+            lag: histogram()?,
+            good: 0,
+            late: 0,
+            in_time: 0,
+            refusals: histogram()?,
+            deadline_ns: u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX),
+            failures: BTreeMap::new(),
+        })
     }
 
     /// A good answer.
     #[inline]
     pub fn record(&mut self, latency_ns: u64) {
         self.good += 1;
+        self.late += u64::from(latency_ns > self.deadline_ns);
         self.second.saturating_record(latency_ns);
+    }
+
+    /// A refusal; `text` is only asked for the first.
+    pub fn refuse(&mut self, latency_ns: u64, text: impl FnOnce() -> String) {
+        self.refusals.saturating_record(latency_ns);
+        self.fail(Failure::Refused, 1, text);
     }
 
     /// `count` failures of one kind; `text` is only asked for the first.
@@ -94,6 +122,11 @@ impl Tally {
     /// Failures of all kinds.
     pub fn failed(&self) -> u64 {
         self.failures.values().map(|failed| failed.count).sum()
+    }
+
+    /// The measured time is over: what comes now is no part of the goodput.
+    pub fn end_goodput(&mut self) {
+        self.in_time = self.good - self.late;
     }
 
     /// Adds the second to the total and begins a new one.
@@ -108,7 +141,9 @@ impl Tally {
         self.second.reset();
         self.total.reset();
         self.lag.reset();
+        self.refusals.reset();
         self.good = 0;
+        self.late = 0;
         self.failures.clear();
     }
 }

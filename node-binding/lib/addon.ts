@@ -44,6 +44,7 @@ export interface NativeOptions {
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     handlerTimeoutMs: number;
+    queueTimeoutMs: number;
     keepAliveHintS: number;
     /** Without it the defaults; in it, a bound that is missing is none. */
     multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
@@ -72,8 +73,9 @@ export interface NativeTunnel {
   readonly driverReason: string | null;
   readonly ring: Ring;
   readonly shards: number;
-  poll(): string | null;
-  complete(text: string, rows: Uint32Array, count: number, more: boolean): string | null;
+  poll(maxCalls: number): string | null;
+  /** With `maxCalls` 0 it does not poll. */
+  complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
   requestId(ticket: number): string | null;
   head(ticket: number): string | null;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;

@@ -46,8 +46,10 @@ export interface ShardStats {
   readonly answered: number;
   /** Answers that came too late. */
   readonly dropped: number;
-  /** Calls refused with 503. */
+  /** Calls refused with 503 because there were too many. */
   readonly overloaded: number;
+  /** The same, because they had waited too long for JavaScript. */
+  readonly shed: number;
   readonly handlerTimeouts: number;
   readonly inFlight: number;
   /** Requests that hooks were asked about. */

@@ -11,6 +11,7 @@ import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NOTICES, PER_CALL, STOPPED } from './layout.js';
+import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot. */
 export async function startBridge(
@@ -23,10 +24,6 @@ export async function startBridge(
   return new EngineBridge(options, entries, codec, onError, hooks);
 }
 
-/** Drains in a row before the application's own events get their turn. */
-const MAX_ROUNDS = 64;
-/** The same, in milliseconds. */
-const MAX_BUSY_MS = 5;
 /** As long as a timer can be: only its being there matters. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -50,8 +47,10 @@ class EngineBridge implements Bridge {
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
   #awake = false;
-  #rounds = 0;
-  #busySinceMs = 0;
+  #resumeAsked = false;
+  readonly #budget = new TurnBudget();
+  /** Frames that belong behind the calls of a drain that was interrupted. */
+  #heldFrames = 0;
   #drains = 0;
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
@@ -134,7 +133,7 @@ class EngineBridge implements Bridge {
         this.#stopped = resolve;
         this.#native.stop(this.#drainTimeoutMs);
         // Shards that have ended before (by a panic) say so no more: look whether that was the last of them.
-        setImmediate(this.#resume);
+        this.#askResume();
       });
       this.#native.finish();
     } finally {
@@ -146,14 +145,29 @@ class EngineBridge implements Bridge {
   /** Native code says that calls wait. */
   #onRing(): void {
     this.#wake();
-    this.#take(this.#native.poll());
+    if (this.#calls.interrupted) return this.#goOn();
+    const room = this.#budget.room();
+    if (room > 0) this.#take(this.#native.poll(room));
+    else this.#askResume();
   }
 
   /** A new budget for what is drained before the application's own events get their turn. */
   #wake(): void {
     this.#awake = true;
-    this.#rounds = 0;
-    this.#busySinceMs = performance.now();
+    this.#budget.begin();
+  }
+
+  /** Goes on with a drain that was interrupted. */
+  #goOn(): void {
+    this.#calls.runOn();
+    this.#deliver(this.#heldFrames);
+  }
+
+  #deliver(frames: number): void {
+    this.#heldFrames = this.#calls.interrupted ? frames : 0;
+    if (frames === 0 || this.#calls.interrupted) return;
+    this.#calls.streams.deliver(frames);
+    this.#askFlush();
   }
 
   /** Runs what a drain has brought: calls, then pieces of their bodies, then the leaving of clients. */
@@ -167,19 +181,17 @@ class EngineBridge implements Bridge {
     const gone = table[GONE] === 0 ? undefined : table.slice(HEADER + count * PER_CALL, HEADER + count * PER_CALL + table[GONE]!);
     if (text !== null) {
       this.#drains += 1;
+      this.#budget.started(count);
       this.#calls.run(text, count);
     }
-    if (frames > 0) {
-      this.#calls.streams.deliver(frames);
-      this.#askFlush();
-    }
+    this.#deliver(frames);
     if (gone !== undefined) this.#calls.leave(gone);
     if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
     if (stopped) this.#stopped?.();
     if (text === null && frames === 0) {
       // Native code has not parked. The application gets a turn before we look again: a crowd that is refused, or that
       // leaves, must not keep it busy.
-      if (gone !== undefined || notices > 0) setImmediate(this.#resume);
+      if (gone !== undefined || notices > 0) this.#askResume();
       else this.#awake = false;
     }
   }
@@ -199,35 +211,46 @@ class EngineBridge implements Bridge {
 
   readonly #flush = (): void => {
     this.#flushAsked = false;
-    this.#rounds += 1;
-    const more = this.#rounds < MAX_ROUNDS && performance.now() - this.#busySinceMs < MAX_BUSY_MS;
+    const room = this.#calls.interrupted ? 0 : this.#budget.room();
     // With nothing to answer all handlers wait for something; what has come meanwhile would not ring, because we
     // have not parked: poll.
-    const next = this.#answers.empty ? this.#pollIf(more) : this.#complete(more);
-    if (more) this.#take(next);
-    else setImmediate(this.#resume);
+    const next = this.#answers.empty ? this.#pollIf(room) : this.#complete(room);
+    if (room > 0) this.#take(next);
+    else this.#askResume();
   };
 
-  #complete(more: boolean): string | null {
+  #complete(room: number): string | null {
     const answers = this.#answers;
     for (;;) {
       const text = answers.take();
       const last = answers.empty;
       try {
-        const next = this.#native.complete(text, answers.rows, answers.count, more && last);
+        this.#budget.answered(answers.count);
+        const next = this.#native.complete(text, answers.rows, answers.count, last ? room : 0);
         if (last) return next;
       } catch (error) {
         // There was no memory for the texts: native code has answered 500 where it had a ticket.
         this.#onError(error, { kind: 'task', id: '(batch of answers)', requestId: '' });
-        if (last) return this.#pollIf(more);
+        if (last) return this.#pollIf(room);
       }
     }
   }
 
-  #pollIf(more: boolean): string | null {
-    return more ? this.#native.poll() : null;
+  #pollIf(room: number): string | null {
+    return room > 0 ? this.#native.poll(room) : null;
   }
 
-  /** The application has had its turn. */
-  readonly #resume = (): void => this.#onRing();
+  /** Goes on when the application has had its turn. */
+  #askResume(): void {
+    if (this.#resumeAsked) return;
+    this.#resumeAsked = true;
+    // Where only time brings room, an immediate would keep the thread busy until then.
+    if (this.#budget.isDue) setImmediate(this.#resume);
+    else setTimeout(this.#resume, 1);
+  }
+
+  readonly #resume = (): void => {
+    this.#resumeAsked = false;
+    this.#onRing();
+  };
 }

@@ -35,6 +35,11 @@ const NOTHING = 0;
 const VALUE = 1;
 const STREAM = 2;
 
+/** A drain whose calls take longer than this together is interrupted: the application's own events get their turn. */
+const MAX_RUN_MS = 5;
+/** The clock is looked at once in so many calls. */
+const CALLS_PER_LOOK = 8;
+
 /** Runs calls, from the drain that brought them to their answers. */
 export class Calls {
   /** Pieces of bodies and answers. */
@@ -48,6 +53,8 @@ export class Calls {
   readonly #asks: Asks;
   /** By ticket: calls whose handler has not settled. */
   readonly #pending: (Call | undefined)[] = [];
+  /** What is left of a drain that was interrupted. */
+  #rest: { readonly values: readonly unknown[]; readonly from: number } | undefined;
 
   constructor(host: CallsHost) {
     this.#host = host;
@@ -74,6 +81,7 @@ export class Calls {
   abandon(): void {
     const pending = [...this.#pending];
     this.#pending.length = 0;
+    this.#rest = undefined;
     this.streams.close();
     for (const call of pending) call?.abort();
   }
@@ -92,13 +100,33 @@ export class Calls {
     }
   }
 
-  /** Runs the calls of a drain. */
+  /** Runs the calls of a drain, or some of them: see {@link interrupted}. */
   run(text: string, count: number): void {
     const values = this.#parse(text);
     if (values === undefined) return this.#failAll(count);
+    this.#runFrom(values, 0, count);
+  }
+
+  /** Some calls of the last drain wait for {@link runOn}: until they have run there may be no other drain. */
+  get interrupted(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  runOn(): void {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest !== undefined) this.#runFrom(rest.values, rest.from, rest.values.length);
+  }
+
+  #runFrom(values: readonly unknown[], from: number, count: number): void {
     // The table is written again by the next drain, which a handler cannot start: it runs in a microtask at the earliest.
     const table = this.#table;
-    for (let index = 0, at = HEADER; index < count; index += 1, at += PER_CALL) {
+    const endMs = count - from > CALLS_PER_LOOK ? performance.now() + MAX_RUN_MS : Infinity;
+    for (let index = from, at = HEADER + from * PER_CALL; index < count; index += 1, at += PER_CALL) {
+      if ((index - from) % CALLS_PER_LOOK === CALLS_PER_LOOK - 1 && performance.now() > endMs) {
+        this.#rest = { values, from: index };
+        break;
+      }
       this.#start(table[at]!, table[at + 1]!, table[at + 2]!, values[index]);
     }
     this.#host.askFlush();

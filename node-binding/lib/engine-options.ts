@@ -60,6 +60,8 @@ export interface EngineOptions {
     writeTimeoutMs: number;
     /** 0 = off. */
     handlerTimeoutMs: number;
+    /** 0 = off. */
+    queueTimeoutMs: number;
     drainTimeoutMs: number;
     keepAliveHintS: number;
     maxBufferedBytes: number;

@@ -22,6 +22,7 @@ export const LIMITS: Readonly<Record<keyof NumberLimits, { fallback: number; lea
   idleTimeoutMs: { fallback: 65_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   writeTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   handlerTimeoutMs: { fallback: 0, least: 0, most: DAY_MS, unit: 'milliseconds, 0 = none' },
+  queueTimeoutMs: { fallback: 500, least: 0, most: DAY_MS, unit: 'milliseconds, 0 = none' },
   drainTimeoutMs: { fallback: 10_000, least: 0, most: DAY_MS, unit: 'milliseconds' },
   keepAliveHintS: { fallback: 5, least: 0, most: 3600, unit: 'seconds' },
 };

@@ -105,6 +105,8 @@ export interface LimitOptions {
   writeTimeoutMs?: number | undefined;
   /** 0 (the default): a handler may take for ever. */
   handlerTimeoutMs?: number | undefined;
+  /** How long calls may wait for JavaScript once it has fallen behind for as long; 0: however long. */
+  queueTimeoutMs?: number | undefined;
   drainTimeoutMs?: number | undefined;
   /** Seconds announced in `Keep-Alive: timeout=`. */
   keepAliveHintS?: number | undefined;

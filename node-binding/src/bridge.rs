@@ -3,14 +3,17 @@
 //! Lives on the JavaScript thread only. There is no bridge thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use fasttunnel_engine::limits::ANSWERS_POOL;
+use fasttunnel_engine::limits::{ANSWERS_POOL, QUEUE_KEEPS_CALLS};
+use fasttunnel_engine::link::backlog::Backlog;
 use fasttunnel_engine::link::batch::{
     AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord, Frame, Outcome, StreamHead, flags,
 };
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::link::meter::Run;
+use fasttunnel_engine::link::shedder::Shedder;
 use fasttunnel_engine::tunnel::json_string::write_json_string;
 use fasttunnel_engine::wire::fields::Span;
 use slab::Slab;
@@ -66,6 +69,9 @@ pub struct Bridge {
     fresh: Vec<(u32, u32)>,
     /// The batch that did not fit the last drain: its loan, and its next record.
     cursor: Option<(u32, usize)>,
+    /// The batches behind it.
+    backlog: Backlog,
+    shedder: Shedder,
     gone: Vec<u32>,
     /// Pieces of bodies on their way to JavaScript.
     frames: FrameQueue,
@@ -83,8 +89,8 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge on the host's end of `host`.
-    pub fn new(host: Arc<Host>, shards: usize) -> Self {
+    /// A bridge on the host's end of `host`. Calls wait for `queue_timeout_ms`, see [`Shedder`].
+    pub fn new(host: Arc<Host>, shards: usize, queue_timeout_ms: u64) -> Self {
         Bridge {
             host,
             shards,
@@ -93,6 +99,8 @@ impl Bridge {
             loans: Slab::new(),
             fresh: Vec::new(),
             cursor: None,
+            backlog: Backlog::new(shards),
+            shedder: Shedder::new(queue_timeout_ms),
             gone: Vec::new(),
             frames: FrameQueue::default(),
             notices: (0, Vec::new()),
@@ -115,13 +123,16 @@ impl Bridge {
     }
 
     /// Drains what the shards have sent into `table`; the JSON array of the bodies, or nothing when there are no calls.
-    /// When there is nothing at all, not even a client that has gone, the host parks: the next batch rings.
-    pub fn drain(&mut self, table: &mut [u32]) -> Option<&[u8]> {
+    /// At most `max_calls`, and one at least: the others wait. When there is nothing at all, not even a client that has gone, the host parks: the next batch rings.
+    pub fn drain(&mut self, table: &mut [u32], max_calls: usize) -> Option<&[u8]> {
+        let max_calls = max_calls.clamp(1, layout::MAX_CALLS);
         // While every handler waits there are no answers, with which batches go home otherwise; their bodies are read.
         self.return_loans();
         loop {
             self.host.awake();
-            let calls = self.fill(table);
+            let all = self.fetch();
+            self.shed();
+            let calls = self.fill(table, max_calls);
             let gone = self.write_gone(table, calls);
             let frames = self.frames.portion();
             write(table, layout::CALLS, calls);
@@ -135,7 +146,7 @@ impl Bridge {
             }
             // With something to take, to abort or to tell, JavaScript polls again when it has; otherwise park, unless
             // more has come.
-            if gone > 0 || frames > 0 || self.notices.0 > 0 || self.host.try_park() {
+            if gone > 0 || frames > 0 || self.notices.0 > 0 || (all && self.host.try_park()) {
                 return None;
             }
         }
@@ -146,21 +157,42 @@ impl Bridge {
         self.host = Arc::new(Host::new(0, || {}));
     }
 
-    fn fill(&mut self, table: &mut [u32]) -> usize {
+    fn fill(&mut self, table: &mut [u32], max_calls: usize) -> usize {
         self.text.clear();
         let mut calls = 0;
-        while calls < layout::MAX_CALLS && self.text.len() < MAX_TEXT_BYTES {
-            let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch()) else { break };
-            calls = self.fill_from(loan, from, table, calls);
+        while calls < max_calls && self.text.len() < MAX_TEXT_BYTES {
+            let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch()) else {
+                if self.backlog.is_empty() {
+                    self.backlog.forget_departed();
+                }
+                break;
+            };
+            calls = self.fill_from(loan, from, table, calls, max_calls);
         }
         calls
     }
 
-    /// Fetches the next batch, shard by shard in turn.
+    /// The next batch with calls, as a loan; the frames of those before it are taken.
     fn next_batch(&mut self) -> Option<(u32, usize)> {
+        while !self.frames.is_full() {
+            let (shard, mut batch) = self.backlog.pop()?;
+            if !batch.records.is_empty() {
+                return Some((self.loans.insert(Loan { shard, batch }) as u32, 0));
+            }
+            self.frames.take(shard, &mut batch);
+            self.host.recycle(shard as usize, batch);
+        }
+        None
+    }
+
+    /// Fetches what the shards have sent, in turn, into the backlog. False when that was not all.
+    fn fetch(&mut self) -> bool {
         let mut empty = 0;
-        // Refusals and frames need no call to travel: without a bound, a crowd of them would keep this loop going.
-        while empty < self.shards && self.notices.0 < layout::MAX_GONE && !self.frames.is_full() {
+        while empty < self.shards {
+            // Refusals and frames need no call to travel: without a bound, a crowd of them would keep this loop going.
+            if self.notices.0 >= layout::MAX_GONE || self.frames.is_full() || self.backlog.is_full() {
+                return false;
+            }
             let shard = self.next_shard;
             self.next_shard = (shard + 1) % self.shards.max(1);
             match self.host.next(shard) {
@@ -168,33 +200,93 @@ impl Bridge {
                     let room = ANSWERS_POOL.saturating_sub(self.spare_answers.len());
                     self.spare_answers.extend(batch.answers_home.drain(..).take(room));
                     self.note_notices(&batch);
-                    if batch.records.is_empty() {
-                        self.frames.take(shard as u32, &mut batch);
-                        self.note_gone(shard, &batch.gone);
+                    self.note_gone(shard, &batch.gone);
+                    if batch.records.is_empty() && batch.frames.is_empty() {
                         self.host.recycle(shard, batch);
-                        empty = 0;
-                        continue;
+                    } else {
+                        // Frames keep their place behind the calls that they belong to.
+                        self.backlog.push(shard as u32, batch);
                     }
-                    return Some((self.loans.insert(Loan { shard: shard as u32, batch }) as u32, 0));
+                    empty = 0;
                 }
                 Next::Stopped => self.stopped += 1,
                 Next::Nothing => empty += 1,
             }
         }
-        None
+        true
     }
 
-    fn fill_from(&mut self, loan_index: u32, from: usize, table: &mut [u32], mut calls: usize) -> usize {
+    /// Answers calls that have waited too long.
+    fn shed(&mut self) {
+        let now = Instant::now();
+        let Some(before) = self.shedder.look(now, self.waits_since()) else { return };
+        loop {
+            if self.cursor.is_none() {
+                self.cursor = self.next_batch();
+            }
+            let Some((loan_index, from)) = self.cursor else { break };
+            let Some(loan) = self.loans.get(loan_index as usize) else { break };
+            let waiting = loan.batch.records.len() - from + self.backlog.calls();
+            let late = loan.batch.arrival_of(from).is_some_and(|at| at < before);
+            let Some(record) = loan.batch.records.get(from).filter(|_| late && waiting > QUEUE_KEEPS_CALLS) else {
+                break;
+            };
+            if let Some(batch) = self.answers.get_mut(loan.shard as usize)
+                && !self.backlog.has_departed(loan.shard, record.key)
+            {
+                batch.push(record.key, Outcome::Overloaded, b"");
+            }
+            self.cursor = Some((loan_index, from + 1));
+            if from + 1 == loan.batch.records.len() {
+                self.cursor = None;
+                self.end_batch(loan_index);
+            }
+        }
+        self.send_answers(clock::now_ns());
+        self.return_loans();
+    }
+
+    /// Since when the first call waits that JavaScript was not given.
+    fn waits_since(&self) -> Option<Instant> {
+        match self.cursor {
+            Some((loan, from)) => self.loans.get(loan as usize)?.batch.arrival_of(from),
+            None => self.backlog.first()?.arrival_of(0),
+        }
+    }
+
+    /// The calls of a batch have been looked at: its frames come next.
+    fn end_batch(&mut self, loan_index: u32) {
+        if let Some(loan) = self.loans.get_mut(loan_index as usize) {
+            self.frames.take(loan.shard, &mut loan.batch);
+        }
+    }
+
+    fn fill_from(
+        &mut self,
+        loan_index: u32,
+        from: usize,
+        table: &mut [u32],
+        mut calls: usize,
+        max_calls: usize,
+    ) -> usize {
         let Some(loan) = self.loans.get(loan_index as usize) else { return calls };
         let records = loan.batch.records.get(from..).unwrap_or_default();
-        let (mut taken, mut asks, taken_ns) = (0_usize, 0, clock::now_ns());
-        let mut bytes = 0;
+        let (mut seen, mut asks, mut given, taken_ns) = (0_usize, 0_u64, 0_u64, clock::now_ns());
+        // The texts of a batch lie one behind the other, commas included: one copy for all of a run.
+        let mut run: Option<Span> = None;
         for record in records {
-            if calls == layout::MAX_CALLS || (taken > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
+            let bytes = run.as_ref().map_or(0, Span::len);
+            if calls == max_calls || (seen > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
                 break;
             }
+            seen += 1;
+            if self.backlog.has_departed(loan.shard, record.key) {
+                append_texts(&mut self.text, run.take(), &loan.batch.json);
+                continue;
+            }
             let ticket = self.live.insert(live_of(loan_index, loan.shard, record, taken_ns)) as u32;
-            asks += usize::from(record.flags & flags::ASK != 0);
+            asks += u64::from(record.flags & flags::ASK != 0);
+            given += 1;
             let before = remember_ticket(&mut self.tickets, loan.shard, record.key.slot, ticket);
             // The shard uses a slot again when its call is over. One that JavaScript has not answered was given up, and
             // the notice of it (in this very batch, perhaps) would no longer find the ticket.
@@ -211,38 +303,32 @@ impl Bridge {
                 (*a, *b, *c) = (ticket, record.handler, record.flags);
             }
             self.fresh.push((ticket, loan_index));
-            bytes += record.body.len() + 1;
+            run = Some(Span { start: run.map_or(record.body.start, |run| run.start), end: record.body.end });
             calls += 1;
-            taken += 1;
         }
         if let Some(meter) = self.host.meter(loan.shard as usize) {
             let waited_ns = taken_ns.saturating_sub(loan.batch.handed_over_ns);
-            meter.queue_ns.record(waited_ns, (taken - asks) as u64);
+            meter.queue_ns.record(waited_ns, given - asks);
         }
-        // The texts of a batch lie one behind the other, commas included: one copy for all of them.
-        if let (Some(first), Some(last)) = (records.first(), records.get(taken.wrapping_sub(1))) {
-            self.text.push(if self.text.is_empty() { b'[' } else { b',' });
-            let texts = Span { start: first.body.start, end: last.body.end };
-            self.text.extend_from_slice(texts.of(&loan.batch.json));
-        }
-        if taken < records.len() {
-            self.cursor = Some((loan_index, from + taken));
-        } else if let Some(loan) = self.loans.get_mut(loan_index as usize) {
-            // After the calls themselves: a client may have left in the very tick in which it called.
-            let (shard, gone) = (loan.shard, std::mem::take(&mut loan.batch.gone));
-            self.frames.take(shard, &mut loan.batch);
-            self.note_gone(shard as usize, &gone);
+        append_texts(&mut self.text, run, &loan.batch.json);
+        if seen < records.len() {
+            self.cursor = Some((loan_index, from + seen));
+        } else {
+            self.end_batch(loan_index);
         }
         calls
     }
 
+    /// Notes that nobody waits for these calls any more: JavaScript has them, or they wait for it.
     fn note_gone(&mut self, shard: usize, keys: &[CallKey]) {
         for key in keys {
-            if let Some(ticket) = ticket_of(&self.tickets, &self.live, shard as u32, *key)
-                && let Some(live) = self.live.get_mut(ticket as usize)
-                && !std::mem::replace(&mut live.gone, true)
-            {
-                self.gone.push(ticket);
+            let ticket = ticket_of(&self.tickets, &self.live, shard as u32, *key);
+            let Some(live) = ticket.and_then(|ticket| self.live.get_mut(ticket as usize)) else {
+                self.backlog.depart(shard, *key);
+                continue;
+            };
+            if !std::mem::replace(&mut live.gone, true) {
+                self.gone.extend(ticket);
             }
         }
     }
@@ -478,6 +564,14 @@ impl Bridge {
             }
             HeadPlace::Own { bytes, id_length } => bytes.get(*id_length as usize..),
         }
+    }
+}
+
+/// Appends texts that lie one behind the other in `json`.
+fn append_texts(text: &mut Vec<u8>, texts: Option<Span>, json: &[u8]) {
+    if let Some(texts) = texts {
+        text.push(if text.is_empty() { b'[' } else { b',' });
+        text.extend_from_slice(texts.of(json));
     }
 }
 

@@ -113,6 +113,8 @@ pub struct NativeLimits {
     pub write_timeout_ms: f64,
     /// Time for a handler; 0 for no limit.
     pub handler_timeout_ms: f64,
+    /// Time for which calls may wait for JavaScript; 0 for no limit.
+    pub queue_timeout_ms: f64,
     /// Announced keep-alive time.
     pub keep_alive_hint_s: u32,
     /// Bounds of multipart forms; without them the engine's defaults.
@@ -256,6 +258,7 @@ impl NativeOptions {
             idle_timeout_ms: given.idle_timeout_ms as u64,
             write_timeout_ms: given.write_timeout_ms as u64,
             handler_timeout_ms: given.handler_timeout_ms as u64,
+            queue_timeout_ms: given.queue_timeout_ms as u64,
             keep_alive_hint_s: given.keep_alive_hint_s,
             multipart: given.multipart.as_ref().map_or_else(MultipartLimits::default, NativeMultipart::limits),
             ..Limits::default()

@@ -83,7 +83,7 @@ impl NativeTunnel {
         }
         let config = options.config(handler_table(&handlers, &allow)?)?;
         let base_path = options.base_path()?;
-        let shards = config.shards;
+        let (shards, queue_timeout_ms) = (config.shards, config.limits.queue_timeout_ms);
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let host = Arc::new(Host::new(shards, wake));
@@ -114,7 +114,7 @@ impl NativeTunnel {
             options,
             base_path,
             running,
-            bridge: RefCell::new(Bridge::new(host, shards)),
+            bridge: RefCell::new(Bridge::new(host, shards, queue_timeout_ms)),
             table: RefCell::new(table),
             engine_facts,
             hook,
@@ -123,12 +123,12 @@ impl NativeTunnel {
     }
 
     /// Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
-    /// When there is nothing at all, the next call rings.
+    /// At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
     #[napi(catch_unwind)]
-    pub fn poll<'env>(&self, env: &'env Env) -> napi::Result<Option<JsString<'env>>> {
+    pub fn poll<'env>(&self, env: &'env Env, max_calls: u32) -> napi::Result<Option<JsString<'env>>> {
         let mut table = self.table.borrow_mut();
         let mut bridge = self.bridge.borrow_mut();
-        match bridge.drain(elements(&mut table)) {
+        match bridge.drain(elements(&mut table), max_calls as usize) {
             None => Ok(None),
             Some(text) if text.is_ascii() => env.create_string_latin1(text).map(Some),
             // The engine passes UTF-8 only; a copy with U+FFFD costs less than a crash if that were ever wrong.
@@ -137,7 +137,7 @@ impl NativeTunnel {
     }
 
     /// Answers calls: `rows` holds `count` pairs of ticket and outcome, `text` the texts that they need: a JSON array,
-    /// then others behind a zero each. Then, if `more`, drains like `poll`; otherwise the caller has to poll later.
+    /// then others behind a zero each. Then drains like `poll`, unless `max_calls` is 0: the caller has to poll later.
     #[napi(catch_unwind)]
     pub fn complete<'env>(
         &self,
@@ -145,12 +145,12 @@ impl NativeTunnel {
         text: JsString<'_>,
         mut rows: Uint32Array,
         count: u32,
-        more: bool,
+        max_calls: u32,
     ) -> napi::Result<Option<JsString<'env>>> {
         let rows = elements(&mut rows);
         let used = rows.get(..count as usize * layout::PER_ANSWER).unwrap_or_default();
         self.bridge.borrow_mut().answer(used, |out| append_utf8(env, text, out))?;
-        if more { self.poll(env) } else { Ok(None) }
+        if max_calls > 0 { self.poll(env, max_calls) } else { Ok(None) }
     }
 
     /// The effective request id of a call that is not answered yet.

@@ -1,6 +1,8 @@
 //! What travels: calls out, answers home. Flat buffers, reused; a fixed-size record per call.
 
-use crate::limits::{BATCH_BUFFER_KEEP_BYTES, BATCH_DATA_KEEP_BYTES};
+use std::time::Instant;
+
+use crate::limits::{ARRIVAL_RESOLUTION, BATCH_BUFFER_KEEP_BYTES, BATCH_DATA_KEEP_BYTES};
 pub use crate::tunnel::multipart::BodyRefusal;
 use crate::wire::fields::Span;
 
@@ -108,6 +110,15 @@ pub struct Frame {
     pub data: Span,
 }
 
+/// When calls of a batch were ready for the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The first calls of the batch, so many of them, less those of the entry before.
+    pub calls: usize,
+    /// When.
+    pub at: Instant,
+}
+
 /// The calls of one shard tick.
 #[derive(Debug, Default)]
 pub struct CallBatch {
@@ -117,6 +128,8 @@ pub struct CallBatch {
     pub asks: usize,
     /// When it was first offered to the host ([`super::clock`]); 0 before that.
     pub handed_over_ns: u64,
+    /// When they came: one entry, unless the host had no room for the batch and it grew.
+    pub arrivals: Vec<Arrival>,
     /// The bodies' JSON texts, separated by commas: between brackets, one JSON array.
     pub json: Vec<u8>,
     /// Request ids and heads.
@@ -148,11 +161,31 @@ impl CallBatch {
         self.records.len().saturating_sub(self.asks)
     }
 
+    /// Notes that the calls which have no arrival time yet came at `now`.
+    #[inline]
+    pub fn note_arrival(&mut self, now: Instant) {
+        let calls = self.records.len();
+        match self.arrivals.last_mut() {
+            Some(last) if now.saturating_duration_since(last.at) < ARRIVAL_RESOLUTION => last.calls = calls,
+            Some(last) if last.calls == calls => {}
+            None if calls == 0 => {}
+            _ => self.arrivals.push(Arrival { calls, at: now }),
+        }
+    }
+
+    /// When the call at `index` came; `None` where that is not known.
+    #[must_use]
+    pub fn arrival_of(&self, index: usize) -> Option<Instant> {
+        let entry = self.arrivals.partition_point(|arrival| arrival.calls <= index);
+        self.arrivals.get(entry).map(|arrival| arrival.at)
+    }
+
     /// Forgets the content, keeps the memory unless a large body has blown it up.
     pub fn reset(&mut self) {
         self.records.clear();
         self.asks = 0;
         self.handed_over_ns = 0;
+        self.arrivals.clear();
         self.frames.clear();
         self.gone.clear();
         self.notices.clear();
@@ -210,6 +243,8 @@ pub enum Outcome {
     InvalidJson,
     /// 504: it took longer than `handler_timeout_ms`.
     TimedOut,
+    /// 503: it has waited too long for the host.
+    Overloaded,
     /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].
     Raw(RawAnswer),
     /// The head of an answer whose body follows in pieces; reason and lines are in [`AnswerBatch::raw`].
@@ -338,6 +373,29 @@ mod tests {
             assert_eq!(batch.close_body(start).of(&batch.json), text.as_bytes());
         }
         assert_eq!(batch.json, b"1,{\"a\":[2]},null");
+    }
+
+    #[test]
+    fn calls_have_their_arrival_times() {
+        let (mut batch, start) = (CallBatch::default(), Instant::now());
+        batch.note_arrival(start);
+        assert!(batch.arrivals.is_empty());
+        let record = CallRecord {
+            key: CallKey { slot: 0, generation: 0 },
+            handler: 0,
+            flags: 0,
+            body: Span::default(),
+            request_id: Span::default(),
+            fields: Span::default(),
+        };
+        let later = start + ARRIVAL_RESOLUTION;
+        for at in [start, start + ARRIVAL_RESOLUTION / 2, later] {
+            batch.records.push(record);
+            batch.note_arrival(at);
+        }
+        batch.note_arrival(later + ARRIVAL_RESOLUTION);
+        let times: Vec<_> = (0..4).map(|index| batch.arrival_of(index)).collect();
+        assert_eq!(times, [Some(start), Some(start), Some(later), None]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
 pub mod backend;
+pub mod backlog;
 pub mod batch;
 pub mod clock;
 pub mod counter;
@@ -20,3 +21,4 @@ pub mod host;
 pub mod latest;
 pub mod meter;
 pub mod port;
+pub mod shedder;

@@ -26,6 +26,8 @@ pub(super) struct Advised {
     pub advice: Advice,
     /// A fresh id must not change between question and answer. Empty where the answer carries none.
     pub request_id: Vec<u8>,
+    /// Nobody had the time to be asked: 503.
+    pub overloaded: bool,
 }
 
 impl Shard {
@@ -73,7 +75,11 @@ impl Shard {
             _ => Advice::default(),
         };
         let request_id = lines.get(..id_line).map(id_in_line).unwrap_or_default().to_vec();
-        conn.advise(Box::new(Advised { advice, request_id }));
+        let overloaded = record.outcome == Outcome::Overloaded;
+        if overloaded {
+            self.counters.shed.add(1);
+        }
+        conn.advise(Box::new(Advised { advice, request_id, overloaded }));
     }
 }
 

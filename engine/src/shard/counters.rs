@@ -66,6 +66,8 @@ counters! {
     dropped,
     /// Calls refused with 503 because too many were under way.
     overloaded,
+    /// Calls refused with 503 because they had waited too long for the host.
+    shed,
     /// Calls ended with 504.
     handler_timeouts,
     /// Calls under way now.

@@ -1,5 +1,7 @@
 //! Out: calls into the open batch, the batch to the backend at the end of the tick.
 
+use std::time::Instant;
+
 use super::Shard;
 use super::asks::id_line_len;
 use super::conn::Conn;
@@ -100,6 +102,7 @@ impl Shard {
         batch.answers_home.append(&mut self.answers_pool.borrow_mut());
         let (records, calls, frames) = (batch.records.len() as u64, batch.calls(), batch.frames.len() as u64);
         self.timing.offer(&mut batch);
+        batch.note_arrival(Instant::now());
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
             // No room: the batch stays open and grows; the pool gets its fresh one back.

@@ -187,6 +187,7 @@ impl Intake {
         let last = !head.keep_alive || shard.stopping();
         let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
+            _ if advised.is_some_and(|advised| advised.overloaded) => (0, false, Some(Refusal::ServiceUnavailable)),
             Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. }
                 if !shard.backend.takes_frames() =>
             {

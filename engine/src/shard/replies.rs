@@ -40,6 +40,9 @@ impl Shard {
                     slots.release(record.key);
                     continue;
                 }
+                if record.outcome == Outcome::Overloaded {
+                    self.counters.shed.add(1);
+                }
                 let streams = slot.streams();
                 let last = conn.is_last(slot.sequence) || (streams && self.body_ends_connection(conn, record.key));
                 let connection = self.connection(last);
@@ -100,6 +103,7 @@ impl Shard {
             // Raw answers are written by `write_raw`; nobody has asked for advice on a call.
             Outcome::InvalidJson => Refusal::InvalidJson,
             Outcome::TimedOut => Refusal::HandlerTimeout,
+            Outcome::Overloaded => Refusal::ServiceUnavailable,
             _ => Refusal::Internal,
         };
         self.write_refusal(out, refusal, lines, false, matches!(connection, Connection::Close));

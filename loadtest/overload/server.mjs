@@ -1,0 +1,49 @@
+// A server to be overloaded, fasttunnel or node:http: `node server.mjs fasttunnel`, started by run.mjs, which it tells how
+// late its own timers were.
+import { createServer } from 'node:http';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
+
+const spin = (ms) => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+};
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const tasks = {
+  add: async ({ a, b }) => a + b,
+  'spin-1ms': (input) => { spin(1); return input; },
+  'spin-1ms-after-await': async (input) => { await undefined; spin(1); return input; },
+  'sleep-10ms-spin-1ms': async (input) => { await sleep(10); spin(1); return input; },
+  'sleep-10ms': async (input) => { await sleep(10); return input; },
+  'spin-100ms': (input) => { spin(100); return input; },
+};
+
+async function startTunnel() {
+  const { DRIVER: driver = 'auto', LIMITS: limits = '{}' } = process.env;
+  return (await fastTunnel({ driver, limits: JSON.parse(limits), auth: { allowAnonymous: true }, tasks })).port;
+}
+
+function startHttp() {
+  const server = createServer((request, response) => {
+    const task = tasks[request.url.slice('/__runner/task/'.length)];
+    let text = '';
+    request.setEncoding('utf8').on('data', (piece) => { text += piece; });
+    request.on('end', async () => {
+      const body = JSON.stringify({ ok: true, result: await task(JSON.parse(text).input) });
+      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body);
+    });
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(server.address().port)));
+}
+
+const port = await (process.argv[2] === 'node:http' ? startHttp() : startTunnel());
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+process.on('message', (word) => {
+  const ms = (ns) => ns / 1e6;
+  if (word === 'tell') process.send({ p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max), rss: process.memoryUsage().rss / 2 ** 20 });
+  delay.reset();
+});
+process.on('disconnect', () => process.exit());
+process.send({ port });
