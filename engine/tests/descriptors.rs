@@ -58,7 +58,7 @@ fn a_start_without_enough_descriptors_fails_or_serves(driver: DriverChoice) {
         limit(maximum);
         match started {
             Ok(engine) => {
-                assert_eq!(engine.panicked_shards(), 0);
+                assert_eq!(engine.failed_shards(), 0);
                 let server = Server { engine: Some(engine), later };
                 let mut clients = [server.client(), server.client()];
                 clients.iter_mut().for_each(Client::expect_usable);
