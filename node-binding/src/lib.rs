@@ -16,6 +16,8 @@ mod raw;
 mod raw_answer;
 mod raw_ring;
 mod ring;
+#[cfg(feature = "fault-injection")]
+mod saboteur;
 mod start_error;
 mod texts;
 mod tunnel;

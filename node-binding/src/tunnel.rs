@@ -36,6 +36,10 @@ pub struct NativeTunnel {
     hook: Rc<RefCell<Option<CleanupHook>>>,
     /// A frame has been fetched: bodies travel here.
     streams: Cell<bool>,
+    /// Shards that were given up, as of the last look.
+    failed_shards: Cell<usize>,
+    #[cfg(feature = "fault-injection")]
+    saboteur: Arc<crate::saboteur::Saboteur>,
 }
 
 /// What has to end before the environment does.
@@ -87,7 +91,13 @@ impl NativeTunnel {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let host = Arc::new(Host::new(shards, wake));
-        let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
+        #[cfg(not(feature = "fault-injection"))]
+        let backend = host.clone();
+        #[cfg(feature = "fault-injection")]
+        let backend = Arc::new(crate::saboteur::Saboteur::new(host.clone()));
+        #[cfg(feature = "fault-injection")]
+        let saboteur = backend.clone();
+        let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
             driver: engine.driver().name(),
@@ -117,6 +127,9 @@ impl NativeTunnel {
             engine_facts,
             hook,
             streams: Cell::new(false),
+            failed_shards: Cell::new(0),
+            #[cfg(feature = "fault-injection")]
+            saboteur,
         })
     }
 
@@ -294,6 +307,7 @@ impl NativeTunnel {
     pub fn finish(&self) {
         let running = self.running.borrow_mut().take();
         if let Some(running) = running {
+            self.failed_shards.set(running.engine.failed_shards());
             running.end();
             self.bridge.borrow_mut().detach();
         }
@@ -335,13 +349,12 @@ impl NativeTunnel {
         self.engine_facts.shards
     }
 
-    /// JSON: `{"shards":[{counter: number}],"panickedShards":n,"live":n}`; without shards after `finish`.
+    /// JSON: `{"shards":[{counter: number}],"failedShards":n,"live":n}`; without shards after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
         let mut text = String::from("{\"shards\":[");
-        let mut panicked = 0;
         if let Some(running) = &*self.running.borrow() {
-            panicked = running.engine.panicked_shards();
+            self.failed_shards.set(running.engine.failed_shards());
             for (index, snapshot) in running.engine.stats().iter().enumerate() {
                 text.push_str(if index == 0 { "{" } else { ",{" });
                 for (place, (name, value)) in snapshot.entries().iter().enumerate() {
@@ -351,8 +364,20 @@ impl NativeTunnel {
                 text.push('}');
             }
         }
-        let _ = write!(text, "],\"panickedShards\":{panicked},\"live\":{}}}", self.bridge.borrow().live());
+        let (failed, live) = (self.failed_shards.get(), self.bridge.borrow().live());
+        let _ = write!(text, "],\"failedShards\":{failed},\"live\":{live}}}");
         text
+    }
+}
+
+/// Only in the addon that the tests run against.
+#[cfg(feature = "fault-injection")]
+#[napi]
+impl NativeTunnel {
+    /// The next calls that this shard hands over end it as a whole.
+    #[napi]
+    pub fn sabotage(&self, shard: u32) {
+        self.saboteur.arm(shard);
     }
 }
 
