@@ -133,6 +133,16 @@ HOLD := 40
 attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
 	@node loadtest/attacks/run.mjs --hold $(HOLD)
 
+# Short in `make test` already; here again and again, with the machine's own tools.
+ROUNDS := 10
+.PHONY: faults
+faults: build-test ## Inject faults for ten minutes: failing shards, no descriptors, full disks, stops, clock jumps, killed peers (ROUNDS=10)
+	$(NEED_CARGO)
+	for round in $$(seq $(ROUNDS)); do \
+		cargo nextest run --locked --package fasttunnel-engine --test failing_shards --test descriptors --test gone && \
+		(cd $(BINDING) && node --expose-gc --test --test-concurrency=1 test/faults.test.mjs test/failing-shards.test.mjs test/driver.test.mjs) || exit 1; \
+	done
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz

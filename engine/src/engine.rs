@@ -46,9 +46,10 @@ impl Engine {
             return Err(StartError::Shards { got: config.shards, max: MAX_SHARDS });
         }
         // On a thread of its own: after a ring was closed, the thread that made it may get one EINTR.
-        let choice = config.driver;
-        let probe =
-            std::thread::Builder::new().name("fasttunnel-probe".to_owned()).spawn(move || driver::choose(choice));
+        let (choice, shards) = (config.driver, config.shards);
+        let probe = std::thread::Builder::new()
+            .name("fasttunnel-probe".to_owned())
+            .spawn(move || driver::choose(choice, shards));
         let failed = |source| StartError::Shard { shard: 0, source };
         let driver = match probe.map_err(failed)?.join() {
             Ok(choice) => choice?,

@@ -130,7 +130,7 @@ pub(super) struct Acceptor {
     listener: Option<Listener>,
     home: ListenerHome,
     readiness: monoio::net::TcpStream,
-    handle: OwnedFd,
+    handle: Option<OwnedFd>,
 }
 
 impl Acceptor {
@@ -145,7 +145,7 @@ impl Acceptor {
         })();
         match registered {
             Ok((readiness, handle)) => {
-                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle }))
+                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle: Some(handle) }))
             }
             Err(error) => {
                 home.set(Some(listener));
@@ -167,6 +167,7 @@ impl Drop for Acceptor {
 
 /// Accepts until the shard stops.
 pub(super) async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
+    shard.listener.replace(acceptor.handle.take());
     accept(&shard, &acceptor).await;
     if shard.winding_down.get() {
         return;
@@ -180,7 +181,6 @@ pub(super) async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
 }
 
 async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor) {
-    shard.listener.replace(acceptor.handle.try_clone().ok());
     // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
     let mut reserve = reserve_descriptor();
     while !shard.stopping() {

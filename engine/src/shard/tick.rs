@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 use super::Shard;
-use super::supervisor::Broken;
 use super::conn::{Origin, Phase};
 use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
+use super::supervisor::Broken;
 use crate::limits::{STANDSTILL_MS, TICK_ROUNDS, TIMER_MS};
 use crate::link::port::ToShard;
 use crate::wire::date::HttpDate;
