@@ -22,10 +22,11 @@ endef
 NEED_CARGO = $(call need,cargo,install Rust from https://rustup.rs)
 NEED_NODE = $(call need,npm,install Node.js 20.3 or newer from https://nodejs.org)
 
-# Builds the addon with cargo profile $(1), whose output folder is $(2), and puts it in place when it has changed.
+# Builds the addon with cargo profile $(1), whose output folder is $(2), and puts it in place when it has changed. $(3)
+# are more options of cargo's.
 # By rename, because a running process may have the old file mapped.
 define addon
-	cargo build --locked --package fasttunnel-node --profile $(1)
+	cargo build --locked --package fasttunnel-node --profile $(1) $(3)
 	@mkdir -p $(dir $(ADDON))
 	@cmp -s target/$(2)/libfasttunnel_node.so $(ADDON) || { cp target/$(2)/libfasttunnel_node.so $(ADDON).new && mv $(ADDON).new $(ADDON); }
 endef
@@ -46,9 +47,9 @@ build: $(DIST) ## Build what ships: the release addon and the TypeScript
 	$(call addon,release,release)
 
 .PHONY: build-test
-build-test: $(DIST) ## Build what the JS tests run against: optimised, in a fraction of the time
+build-test: $(DIST) ## Build what the JS tests run against: quicker to build, and with a way to end a shard
 	$(NEED_CARGO)
-	$(call addon,quick,quick)
+	$(call addon,quick,quick,--features fault-injection)
 
 .PHONY: test
 test: test-rust loom bench-smoke test-js ## Run all tests, of Rust and of JS
@@ -160,6 +161,16 @@ attacks: build ## Attack node:http, nginx and the tunnel alike, show what became
 .PHONY: overload
 overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')
 	@node loadtest/overload/run.mjs $(ARGS)
+
+# Short in `make test` already; here again and again, with the machine's own tools.
+ROUNDS := 10
+.PHONY: faults
+faults: build-test ## Inject faults for ten minutes: failing shards, no descriptors, full disks, stops, clock jumps, killed peers (ROUNDS=10)
+	$(NEED_CARGO)
+	for round in $$(seq $(ROUNDS)); do \
+		cargo nextest run --locked --package fasttunnel-engine --test failing_shards --test descriptors --test gone && \
+		(cd $(BINDING) && node --expose-gc --test --test-concurrency=1 test/faults.test.mjs test/failing-shards.test.mjs test/driver.test.mjs) || exit 1; \
+	done
 
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30

@@ -17,8 +17,9 @@ use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
 use crate::shard::listener::Listener;
+use crate::shard::supervisor::supervise;
 use crate::shard::timing::ShardMeter;
-use crate::shard::{self, Setup};
+use crate::shard::{GIVEN_UP, Setup, open_connections};
 use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
@@ -32,7 +33,7 @@ pub struct Engine {
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
     meters: Vec<Arc<ShardMeter>>,
-    panicked: Vec<Arc<AtomicBool>>,
+    failed: Vec<Arc<AtomicBool>>,
     address: Listen,
     driver: Driver,
 }
@@ -47,9 +48,10 @@ impl Engine {
             return Err(StartError::Shards { got: config.shards, max: MAX_SHARDS });
         }
         // On a thread of its own: after a ring was closed, the thread that made it may get one EINTR.
-        let choice = config.driver;
-        let probe =
-            std::thread::Builder::new().name("fasttunnel-probe".to_owned()).spawn(move || driver::choose(choice));
+        let (choice, shards) = (config.driver, config.shards);
+        let probe = std::thread::Builder::new()
+            .name("fasttunnel-probe".to_owned())
+            .spawn(move || driver::choose(choice, shards));
         let failed = |source| StartError::Shard { shard: 0, source };
         let driver = match probe.map_err(failed)?.join() {
             Ok(choice) => choice?,
@@ -78,7 +80,7 @@ impl Engine {
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
-            panicked: (0..config.shards).map(|_| Arc::default()).collect(),
+            failed: (0..config.shards).map(|_| Arc::default()).collect(),
             address,
             driver,
         };
@@ -96,11 +98,6 @@ impl Engine {
         let (ready, outcomes) = mpsc::channel();
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let failed = |source| StartError::Shard { shard: index, source };
-            let timer = rustix::time::timerfd_create(
-                rustix::time::TimerfdClockId::Monotonic,
-                rustix::time::TimerfdFlags::CLOEXEC,
-            )
-            .map_err(|errno| failed(errno.into()))?;
             let setup = Setup {
                 index,
                 driver: self.driver.clone(),
@@ -117,15 +114,19 @@ impl Engine {
                 loads: self.loads.clone(),
                 counters: self.counters[index].clone(),
                 meter: self.meters[index].clone(),
-                listener: if index == 0 { listener.take() } else { None },
-                timer,
             };
+            let listener = if index == 0 { listener.take() } else { None };
             let ready = ready.clone();
-            let panicked = self.panicked[index].clone();
-            let backend = backend.clone();
+            let failed_for_good = self.failed[index].clone();
             let thread = std::thread::Builder::new()
                 .name(format!("fasttunnel-{index}"))
-                .spawn(move || run_shard(setup, &panicked, &*backend, ready))
+                .spawn(move || {
+                    let reported = move |outcome| {
+                        let _ = ready.send((index, outcome));
+                    };
+                    let given_up = supervise(&setup, listener, reported);
+                    failed_for_good.store(given_up, Ordering::Relaxed);
+                })
                 .map_err(failed)?;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
@@ -182,10 +183,11 @@ impl Engine {
         &self.meters
     }
 
-    /// Shards whose thread has ended by a panic. Their connections are gone; the others serve on.
+    /// Shards that have failed so often that they were given up. Their connections are gone; the others serve on. When
+    /// the first is among them, which accepts, nobody listens any more.
     #[must_use]
-    pub fn panicked_shards(&self) -> usize {
-        self.panicked.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
+    pub fn failed_shards(&self) -> usize {
+        self.failed.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
     }
 
     /// Makes a connection without a listener: the other end is served like any client, by the shard that has the fewest.
@@ -200,18 +202,21 @@ impl Engine {
         }
         let loads: Vec<usize> = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).collect();
         // The accept loop counts at the same time: the bound may be passed by one.
-        if loads.iter().sum::<usize>() >= self.max_connections {
+        if open_connections(&loads) >= self.max_connections {
             return Err(ConnectError::Full { max: self.max_connections });
         }
         let mut shards: Vec<usize> = (0..loads.len()).collect();
         shards.sort_by_key(|shard| loads[*shard]);
         for shard in shards {
+            if loads[shard] == GIVEN_UP {
+                break;
+            }
             let (ours, theirs) = socket_pair()?;
             self.loads[shard].fetch_add(1, Ordering::Relaxed);
             if self.ports[shard].send(ToShard::InProcess(ours)).is_ok() {
                 return Ok(theirs);
             }
-            // That shard has ended by a panic; the others serve on.
+            // That shard was given up just now; the others serve on.
             self.loads[shard].fetch_sub(1, Ordering::Relaxed);
         }
         Err(ConnectError::Ended)
@@ -252,23 +257,4 @@ impl Drop for Engine {
 fn socket_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(Into::into)
-}
-
-/// The body of a shard's thread: contains a panic, so that it is reported instead of lost.
-fn run_shard(
-    setup: Setup,
-    panicked: &AtomicBool,
-    backend: &dyn Backend,
-    ready: mpsc::Sender<(usize, std::io::Result<()>)>,
-) {
-    let index = setup.index;
-    let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        shard::run(setup, move |outcome| {
-            let _ = ready.send((index, outcome));
-        });
-    }));
-    if run.is_err() {
-        panicked.store(true, Ordering::Relaxed);
-        backend.stopped(index);
-    }
 }

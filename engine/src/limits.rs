@@ -161,6 +161,21 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 /// Period of a shard's one timer: the resolution of every time limit.
 pub const TIMER_MS: u64 = 100;
 
+/// A turn of the timer that is later than this was not late: the process was stopped, or its machine suspended. The
+/// time in between counts for no deadline.
+pub const STANDSTILL_MS: u64 = 1_000;
+
+/// Times that a shard is started anew within [`SHARD_RESTART_WINDOW`]. More: it is given up, and the host is told.
+pub const SHARD_RESTARTS: usize = 10;
+/// See [`SHARD_RESTARTS`].
+pub const SHARD_RESTART_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a shard that has failed leaves behind has this long to end. Later: the shard is given up.
+pub const WIND_DOWN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Wait before a shard that could not be set up (no descriptor, no memory) is tried again.
+pub const RESTART_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Connections accepted in one go before other work gets its turn.
 pub const ACCEPT_BURST: usize = 64;
 

@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs::File;
+use std::time::Instant;
 
 use fasttunnel_engine::Engine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,20 +22,22 @@ fn accepting_goes_on_after_descriptors_ran_out(driver: DriverChoice) {
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: getrlimit(Resource::Nofile).maximum }).unwrap();
     let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     waiting.iter().for_each(|client| client.connect(&server.address().into()).unwrap());
-    let cpu = process::cpu_ms();
     // The surplus is closed at a slow pace, from the descriptor that was held back for it.
     eventually("somebody is turned away", || server.sum(|shard| shard.turned_away) >= 2);
     before.expect_usable();
-    std::thread::sleep(ms(400));
+    let cpu = process::cpu_ms();
+    std::thread::sleep(ms(1000));
     let spent = process::cpu_ms() - cpu;
-    assert!(spent <= 100, "{spent} ms of CPU while there was nothing to do");
+    assert!(spent <= 50, "{spent} ms of CPU in a second with nothing to do");
     drop(hoard);
     drop(waiting);
+    let room = Instant::now();
     eventually("accepting goes on", || {
         Client::try_tcp(server.address()).is_ok_and(|mut client| {
             client.try_send(support::call("echo", "1")).is_ok() && client.try_reply(true).is_ok()
         })
     });
+    assert!(room.elapsed() < ms(1000), "accepting went on after {:?}", room.elapsed());
     let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
     clients.iter_mut().for_each(Client::expect_usable);
     before.expect_usable();
@@ -58,7 +61,7 @@ fn a_start_without_enough_descriptors_fails_or_serves(driver: DriverChoice) {
         limit(maximum);
         match started {
             Ok(engine) => {
-                assert_eq!(engine.panicked_shards(), 0);
+                assert_eq!(engine.failed_shards(), 0);
                 let server = Server { engine: Some(engine), later };
                 let mut clients = [server.client(), server.client()];
                 clients.iter_mut().for_each(Client::expect_usable);

@@ -5,13 +5,14 @@ mod support;
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, Outcome};
 use fasttunnel_engine::link::port::{ShardPort, ToShard};
-use support::{DriverChoice, Server, call, eventually, ms, request};
+use support::{Client, DriverChoice, Server, call, eventually, ms, request};
 
 /// Takes every call, answers none by itself, and writes down whose client is gone.
 #[derive(Default)]
@@ -184,6 +185,41 @@ fn peer_process() {
     std::thread::sleep(std::time::Duration::from_secs(60));
 }
 
+/// Sends fail with EPIPE and ECONNRESET by the hundred; whoever stays gets every byte.
+fn a_storm_of_resets_in_the_middle_of_answers_harms_nobody(driver: DriverChoice) {
+    let server = Server::with(driver, |config| config.shards = 2);
+    let (address, body) = (server.address(), "x".repeat(100_000));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let attack = || {
+            for round in 0..100 {
+                let mut client = Client::tcp(address);
+                let _ = client.try_send(call("big", "100000").repeat(8));
+                if round % 2 == 0 {
+                    client.read_ahead(1 + round * 3000);
+                }
+                client.reset();
+            }
+        };
+        let storm: Vec<_> = (0..3).map(|_| scope.spawn(attack)).collect();
+        let canary = scope.spawn(|| {
+            let mut client = Client::tcp(address);
+            let mut answers = 0;
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(client.ask(call("big", "100000")).result().trim_matches('"'), body);
+                Client::tcp(address).expect_usable();
+                answers += 1;
+            }
+            answers
+        });
+        storm.into_iter().for_each(|thread| thread.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        assert!(canary.join().unwrap() > 3);
+    });
+    eventually("all have left", || server.sum(|shard| shard.connections) == 0);
+    assert_eq!(server.sum(|shard| shard.in_flight), 0);
+}
+
 fn the_end_of_a_shard_is_announced_after_its_last_calls(driver: DriverChoice) {
     let recorder = Arc::<Recorder>::default();
     let shards = |config: &mut fasttunnel_engine::Config| config.shards = 3;
@@ -209,5 +245,6 @@ on_both_drivers!(
     a_fin_after_a_408_behind_a_slow_call_counts_too,
     an_incomplete_request_is_never_run,
     a_killed_process_is_noticed,
+    a_storm_of_resets_in_the_middle_of_answers_harms_nobody,
     the_end_of_a_shard_is_announced_after_its_last_calls,
 );

@@ -95,7 +95,7 @@ fn drain_until_stopped(host: &Host, woken: &Receiver<()>) {
                         host.recycle(shard, calls);
                         host.answer(shard, answers);
                     }
-                    Next::Stopped => stopped += 1,
+                    Next::Stopped | Next::Failed => stopped += 1,
                     Next::Nothing => break,
                 }
             }

@@ -159,7 +159,7 @@ fn a_panicking_backend_costs_connections_but_no_shard(driver: DriverChoice) {
     eventually("both are gone", || server.sum(|shard| shard.connections) == 0);
     assert_eq!((server.sum(|shard| shard.panics), server.sum(|shard| shard.in_flight)), (1, 0));
     server.client().expect_usable();
-    assert_eq!(server.engine().panicked_shards(), 0);
+    assert_eq!(server.engine().failed_shards(), 0);
     server.engine().stop(ms(0));
     server.join();
 }

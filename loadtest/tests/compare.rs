@@ -12,7 +12,7 @@ use serde_json::Value;
 fn missing() -> Option<String> {
     let binding = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node-binding");
     let built = |path: &str| fs::read_dir(binding.join(path)).is_ok_and(|mut files| files.next().is_some());
-    if let Err(error) = choose(DriverChoice::IoUring) {
+    if let Err(error) = choose(DriverChoice::IoUring, 1) {
         return Some(error.to_string());
     }
     if Command::new("node").arg("--version").output().is_err() {

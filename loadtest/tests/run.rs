@@ -20,7 +20,7 @@ use serde_json::Value;
 
 /// The program needs a ring; where there is none it can only say so.
 fn no_ring() -> bool {
-    let refused = choose(DriverChoice::IoUring).err();
+    let refused = choose(DriverChoice::IoUring, 1).err();
     if let Some(error) = &refused {
         println!("left out: {error}");
     }

@@ -83,7 +83,10 @@ export interface ShardStats {
   readonly phases: PhaseTimes;
   /** Turns of the shard: rounds of reading and sending. */
   readonly ticks: number;
+  /** Each ended its connection, or all of its shard. */
   readonly panics: number;
+  /** Times that the shard failed as a whole and was started anew; each ended all of its connections. */
+  readonly restarts: number;
 }
 
 export interface Stats {
@@ -94,8 +97,8 @@ export interface Stats {
   readonly ring: Ring;
   /** Empty once the tunnel is closed. */
   readonly shards: readonly ShardStats[];
-  /** Shards that have ended by a panic. */
-  readonly panickedShards: number;
+  /** Shards that have failed so often that they were given up: the tunnel closes. */
+  readonly failedShards: number;
   /** Calls that handlers work on. */
   readonly live: number;
   /** Batches of calls that entered JavaScript. */

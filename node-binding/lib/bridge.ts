@@ -6,11 +6,12 @@ import { Calls } from './calls.js';
 import type { ValueCodec } from './codec.js';
 import { nativeAllow, nativeOptions } from './engine-options.js';
 import type { Allow, EngineOptions } from './engine-options.js';
+import { ShardError } from './errors.js';
 import { fileRules } from './files/file-rules.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { CALLS, FRAMES, GONE, HEADER, LENGTH, NOTICES, PER_CALL, STOPPED } from './layout.js';
+import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './layout.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot. */
@@ -108,7 +109,7 @@ class EngineBridge implements Bridge {
   }
 
   stats(): Stats {
-    const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'panickedShards' | 'live'>;
+    const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'failedShards' | 'live'>;
     const reason = this.driverReason;
     return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ring: this.#native.ring, ...counters, drains: this.#drains };
   }
@@ -176,7 +177,7 @@ class EngineBridge implements Bridge {
     const count = table[CALLS]!;
     const frames = table[FRAMES]!;
     const notices = table[NOTICES]!;
-    const stopped = table[STOPPED] === 1;
+    const news = table[SHARDS]!;
     // Copied first: a call may be answered, and its ticket come again, before these are looked at.
     const gone = table[GONE] === 0 ? undefined : table.slice(HEADER + count * PER_CALL, HEADER + count * PER_CALL + table[GONE]!);
     if (text !== null) {
@@ -187,13 +188,28 @@ class EngineBridge implements Bridge {
     this.#deliver(frames);
     if (gone !== undefined) this.#calls.leave(gone);
     if (notices > 0) tellRefusals(this.#native.notices(), this.#hooks, (error, requestId) => this.#onError(error, { kind: 'task', id: '(onRefused)', requestId }));
-    if (stopped) this.#stopped?.();
+    if (news !== 0) this.#hear(news);
     if (text === null && frames === 0) {
       // Native code has not parked. The application gets a turn before we look again: a crowd that is refused, or that
       // leaves, must not keep it busy.
       if (gone !== undefined || notices > 0) this.#askResume();
       else this.#awake = false;
     }
+  }
+
+  /** Something is new of the shards. */
+  #hear(news: number): void {
+    if ((news & NEWS_RESTARTED) !== 0) this.#reportShard(new ShardError('FASTTUNNEL_SHARD_RESTARTED'));
+    if ((news & NEWS_FAILED) !== 0) {
+      this.#reportShard(new ShardError('FASTTUNNEL_SHARD_FAILED'));
+      // Half of a tunnel would look well from without.
+      this.close().catch((error: unknown) => this.#reportShard(error));
+    }
+    if ((news & NEWS_STOPPED) !== 0) this.#stopped?.();
+  }
+
+  #reportShard(error: unknown): void {
+    this.#onError(error, { kind: 'task', id: '(shard)', requestId: '' });
   }
 
   /** Answers leave when the microtask queue is empty: everything that settles in this turn goes in one call. */

@@ -124,6 +124,21 @@ export class SpoolError extends Error {
   }
 }
 
+/** A part of the engine has failed: a defect of ours, please report it with what stands on stderr. */
+export class ShardError extends Error {
+  static {
+    this.prototype.name = 'ShardError';
+  }
+
+  readonly code: 'FASTTUNNEL_SHARD_RESTARTED' | 'FASTTUNNEL_SHARD_FAILED';
+
+  constructor(code: ShardError['code']) {
+    const next = code === 'FASTTUNNEL_SHARD_FAILED' ? 'It has done so too often: the tunnel closes.' : 'It was started anew.';
+    super(`a shard has failed: its connections were cut, the signals of its calls abort. ${next}`);
+    this.code = code;
+  }
+}
+
 /** A task id was registered a second time. */
 export class DuplicateTaskError extends Error {
   static {

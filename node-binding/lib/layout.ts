@@ -5,7 +5,7 @@
 
 export const CALLS = 0;
 export const GONE = 1;
-export const STOPPED = 2;
+export const SHARDS = 2;
 export const NOTICES = 3;
 export const FRAMES = 4;
 export const HEADER = 5;
@@ -18,6 +18,11 @@ export const FRAME = HEADER + MAX_CALLS * PER_CALL + MAX_GONE;
 export const LENGTH = FRAME + 3;
 /** Ticket, outcome. */
 export const PER_ANSWER = 2;
+
+/** What is new of the shards: every one has ended; one was started anew; one was given up. */
+export const NEWS_STOPPED = 1;
+export const NEWS_RESTARTED = 2;
+export const NEWS_FAILED = 4;
 
 /** Bits of a call's flags. */
 export const FLAG_EVENT = 1;
@@ -49,7 +54,7 @@ export const INTERNAL_ERROR = 2;
 export const INVALID_JSON = 3;
 
 /** All numbers of the table, as the addon lists its own. */
-export const NUMBERS = [CALLS, GONE, STOPPED, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
+export const NUMBERS = [CALLS, GONE, SHARDS, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
 
 /** An addon of another build would read our table wrongly. */
 export function checkLayout(numbers: readonly number[]): void {

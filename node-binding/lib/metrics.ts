@@ -25,7 +25,9 @@ const OF_A_SHARD: Meanings<ShardStats> = {
   calls: ['counter', 'Calls handed to JavaScript, and questions of hooks.'],
   answered: ['counter', 'Calls and questions answered.'],
   dropped: ['counter', 'Answers that came too late.'],
-  overloaded: ['counter', 'Calls refused with 503.'],
+  overloaded: ['counter', 'Calls refused with 503 because too many were under way.'],
+  shed: ['counter', 'Calls refused with 503 because JavaScript had fallen behind.'],
+  restarts: ['counter', 'Times that the shard failed as a whole and was started anew.'],
   handlerTimeouts: ['counter', 'Calls ended with 504.'],
   inFlight: ['gauge', 'Calls under way now.'],
   asks: ['counter', 'Requests that hooks were asked about.'],
@@ -45,7 +47,7 @@ const OF_A_SHARD: Meanings<ShardStats> = {
 };
 
 const OF_A_TUNNEL: Meanings<Stats> = {
-  panickedShards: ['gauge', 'Shards that have ended by a panic.'],
+  failedShards: ['gauge', 'Shards that were given up.'],
   live: ['gauge', 'Calls that handlers work on now.'],
   drains: ['counter', 'Times that calls entered JavaScript.'],
 };

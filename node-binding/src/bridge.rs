@@ -19,7 +19,7 @@ use fasttunnel_engine::wire::fields::Span;
 use slab::Slab;
 
 use crate::frames::{FrameQueue, kind_and_argument};
-use crate::layout::{self, outcome};
+use crate::layout::{self, news, outcome};
 use crate::raw_answer::{RawParts, latin1};
 use crate::texts::Texts;
 
@@ -79,6 +79,8 @@ pub struct Bridge {
     notices: (usize, Vec<u8>),
     next_shard: usize,
     stopped: usize,
+    /// What is new of the shards, and not told yet.
+    news: u32,
     text: Vec<u8>,
     // Boxes, because they are the very boxes that travel.
     #[allow(clippy::vec_box)]
@@ -106,6 +108,7 @@ impl Bridge {
             notices: (0, Vec::new()),
             next_shard: 0,
             stopped: 0,
+            news: 0,
             text: Vec::new(),
             answers: (0..shards).map(|_| Box::default()).collect(),
             spare_answers: Vec::new(),
@@ -138,7 +141,8 @@ impl Bridge {
             write(table, layout::CALLS, calls);
             write(table, layout::GONE, gone);
             write(table, layout::NOTICES, self.notices.0);
-            write(table, layout::STOPPED, usize::from(self.stopped == self.shards));
+            let all_stopped = if self.stopped == self.shards { news::STOPPED } else { 0 };
+            write(table, layout::SHARDS, (std::mem::take(&mut self.news) | all_stopped) as usize);
             write(table, layout::FRAMES, frames);
             if calls > 0 {
                 self.text.push(b']');
@@ -200,6 +204,7 @@ impl Bridge {
                     let room = ANSWERS_POOL.saturating_sub(self.spare_answers.len());
                     self.spare_answers.extend(batch.answers_home.drain(..).take(room));
                     self.note_notices(&batch);
+                    self.news |= if batch.restarted { news::RESTARTED } else { 0 };
                     self.note_gone(shard, &batch.gone);
                     if batch.records.is_empty() && batch.frames.is_empty() {
                         self.host.recycle(shard, batch);
@@ -210,6 +215,11 @@ impl Bridge {
                     empty = 0;
                 }
                 Next::Stopped => self.stopped += 1,
+                Next::Failed => {
+                    self.stopped += 1;
+                    self.news |= news::FAILED;
+                    self.forsake(shard as u32);
+                }
                 Next::Nothing => empty += 1,
             }
         }
@@ -329,6 +339,15 @@ impl Bridge {
             };
             if !std::mem::replace(&mut live.gone, true) {
                 self.gone.extend(ticket);
+            }
+        }
+    }
+
+    /// A shard is gone, and all of its clients.
+    fn forsake(&mut self, shard: u32) {
+        for (ticket, live) in &mut self.live {
+            if live.shard == shard && !std::mem::replace(&mut live.gone, true) {
+                self.gone.push(ticket as u32);
             }
         }
     }

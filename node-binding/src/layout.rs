@@ -4,8 +4,8 @@
 pub const CALLS: usize = 0;
 /// Number of tickets whose client has gone.
 pub const GONE: usize = 1;
-/// 1 when every shard has ended.
-pub const STOPPED: usize = 2;
+/// What is new of the shards: bits of [`news`].
+pub const SHARDS: usize = 2;
 /// Number of refusals to fetch with `notices`.
 pub const NOTICES: usize = 3;
 /// Number of frames to fetch with `frame`, one by one.
@@ -27,7 +27,17 @@ pub const PER_ANSWER: usize = 2;
 
 /// All of the above that JavaScript has as well.
 pub const NUMBERS: [usize; 11] =
-    [CALLS, GONE, STOPPED, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
+    [CALLS, GONE, SHARDS, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
+
+/// What a drain tells of the shards.
+pub mod news {
+    /// Every one has ended.
+    pub const STOPPED: u32 = 1;
+    /// One has failed, and was started anew.
+    pub const RESTARTED: u32 = 2;
+    /// One has failed, and is given up.
+    pub const FAILED: u32 = 4;
+}
 
 /// Outcomes as numbers; from 400 on a number is an HTTP status, and the text is the whole body.
 pub mod outcome {

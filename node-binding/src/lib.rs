@@ -16,6 +16,8 @@ mod raw;
 mod raw_answer;
 mod raw_ring;
 mod ring;
+#[cfg(feature = "fault-injection")]
+mod saboteur;
 mod start_error;
 mod stats;
 mod texts;
@@ -23,6 +25,7 @@ mod tunnel;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
 #[cfg(fasttunnel_benches)]
+#[cfg_attr(test, allow(dead_code))]
 #[path = "../../benches/node/feeder.rs"]
 mod feeder;
 #[cfg(fasttunnel_benches)]

@@ -36,6 +36,10 @@ pub struct NativeTunnel {
     hook: Rc<RefCell<Option<CleanupHook>>>,
     /// A frame has been fetched: bodies travel here.
     streams: Cell<bool>,
+    /// Shards that were given up, as of the last look.
+    failed_shards: Cell<usize>,
+    #[cfg(feature = "fault-injection")]
+    saboteur: Arc<crate::saboteur::Saboteur>,
 }
 
 /// What has to end before the environment does.
@@ -89,7 +93,13 @@ impl NativeTunnel {
         let host = Arc::new(Host::new(shards, wake));
         #[cfg(fasttunnel_benches)]
         crate::line::stand_in(&host);
-        let engine = Engine::start(config, host.clone()).map_err(|error| start_error(&error))?;
+        #[cfg(not(feature = "fault-injection"))]
+        let backend = host.clone();
+        #[cfg(feature = "fault-injection")]
+        let backend = Arc::new(crate::saboteur::Saboteur::new(host.clone()));
+        #[cfg(feature = "fault-injection")]
+        let saboteur = backend.clone();
+        let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
             driver: engine.driver().name(),
@@ -119,6 +129,9 @@ impl NativeTunnel {
             engine_facts,
             hook,
             streams: Cell::new(false),
+            failed_shards: Cell::new(0),
+            #[cfg(feature = "fault-injection")]
+            saboteur,
         })
     }
 
@@ -296,6 +309,7 @@ impl NativeTunnel {
     pub fn finish(&self) {
         let running = self.running.borrow_mut().take();
         if let Some(running) = running {
+            self.failed_shards.set(running.engine.failed_shards());
             running.end();
             self.bridge.borrow_mut().detach();
         }
@@ -337,16 +351,27 @@ impl NativeTunnel {
         self.engine_facts.shards
     }
 
-    /// JSON: `{"shards":[…],"panickedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`.
+    /// JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
         let bridge = self.bridge.borrow();
-        let (mut shards, mut panicked) = (String::new(), 0);
+        let mut shards = String::new();
         if let Some(running) = &*self.running.borrow() {
-            panicked = running.engine.panicked_shards();
+            self.failed_shards.set(running.engine.failed_shards());
             shards = shards_json(&running.engine, bridge.host());
         }
-        format!("{{\"shards\":[{shards}],\"panickedShards\":{panicked},\"live\":{}}}", bridge.live())
+        format!("{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{}}}", self.failed_shards.get(), bridge.live())
+    }
+}
+
+/// Only in the addon that the tests run against.
+#[cfg(feature = "fault-injection")]
+#[napi]
+impl NativeTunnel {
+    /// The next calls that this shard hands over end it as a whole.
+    #[napi]
+    pub fn sabotage(&self, shard: u32) {
+        self.saboteur.arm(shard);
     }
 }
 

@@ -1,6 +1,6 @@
 // io_uring forbidden, as in Docker's default profile: the tunnel runs on epoll, serves, and says why, once.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,19 @@ async function runDenied(errno, calls, driver) {
   const { stdout, stderr } = await promisify(execFile)('python3', args, { timeout: 20_000 });
   return { said: JSON.parse(stdout), stderr };
 }
+
+const strace = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', 'true']).status === 0 ? false : 'no strace here';
+
+describe('io_uring that is not enough for every shard', { skip: strace }, () => {
+  it('the third ring fails: epoll for all, and the reason', async () => {
+    const args = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=io_uring_setup', '-e', 'inject=io_uring_setup:error=ENOMEM:when=3+', process.execPath, PROGRAM, 'auto', '4'];
+    const { stdout } = await promisify(execFile)('strace', args, { timeout: 20_000 });
+    const said = JSON.parse(stdout);
+    assert.equal(said.driver, 'epoll', stdout);
+    assert.match(said.reason, /io_uring_setup: .*RLIMIT_MEMLOCK.*ring 3 of 4/);
+    assert.deepEqual(said.answers, [3, 3]);
+  });
+});
 
 describe('io_uring forbidden', { skip }, () => {
   for (const [errno, calls, hint] of [

@@ -10,6 +10,6 @@ it('close() resolves when every shard has ended before it', { timeout: 5000 }, a
   process.env.FASTTUNNEL_NATIVE_PATH = fileURLToPath(new URL('fixtures/ended-addon.cjs', import.meta.url));
   const { fastTunnel } = await import('fasttunnel');
   const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: 'epoll' });
-  assert.equal(tunnel.stats().panickedShards, 1);
+  assert.equal(tunnel.stats().failedShards, 1);
   await tunnel.close();
 });

@@ -10,7 +10,7 @@ const durations = (count, sumUs, us) => ({ count, sumUs, p50Us: us, p90Us: us, p
 const sizes = (count, size) => ({ count, sum: count * size, p50: size, p90: size, p99: size, max: size, buckets: LE.map((le) => ({ le, count: size <= le ? count : 0 })) });
 
 const COUNTERS = [
-  'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
+  'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'shed', 'restarts', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
   'streamedBodies', 'streamedAnswers', 'cutAnswers', 'frames', 'hostErrors', 'batches', 'wakes', 'hostWakes', 'queueDepth', 'queueDepthMax', 'ticks', 'panics',
 ];
 const shard = (first) => ({
@@ -19,13 +19,13 @@ const shard = (first) => ({
   answersPerBatch: sizes(2, 6),
   phases: { parse: durations(12, 24, 2), queue: durations(12, 1200, 100), js: durations(12, 600_000, 50_000), write: durations(11, 220_000_000, 100_000_000) },
 });
-const stats = { driver: 'epoll', driverReason: 'because', shards: [shard(100), shard(2 ** 60)], panickedShards: 1, live: 7, drains: 5 };
+const stats = { driver: 'epoll', driverReason: 'because', shards: [shard(100), shard(2 ** 60)], failedShards: 1, live: 7, drains: 5 };
 
 for (const format of ['openmetrics', 'prometheus']) {
   it(`${format}: every number, under a name that says what it is`, () => {
     const samples = answers(metricsText(stats, format), format);
     assert.equal(samples.get('fasttunnel_info{driver="epoll"}'), 1);
-    assert.deepEqual(['fasttunnel_live', 'fasttunnel_panicked_shards', 'fasttunnel_drains_total'].map((name) => samples.get(name)), [7, 1, 5]);
+    assert.deepEqual(['fasttunnel_live', 'fasttunnel_failed_shards', 'fasttunnel_drains_total'].map((name) => samples.get(name)), [7, 1, 5]);
     const gauges = ['connections', 'inFlight', 'queueDepth', 'queueDepthMax'];
     for (const [index, counter] of COUNTERS.entries()) {
       const name = `fasttunnel_${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}${gauges.includes(counter) ? '' : '_total'}`;

@@ -140,6 +140,8 @@ pub struct CallBatch {
     pub data: Vec<u8>,
     /// Calls whose client has left (or whose time is over): nobody waits for their answer any more.
     pub gone: Vec<CallKey>,
+    /// The shard has failed and was started anew: its calls in earlier batches are gone, as `gone` says one by one.
+    pub restarted: bool,
     /// Refusals to be told, at most [`crate::limits::MAX_NOTICES`].
     pub notices: Vec<Notice>,
     /// Answer batches that the shard is done with: empty, with their memory, for the next answers.
@@ -152,7 +154,11 @@ impl CallBatch {
     /// True when there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.frames.is_empty() && self.gone.is_empty() && self.notices.is_empty()
+        self.records.is_empty()
+            && self.frames.is_empty()
+            && self.gone.is_empty()
+            && self.notices.is_empty()
+            && !self.restarted
     }
 
     /// Its calls, without the requests that are only asked about.
@@ -189,6 +195,7 @@ impl CallBatch {
         self.frames.clear();
         self.gone.clear();
         self.notices.clear();
+        self.restarted = false;
         reset_bytes(&mut self.data, BATCH_DATA_KEEP_BYTES);
         reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
         reset_bytes(&mut self.heads, BATCH_BUFFER_KEEP_BYTES);

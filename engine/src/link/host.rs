@@ -15,6 +15,7 @@ use crate::limits::HOST_QUEUE_BATCHES;
 enum ToHost {
     Calls(Box<CallBatch>),
     Stopped,
+    Failed,
 }
 
 /// What one shard has handed over.
@@ -74,6 +75,7 @@ impl Host {
         let next = match queue.receiver.try_recv() {
             Ok(ToHost::Calls(calls)) => Next::Calls(calls),
             Ok(ToHost::Stopped) => Next::Stopped,
+            Ok(ToHost::Failed) => Next::Failed,
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => Next::Nothing,
         };
         // There is room now. Relaxed: the refusal came before a ring, which the host's `awake` or `try_park` has read.
@@ -129,6 +131,15 @@ impl Host {
         self.ports.get().and_then(|ports| ports.get(shard))
     }
 
+    fn part(&self, shard: usize, last: ToHost) {
+        if let Some(queue) = self.queues.get(shard) {
+            // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
+            // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
+            let _ = queue.sender.send_timeout(last, crate::limits::STOPPED_NOTICE_WAIT);
+        }
+        self.ring(self.queues.get(shard));
+    }
+
     fn ring(&self, queue: Option<&Queue>) {
         if self.bell.ring() {
             if let Some(queue) = queue {
@@ -145,6 +156,8 @@ pub enum Next {
     Calls(Box<CallBatch>),
     /// The shard's thread has said goodbye.
     Stopped,
+    /// The same, but it was not told to: see [`Backend::failed`].
+    Failed,
     /// Nothing for now.
     Nothing,
 }
@@ -163,7 +176,7 @@ impl Backend for Host {
             }
             Err(error) => match error.into_inner() {
                 ToHost::Calls(calls) => Some(calls),
-                ToHost::Stopped => None,
+                ToHost::Stopped | ToHost::Failed => None,
             },
         };
         if refused.is_some() {
@@ -178,12 +191,11 @@ impl Backend for Host {
     }
 
     fn stopped(&self, shard: usize) {
-        if let Some(queue) = self.queues.get(shard) {
-            // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
-            // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
-            let _ = queue.sender.send_timeout(ToHost::Stopped, crate::limits::STOPPED_NOTICE_WAIT);
-        }
-        self.ring(self.queues.get(shard));
+        self.part(shard, ToHost::Stopped);
+    }
+
+    fn failed(&self, shard: usize) {
+        self.part(shard, ToHost::Failed);
     }
 }
 

@@ -36,6 +36,7 @@ pub struct ShardPort {
 }
 
 /// The shard's end.
+#[derive(Clone)]
 pub struct Inbox {
     /// What was sent and not yet looked at.
     pub messages: Receiver<ToShard>,
@@ -51,6 +52,17 @@ pub struct ShardBell {
     /// Messages of senders that may not wait. Bounded by what they send: one message for a call or a connection.
     surplus: Mutex<Vec<ToShard>>,
     has_surplus: AtomicBool,
+    /// Nobody looks into the box any more.
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    /// Takes nothing more: what is in it is dropped, and who waits for room goes on.
+    pub(crate) fn close(&self) {
+        self.bell.closed.store(true, Ordering::Relaxed);
+        while self.messages.try_recv().is_ok() {}
+        self.bell.take_surplus();
+    }
 }
 
 thread_local! {
@@ -105,6 +117,9 @@ impl ShardPort {
     /// as soon as it runs. What a shard's own thread sends (a Rust handler answers at once, a connection is handed
     /// over) is put aside instead.
     pub fn send(&self, message: ToShard) -> Result<(), ShardGone> {
+        if self.bell.closed.load(Ordering::Relaxed) {
+            return Err(ShardGone);
+        }
         let sent = match self.inbox.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(message)) if ON_SHARD.get() => {
@@ -146,6 +161,7 @@ pub fn letter_box() -> std::io::Result<(ShardPort, Inbox)> {
         event,
         surplus: Mutex::default(),
         has_surplus: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
     });
     let (sender, messages) = bounded(SHARD_INBOX_MESSAGES);
     Ok((ShardPort { inbox: sender, bell: bell.clone() }, Inbox { messages, bell }))

@@ -78,6 +78,8 @@ counters! {
     wakes,
     /// Ticks.
     ticks,
-    /// Panics that were contained; each ends its connection, in the housekeeping all connections of the shard.
+    /// Panics; each ends its connection, in the housekeeping all connections of the shard.
     panics,
+    /// Times the shard was started anew, because it had failed as a whole; each ends all of its connections.
+    restarts,
 }

@@ -62,16 +62,24 @@ impl fmt::Display for RingRefused {
 
 impl std::error::Error for RingRefused {}
 
-/// Settles the driver before any shard starts, by trying the ring that the shards will use.
+/// Settles the driver before any shard starts, by trying the rings that the shards will use: all of them at a time.
 ///
 /// # Errors
 /// When io_uring was demanded and is refused.
-pub fn choose(choice: DriverChoice) -> Result<Driver, RingRefused> {
-    match (choice, probe()) {
-        (DriverChoice::Epoll, _) => Ok(Driver::Epoll { reason: "asked for by the `driver` option".to_owned() }),
+pub fn choose(choice: DriverChoice, shards: usize) -> Result<Driver, RingRefused> {
+    if choice == DriverChoice::Epoll {
+        return Ok(Driver::Epoll { reason: "asked for by the `driver` option".to_owned() });
+    }
+    // What works for the first may be too much for all: memory, descriptors.
+    let rings: Result<Vec<_>, _> = (1..=shards)
+        .map(|ring| {
+            probe().map_err(|reason| if ring == 1 { reason } else { format!("{reason} (ring {ring} of {shards})") })
+        })
+        .collect();
+    match (choice, rings.map(drop)) {
         (_, Ok(())) => Ok(Driver::IoUring),
-        (DriverChoice::Auto, Err(reason)) => Ok(Driver::Epoll { reason }),
         (DriverChoice::IoUring, Err(reason)) => Err(RingRefused(reason)),
+        (_, Err(reason)) => Ok(Driver::Epoll { reason }),
     }
 }
 
@@ -87,7 +95,7 @@ fn ring() -> io_uring::Builder {
 /// Tries the real ring: same flags, same entries, `io_uring_enter` included, and the operations that we use.
 ///
 /// A sandbox may refuse any of the three system calls (Docker's default profile: EPERM for `io_uring_setup`).
-fn probe() -> Result<(), String> {
+fn probe() -> Result<io_uring::IoUring, String> {
     use io_uring::opcode;
     let ring = ring().build(RING_ENTRIES).map_err(|error| explain("io_uring_setup", &error))?;
     ring.submitter().submit().map_err(|error| explain("io_uring_enter", &error))?;
@@ -102,7 +110,7 @@ fn probe() -> Result<(), String> {
     ];
     match wanted.iter().find(|(code, _)| !supported.is_supported(*code)) {
         Some((_, name)) => Err(format!("this kernel's io_uring lacks {name}")),
-        None => Ok(()),
+        None => Ok(ring),
     }
 }
 
@@ -152,7 +160,7 @@ mod tests {
 
     #[test]
     fn epoll_is_always_there_and_says_why() {
-        let driver = choose(DriverChoice::Epoll).unwrap();
+        let driver = choose(DriverChoice::Epoll, 1).unwrap();
         assert_eq!(driver.name(), "epoll");
         assert!(driver.reason().unwrap().contains("driver"));
     }

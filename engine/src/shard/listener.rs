@@ -5,13 +5,16 @@
 //! no accepted socket can be lost with a dropped operation, and descriptors are close-on-exec (monoio 0.2.4 does
 //! neither through its own accept).
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -81,6 +84,14 @@ impl Listener {
         }
     }
 
+    /// Ends the listening at once, whoever else has the socket still open: a ring that is about to go, for example.
+    pub(super) fn shut(self) {
+        match &self.socket {
+            ListenSocket::Tcp(listener) => shut(listener),
+            ListenSocket::Unix { listener, .. } => shut(listener),
+        }
+    }
+
     fn descriptor(&self) -> io::Result<OwnedFd> {
         match &self.socket {
             ListenSocket::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
@@ -107,47 +118,94 @@ fn remove_stale_socket(path: &Path) -> io::Result<()> {
 }
 
 /// Wakes an accept loop for good: the socket stops listening.
-pub(super) fn shut(listener: &OwnedFd) {
+pub(super) fn shut(listener: impl AsFd) {
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
-/// A listener that is registered with the driver of the current thread's runtime.
+/// Where a listener is while no accept loop has it: it outlives a shard that fails.
+pub(super) type ListenerHome = Rc<Cell<Option<Listener>>>;
+
+/// A listener that is registered with the driver of the current thread's runtime. Goes home when it is dropped.
 pub(super) struct Acceptor {
-    listener: Listener,
+    listener: Option<Listener>,
+    home: ListenerHome,
     readiness: monoio::net::TcpStream,
-    handle: OwnedFd,
+    handle: Option<OwnedFd>,
 }
 
 impl Acceptor {
-    /// Registers `listener`. Before the shard says that it is ready: an engine must not start deaf.
-    pub fn new(listener: Listener) -> io::Result<Self> {
-        let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
-        let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
-        Ok(Acceptor { listener, readiness, handle })
+    /// Registers the listener at `home`, if there is one. Before the shard says that it is ready: an engine must not
+    /// start deaf.
+    pub fn new(home: &ListenerHome) -> io::Result<Option<Self>> {
+        let Some(listener) = home.take() else { return Ok(None) };
+        let registered = (|| {
+            let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
+            let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
+            Ok((readiness, handle))
+        })();
+        match registered {
+            Ok((readiness, handle)) => {
+                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle: Some(handle) }))
+            }
+            Err(error) => {
+                home.set(Some(listener));
+                Err(error)
+            }
+        }
+    }
+
+    fn accept(&self) -> io::Result<OwnedFd> {
+        self.listener.as_ref().map_or(Err(io::ErrorKind::NotConnected.into()), Listener::accept)
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.home.set(self.listener.take());
     }
 }
 
 /// Accepts until the shard stops.
-pub(super) async fn accept_loop(shard: Rc<Shard>, acceptor: Acceptor) {
-    let Acceptor { listener, readiness, handle } = acceptor;
-    shard.listener.replace(Some(handle));
+pub(super) async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
+    shard.listener.replace(acceptor.handle.take());
+    accept(&shard, &acceptor).await;
+    if shard.winding_down.get() {
+        return;
+    }
+    if shard.stopping() {
+        // At once, not when the last call has been answered: the address is free for others.
+        acceptor.listener = None;
+    } else {
+        shard.break_down();
+    }
+}
+
+async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor) {
     // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
     let mut reserve = reserve_descriptor();
     while !shard.stopping() {
-        let ready = readiness.readable(false).await;
+        let mut readable = pin!(acceptor.readiness.readable(false));
+        let ready = std::future::poll_fn(|cx| {
+            if shard.winding_down.get() {
+                return Poll::Ready(false);
+            }
+            shard.accept_waker.replace(Some(cx.waker().clone()));
+            readable.as_mut().poll(cx).map(|ready| ready.is_ok())
+        })
+        .await;
         shard.touch();
-        if ready.is_err() || shard.stopping() {
-            break;
+        if !ready || shard.stopping() {
+            return;
         }
         for _ in 0..ACCEPT_BURST {
-            match listener.accept() {
+            match acceptor.accept() {
                 Ok(socket) => shard.place(socket),
                 Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
                     Some(Errno::AGAIN) => break,
                     Some(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
                     Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                         drop(reserve.take());
-                        if listener.accept().is_ok() {
+                        if acceptor.accept().is_ok() {
                             shard.counters.turned_away.add(1);
                         }
                         reserve = reserve_descriptor();
@@ -156,6 +214,8 @@ pub(super) async fn accept_loop(shard: Rc<Shard>, acceptor: Acceptor) {
                         break;
                     }
                     _ if shard.stopping() => return,
+                    // The socket is no longer what it was: nobody would ever be accepted.
+                    Some(Errno::BADF | Errno::NOTSOCK | Errno::INVAL) => return,
                     _ => {
                         shard.next_timer().await;
                         break;

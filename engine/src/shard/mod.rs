@@ -25,6 +25,7 @@ mod rest;
 mod serve;
 mod signal;
 mod slots;
+pub(crate) mod supervisor;
 mod sweep;
 mod tick;
 pub mod timing;
@@ -46,7 +47,7 @@ use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
 use crate::link::latest::Latest;
-use crate::link::port::{self, Inbox, ShardPort, ToShard};
+use crate::link::port::{Inbox, ShardPort, ToShard};
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
@@ -58,14 +59,14 @@ use asks::Advised;
 use buffers::Buffers;
 use conn::{Conn, Origin};
 use counters::Counters;
-use driver::{Driver, ShardRuntime};
-use listener::{Acceptor, Listener};
+use driver::Driver;
 use rest::Spell;
-use signal::Signal;
 use slots::SlotTable;
+use supervisor::Legacy;
 use timing::{ShardMeter, Timing};
 
 /// What a shard is started with.
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub index: usize,
     pub driver: Driver,
@@ -84,10 +85,14 @@ pub(crate) struct Setup {
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
     pub meter: Arc<ShardMeter>,
-    /// The listening socket, on the shard that accepts.
-    pub listener: Option<Listener>,
-    /// A timer descriptor, disarmed.
-    pub timer: OwnedFd,
+}
+
+/// The load of a shard that was given up: nobody hands a connection to it.
+pub(crate) const GIVEN_UP: usize = usize::MAX;
+
+/// Connections open on the shards that have these loads.
+pub(crate) fn open_connections(loads: &[usize]) -> usize {
+    loads.iter().filter(|load| **load != GIVEN_UP).sum()
 }
 
 /// State of a shard. Single-threaded; shared by its tasks.
@@ -136,6 +141,8 @@ struct Shard {
 
     date: RefCell<HttpDate>,
     started: Instant,
+    /// What the clock said when it was read last.
+    clock_read_ms: Cell<u64>,
     now_ms: Cell<u64>,
     timer_armed: Cell<bool>,
     ticking: Cell<bool>,
@@ -148,39 +155,17 @@ struct Shard {
     tasks: Cell<usize>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
+    /// The shard has to be started anew.
+    broken: Cell<bool>,
+    /// It ends for that: the accept loop gives the listening socket back.
+    winding_down: Cell<bool>,
     main_waker: RefCell<Option<Waker>>,
+    accept_waker: RefCell<Option<Waker>>,
     drain_deadline_ms: Cell<Option<u64>>,
 }
 
-/// Runs a shard on the current thread until it is told to stop and everything has ended.
-///
-/// `ready` is called once, with the outcome of setting up.
-pub(crate) fn run(mut setup: Setup, ready: impl FnOnce(std::io::Result<()>)) {
-    port::enter_shard_thread();
-    let mut runtime = match ShardRuntime::build(&setup.driver) {
-        Ok(runtime) => runtime,
-        Err(error) => return ready(Err(error)),
-    };
-    let driver = setup.driver.clone();
-    runtime.block_on(async move {
-        let listener = setup.listener.take();
-        let registered = (|| {
-            let bell = Signal::new(&driver, setup.inbox.bell.event().try_clone_to_owned()?)?;
-            let timer = Signal::new(&driver, setup.timer.try_clone()?)?;
-            Ok((bell, timer, listener.map(Acceptor::new).transpose()?))
-        })();
-        let (bell, timer, acceptor) = match registered {
-            Ok(registered) => registered,
-            Err(error) => return ready(Err(error)),
-        };
-        let shard = Shard::new(setup);
-        ready(Ok(()));
-        shard.run(bell, timer, acceptor).await;
-    });
-}
-
 impl Shard {
-    fn new(setup: Setup) -> Rc<Self> {
+    fn new(setup: Setup, timer: OwnedFd, legacy: Legacy) -> Rc<Self> {
         let head_limits = HeadLimits {
             max_head_bytes: setup.limits.max_head_bytes,
             max_target_bytes: setup.limits.max_target_bytes,
@@ -205,11 +190,11 @@ impl Shard {
             ports: setup.ports,
             loads: setup.loads,
             counters: setup.counters,
-            timer: setup.timer,
+            timer,
             listener: RefCell::new(None),
             conns: RefCell::new(Slab::new()),
-            slots: RefCell::new(SlotTable::new(setup.max_calls)),
-            open: RefCell::default(),
+            slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
+            open: RefCell::new(legacy.open),
             pool: RefCell::default(),
             inline: RefCell::default(),
             answers_pool: RefCell::default(),
@@ -223,6 +208,7 @@ impl Shard {
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             date: RefCell::new(HttpDate::from_unix(0)),
             started: Instant::now(),
+            clock_read_ms: Cell::new(0),
             now_ms: Cell::new(0),
             timer_armed: Cell::new(false),
             ticking: Cell::new(false),
@@ -235,6 +221,9 @@ impl Shard {
             tasks: Cell::new(0),
             stopping: Cell::new(false),
             finished: Cell::new(false),
+            broken: Cell::new(false),
+            winding_down: Cell::new(false),
+            accept_waker: RefCell::default(),
             main_waker: RefCell::default(),
             drain_deadline_ms: Cell::new(None),
             limits: setup.limits,
@@ -243,7 +232,7 @@ impl Shard {
         Rc::new(shard)
     }
 
-    /// Milliseconds since the shard started, as of the last tick or timer.
+    /// Milliseconds that the shard has run, as of the last turn of the timer.
     fn now_ms(&self) -> u64 {
         self.now_ms.get()
     }
@@ -292,8 +281,7 @@ impl Shard {
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let socket = stream.as_raw_fd();
                 let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
-                self.begin_task();
-                monoio::spawn(serve::serve(self.clone(), conn, stream));
+                monoio::spawn(serve::serve(self.begin_task(), conn, stream));
             }
             _ => self.forget_load(),
         }
@@ -308,7 +296,7 @@ impl Shard {
     /// Gives an accepted connection to the shard that has the fewest; closes it when there are too many.
     fn place(self: &Rc<Self>, socket: OwnedFd) {
         let loads: Vec<usize> = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).collect();
-        if loads.iter().sum::<usize>() >= self.limits.max_connections {
+        if open_connections(&loads) >= self.limits.max_connections {
             self.counters.turned_away.add(1);
             return self.turn_away(socket);
         }

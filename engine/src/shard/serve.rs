@@ -13,17 +13,19 @@ use super::Shard;
 use super::answer_queue::Output;
 use super::conn::{Conn, Phase};
 use super::reader::read_loop;
+use super::tick::CountedTask;
 use crate::limits::STREAM_WRITE_BYTES;
 use crate::sys::Shutdown;
 
 /// Serves one connection until it ends. No `async fn`, as those below: it would hold its arguments twice, and there are as
 /// many of these as connections.
-pub(super) fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) -> impl Future<Output = ()> {
+pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> impl Future<Output = ()> {
     let (reader, writer) = stream.into_split();
     async move {
+        let shard = &*task.0;
         {
-            let mut read = pin!(read_loop(&shard, &conn, reader));
-            let mut write = pin!(write_loop(&shard, &conn, writer));
+            let mut read = pin!(read_loop(shard, &conn, reader));
+            let mut write = pin!(write_loop(shard, &conn, writer));
             let (mut read_done, mut write_done) = (false, false);
             std::future::poll_fn(|cx| {
                 conn.remember_waker(cx);
@@ -54,7 +56,6 @@ pub(super) fn serve(shard: Rc<Shard>, conn: Rc<Conn>, stream: TcpStream) -> impl
             conn.forget_socket();
         }
         shard.unregister(&conn);
-        shard.end_task();
     }
 }
 

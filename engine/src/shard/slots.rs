@@ -41,12 +41,20 @@ pub(super) struct SlotTable {
     free: Vec<u32>,
     max: usize,
     streams: usize,
+    /// Generation of a slot that is new.
+    first: u32,
 }
 
 impl SlotTable {
-    /// A table that holds at most `max` calls.
-    pub fn new(max: usize) -> Self {
-        SlotTable { slots: Vec::new(), free: Vec::new(), max, streams: 0 }
+    /// A table that holds at most `max` calls. Its keys are of generation `first` and later.
+    pub fn new(max: usize, first: u32) -> Self {
+        SlotTable { slots: Vec::new(), free: Vec::new(), max, streams: 0, first }
+    }
+
+    /// A generation of which this table has given out no key: late answers to its calls find nothing in a table that
+    /// begins with it.
+    pub fn next_generation(&self) -> u32 {
+        self.slots.iter().map(|slot| slot.generation).fold(self.first, u32::max).wrapping_add(1)
     }
 
     /// Calls under way.
@@ -73,7 +81,7 @@ impl SlotTable {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < self.max => {
-                self.slots.push(Slot::default());
+                self.slots.push(Slot { generation: self.first, ..Slot::default() });
                 (self.slots.len() - 1) as u32
             }
             None => return None,
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_reused_slot_does_not_answer_to_the_old_key() {
-        let mut table = SlotTable::new(1);
+        let mut table = SlotTable::new(1, 0);
         let old = table.take(1, 1, b"a", u64::MAX).unwrap();
         assert!(table.release(old));
         let new = table.take(2, 1, b"b", u64::MAX).unwrap();
@@ -145,8 +153,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_follows_another_knows_none_of_its_keys() {
+        let mut table = SlotTable::new(2, 7);
+        let early = table.take(1, 1, b"a", u64::MAX).unwrap();
+        assert_eq!(early.generation, 7);
+        table.release(early);
+        let late = table.take(1, 2, b"a", u64::MAX).unwrap();
+        let mut next = SlotTable::new(2, table.next_generation());
+        let new = next.take(2, 1, b"b", u64::MAX).unwrap();
+        assert_eq!(new.slot, late.slot);
+        assert!(next.get(early).is_none() && next.get(late).is_none());
+    }
+
+    #[test]
     fn is_full_at_its_bound() {
-        let mut table = SlotTable::new(2);
+        let mut table = SlotTable::new(2, 0);
         let first = table.take(0, 0, b"", 5).unwrap();
         assert!(table.take(0, 1, b"", u64::MAX).is_some());
         assert!(table.take(0, 2, b"", u64::MAX).is_none());

@@ -11,13 +11,20 @@ use super::Shard;
 use super::conn::{Origin, Phase};
 use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
-use crate::limits::{TICK_ROUNDS, TIMER_MS};
+use super::supervisor::Broken;
+use crate::limits::{STANDSTILL_MS, TICK_ROUNDS, TIMER_MS};
 use crate::link::port::ToShard;
 use crate::wire::date::HttpDate;
 
 impl Shard {
-    /// Runs the shard's tasks until `Stop` was received and everything has ended.
-    pub(super) async fn run(self: &Rc<Self>, bell: Signal, timer: Signal, acceptor: Option<Acceptor>) {
+    /// Runs the shard's tasks until `Stop` was received and everything has ended, or until one of those that it cannot
+    /// do without is at an end.
+    pub(super) async fn run(
+        self: &Rc<Self>,
+        bell: Signal,
+        timer: Signal,
+        acceptor: Option<Acceptor>,
+    ) -> Result<(), Broken> {
         self.spawn(tick_loop(self.clone()));
         self.spawn(bell_loop(self.clone(), bell));
         self.spawn(timer_loop(self.clone(), timer));
@@ -28,32 +35,55 @@ impl Shard {
         self.touch();
         std::future::poll_fn(|cx| {
             self.main_waker.replace(Some(cx.waker().clone()));
-            if self.finished.get() && self.tasks.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.broken.get() {
+                return Poll::Ready(Err(Broken));
+            }
+            if self.finished.get() && self.tasks.get() == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
-        .await;
+        .await?;
         self.backend.stopped(self.index);
+        Ok(())
+    }
+
+    /// A task has ended that the shard cannot do without: it has to be started anew.
+    pub(super) fn break_down(&self) {
+        if !self.stopping() {
+            self.broken.set(true);
+            self.wake_main();
+        }
+    }
+
+    fn wake_main(&self) {
+        if let Some(waker) = self.main_waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Cuts everything off, so that all tasks end.
+    pub(super) fn cut_all(&self) {
+        self.stopping.set(true);
+        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+        conns.iter().for_each(|conn| self.cut_off(conn));
+        if let Some(waker) = self.accept_waker.take() {
+            waker.wake();
+        }
+        self.look_at_end();
     }
 
     /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
     pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
-        self.begin_task();
-        let shard = self.clone();
+        let counted = self.begin_task();
         monoio::spawn(async move {
             task.await;
-            shard.end_task();
+            drop(counted);
         });
     }
 
-    /// A task is about to be spawned that will call [`Self::end_task`]. For those of which there are many: awaiting them
-    /// in another, as `spawn` does, would hold them twice.
-    pub(super) fn begin_task(&self) {
+    /// Counts a task that is about to be spawned, until it drops what it gets here, last of all. For those of which there
+    /// are many: awaiting them in another, as `spawn` does, would hold them twice.
+    pub(super) fn begin_task(self: &Rc<Self>) -> CountedTask {
         self.tasks.set(self.tasks.get() + 1);
-    }
-
-    /// The last thing that a task does.
-    pub(super) fn end_task(&self) {
-        self.tasks.set(self.tasks.get() - 1);
-        self.look_at_end();
+        CountedTask(self.clone())
     }
 
     /// Something happens: a tick will follow at the end of this round of tasks, so nobody needs to wake us.
@@ -190,16 +220,18 @@ impl Shard {
             wake_all(&mut self.tick_waiters.borrow_mut());
             wake_all(&mut self.timer_waiters.borrow_mut());
         }
-        if self.finished.get()
-            && let Some(waker) = self.main_waker.borrow().as_ref()
-        {
-            waker.wake_by_ref();
+        if self.finished.get() {
+            self.wake_main();
         }
     }
 
-    /// Reads the clock: once a timer turn, never per request.
+    /// Reads the clock: once a timer turn, never per request. The monotonic one, and it stands still while the shard
+    /// does: who was not heard because the process was stopped is not late.
     pub(super) fn read_clock(&self) {
-        self.now_ms.set(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let read = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = read.saturating_sub(self.clock_read_ms.replace(read));
+        let counts = if passed > STANDSTILL_MS { TIMER_MS } else { passed };
+        self.now_ms.set(self.now_ms.get().saturating_add(counts));
     }
 
     fn read_date(&self) {
@@ -232,6 +264,19 @@ impl Shard {
     }
 }
 
+/// A task that counts; also when it ends by a panic.
+pub(super) struct CountedTask(pub(super) Rc<Shard>);
+
+impl Drop for CountedTask {
+    fn drop(&mut self) {
+        self.0.tasks.set(self.0.tasks.get() - 1);
+        // After a panic somebody else looks: a second one now would end the process.
+        if !std::thread::panicking() {
+            self.0.look_at_end();
+        }
+    }
+}
+
 async fn tick_loop(shard: Rc<Shard>) {
     while !shard.finished.get() {
         std::future::poll_fn(|cx| {
@@ -246,8 +291,8 @@ async fn tick_loop(shard: Rc<Shard>) {
 async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
     while !shard.finished.get() {
         if bell.wait().await.is_err() {
-            // The descriptor is ours and open; an error here would repeat for ever.
-            break;
+            // The descriptor is ours and open; an error here would repeat for ever. Without it the shard is deaf.
+            return shard.break_down();
         }
         shard.counters.wakes.add(1);
         shard.touch();
@@ -257,7 +302,7 @@ async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
 async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
     while !shard.finished.get() {
         if timer.wait().await.is_err() {
-            break;
+            return shard.break_down();
         }
         shard.contain(|| shard.on_timer());
     }
@@ -269,7 +314,7 @@ fn wake_all(waiters: &mut Vec<Waker>) {
     }
 }
 
-fn set_timer(timer: &std::os::fd::OwnedFd, first: Duration, period: Duration) -> rustix::io::Result<()> {
+pub(super) fn set_timer(timer: &std::os::fd::OwnedFd, first: Duration, period: Duration) -> rustix::io::Result<()> {
     let spec = |duration: Duration| Timespec {
         tv_sec: duration.as_secs() as i64,
         tv_nsec: i64::from(duration.subsec_nanos()),

@@ -36,7 +36,7 @@ macro_rules! on_both_drivers {
 
 /// Whether this machine allows io_uring; says so when it does not.
 pub fn ring_works() -> bool {
-    match fasttunnel_engine::shard::driver::choose(DriverChoice::IoUring) {
+    match fasttunnel_engine::shard::driver::choose(DriverChoice::IoUring, 1) {
         Ok(_) => true,
         Err(refused) => {
             println!("skipped: {refused}");

@@ -139,7 +139,7 @@ impl Drop for Server {
             return std::mem::forget(engine);
         }
         if let Some(engine) = engine {
-            assert_eq!(engine.panicked_shards(), 0);
+            assert_eq!(engine.failed_shards(), 0);
             assert_eq!(engine.stats().iter().map(|shard| shard.panics).sum::<u64>(), 0, "a connection panicked");
             engine.stop(Duration::ZERO);
             join_within(engine, Duration::from_secs(5));

@@ -1,0 +1,216 @@
+//! A shard's thread: runs the shard, and starts it anew when it fails, a bounded number of times.
+//!
+//! A panic in the task of one connection, or in the housekeeping, is contained where it happens (`serve`, `tick`). What
+//! gets here has ended the whole shard: a panic anywhere else, or a descriptor that it cannot do without. Its connections
+//! are cut, the backend hears of the calls under way as of those of clients that have left, and the shard begins again
+//! with the same letter box and listening socket. When that does not help, the backend is told that it is given up.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+
+use super::driver::ShardRuntime;
+use super::listener::{self, Acceptor, Listener, ListenerHome};
+use super::signal::Signal;
+use super::tick::set_timer;
+use super::{GIVEN_UP, Setup, Shard};
+use crate::limits::{RESTART_PAUSE, SHARD_RESTART_WINDOW, SHARD_RESTARTS, WIND_DOWN};
+use crate::link::batch::CallBatch;
+use crate::link::port;
+
+/// A task has ended that its shard cannot do without.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+/// What a shard that has failed leaves to the next.
+#[derive(Default)]
+pub(super) struct Legacy {
+    /// Generation of its first calls: no answer to a call of before finds one of them.
+    pub generation: u32,
+    /// What it has not handed over: that its calls are gone, above all.
+    pub open: Box<CallBatch>,
+}
+
+/// How a shard has ended.
+enum Ending {
+    /// As it was told to.
+    Stopped,
+    /// It could not be set up.
+    NotBegun(io::Error),
+    /// It has failed, and all that it had has ended.
+    Failed,
+    /// It has failed, and cannot be taken down. Its memory stays, because the kernel may still write into it.
+    Stuck,
+}
+
+/// Runs a shard on the current thread until it is told to stop and everything has ended; true when it was given up
+/// before.
+///
+/// `ready` is called once, with the outcome of setting up.
+pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl FnOnce(io::Result<()>)) -> bool {
+    port::enter_shard_thread();
+    let home: ListenerHome = Rc::new(Cell::new(listener));
+    let mut ready = Some(ready);
+    let mut legacy = Legacy::default();
+    let mut failures: Vec<Instant> = Vec::new();
+    loop {
+        let ending = live(setup, &home, &mut legacy, &mut ready);
+        let begun = ready.is_none();
+        match ending {
+            Ending::Stopped => return false,
+            Ending::NotBegun(error) => {
+                if let Some(ready) = ready.take() {
+                    ready(Err(error));
+                    return false;
+                }
+                std::thread::sleep(RESTART_PAUSE);
+            }
+            Ending::Failed if begun => {}
+            // Before it was ready, the engine says so; a shard that is stuck holds what the next one would need.
+            Ending::Failed | Ending::Stuck => break,
+        }
+        failures.retain(|failure| failure.elapsed() < SHARD_RESTART_WINDOW);
+        if failures.len() >= SHARD_RESTARTS {
+            break;
+        }
+        failures.push(Instant::now());
+        setup.counters.restarts.add(1);
+        legacy.open.restarted = true;
+    }
+    // Nobody is to wait for it: not a client in the backlog, not a sender at a full letter box.
+    if let Some(listener) = home.take() {
+        listener.shut();
+    }
+    if let Some(load) = setup.loads.get(setup.index) {
+        load.store(GIVEN_UP, Ordering::Relaxed);
+    }
+    setup.inbox.close();
+    setup.backend.failed(setup.index);
+    true
+}
+
+/// One life of a shard.
+fn live<R: FnOnce(io::Result<()>)>(
+    setup: &Setup,
+    home: &ListenerHome,
+    legacy: &mut Legacy,
+    ready: &mut Option<R>,
+) -> Ending {
+    let mut runtime = match ShardRuntime::build(&setup.driver) {
+        Ok(runtime) => runtime,
+        Err(error) => return Ending::NotBegun(error),
+    };
+    let born = RefCell::new(None);
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let (bell, timer, shard, acceptor) = set_up(setup, home, legacy)?;
+            born.replace(Some(shard.clone()));
+            if let Some(ready) = ready.take() {
+                ready(Ok(()));
+            }
+            Ok(shard.run(bell, timer, acceptor).await)
+        })
+    }));
+    match run {
+        Ok(Ok(Ok(()))) => return Ending::Stopped,
+        Ok(Err(error)) => return Ending::NotBegun(error),
+        Ok(Ok(Err(Broken))) => {}
+        Err(payload) => {
+            setup.counters.panics.add(1);
+            // What a panic carries may panic when it is dropped.
+            std::mem::forget(payload);
+        }
+    }
+    let Some(shard) = born.take() else { return Ending::Failed };
+    let wound_down = catch_unwind(AssertUnwindSafe(|| runtime.block_on(shard.wind_down())));
+    match wound_down {
+        Ok(true) if shard.told_to_stop() => {
+            setup.backend.stopped(setup.index);
+            Ending::Stopped
+        }
+        Ok(true) => {
+            *legacy = shard.legacy();
+            Ending::Failed
+        }
+        outcome => {
+            std::mem::forget(outcome);
+            shard.shut_sockets();
+            std::mem::forget(runtime);
+            Ending::Stuck
+        }
+    }
+}
+
+/// Registers what the shard waits for with the runtime of the current thread.
+fn set_up(
+    setup: &Setup,
+    home: &ListenerHome,
+    legacy: &mut Legacy,
+) -> io::Result<(Signal, Signal, Rc<Shard>, Option<Acceptor>)> {
+    let clock = timer()?;
+    let bell = Signal::new(&setup.driver, setup.inbox.bell.event().try_clone_to_owned()?)?;
+    let signal = Signal::new(&setup.driver, clock.try_clone()?)?;
+    let acceptor = Acceptor::new(home)?;
+    let begun = Legacy { generation: legacy.generation, open: std::mem::take(&mut legacy.open) };
+    Ok((bell, signal, Shard::new(setup.clone(), clock, begun), acceptor))
+}
+
+/// A timer descriptor, disarmed.
+fn timer() -> io::Result<OwnedFd> {
+    timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).map_err(Into::into)
+}
+
+impl Shard {
+    /// Ends what is left of a shard that has failed; false when it does not end in time.
+    async fn wind_down(self: &Rc<Self>) -> bool {
+        self.winding_down.set(true);
+        let Ok(bound) = timer() else { return false };
+        let Ok(mut signal) = bound.try_clone().and_then(|bound| Signal::new(&self.driver, bound)) else { return false };
+        if set_timer(&bound, WIND_DOWN, Duration::ZERO).is_err() {
+            return false;
+        }
+        // The tick that was broken off has not parked.
+        self.ticking.set(false);
+        self.cut_all();
+        let mut late = pin!(signal.wait());
+        let ended = std::future::poll_fn(|cx| {
+            self.main_waker.replace(Some(cx.waker().clone()));
+            if self.tasks.get() == 0 { Poll::Ready(true) } else { late.as_mut().poll(cx).map(|_| false) }
+        })
+        .await;
+        if ended {
+            // No operation may be in flight when the ring goes.
+            let _ = set_timer(&bound, Duration::from_nanos(1), Duration::ZERO);
+            let _ = late.await;
+        }
+        ended
+    }
+
+    /// `Stop` has come before it failed, or since.
+    fn told_to_stop(&self) -> bool {
+        self.drain_deadline_ms.get().is_some()
+    }
+
+    fn legacy(&self) -> Legacy {
+        Legacy { generation: self.slots.borrow().next_generation(), open: self.open.take() }
+    }
+
+    /// The last resort: whoever is connected, or wants to be, sees the end.
+    fn shut_sockets(&self) {
+        if let Some(listener) = self.listener.take() {
+            listener::shut(&listener);
+        }
+        let conns = catch_unwind(AssertUnwindSafe(|| self.conns.take())).unwrap_or_default();
+        for (_, conn) in &conns {
+            conn.shutdown(crate::sys::Shutdown::Both);
+        }
+    }
+}

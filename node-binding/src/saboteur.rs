@@ -1,0 +1,63 @@
+//! Ends a shard when a test asks for it. In no addon that ships: see the feature `fault-injection`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
+use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::port::ShardPort;
+
+/// Panics once more when it is dropped: what contains the first panic does not contain that one.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a second panic that a test asked for");
+    }
+}
+
+/// The host, and a panic in front of it.
+pub struct Saboteur {
+    host: Arc<Host>,
+    /// The shard to end; `u32::MAX` for none.
+    target: AtomicU32,
+}
+
+impl Saboteur {
+    /// A host that nothing is wrong with, yet.
+    pub fn new(host: Arc<Host>) -> Self {
+        Saboteur { host, target: AtomicU32::new(u32::MAX) }
+    }
+
+    /// Lets the next calls of this shard end it.
+    pub fn arm(&self, shard: u32) {
+        self.target.store(shard, Ordering::Relaxed);
+    }
+}
+
+impl Backend for Saboteur {
+    fn attach(&self, ports: &[ShardPort]) {
+        self.host.attach(ports);
+    }
+
+    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        let hit = |armed| self.target.compare_exchange(armed, u32::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !calls.records.is_empty() && hit(shard as u32) {
+            std::panic::panic_any(Bomb);
+        }
+        self.host.submit(shard, calls, answers)
+    }
+
+    fn takes_frames(&self) -> bool {
+        self.host.takes_frames()
+    }
+
+    fn stopped(&self, shard: usize) {
+        self.host.stopped(shard);
+    }
+
+    fn failed(&self, shard: usize) {
+        self.host.failed(shard);
+    }
+}
