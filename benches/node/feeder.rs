@@ -41,8 +41,6 @@ pub struct FeedReport {
     pub answered: f64,
     /// Answers that were not `a + 2`, or for nobody.
     pub wrong: f64,
-    /// Answer batches.
-    pub batches: f64,
 }
 
 /// Runs a [`FeedPlan`] or [`RingPlan`] on a line.
@@ -73,7 +71,7 @@ impl Task for Run<FeedPlan> {
         let FeedPlan { handler, calls, batches, sleeps, total } = self.plan;
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.reset(calls * batches, sleeps);
-        let (mut sent, mut answered, mut wrong, mut answer_batches) = (0_f64, 0_f64, 0_f64, 0_f64);
+        let (mut sent, mut answered, mut wrong) = (0_f64, 0_f64, 0_f64);
         let started = Instant::now();
         let mut heard = started;
         let mut spins = 0;
@@ -82,14 +80,12 @@ impl Task for Run<FeedPlan> {
                 line.send(handler, calls as usize);
                 sent += f64::from(calls);
             }
-            let before = answered;
             let any = line.receive(|slot, record, text| {
                 answered += 1.0;
                 let right = record.outcome == Outcome::Result && text == (slot.digit + 2).to_string().as_bytes();
                 wrong += f64::from(u8::from(!right));
             });
             if any {
-                answer_batches += f64::from(u8::from(answered > before));
                 (spins, heard) = (0, Instant::now());
             } else {
                 line.wait(PATIENCE);
@@ -100,7 +96,7 @@ impl Task for Run<FeedPlan> {
             }
         }
         wrong += f64::from(line.strays);
-        Ok(FeedReport { seconds: started.elapsed().as_secs_f64(), answered, wrong, batches: answer_batches })
+        Ok(FeedReport { seconds: started.elapsed().as_secs_f64(), answered, wrong })
     }
 
     fn resolve(&mut self, _env: Env, report: FeedReport) -> Result<FeedReport> {

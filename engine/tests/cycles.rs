@@ -6,7 +6,7 @@ mod support;
 
 use support::{DriverChoice, Server, call, eventually, process};
 
-fn a_hundred_starts_and_stops_leave_nothing(driver: DriverChoice) {
+fn hundreds_of_starts_and_stops_leave_nothing(driver: DriverChoice) {
     let cycle = |number: u32| {
         let server = Server::with(driver, |config| config.shards = 2);
         let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
@@ -28,12 +28,14 @@ fn a_hundred_starts_and_stops_leave_nothing(driver: DriverChoice) {
     // The first cycles make what stays by right: allocator arenas, lazily opened descriptors.
     (0..5).for_each(cycle);
     let (threads, descriptors, kib) = (process::threads(), process::descriptors(), process::resident_kib());
-    (0..100).for_each(cycle);
+    (0..300).for_each(cycle);
     eventually("threads are back at the base", || process::threads() <= threads);
     // A ring's descriptors are freed by the kernel's own time.
     eventually("descriptors are back at the base", || process::descriptors() <= descriptors);
     let grown = process::resident_kib().saturating_sub(kib);
-    assert!(grown < 8 * 1024, "{grown} KiB more after 100 cycles");
+    // 80 KiB a cycle would be a leak. Less is what glibc makes of threads that come and go: arenas, with a part of the 3 MB
+    // answers in some of them.
+    assert!(grown < 24 * 1024, "{grown} KiB more after 300 cycles");
 }
 
 fn churn_leaves_nothing(driver: DriverChoice) {
@@ -104,7 +106,7 @@ fn an_idle_engine_sleeps(driver: DriverChoice) {
 }
 
 on_both_drivers!(
-    a_hundred_starts_and_stops_leave_nothing,
+    hundreds_of_starts_and_stops_leave_nothing,
     churn_leaves_nothing,
     idle_connections_keep_little_memory,
     an_idle_engine_sleeps,

@@ -24,11 +24,13 @@ mod texts;
 mod tunnel;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
+// `--all-targets` compiles the library for tests as well, where nothing registers exports.
 #[cfg(fasttunnel_benches)]
 #[cfg_attr(test, allow(dead_code))]
 #[path = "../../benches/node/feeder.rs"]
 mod feeder;
 #[cfg(fasttunnel_benches)]
+#[cfg_attr(test, allow(dead_code))]
 #[path = "../../benches/node/line.rs"]
 mod line;
 
