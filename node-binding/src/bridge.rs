@@ -18,8 +18,12 @@ use crate::layout::{self, outcome};
 use crate::raw_answer::{RawParts, latin1};
 use crate::texts::Texts;
 
-/// Bytes of JSON text in one drain, unless a single call has more.
-const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of JSON text in one drain, unless a single call has more. What is beyond waits for the next.
+///
+/// V8 keeps a longer string (from 128 KiB on) in pages of its own, which are faulted in for it and given back with it,
+/// and what is parsed at once is alive at once. With 4 MiB, 64 clients with 10 KiB each got 11 000 answers a second; with
+/// this, 14 200.
+const MAX_TEXT_BYTES: usize = 100 * 1024;
 
 /// Bytes of streamed answers with which a batch is sent at once: the shard begins to send them while JavaScript goes on,
 /// and blocks of memory that cross threads stay small (the allocator keeps many of the large ones that it gets back).
@@ -140,7 +144,7 @@ impl Bridge {
     fn fill(&mut self, table: &mut [u32]) -> usize {
         self.text.clear();
         let mut calls = 0;
-        while calls < layout::MAX_CALLS && self.text.len() < MAX_TEXT_BYTES {
+        while calls == 0 || (calls < layout::MAX_CALLS && self.cursor.is_none()) {
             let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch()) else { break };
             calls = self.fill_from(loan, from, table, calls);
         }
@@ -181,7 +185,8 @@ impl Bridge {
         let mut taken = 0_usize;
         let mut bytes = 0;
         for record in records {
-            if calls == layout::MAX_CALLS || (taken > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
+            let too_much = self.text.len() + bytes + record.body.len() > MAX_TEXT_BYTES;
+            if calls == layout::MAX_CALLS || (calls > 0 && too_much) {
                 break;
             }
             let ticket = self.live.insert(live_of(loan_index, loan.shard, record)) as u32;
