@@ -168,7 +168,8 @@ export class Answers {
   /** One result, alone and with care. */
   #write(call: Call, result: unknown): void {
     try {
-      const text: string | undefined = this.#isPlain(result) ? JSON.stringify(result) : this.#codec.stringify(result);
+      // A codec that is not exact looks through the result itself: once is enough.
+      const text: string | undefined = this.#codec.exact && this.#isPlain(result) ? JSON.stringify(result) : this.#codec.stringify(result);
       if (text === undefined) throw new TypeError('the result has no JSON form');
       if (text.length > MAX_TEXT_CHARS) throw new RangeError(`the result is longer than ${MAX_TEXT_CHARS} characters`);
       this.#text(call, RESULT, text);

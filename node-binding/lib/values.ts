@@ -87,8 +87,7 @@ export function scanPlain(result: unknown, maxNodes: number, maxDepth: number): 
     default:
       return 'special';
   }
-  const budget = { nodes: maxNodes };
-  return scanObject(result, budget, maxDepth);
+  return scanObject(result, { nodes: maxNodes }, maxDepth);
 }
 
 function scanObject(container: object, budget: { nodes: number }, depth: number): Scan {
@@ -96,33 +95,40 @@ function scanObject(container: object, budget: { nodes: number }, depth: number)
   if ((container as { toJSON?: unknown }).toJSON !== undefined) return 'special';
   if (Array.isArray(container)) {
     for (let index = 0; index < container.length; index++) {
-      const found = scanMember(container[index], budget, depth);
+      const member: unknown = container[index];
+      if (--budget.nodes < 0) return 'unknown';
+      if (isPlainScalar(member)) continue;
+      const found = scanMember(member, budget, depth);
       if (found !== 'plain') return found;
     }
     return 'plain';
   }
   const prototype: unknown = Object.getPrototypeOf(container);
+  const inherits = prototype !== Object.prototype && prototype !== null;
   // Boxed primitives, Maps, typed arrays… have rules of their own; instances of ordinary classes do not.
-  if (prototype !== Object.prototype && prototype !== null && Object.prototype.toString.call(container) !== '[object Object]') {
-    return 'special';
-  }
+  if (inherits && Object.prototype.toString.call(container) !== '[object Object]') return 'special';
   for (const key in container) {
-    if (!Object.hasOwn(container, key)) continue;
-    const found = scanMember((container as Record<string, unknown>)[key], budget, depth);
+    // Asked only where something may be inherited: it would be a quarter of the time for a large result.
+    if (inherits && !Object.hasOwn(container, key)) continue;
+    const member = (container as Record<string, unknown>)[key];
+    if (--budget.nodes < 0) return 'unknown';
+    if (isPlainScalar(member)) continue;
+    const found = scanMember(member, budget, depth);
     if (found !== 'plain') return found;
   }
   return 'plain';
 }
 
+/** Comparisons, because a `switch` over `typeof` is not inlined. */
+function isPlainScalar(member: unknown): boolean {
+  return typeof member === 'string' || typeof member === 'number' || member === null || typeof member === 'boolean';
+}
+
+/** Of a member that is no plain scalar. */
 function scanMember(member: unknown, budget: { nodes: number }, depth: number): Scan {
-  if (--budget.nodes < 0) return 'unknown';
   switch (typeof member) {
-    case 'string':
-    case 'number':
-    case 'boolean':
-      return 'plain';
     case 'object':
-      return member === null ? 'plain' : scanObject(member, budget, depth - 1);
+      return scanObject(member!, budget, depth - 1);
     case 'function':
     case 'symbol':
       // JSON.stringify leaves them out of objects and writes null in arrays, unless a function has a toJSON.

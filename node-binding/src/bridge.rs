@@ -23,8 +23,12 @@ use crate::layout::{self, news, outcome};
 use crate::raw_answer::{RawParts, latin1};
 use crate::texts::Texts;
 
-/// Bytes of JSON text in one drain, unless a single call has more.
-const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of JSON text in one drain, unless a single call has more. What is beyond waits for the next.
+///
+/// V8 keeps a longer string (from 128 KiB on) in pages of its own, which are faulted in for it and given back with it,
+/// and what is parsed at once is alive at once. With 4 MiB, 64 clients with 10 KiB each got 11 000 answers a second; with
+/// this, 14 200.
+const MAX_TEXT_BYTES: usize = 100 * 1024;
 
 /// Bytes of streamed answers with which a batch is sent at once: the shard begins to send them while JavaScript goes on,
 /// and blocks of memory that cross threads stay small (the allocator keeps many of the large ones that it gets back).
@@ -164,7 +168,7 @@ impl Bridge {
     fn fill(&mut self, table: &mut [u32], max_calls: usize) -> usize {
         self.text.clear();
         let mut calls = 0;
-        while calls < max_calls && self.text.len() < MAX_TEXT_BYTES {
+        while calls == 0 || (calls < max_calls && self.cursor.is_none()) {
             let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch()) else {
                 if self.backlog.is_empty() {
                     self.backlog.forget_departed();
@@ -286,7 +290,8 @@ impl Bridge {
         let mut run: Option<Span> = None;
         for record in records {
             let bytes = run.as_ref().map_or(0, Span::len);
-            if calls == max_calls || (seen > 0 && self.text.len() + bytes >= MAX_TEXT_BYTES) {
+            let too_much = self.text.len() + bytes + record.body.len() > MAX_TEXT_BYTES;
+            if calls == max_calls || (calls > 0 && too_much) {
                 break;
             }
             seen += 1;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { CallFailure, CORS, DONE, http, plainCodec, RawAnswer, task, withBridge } from './support/bridges.mjs';
-import { RawSocket, taskBytes } from './support/raw-socket.mjs';
+import { postBytes, RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { E500, onBothDrivers, sleep, until } from './support/tunnels.mjs';
 
 const ALL = { cors: true, security: true };
@@ -203,6 +203,38 @@ onBothDrivers('raw answers', (driver) => {
       assert.equal(await post('{"__type":"bad"}'), 400);
       assert.equal(await post('{'), 400);
       assert.deepEqual(parsed, ['{"__type":"Date","value":1}', '{"__type":"bad"}']);
+    });
+  });
+
+  it('what waits is drained in portions of 100 KiB, a longer text alone', () => {
+    const drained = new Map();
+    let bridge;
+    const entries = [
+      task('echo', (input) => {
+        const { drains } = bridge.stats();
+        drained.set(drains, [...(drained.get(drains) ?? []), input.n]);
+        return input;
+      }),
+    ];
+    return withBridge({ driver, entries }, async (started) => {
+      bridge = started;
+      const fills = ['x'.repeat(50_000), 'y'.repeat(51_000), 'é'.repeat(20_000), '', 'z'.repeat(300_000), 'λ'.repeat(30_000), 'w'.repeat(102_400), '', '\ud800'.repeat(9000), ...Array(24).fill('v'.repeat(9000))];
+      const bodies = fills.map((text, n) => JSON.stringify({ input: { n, text } }));
+      const sockets = await Promise.all(fills.map(() => RawSocket.connect(bridge)));
+      // All in one turn of this thread, which is the handlers' as well: they wait together.
+      await Promise.all(sockets.map((socket, n) => socket.write(postBytes('/__runner/task/echo', bodies[n]))));
+      for (const [n, socket] of sockets.entries()) {
+        const { status, body } = await socket.answer({ timeoutMs: 20_000 });
+        assert.equal(status, 200);
+        assert.equal(body, `{"ok":true,"result":${bodies[n].slice('{"input":'.length, -1)}}`, `call ${n}`);
+        socket.destroy();
+      }
+      assert.ok([...drained.values()].some((calls) => calls.length > 1), 'some came together');
+      assert.equal([...drained.values()].flat().length, fills.length);
+      for (const calls of drained.values()) {
+        const bytes = calls.reduce((sum, n) => sum + Buffer.byteLength(bodies[n]) + 1, 1);
+        assert.ok(calls.length === 1 || bytes <= 102_400 + 1, `${calls.length} calls of ${bytes} bytes in one drain`);
+      }
     });
   });
 });

@@ -107,6 +107,17 @@ describe('writing results', () => {
     }
   });
 
+  it('looks at own members only', () => {
+    const prototype = { nothing: undefined, get bad() { throw new Error('read'); } };
+    for (const value of [Object.create(prototype), Object.assign(Object.create(prototype), { a: [1] }), [Object.assign(Object.create(Object.create(prototype)), { b: {} })]]) {
+      assert.equal(plainCodec.isPlain(value), true);
+      assert.equal(plainCodec.stringify(value), JSON.stringify(value));
+    }
+    const own = Object.assign(Object.create(prototype), { a: undefined });
+    assert.equal(plainCodec.isPlain(own), false);
+    assert.equal(plainCodec.stringify(own), `{"a":${RECORD}}`);
+  });
+
   it('throws for what has no JSON form', () => {
     const cycle = {};
     cycle.self = cycle;
