@@ -8,7 +8,7 @@ import { MultipartCall } from './files/multipart-call.js';
 import type { FileRules } from './files/multipart-call.js';
 import type { HandlerIndex } from './handler-index.js';
 import type { Asks } from './hooks.js';
-import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
+import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
 import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from './outcome.js';
 import { discardStream, streamAnswerOf } from './streams/source.js';
 import { Streams } from './streams/streams.js';
@@ -147,6 +147,8 @@ export class Calls {
         else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
       }
       if (entry.raw === true) {
+        payload = (flags & FLAG_INPUT) === 0 ? body : { input: body };
+      } else if ((flags & FLAG_INPUT) !== 0) {
         payload = body;
       } else if ((flags & FLAG_EVENT) !== 0) {
         payload = payloadOf(body);

@@ -193,6 +193,7 @@ impl NativeOptions {
         };
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
+        config.bare_inputs = true;
         config.reference = self.reference;
         config.report_refusals = self.report_refusals;
         Ok(config)
