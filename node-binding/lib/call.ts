@@ -81,7 +81,7 @@ export class Call implements CallContext {
   }
 
   get headers(): CallContext['headers'] {
-    return (this.#headers ??= parseHeaders(this.#received, this.requestId));
+    return (this.#headers ??= parseHeaders(this.head, this.requestId));
   }
 
   get method(): string {
@@ -105,13 +105,13 @@ export class Call implements CallContext {
   }
 
   /** The head, fetched once: request line and field lines, each with its CRLF. */
-  get #received(): string {
+  get head(): string {
     return (this.#head ??= this.#native?.head(this.ticket) ?? '');
   }
 
   /** Of the request line: the engine has checked that there are three parts with one blank between them. */
   #part(index: number): string {
-    const head = this.#received;
+    const head = this.head;
     return head.slice(0, head.indexOf('\r\n')).split(' ')[index] ?? '';
   }
 
