@@ -32,7 +32,7 @@ fn json(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(format!("checker/{name}"), |bencher| {
             let mut checker = JsonChecker::default();
-            bencher.iter(|| matches!(checker.check(black_box(body)), JsonVerdict::Plain(_)));
+            bencher.iter(|| matches!(checker.check(black_box(body)), JsonVerdict::Plain(_) | JsonVerdict::Input(_)));
         });
         // With the UTF-8 check that the grammar leaves to its caller.
         group.bench_function(format!("grammar/{name}"), |bencher| {
@@ -83,7 +83,8 @@ fn different(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(bodies.len() as u64));
     group.bench_function("checker", |bencher| {
         let mut checker = JsonChecker::default();
-        let mut check = |body: &Vec<u8>| matches!(checker.check(black_box(body)), JsonVerdict::Plain(_));
+        let mut check =
+            |body: &Vec<u8>| matches!(checker.check(black_box(body)), JsonVerdict::Plain(_) | JsonVerdict::Input(_));
         bencher.iter(|| bodies.iter().filter(|body| check(body)).count());
     });
     group.bench_function("grammar", |bencher| {

@@ -36,6 +36,9 @@ pub struct Config {
     pub exposure: Arc<Exposure>,
     /// Bodies that may hold typed records travel as text, for a serializer to parse, instead of as parsed JSON.
     pub exact_bodies: bool,
+    /// A task's body that is `{"input":X}` and nothing else travels as X: half of the work of parsing a small one is the
+    /// object around it. [`crate::link::batch::flags::INPUT`] tells.
+    pub bare_inputs: bool,
     /// Do as the reference (node:http) does where the engine by itself is stricter or earlier: unknown methods,
     /// expectations and versions, `CONNECT`, bodies over the limit (CONTRACT 10, 22).
     pub reference: bool,
@@ -58,6 +61,7 @@ impl Config {
             limits: Limits { max_connections: default_max_connections(), ..Limits::default() },
             exposure,
             exact_bodies: false,
+            bare_inputs: false,
             reference: false,
             report_refusals: false,
             release_memory: || {},

@@ -105,6 +105,7 @@ impl Engine {
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 exposures: self.exposures.clone(),
                 exact_bodies: config.exact_bodies,
+                bare_inputs: config.bare_inputs,
                 reference: config.reference,
                 report_refusals: config.report_refusals,
                 release_memory: config.release_memory,

@@ -1,4 +1,5 @@
-// One app on @bluelibs/runner: EXPOSURE=node serves it by nodeExposure, otherwise fasttunnel does.
+// One app on @bluelibs/runner: EXPOSURE=node serves it by nodeExposure, otherwise fasttunnel does. As Runner's guide has it:
+// an allow list by a tunnel of mode `server`, callers with a token (TOKEN; without it anybody). Everything else is default.
 import { createRequire } from 'node:module';
 import { BASE_PATH, HOST, introduce, PORT, tasks } from './work.mjs';
 
@@ -15,7 +16,8 @@ const tunnel = r
   .init(async () => ({ mode: 'server', transport: 'http', tasks: items, events: [] }))
   .build();
 const exposure = byNode ? nodeExposure : (await import('../../node-binding/dist/esm/runner/index.mjs')).fastTunnel;
-const http = { basePath: BASE_PATH, listen: { port: PORT, host: HOST }, auth: { allowAnonymous: true } };
+const { TOKEN } = process.env;
+const http = { basePath: BASE_PATH, listen: { port: PORT, host: HOST }, auth: TOKEN === undefined ? { allowAnonymous: true } : { token: TOKEN } };
 const app = r.resource('app').register([...items, tunnel, exposure.with({ http })]).build();
-await run(app, { logs: { printThreshold: 'critical' } });
+await run(app);
 introduce(`${byNode ? 'nodeExposure' : 'fasttunnel'} in @bluelibs/runner ${version}, Node.js ${process.version}`);

@@ -9,6 +9,15 @@ import type { MakeBody } from './streams/streams.js';
 export type Kind = 'task' | 'event';
 
 /**
+ * What a call is answered with, from what the promise of `run` has come to; asked once. Each may throw what the call
+ * fails with, or return `LATER`. This is not done by a promise of `run`'s own because every promise costs every call.
+ */
+export interface Conclusion {
+  result(result: unknown, ctx: Call): unknown;
+  failure(error: unknown, ctx: Call): unknown;
+}
+
+/**
  * What runs a call. Returns (or resolves to) the result, `DONE`, a `RawAnswer` or a `StreamAnswer`; may throw or reject with anything,
  * `CallFailure` among it.
  */
@@ -16,6 +25,8 @@ export interface Entry {
   readonly kind: Kind;
   readonly id: string;
   readonly run: (input: unknown, ctx: Call) => unknown;
+  /** Has a say in what the outcome of `run` means. Default: it is the call's outcome. */
+  readonly conclusion?: Conclusion;
   /**
    * Gets the body's value as it is, `undefined` for an empty one, instead of the input or payload in it; and an event's
    * result is what it returns, whatever the body says.

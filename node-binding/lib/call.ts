@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Readable } from 'node:stream';
 import type { NativeTunnel } from './addon.js';
+import type { RawAnswer, StreamAnswer } from './outcome.js';
 import type { BodyStream } from './streams/body.js';
 
 /** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
@@ -39,6 +40,12 @@ export class ClientClosedError extends Error {
 /** Nothing has to be told when a call's scope is collected. */
 const SCOPE_OPTIONS = { requireManualDestroy: true };
 
+/** Where an entry that answers by itself puts its answer; the first outcome of a call counts. */
+export interface Settlement {
+  settle(call: Call, answer: RawAnswer | StreamAnswer): void;
+  fail(call: Call, error: unknown): void;
+}
+
 /** A call in JavaScript's hands: from the drain that brought it to its answer. */
 export class Call implements CallContext {
   readonly kind: 'task' | 'event';
@@ -47,6 +54,9 @@ export class Call implements CallContext {
   body: BodyStream | undefined;
   /** Told when the call is answered. */
   onEnd: (() => void) | undefined;
+  settlement: Settlement | undefined;
+  /** What its entry keeps with it. */
+  attachment: object | undefined;
   #native: NativeTunnel | undefined;
   #requestId: string | undefined;
   #headers: Record<string, string | string[]> | undefined;
@@ -58,11 +68,12 @@ export class Call implements CallContext {
   /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
   readonly #scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
 
-  constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel) {
+  constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel, settlement?: Settlement) {
     this.kind = kind;
     this.id = id;
     this.ticket = ticket;
     this.#native = native;
+    this.settlement = settlement;
   }
 
   get requestId(): string {
@@ -70,7 +81,7 @@ export class Call implements CallContext {
   }
 
   get headers(): CallContext['headers'] {
-    return (this.#headers ??= parseHeaders(this.#received, this.requestId));
+    return (this.#headers ??= parseHeaders(this.head, this.requestId));
   }
 
   get method(): string {
@@ -94,13 +105,13 @@ export class Call implements CallContext {
   }
 
   /** The head, fetched once: request line and field lines, each with its CRLF. */
-  get #received(): string {
+  get head(): string {
     return (this.#head ??= this.#native?.head(this.ticket) ?? '');
   }
 
   /** Of the request line: the engine has checked that there are three parts with one blank between them. */
   #part(index: number): string {
-    const head = this.#received;
+    const head = this.head;
     return head.slice(0, head.indexOf('\r\n')).split(' ')[index] ?? '';
   }
 

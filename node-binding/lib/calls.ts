@@ -2,13 +2,14 @@ import type { NativeTunnel } from './addon.js';
 import type { Answers } from './answers.js';
 import type { Entry, OnError } from './bridge-types.js';
 import { Call } from './call.js';
+import type { Settlement } from './call.js';
 import type { ValueCodec } from './codec.js';
 import { MultipartCall } from './files/multipart-call.js';
 import type { FileRules } from './files/multipart-call.js';
 import type { HandlerIndex } from './handler-index.js';
 import type { Asks } from './hooks.js';
-import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
-import { answerOfFailure, CallFailure, DONE, RawAnswer, StreamAnswer } from './outcome.js';
+import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
+import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from './outcome.js';
 import { discardStream, streamAnswerOf } from './streams/source.js';
 import { Streams } from './streams/streams.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
@@ -55,6 +56,11 @@ export class Calls {
   readonly #pending: (Call | undefined)[] = [];
   /** What is left of a drain that was interrupted. */
   #rest: { readonly values: readonly unknown[]; readonly from: number } | undefined;
+  /** For entries that answer by themselves. */
+  readonly #settlement: Settlement = {
+    settle: (call, answer) => this.#settle(call, answer, VALUE),
+    fail: (call, error) => this.#fail(call, error),
+  };
 
   constructor(host: CallsHost) {
     this.#host = host;
@@ -156,7 +162,7 @@ export class Calls {
   #start(ticket: number, handler: number, flags: number, value: unknown): void {
     if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#handlers.get(handler);
-    const call = new Call(entry.kind, entry.id, ticket, this.#native);
+    const call = new Call(entry.kind, entry.id, ticket, this.#native, this.#settlement);
     if ((flags & FLAG_MULTIPART) !== 0) return this.#startForm(call, entry, value as number);
     let payload: unknown;
     let wanted: Wanted = entry.streams === true ? STREAM : VALUE;
@@ -169,6 +175,8 @@ export class Calls {
         else if ((flags & FLAG_MARKED) !== 0) body = this.#codec.revive(value);
       }
       if (entry.raw === true) {
+        payload = (flags & FLAG_INPUT) === 0 ? body : { input: body };
+      } else if ((flags & FLAG_INPUT) !== 0) {
         payload = body;
       } else if ((flags & FLAG_EVENT) !== 0) {
         payload = payloadOf(body);
@@ -187,10 +195,18 @@ export class Calls {
         this.#pending[ticket] = call;
         // A thenable of the application's own may settle twice, or with another thenable.
         const promise = result instanceof Promise ? (result as Promise<unknown>) : Promise.resolve(result);
-        promise.then(
-          (settled) => this.#settle(call, settled, wanted),
-          (error: unknown) => this.#fail(call, error),
-        );
+        const { conclusion } = entry;
+        if (conclusion === undefined) {
+          promise.then(
+            (settled) => this.#settle(call, settled, wanted),
+            (error: unknown) => this.#fail(call, error),
+          );
+        } else {
+          promise.then(
+            (settled) => this.#conclude(call, () => conclusion.result(settled, call)),
+            (error: unknown) => this.#conclude(call, () => conclusion.failure(error, call)),
+          );
+        }
       } else {
         this.#finish(call, result, wanted);
       }
@@ -205,7 +221,7 @@ export class Calls {
     const wanted = entry.streams === true ? STREAM : VALUE;
     this.#pending[call.ticket] = call;
     this.streams.receiveForm(call, windowBytes, (port) => {
-      return new MultipartCall(call, entry, this.#codec, this.#host.files, port, (input) => call.run(entry.run, input), (outcome) => {
+      return new MultipartCall(call, entry, this.#codec, this.#host.files, port, (input) => outcomeOf(call, entry, input), (outcome) => {
         if ('result' in outcome) this.#settle(call, outcome.result, wanted);
         else this.#fail(call, outcome.error);
       });
@@ -219,6 +235,17 @@ export class Calls {
     this.#pending[ticket] = undefined;
     this.#finish(call, result, wanted);
     this.#host.askFlush();
+  }
+
+  /** Settles a call with what its entry makes of the handler's outcome. */
+  #conclude(call: Call, conclude: () => unknown): void {
+    let answer: unknown;
+    try {
+      answer = conclude();
+    } catch (error) {
+      return this.#fail(call, error);
+    }
+    if (answer !== LATER) this.#settle(call, answer, VALUE);
   }
 
   #finish(call: Call, result: unknown, wanted: Wanted): void {
@@ -271,6 +298,24 @@ export class Calls {
   report(error: unknown, call: Call): void {
     call.within(() => this.#host.onError(error, { kind: call.kind, id: call.id, requestId: call.requestId }));
   }
+}
+
+/** Runs a call whose outcome waits for its form, also where the entry answers by itself. */
+function outcomeOf(call: Call, entry: Entry, input: unknown): unknown {
+  const { conclusion } = entry;
+  if (conclusion === undefined) return call.run(entry.run, input);
+  return new Promise((resolve, reject) => {
+    call.settlement = { settle: (_call, answer) => resolve(answer), fail: (_call, error) => reject(error) };
+    const settle = (answer: unknown): void => {
+      if (answer !== LATER) resolve(answer);
+    };
+    Promise.resolve(call.run(entry.run, input))
+      .then(
+        (result) => conclusion.result(result, call),
+        (error: unknown) => conclusion.failure(error, call),
+      )
+      .then(settle, reject);
+  });
 }
 
 /** Never throws: what was thrown may be a Proxy. */

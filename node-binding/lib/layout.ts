@@ -36,6 +36,8 @@ export const FLAG_ASK = FLAG_ASK_ORIGIN | FLAG_ASK_AUTH;
 /** The body follows in frames: as it comes, or as manifest and files of a multipart form. */
 export const FLAG_STREAM = 64;
 export const FLAG_MULTIPART = 128;
+/** The value is the input itself, of a body that holds nothing else. */
+export const FLAG_INPUT = 256;
 export const FLAG_FRAMES = FLAG_STREAM | FLAG_MULTIPART;
 
 /** Kinds of frames. 0 is none: the call of the frame is over. */

@@ -3,6 +3,9 @@ import type { Source } from './streams/outlet.js';
 /** What an entry returns for "200 without a result": `{"ok":true}`. */
 export const DONE: unique symbol = Symbol('fasttunnel.done');
 
+/** What an entry says of a call that it answers by itself, through the call's `settlement`. */
+export const LATER: unique symbol = Symbol('fasttunnel.later');
+
 /** Which of the contract's own header lines go along with a raw answer. The request id always does. */
 export interface OwnLines {
   readonly cors: boolean;

@@ -199,6 +199,7 @@ impl NativeOptions {
         };
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
+        config.bare_inputs = true;
         config.reference = self.reference;
         config.report_refusals = self.report_refusals;
         config.release_memory = raw::release_memory;

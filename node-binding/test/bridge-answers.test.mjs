@@ -180,6 +180,7 @@ onBothDrivers('raw answers', (driver) => {
   }, async (bridge) => {
     const post = async (path, body) => (await http(bridge)('POST', `/__runner/${path}`, { body })).text;
     assert.equal(await post('task/echo', '{"input":1,"x":[2]}'), '{"ok":true,"result":{"input":1,"x":[2]}}');
+    assert.equal(await post('task/echo', '{"input":{"input":1}}'), '{"ok":true,"result":{"input":{"input":1}}}');
     assert.equal(await post('task/type', undefined), '{"ok":true,"result":"undefined"}');
     assert.equal(await post('task/done', '1'), '{"ok":true}');
     assert.equal(await post('event/event', '{"payload":1}'), '{"ok":true}');

@@ -203,6 +203,7 @@ onBothDrivers('http', (driver) => {
   it('takes the input from the body as the contract says', () => withSocket({ driver }, async (socket) => {
     const undefinedRecord = '{"__type":"Undefined","value":null}';
     const cases = [
+      ['{"input":{"input":{"input":5}}}', '{"input":{"input":5}}'], ['{"input": [1] }', '[1]'], ['{"input":1,"input":2}', '2'], [' {"input":3}', '3'], ['{"\\u0069nput":4}', '4'],
       ['', undefinedRecord], ['{}', '{}'], ['5', '5'], ['null', 'null'], ['[1]', '[1]'], ['{"input":1,"other":2}', '1'], ['{"other":2}', '{"other":2}'],
       [undefinedRecord, undefinedRecord], [`{"input":${undefinedRecord}}`, undefinedRecord], [`{"input":{"a":${undefinedRecord},"b":[${undefinedRecord}]}}`, `{"a":${undefinedRecord},"b":[${undefinedRecord}]}`],
       ['{"input":{"__proto__":{"x":1},"a":{"constructor":1}}}', '{"a":{}}'], ['"\\ud800"', '"\\ud800"'], ['{"input":1e999}', 'null'], ['{"input":"\u2028\ud83d\ude00"}', '"\u2028\ud83d\ude00"'],

@@ -37,6 +37,8 @@ pub mod flags {
     pub const STREAM: u32 = 1 << 6;
     /// The same, as manifest and files of a multipart form (CONTRACT 13).
     pub const MULTIPART: u32 = 1 << 7;
+    /// The text is the value of the body's only member, `input` ([`crate::Config::bare_inputs`]).
+    pub const INPUT: u32 = 1 << 8;
 }
 
 /// One call: fixed size, the bytes are in the batch.

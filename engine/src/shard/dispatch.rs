@@ -9,7 +9,7 @@ use super::intake::ReadyCall;
 use crate::limits::{ANSWERS_POOL, BATCH_POOL, MAX_BATCH_BYTES};
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, flags};
 use crate::tunnel::envelope::Refusal;
-use crate::tunnel::json::JsonVerdict;
+use crate::tunnel::json::{JsonVerdict, input_of};
 use crate::tunnel::json_string::write_json_string;
 
 impl Shard {
@@ -28,7 +28,8 @@ impl Shard {
         let (text, mut bits): (&[u8], u32) = match checker.check(call.body) {
             JsonVerdict::Invalid => return self.refuse_call(conn, call, Refusal::InvalidJson, last),
             JsonVerdict::Empty => (b"null", flags::EMPTY),
-            JsonVerdict::Plain(text) => (text, 0),
+            JsonVerdict::Input(text) if self.bare_inputs && !call.event => (input_of(text), flags::INPUT),
+            JsonVerdict::Plain(text) | JsonVerdict::Input(text) => (text, 0),
             JsonVerdict::Marked(text) => (text, flags::MARKED),
         };
         if call.event {

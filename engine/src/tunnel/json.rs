@@ -19,11 +19,32 @@ pub enum JsonVerdict<'a> {
     Empty,
     /// JSON that means to the serializer what it means to `JSON.parse`.
     Plain(&'a [u8]),
+    /// The same, and an object with `input` as its only member: the whole text, [`input_of`] is the member's.
+    Input(&'a [u8]),
     /// JSON that the serializer has to read: a string in it is (or may hide) `__type`, `__graph`, `__proto__`,
     /// `constructor`, `prototype` or starts with `$runner.escape::`.
     Marked(&'a [u8]),
     /// 400 `INVALID_JSON`: syntax, or a value inside [`MAX_JSON_DEPTH`] containers.
     Invalid,
+}
+
+/// How almost every body of a task begins. Spelled in another way it is read like any other body.
+const INPUT_START: &[u8] = br#"{"input":"#;
+
+/// The text of the only member of a [`JsonVerdict::Input`].
+#[inline]
+#[must_use]
+pub fn input_of(text: &[u8]) -> &[u8] {
+    text.get(INPUT_START.len()..text.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// What simd-json says of a document that it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found {
+    /// A string of it is a marked name.
+    marked: bool,
+    /// It is an object with one member.
+    single: bool,
 }
 
 /// Checks bodies. Owned by a shard; its buffers are reused, so that checking does not allocate once warm.
@@ -62,7 +83,11 @@ impl JsonChecker {
             *self = JsonChecker::default();
         }
         let (grammar, text) = match judged {
-            Some(marked) => (Grammar::Valid { marked }, body),
+            // With one member, what stands around it is known by how the text begins and ends.
+            Some(Found { marked: false, single: true }) if body.starts_with(INPUT_START) && body.ends_with(b"}") => {
+                return JsonVerdict::Input(body);
+            }
+            Some(Found { marked, .. }) => (Grammar::Valid { marked }, body),
             None if std::str::from_utf8(body).is_ok() => (check_grammar(body), body),
             None => {
                 repair(body, &mut self.repaired);
@@ -76,8 +101,8 @@ impl JsonChecker {
         }
     }
 
-    /// simd-json's word: None refuses, otherwise whether a string of the document is a marked name.
-    fn check_simd(&mut self, body: &[u8]) -> Option<bool> {
+    /// simd-json's word: None refuses.
+    fn check_simd(&mut self, body: &[u8]) -> Option<Found> {
         self.scratch.clear();
         self.scratch.reserve(body.len() + INPUT_PADDING);
         self.scratch.extend_from_slice(body);
@@ -92,8 +117,9 @@ impl JsonChecker {
                 Node::String(text) => is_marked(text.as_bytes()),
                 _ => false,
             });
+        let single = matches!(tape.0.first(), Some(Node::Object { len: 1, .. }));
         self.tape = tape.reset();
-        accepted.then_some(marked)
+        accepted.then_some(Found { marked, single })
     }
 }
 
@@ -115,7 +141,7 @@ pub fn fuzz_json(body: &[u8]) {
     let mut checker = JsonChecker::default();
     let simd = checker.check_simd(body);
     let utf8 = std::str::from_utf8(body).is_ok();
-    if let Some(found) = simd {
+    if let Some(Found { marked: found, .. }) = simd {
         // Nothing gets past simd-json that JSON.parse refuses, and no mark that the grammar sees is missed: the
         // grammar only takes more for marks, where an escape could hide one.
         assert!(utf8, "accepted text that is not UTF-8");
@@ -127,6 +153,10 @@ pub fn fuzz_json(body: &[u8]) {
     let before = body.to_vec();
     match checker.check(body) {
         JsonVerdict::Empty => assert!(body.is_empty()),
+        JsonVerdict::Input(text) => {
+            assert_eq!(text, before);
+            assert_ne!(check_grammar(input_of(text)), Grammar::Invalid, "what is cut out is one value");
+        }
         JsonVerdict::Plain(text) | JsonVerdict::Marked(text) => {
             let text = std::str::from_utf8(text).expect("a text that is handed on is UTF-8");
             assert_eq!(text, String::from_utf8_lossy(&before));
@@ -211,7 +241,17 @@ pub(crate) mod tests {
             (b" ", Invalid),
             (b"{}", Plain(b"{}")),
             (b" [1] \n", Plain(b" [1] \n")),
-            (br#"{"input":{"a":1,"b":2}}"#, Plain(br#"{"input":{"a":1,"b":2}}"#)),
+            (br#"{"input":{"a":1,"b":2}}"#, Input(br#"{"input":{"a":1,"b":2}}"#)),
+            (br#"{"input": [1] }"#, Input(br#"{"input": [1] }"#)),
+            // Whoever says it in another way, or says more, is not cut.
+            (br#" {"input":1}"#, Plain(br#" {"input":1}"#)),
+            (br#"{"input":1} "#, Plain(br#"{"input":1} "#)),
+            (br#"{"input" :1}"#, Plain(br#"{"input" :1}"#)),
+            (br#"{"\u0069nput":1}"#, Plain(br#"{"\u0069nput":1}"#)),
+            (br#"{"input":1,"input":2}"#, Plain(br#"{"input":1,"input":2}"#)),
+            (br#"{"input":{},"b":{}}"#, Plain(br#"{"input":{},"b":{}}"#)),
+            (br#"{"input":1e999}"#, Plain(br#"{"input":1e999}"#)),
+            (br#"{"input":{"__type":1}}"#, Marked(br#"{"input":{"__type":1}}"#)),
             (b"5", Plain(b"5")),
             (b"true", Plain(b"true")),
             (b"\"s\"", Plain(b"\"s\"")),
@@ -269,7 +309,7 @@ pub(crate) mod tests {
     fn the_original_is_untouched_and_buffers_stay_small() {
         let mut checker = JsonChecker::default();
         let body = br#"{"input":"a\nb\u00e9\\"}"#;
-        let JsonVerdict::Plain(text) = checker.check(body) else { panic!("not plain") };
+        let JsonVerdict::Input(text) = checker.check(body) else { panic!("not plain") };
         assert_eq!(text.as_ptr(), body.as_ptr());
         let large = format!("[{}1]", "1,".repeat(MAX_KEPT_JSON_BYTES));
         assert_eq!(checker.check(large.as_bytes()), JsonVerdict::Plain(large.as_bytes()));
@@ -289,7 +329,7 @@ pub(crate) mod tests {
         checker.check(&body);
         let before = (checker.scratch.as_ptr(), checker.tape.0.as_ptr(), checker.tape.0.capacity());
         for _ in 0..10 {
-            assert_eq!(checker.check(&body), JsonVerdict::Plain(&body));
+            assert_eq!(checker.check(&body), JsonVerdict::Input(&body));
         }
         assert_eq!((checker.scratch.as_ptr(), checker.tape.0.as_ptr(), checker.tape.0.capacity()), before);
     }

@@ -30,7 +30,12 @@ pub struct Peer {
     environment: &'static [(&'static str, &'static str)],
     /// Only runs with a number of shards of its own.
     shards: bool,
+    /// What its clients prove themselves with. Runner exposes nothing to callers who prove nothing, unless it is told to;
+    /// its guide strongly recommends a token. The others have no such thing.
+    pub token: Option<&'static str>,
 }
+
+const TOKEN: Option<&str> = Some("dev-secret");
 
 const OURS: Peer = Peer {
     name: "ours",
@@ -40,6 +45,7 @@ const OURS: Peer = Peer {
     script: "ours.mjs",
     environment: &[],
     shards: false,
+    token: None,
 };
 
 const OTHER: Peer = Peer { ours: false, ..OURS };
@@ -53,6 +59,7 @@ pub static PEERS: [Peer; 12] = [
         title: "nodeExposure",
         script: "runner.mjs",
         environment: &[("EXPOSURE", "node")],
+        token: TOKEN,
         ..OTHER
     },
     Peer { name: "fastify", title: "fastify", script: "fastify.mjs", ..OTHER },
@@ -60,7 +67,7 @@ pub static PEERS: [Peer; 12] = [
     Peer { name: "deno", title: "Deno.serve", program: Program::Deno, script: "deno.mjs", ..OTHER },
     Peer { name: "brahma", title: "brahma-firelight", script: "brahma.mjs", ..OTHER },
     OURS,
-    Peer { name: "runner", title: "fasttunnel in Runner", script: "runner.mjs", ..OURS },
+    Peer { name: "runner", title: "fasttunnel in Runner", script: "runner.mjs", token: TOKEN, ..OURS },
     Peer { name: "ceiling", title: "fasttunnel without JS", program: Program::Ceiling, script: "", ..OURS },
     Peer { name: "ours-1", title: "fasttunnel, 1 shard", environment: &[("SHARDS", "1")], shards: true, ..OURS },
     Peer { name: "ours-2", title: "fasttunnel, 2 shards", environment: &[("SHARDS", "2")], shards: true, ..OURS },
@@ -104,7 +111,8 @@ impl Peer {
             Program::Ceiling => vec![options.ceiling.clone(), port.to_string().into()],
         };
         let own = self.environment.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        Launch { words, environment: own.chain([("PORT", port.to_string())]).collect() }
+        let token = self.token.map(|token| ("TOKEN", token.to_owned()));
+        Launch { words, environment: own.chain(token).chain([("PORT", port.to_string())]).collect() }
     }
 }
 
@@ -131,7 +139,7 @@ mod tests {
         let launch = |name: &str| find(name).map(|peer| peer.launch(&options, 7));
         let node = Launch {
             words: vec!["node".into(), "/p/runner.mjs".into()],
-            environment: vec![("EXPOSURE", "node".into()), ("PORT", "7".into())],
+            environment: vec![("EXPOSURE", "node".into()), ("TOKEN", "dev-secret".into()), ("PORT", "7".into())],
         };
         assert_eq!(launch("exposure"), Some(node));
         assert_eq!(launch("ceiling").map(|launch| launch.words), Some(vec!["/c".into(), "7".into()]));

@@ -188,6 +188,7 @@ impl Run<'_> {
             duration: self.options().duration,
             warmup: self.options().warmup,
             rate,
+            token: server.peer.token.map(str::to_owned),
             body_bytes: if case.scenario == Scenario::Records { ECHO_BYTES } else { 0 },
             server_pid: Some(server.pid),
             ..Options::new(case.scenario, target)

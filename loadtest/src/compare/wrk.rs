@@ -38,6 +38,7 @@ pub fn measure(options: &Options, server: &Server, script: &Path) -> Result<Samp
         .args(["--latency", "-t1", &format!("-c{}", options.connections), &format!("-d{seconds}s"), "-s"])
         .arg(script)
         .args([&url, "--", &body, &options.pipeline.to_string()])
+        .args(&options.token)
         .output()
         .map_err(|error| format!("wrk: {error}"))?;
     let wall_s = start.elapsed().as_secs_f64();

@@ -89,16 +89,15 @@ class Exposure implements FastTunnelExposure {
     this.basePath = config.basePath;
     this.server = this.#serverOf(config);
     this.#logs = new Logs(services.logger);
+    const failures = new Failures(runner, store, serializer, this.#logs);
     this.#scope = {
-      runner,
       taskRunner,
       eventManager,
-      basePath: this.basePath,
       contexts: new AsyncContexts(store, serializer),
       values: new ResultValues(serializer, runner),
-      failures: new Failures(runner, store, serializer, this.#logs),
+      failures,
       inputFile: inputFilesOf(runner),
-      provide: provideExposureContext(runner),
+      provide: provideExposureContext({ runner, basePath: this.basePath, failures }),
     };
   }
 

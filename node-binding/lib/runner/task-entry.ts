@@ -1,30 +1,26 @@
 import type { ITask, TaskRunner } from '@bluelibs/runner';
-import type { Entry } from '../bridge-types.js';
-import type { Call, CallContext } from '../call.js';
-import { CallFailure } from '../outcome.js';
+import type { Conclusion, Entry } from '../bridge-types.js';
+import type { Call } from '../call.js';
+import { CallFailure, LATER } from '../outcome.js';
 import type { InputFileFactory } from '../files/input-file.js';
 import type { StreamAnswer } from '../outcome.js';
 import { discardStream, streamAnswerOf } from '../streams/source.js';
 import type { MakeBody } from '../streams/streams.js';
-import { INTERNAL_ERROR } from '../task-error.js';
 import type { AsyncContexts } from './async-contexts.js';
-import type { Failures } from './failures.js';
 import { ExposedCall } from './exposed-call.js';
+import type { Provide } from './exposure-context.js';
+import type { Failures } from './failures.js';
 import { TunnelRequest } from './request.js';
 import type { ResultValues } from './result-values.js';
-import type { Runner } from './runtime.js';
 
 /** What all tasks of an exposure share. */
 export interface TaskScope {
-  readonly runner: Runner;
   readonly taskRunner: TaskRunner;
-  readonly basePath: string;
   readonly contexts: AsyncContexts;
   readonly values: ResultValues;
   readonly failures: Failures;
   readonly inputFile: InputFileFactory;
-  /** Runs a function with the exposure context of its call. */
-  provide(call: ExposedCall, run: () => Promise<unknown>): Promise<unknown>;
+  readonly provide: Provide;
 }
 
 /** An entry of the store: a tunnel of mode `both` puts another definition in its place. */
@@ -37,6 +33,7 @@ export class TaskEntry implements Entry {
   readonly kind = 'task';
   readonly id: string;
   readonly acceptsContext: boolean;
+  readonly inputFile: InputFileFactory;
   readonly #stored: Stored;
   readonly #scope: TaskScope;
 
@@ -48,52 +45,50 @@ export class TaskEntry implements Entry {
     this.inputFile = scope.inputFile;
   }
 
-  run = (input: unknown, context: CallContext): Promise<unknown> => {
-    const call = new ExposedCall(context as Call, this.#scope.runner, this.#scope.basePath);
-    return new Promise((resolve, reject) => {
-      call.onResponse(resolve, (error) => {
-        if (error !== null) call.call.note(() => this.#scope.failures.log(error, 'task', call.call.requestId));
-        reject(new CallFailure(INTERNAL_ERROR.status, INTERNAL_ERROR.body));
-      });
-      this.#start(call, input).then(
-        (result) => this.#finish(call, result, resolve, reject),
-        (error: unknown) => this.#fail(call, error, reject),
-      );
-    });
+  run = (input: unknown, call: Call): Promise<unknown> => {
+    const { taskRunner, contexts, provide } = this.#scope;
+    const run = (): Promise<unknown> => taskRunner.run(this.#stored.task, input) as Promise<unknown>;
+    return provide(call, this.acceptsContext ? contexts.wrap(call, run) : run);
   };
 
-  readonly inputFile: InputFileFactory;
   readonly makeBody: MakeBody = (call, port) => new TunnelRequest(call, { ...call.headers } as Record<string, string | string[]>, port);
 
-  /** Async, so that whatever goes wrong in it rejects. */
-  readonly #start = (call: ExposedCall, input: unknown): Promise<unknown> => {
-    const { taskRunner, contexts } = this.#scope;
-    const run = (): Promise<unknown> => taskRunner.run(this.#stored.task, input) as Promise<unknown>;
-    return this.#scope.provide(call, this.acceptsContext ? contexts.wrap(call.call, run) : run);
+  readonly conclusion: Conclusion = {
+    result: (result, call) => {
+      try {
+        return this.#answerTo(result, call);
+      } catch (error) {
+        return this.#fail(error, call);
+      }
+    },
+    failure: (error, call) => this.#fail(error, call),
   };
 
-  #finish(call: ExposedCall, result: unknown, resolve: (answer: unknown) => void, reject: (failure: unknown) => void): void {
-    const { response } = call;
-    try {
+  #answerTo(result: unknown, call: Call): unknown {
+    const response = ExposedCall.responseOf(call);
+    if (response !== undefined) {
       // A task that ends the response answers by itself, now or later; so does one that returns the response.
-      if (result === response && response !== undefined) return;
-      if (response !== undefined && (response.writableEnded || response.destroyed)) return discardStream(result);
-      const stream = streamAnswerOf(result);
-      if (stream !== undefined) this.#send(call, stream, resolve);
-      else if (response === undefined) resolve(this.#scope.values.settle(result));
-      else if (!response.headersSent) response.answer(200, `{"ok":true,"result":${this.#scope.values.stringify(result)}}`);
-    } catch (error) {
-      this.#fail(call, error, reject);
+      if (result === response) return LATER;
+      if (response.writableEnded || response.destroyed) {
+        discardStream(result);
+        return LATER;
+      }
     }
+    const stream = streamAnswerOf(result);
+    if (stream !== undefined) return this.#streamed(stream, call);
+    if (response === undefined) return this.#scope.values.settle(result);
+    if (!response.headersSent) response.answer(200, `{"ok":true,"result":${this.#scope.values.stringify(result)}}`);
+    return LATER;
   }
 
   /** A stream goes before what the task has written to the response, unless that is under way. */
-  #send({ call, response }: ExposedCall, stream: StreamAnswer, resolve: (answer: unknown) => void): void {
+  #streamed(stream: StreamAnswer, call: Call): unknown {
     const { failures } = this.#scope;
+    const response = ExposedCall.responseOf(call);
     if (response?.headersSent === true) {
       stream.source.destroy();
       call.note(() => failures.tooLate());
-      return;
+      return LATER;
     }
     const { requestId } = call;
     stream.events = {
@@ -103,14 +98,16 @@ export class TaskEntry implements Entry {
       },
       broken: (error) => failures.broken(error, requestId),
     };
-    resolve(response === undefined ? stream : response.streamed(stream));
+    return response === undefined ? stream : response.streamed(stream);
   }
 
-  #fail(call: ExposedCall, error: unknown, reject: (failure: unknown) => void): void {
-    const { status, body } = this.#scope.failures.answerTo(error, 'task', call.call.requestId, (tell) => call.call.note(tell));
-    const { response } = call;
-    if (response === undefined) reject(new CallFailure(status, body));
-    else if (response.headersSent) call.call.note(() => this.#scope.failures.tooLate());
+  #fail(error: unknown, call: Call): typeof LATER {
+    const { failures } = this.#scope;
+    const { status, body } = failures.answerTo(error, 'task', call.requestId, (tell) => call.note(tell));
+    const response = ExposedCall.responseOf(call);
+    if (response === undefined) throw new CallFailure(status, body);
+    if (response.headersSent) call.note(() => failures.tooLate());
     else if (!response.destroyed) response.answer(status, body);
+    return LATER;
   }
 }
