@@ -59,7 +59,7 @@ use conn::{Conn, Origin};
 use counters::Counters;
 use driver::{Driver, ShardRuntime};
 use listener::{Acceptor, Listener};
-use rest::Spell;
+use rest::{HeldReads, Spell};
 use signal::Signal;
 use slots::SlotTable;
 
@@ -139,6 +139,7 @@ struct Shard {
     tick_waiters: RefCell<Vec<Waker>>,
     timer_waiters: RefCell<Vec<Waker>>,
     buffers: Rc<Buffers>,
+    held_reads: HeldReads,
     spell: Spell,
     release_memory: fn(),
     tasks: Cell<usize>,
@@ -224,6 +225,7 @@ impl Shard {
             tick_waiters: RefCell::default(),
             timer_waiters: RefCell::default(),
             buffers: Rc::default(),
+            held_reads: HeldReads::default(),
             spell: Spell::default(),
             release_memory: setup.release_memory,
             tasks: Cell::new(0),
