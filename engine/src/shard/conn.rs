@@ -12,7 +12,7 @@ use super::asks::{Advised, Asking};
 use super::body_stream::Inflow;
 use super::buffers::Buffers;
 use super::timing::Answered;
-use crate::limits::Limits;
+use crate::limits::{Limits, REST_AFTER_MS};
 use crate::link::batch::CallKey;
 use crate::sys::{self, Shutdown};
 
@@ -73,7 +73,7 @@ pub(super) struct Conn {
     unread: Cell<bool>,
     /// Takes the read back that is under way, where that has a large buffer.
     canceller: Cell<Option<Canceller>>,
-    waker: Cell<Option<Waker>>,
+    waker: RefCell<Option<Waker>>,
 }
 
 impl Conn {
@@ -95,7 +95,7 @@ impl Conn {
             inflow: Cell::new(None),
             unread: Cell::new(false),
             canceller: Cell::new(None),
-            waker: Cell::new(None),
+            waker: RefCell::new(None),
         }
     }
 
@@ -191,6 +191,11 @@ impl Conn {
     /// Nobody reads the socket (or somebody does again).
     pub fn set_unread(&self, unread: bool) {
         self.unread.set(unread);
+    }
+
+    /// True when no request has come for a while, nor any part of one.
+    pub fn idles(&self, now_ms: u64) -> bool {
+        self.phase.get() == Phase::Idle && now_ms.saturating_sub(self.phase_since_ms.get()) >= REST_AFTER_MS
     }
 
     /// What a read needs to be taken back by [`Self::rest`].
@@ -355,16 +360,17 @@ impl Conn {
 
     /// Makes the task look at the queue again.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.take() {
+        if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
-            self.waker.set(Some(waker));
         }
     }
 
     /// What `wake` wakes.
     pub fn remember_waker(&self, cx: &Context<'_>) {
-        let known = self.waker.take().filter(|known| known.will_wake(cx.waker()));
-        self.waker.set(Some(known.unwrap_or_else(|| cx.waker().clone())));
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
     }
 
     /// The next bytes to send; `None` when everything is said.

@@ -60,7 +60,7 @@ use buffers::Buffers;
 use conn::{Conn, Origin};
 use counters::Counters;
 use driver::Driver;
-use rest::Spell;
+use rest::{HeldReads, Spell};
 use slots::SlotTable;
 use supervisor::Legacy;
 use timing::{ShardMeter, Timing};
@@ -152,6 +152,7 @@ struct Shard {
     tick_waiters: RefCell<Vec<Waker>>,
     timer_waiters: RefCell<Vec<Waker>>,
     buffers: Rc<Buffers>,
+    held_reads: HeldReads,
     spell: Spell,
     release_memory: fn(),
     tasks: Cell<usize>,
@@ -219,6 +220,7 @@ impl Shard {
             tick_waiters: RefCell::default(),
             timer_waiters: RefCell::default(),
             buffers: Rc::default(),
+            held_reads: HeldReads::default(),
             spell: Spell::default(),
             release_memory: setup.release_memory,
             tasks: Cell::new(0),

@@ -1,6 +1,6 @@
 //! The read side of a connection. Its reads wait in the kernel and own their buffer meanwhile, so what an idle connection
 //! costs is decided here: it reads into a lean buffer until that is too small. Reads into larger ones can be taken back,
-//! which costs a little more, and are when the connection is idle.
+//! which costs a little, and are when the connection is idle; a bounded number of connections is spared that.
 
 use std::io;
 use std::task::Poll;
@@ -26,8 +26,8 @@ struct Input {
     buffer: BytesMut,
     /// Bytes that a read should have room for.
     capacity: usize,
-    /// Bytes that the read under way has room for.
-    free: usize,
+    /// The connection was idle while it was read.
+    was_idle: bool,
 }
 
 /// Why reading stops.
@@ -35,7 +35,7 @@ struct Input {
 enum Stop {
     /// The lean buffer was too small.
     Grow,
-    /// The connection is idle, and has taken the read back.
+    /// The connection is or was idle: the read was taken back, or what it brought is done with.
     Rest,
     /// No further request is taken; the last answer may still be on its way.
     Close,
@@ -45,8 +45,7 @@ enum Stop {
 
 /// How the socket is read.
 trait Source {
-    /// The lean buffer is in use.
-    const LEAN: bool;
+    const KIND: Kind;
 
     fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream>;
 
@@ -58,11 +57,22 @@ trait Source {
     ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>>;
 }
 
-/// Into the lean buffer: the read stays as long as the connection is idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Into the lean buffer: the read stays as long as the connection is idle.
+    Lean,
+    /// Into a large buffer, and the read stays: one of [`HELD_READS`]. Who has been idle makes room for another.
+    Held,
+    /// Into a large buffer: the read is taken back when the connection is idle.
+    Loose,
+}
+
 struct Lean<'a>(&'a mut OwnedReadHalf<TcpStream>);
+struct Held<'a>(&'a mut OwnedReadHalf<TcpStream>);
+struct Loose<'a>(&'a mut OwnedReadHalf<TcpStream>);
 
 impl Source for Lean<'_> {
-    const LEAN: bool = true;
+    const KIND: Kind = Kind::Lean;
 
     fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
         self.0
@@ -77,11 +87,24 @@ impl Source for Lean<'_> {
     }
 }
 
-/// Into a large buffer: the read is taken back when the connection is idle.
-struct Large<'a>(&'a mut OwnedReadHalf<TcpStream>);
+impl Source for Held<'_> {
+    const KIND: Kind = Kind::Held;
 
-impl Source for Large<'_> {
-    const LEAN: bool = false;
+    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+        self.0
+    }
+
+    fn read(
+        &mut self,
+        _: &Conn,
+        free: SliceMut<BytesMut>,
+    ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>> {
+        self.0.read(free)
+    }
+}
+
+impl Source for Loose<'_> {
+    const KIND: Kind = Kind::Loose;
 
     fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
         self.0
@@ -97,22 +120,23 @@ impl Source for Large<'_> {
 }
 
 /// Reads until there is nothing more to read. No `async fn`, as those below: it would hold its arguments twice.
+#[allow(clippy::manual_async_fn)] // see `serve`
 pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<TcpStream>) -> impl Future<Output = ()> {
     async move {
-        let lean = match conn.origin() {
-            Origin::Network => LEAN_READ_BUFFER_BYTES,
-            // As short-lived as its requests, and of this process: no need to save.
-            Origin::InProcess => READ_BUFFER_BYTES,
-        };
-        let mut input = Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean, free: 0 };
+        let mut input =
+            Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes(conn), was_idle: false };
         let stop = loop {
             match read_on(shard, conn, &mut input, Lean(&mut socket)).await {
-                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean),
+                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean_bytes(conn)),
                 stop => break stop,
             }
-            // In a box, as everything that an idle connection does not need.
-            match Box::pin(read_on(shard, conn, &mut input, Large(&mut socket))).await {
-                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean),
+            // In boxes, as everything that an idle connection does not need.
+            let stop = match shard.held_reads.take() {
+                Some(_held) => Box::pin(read_on(shard, conn, &mut input, Held(&mut socket))).await,
+                None => Box::pin(read_on(shard, conn, &mut input, Loose(&mut socket))).await,
+            };
+            match stop {
+                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean_bytes(conn)),
                 stop => break stop,
             }
         };
@@ -123,6 +147,16 @@ pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<Tc
     }
 }
 
+/// Bytes of a connection's lean buffer.
+fn lean_bytes(conn: &Conn) -> usize {
+    match conn.origin() {
+        Origin::Network => LEAN_READ_BUFFER_BYTES,
+        // As short-lived as its requests, and of this process: no need to save.
+        Origin::InProcess => READ_BUFFER_BYTES,
+    }
+}
+
+#[allow(clippy::manual_async_fn)] // see `serve`
 fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source: S) -> impl Future<Output = Stop> {
     async move {
         loop {
@@ -146,6 +180,9 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
                 }
                 Flow::Close => return Stop::Close,
                 Flow::More => {}
+            }
+            if S::KIND == Kind::Held && input.was_idle && input.buffer.is_empty() {
+                return Stop::Rest;
             }
             let (read, filled) = source.read(conn, input.free(conn)).await;
             input.buffer = filled.into_inner();
@@ -173,7 +210,6 @@ impl Input {
             buffer.reserve(room);
         }
         let free = buffer.len()..buffer.capacity();
-        self.free = free.len();
         IoBufMut::slice_mut(buffer, free)
     }
 
@@ -189,9 +225,11 @@ impl Input {
                 Some(Stop::End)
             }
             Ok(bytes) => {
+                self.was_idle = S::KIND == Kind::Held && conn.idles(shard.now_ms());
                 conn.count_bytes(bytes);
-                let full = bytes == self.free;
-                if full && S::LEAN {
+                // The read had all the room there was.
+                let full = self.buffer.len() == self.buffer.capacity();
+                if full && S::KIND == Kind::Lean {
                     return Some(Stop::Grow);
                 }
                 if full {
@@ -201,7 +239,7 @@ impl Input {
                 }
                 None
             }
-            Err(error) if !S::LEAN && error.raw_os_error() == Some(libc::ECANCELED) => {
+            Err(error) if S::KIND == Kind::Loose && error.raw_os_error() == Some(libc::ECANCELED) => {
                 self.buffer.is_empty().then_some(Stop::Rest)
             }
             Err(_) => {

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use super::Shard;
-use super::conn::{Conn, Phase};
-use crate::limits::{RELEASE_AFTER_CONNECTIONS, REST_AFTER_MS};
+use super::conn::Conn;
+use crate::limits::{HELD_READS, RELEASE_AFTER_CONNECTIONS};
 
 /// How many connections have come to rest, or have gone, since memory was last given back.
 #[derive(Debug, Default)]
@@ -25,11 +25,33 @@ impl Spell {
     }
 }
 
+/// Counts who holds a read, see [`HELD_READS`].
+#[derive(Debug, Default)]
+pub(super) struct HeldReads(Cell<usize>);
+
+/// Gives the place back when it is dropped.
+pub(super) struct HeldRead<'a>(&'a HeldReads);
+
+impl HeldReads {
+    /// A place, if there is one.
+    pub fn take(&self) -> Option<HeldRead<'_>> {
+        (self.0.get() < HELD_READS).then(|| {
+            self.0.set(self.0.get() + 1);
+            HeldRead(self)
+        })
+    }
+}
+
+impl Drop for HeldRead<'_> {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.0.get() - 1);
+    }
+}
+
 impl Shard {
     /// A connection that has not been used for a while gives its buffers back.
     pub(super) fn rest_if_idle(&self, conn: &Conn, now: u64) {
-        let (phase, since, _) = conn.phase();
-        if phase == Phase::Idle && now.saturating_sub(since) >= REST_AFTER_MS && conn.rest() {
+        if conn.idles(now) && conn.rest() {
             self.spell.note();
         }
     }

@@ -60,8 +60,10 @@ pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> imp
 }
 
 /// Writes what is to be sent until everything is said.
+#[allow(clippy::manual_async_fn)] // see `serve`
 fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>) -> impl Future<Output = ()> {
     async move {
+        #[allow(clippy::while_let_loop)]
         loop {
             // Taken apart at once: what is alive over an await has a place in every connection's task.
             let (mut bytes, load) = match std::future::poll_fn(|_| conn.poll_output()).await {
