@@ -132,6 +132,12 @@ HOLD := 40
 attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
 	@node loadtest/attacks/run.mjs --hold $(HOLD)
 
+# See loadtest/soak/README.md. The seed is printed; SEED=n repeats a run.
+MINUTES := 30
+.PHONY: soak
+soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call counted (SEED=, DRIVER=io_uring, SHARDS=2)
+	@node loadtest/soak/run.mjs --minutes $(MINUTES) --driver $(or $(DRIVER),auto) --shards $(or $(SHARDS),2) $(if $(SEED),--seed $(SEED))
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz
