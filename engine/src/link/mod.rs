@@ -16,3 +16,4 @@ pub mod doorbell;
 pub mod host;
 pub mod latest;
 pub mod port;
+mod sync;
