@@ -17,7 +17,7 @@ const HANDLER_TIMEOUT_MS = 700;
 const LIMITS = {
   maxBodyBytes: MAX_BODY_BYTES, handlerTimeoutMs: HANDLER_TIMEOUT_MS, headTimeoutMs: 1500,
   // Reached now and then by a crowd of pipelines.
-  maxCallsInFlight: 160,
+  maxCallsInFlight: 240,
 };
 
 /** Clients while it warms up, for one of later: buffers and pools grow to what they will ever be soon, not by chance later. */
