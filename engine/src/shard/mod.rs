@@ -14,6 +14,8 @@ mod conn;
 pub mod counters;
 mod dispatch;
 pub mod driver;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 pub mod listener;
 mod notices;
