@@ -64,7 +64,7 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --release --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
@@ -171,6 +171,12 @@ faults: build-test ## Inject faults for ten minutes: failing shards, no descript
 		cargo nextest run --locked --package fasttunnel-engine --test failing_shards --test descriptors --test gone && \
 		(cd $(BINDING) && node --expose-gc --test --test-concurrency=1 test/faults.test.mjs test/failing-shards.test.mjs test/driver.test.mjs) || exit 1; \
 	done
+
+# See loadtest/soak/README.md. The seed is printed; SEED=n repeats a run.
+MINUTES := 30
+.PHONY: soak
+soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call counted (SEED=, DRIVER=io_uring, SHARDS=2)
+	@node loadtest/soak/run.mjs --minutes $(MINUTES) --driver $(or $(DRIVER),auto) --shards $(or $(SHARDS),2) $(if $(SEED),--seed $(SEED))
 
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30

@@ -20,7 +20,9 @@ for target in "${targets[@]}"; do
   case $target in
     json | array) dictionary=json ;;
     # These bound their input themselves, and cut it everywhere.
-    head | chunked) bytes=640 ;;
+    head | chunked | multipart) bytes=640 ;;
+    # Pairs of bytes: longer is not deeper.
+    frames) bytes=800 ;;
   esac
   mkdir -p "corpus/$target" artifacts
   log=artifacts/$target.log

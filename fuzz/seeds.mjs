@@ -27,8 +27,21 @@ function addRequest(bytes) {
   const head = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
   const content = end < 0 ? Buffer.alloc(0) : bytes.subarray(end + 4);
   add(/^transfer-encoding:/im.test(head) ? 'chunked' : 'json', content);
-  add('route', Buffer.from(head.split(' ')[1] ?? '', 'latin1'));
+  for (const target of ['route', 'target']) add(target, Buffer.from(head.split(' ')[1] ?? '', 'latin1'));
+  addForm(head, content);
+  // Mode and step of the pieces, then the body.
+  for (const mode of ['b\0\x03', 'b\x01\x07']) add('frames', Buffer.concat([Buffer.from(mode, 'latin1'), content]));
   for (const [, value] of head.matchAll(/^x-runner-request-id:[ \t]*(.*?)\r?$/gim)) add('request_id', Buffer.from(value, 'latin1'));
+}
+
+/** A form, with the boundary that the target knows in place of its own. */
+function addForm(head, content) {
+  const [, type, boundary] = /^content-type:[ \t]*(multipart\/form-data.*?boundary="?([^"\r\n;]+).*?)\r?$/im.exec(head) ?? [];
+  if (boundary === undefined) return;
+  const body = content.toString('latin1').replaceAll(boundary, 'B-b');
+  const disposition = /^content-disposition:[ \t]*(.*?)\r?$/im.exec(body)?.[1] ?? '';
+  add('multipart', Buffer.from(body, 'latin1'));
+  add('multipart', Buffer.from(`${disposition}\n${type}\0${body}`, 'latin1'));
 }
 
 const piece = ({ b64, zb64, n = 1 }) => {

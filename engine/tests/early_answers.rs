@@ -57,6 +57,21 @@ fn a_small_rest_is_drained(driver: DriverChoice) {
     }
 }
 
+/// The bound is one on the rest: what came with the head does not count twice.
+fn what_came_with_the_head_is_no_rest(driver: DriverChoice) {
+    let server = guarded(driver);
+    let body = "x".repeat(DRAIN_BYTES as usize + 2000);
+    for (method, path, lines, status) in REFUSALS {
+        let mut client = server.client();
+        let text = request(method, path, lines, &body);
+        let head = text.len() - body.len() + 2000;
+        let reply = client.ask(&text[..head]);
+        assert_eq!((reply.status, reply.closes()), (status, false), "{method} {path}");
+        client.send(&text[head..]);
+        expect_in_step(&mut client);
+    }
+}
+
 fn a_large_rest_ends_the_connection(driver: DriverChoice) {
     let server = guarded(driver);
     for (method, path, lines, status) in REFUSALS {
@@ -148,6 +163,7 @@ fn lingering_ends(driver: DriverChoice) {
 
 on_both_drivers!(
     a_small_rest_is_drained,
+    what_came_with_the_head_is_no_rest,
     a_large_rest_ends_the_connection,
     a_chunked_rest_without_end_ends_the_connection,
     the_answer_can_be_read_by_a_client_that_still_writes,

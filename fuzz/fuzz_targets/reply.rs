@@ -2,6 +2,7 @@
 //! that were allowed, or is refused.
 #![no_main]
 
+use fasttunnel_engine::wire::answer_body::AnswerFraming;
 use fasttunnel_engine::wire::date::HttpDate;
 use fasttunnel_engine::wire::raw_reply::{RawReply, is_final_status, put_line};
 use fasttunnel_engine::wire::reply::Connection;
@@ -25,13 +26,18 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     let connection = if flags & 1 == 0 { Connection::Close } else { Connection::KeepAlive { hint_s: 5 } };
+    let framing = match flags >> 2 & 3 {
+        0 | 1 => AnswerFraming::Length(5),
+        2 => AnswerFraming::Chunked,
+        _ => AnswerFraming::UntilClose,
+    };
     let date = HttpDate::from_unix(1_800_000_000);
     let reply = RawReply {
         status,
         reason: b"",
         own: OWN,
         lines: &lines,
-        length: 5,
+        framing,
         security: flags & 2 != 0,
         date: &date,
         connection,
@@ -52,8 +58,9 @@ fn check(reply: &RawReply<'_>, out: &[u8], given: &[(&[u8], &[u8])]) {
         .collect();
     let count = |name: &str| lines.iter().filter(|(known, _)| known == name).count();
     assert_eq!(count("connection"), 1);
-    assert_eq!(count("transfer-encoding"), 0);
-    assert_eq!(count("content-length"), usize::from(reply.has_body()));
+    let framed_by = |framing| usize::from(reply.has_body() && reply.framing == framing);
+    assert_eq!(count("transfer-encoding"), framed_by(AnswerFraming::Chunked));
+    assert_eq!(count("content-length"), framed_by(AnswerFraming::Length(5)));
     assert_eq!(count("x-runner-request-id").max(1), 1.max(sent(given, b"x-runner-request-id")));
     assert!(count("date") >= 1);
     if reply.security {
@@ -63,7 +70,8 @@ fn check(reply: &RawReply<'_>, out: &[u8], given: &[(&[u8], &[u8])]) {
         let ours =
             ["x-runner-request-id", "vary", "access-control-allow-origin", "content-length", "date", "connection"];
         let known = ours.contains(&name.as_str())
-            || ["keep-alive", "x-frame-options", "x-content-type-options"].contains(&name.as_str());
+            || ["keep-alive", "transfer-encoding", "x-frame-options", "x-content-type-options"]
+                .contains(&name.as_str());
         assert!(known || sent(given, name.as_bytes()) > 0, "{name} was never given");
     }
 }

@@ -55,6 +55,8 @@ export interface ShardStats {
   /** Calls that went to JavaScript. */
   readonly calls: number;
   readonly answered: number;
+  /** Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`. */
+  readonly abandoned: number;
   /** Answers that came too late. */
   readonly dropped: number;
   /** Calls refused with 503 because there were too many. */

@@ -1,15 +1,15 @@
 //! The host's end of the link: what a foreign thread (Node's JS thread) drains and answers through.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::TryRecvError;
 
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
 use super::doorbell::Doorbell;
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
+use super::sync::{AtomicBool, Ordering, Receiver, Sender, bounded};
 use crate::limits::HOST_QUEUE_BATCHES;
 
 enum ToHost {
@@ -199,7 +199,7 @@ impl Backend for Host {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;

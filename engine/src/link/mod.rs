@@ -22,3 +22,4 @@ pub mod latest;
 pub mod meter;
 pub mod port;
 pub mod shedder;
+mod sync;

@@ -1,14 +1,14 @@
 //! A shard's letter box: a bounded channel, and an eventfd that is written only when the shard sleeps.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::TrySendError;
 
 use super::batch::{AnswerBatch, CallBatch};
 use super::doorbell::Doorbell;
+use super::sync::{AtomicBool, Event, Mutex, Ordering, Receiver, Sender, bounded};
 use crate::limits::SHARD_INBOX_MESSAGES;
 
 /// What a shard can be sent.
@@ -48,7 +48,7 @@ pub struct Inbox {
 pub struct ShardBell {
     /// The state machine.
     pub state: Doorbell,
-    event: OwnedFd,
+    event: Event,
     /// Messages of senders that may not wait. Bounded by what they send: one message for a call or a connection.
     surplus: Mutex<Vec<ToShard>>,
     has_surplus: AtomicBool,
@@ -65,22 +65,26 @@ impl Inbox {
     }
 }
 
+#[cfg(not(loom))]
 thread_local! {
     /// This thread runs a shard: it must never wait for one, itself least of all.
     static ON_SHARD: Cell<bool> = const { Cell::new(false) };
 }
+#[cfg(loom)]
+loom::thread_local! {
+    static ON_SHARD: Cell<bool> = Cell::new(false);
+}
 
 /// Says that the current thread runs a shard.
-pub(crate) fn enter_shard_thread() {
-    ON_SHARD.set(true);
+#[doc(hidden)]
+pub fn enter_shard_thread() {
+    ON_SHARD.with(|on_shard| on_shard.set(true));
 }
 
 impl ShardBell {
     /// Wakes the shard, whatever its state. `ShardPort::send` does so only when needed.
     pub fn wake(&self) {
-        // A full counter (u64::MAX - 1 rings unread) would block a blocking eventfd; it cannot be reached, because
-        // `Doorbell` allows one ring per sleep. Any other error means that the shard is gone: nobody to wake.
-        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        self.event.write();
     }
 
     /// What did not fit into the channel, in order. Looked at with the channel, after `Doorbell::awake`.
@@ -96,6 +100,12 @@ impl ShardBell {
     fn put_surplus(&self, message: ToShard) {
         self.surplus.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         self.has_surplus.store(true, Ordering::Relaxed);
+    }
+
+    /// Sleeps until it is woken.
+    #[cfg(loom)]
+    pub fn sleep(&self) {
+        self.event.read();
     }
 
     /// The descriptor to read from.
@@ -122,7 +132,7 @@ impl ShardPort {
         }
         let sent = match self.inbox.try_send(message) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(message)) if ON_SHARD.get() => {
+            Err(TrySendError::Full(message)) if ON_SHARD.with(Cell::get) => {
                 self.bell.put_surplus(message);
                 Ok(())
             }
@@ -154,8 +164,7 @@ impl ShardPort {
 /// # Errors
 /// When the kernel has no descriptor left for the eventfd.
 pub fn letter_box() -> std::io::Result<(ShardPort, Inbox)> {
-    // Blocking on purpose: a non-blocking eventfd makes the ring's read spin (monoio PR #100).
-    let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+    let event = Event::new()?;
     let bell = Arc::new(ShardBell {
         state: Doorbell::default(),
         event,

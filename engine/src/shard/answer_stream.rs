@@ -107,7 +107,9 @@ impl Shard {
         if call == Call::GivenUp {
             open.gone.push(key);
         }
+        let before = open.gone.len();
         open.gone.extend(behind.into_iter().filter(|key| slots.release(*key)));
+        self.counters.abandoned.add((open.gone.len() - before) as u64);
     }
 
     /// A record that breaks the rules: it costs the call, which is cut if its answer has begun, and gets a 500 if not.

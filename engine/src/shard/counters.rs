@@ -62,6 +62,8 @@ counters! {
     host_errors,
     /// Calls and questions answered.
     answered,
+    /// Calls and questions whose client left, or whose connection ended, before they were answered.
+    abandoned,
     /// Answers that came too late: the client was gone or the time was over.
     dropped,
     /// Calls refused with 503 because too many were under way.

@@ -154,6 +154,7 @@ impl Shard {
         let mut open = self.open.borrow_mut();
         for key in keys {
             if slots.release(*key) {
+                self.counters.abandoned.add(1);
                 open.gone.push(*key);
             }
         }

@@ -282,11 +282,12 @@ impl Intake {
         behind: &[u8],
     ) -> Took {
         let mut reader = BodyReader::new(head.framing, u64::MAX);
-        let mut left = shard.drain_bytes();
-        // Does the rest of the body fit what we are willing to read and throw away?
+        let left = shard.drain_bytes();
+        // Does the rest of the body fit what we are willing to read and throw away? What has come counts no more: an
+        // answer that lets the connection go on is a promise.
         let rest = match head.framing {
             Framing::Length(length) if length > left + behind.len() as u64 => Err(()),
-            _ => skip(&mut reader, &mut left, behind),
+            _ => reader.skip(behind).map_err(|_| ()),
         };
         // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
         let unsure = head.expect_continue && !matches!(rest, Ok(Step { done: true, .. }));

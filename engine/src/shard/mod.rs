@@ -15,6 +15,8 @@ mod conn;
 pub mod counters;
 mod dispatch;
 pub mod driver;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 pub mod listener;
 mod notices;

@@ -1,0 +1,216 @@
+//! The link itself, as it ships, under every interleaving of a few steps that the memory model allows: its channels (full
+//! with one message), its doorbells and its batches. `loom_doorbell` checks the wake protocols alone.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p fasttunnel-engine --test loom_link --release`
+//!
+//! A lost wake shows as a deadlock, which loom reports.
+#![cfg(loom)]
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::port::{Inbox, ShardPort, ToShard, enter_shard_thread, letter_box};
+use fasttunnel_engine::wire::fields::Span;
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+/// Like in `loom_doorbell`: two preemptions find every known bug of this kind.
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+fn key(slot: u32) -> CallKey {
+    CallKey { slot, generation: 0 }
+}
+
+fn answers(slot: u32) -> Box<AnswerBatch> {
+    let mut batch = Box::<AnswerBatch>::default();
+    batch.push(key(slot), Outcome::Done, b"");
+    batch
+}
+
+fn calls(slot: u32, mut batch: Box<CallBatch>) -> Box<CallBatch> {
+    assert!(batch.is_empty(), "a batch comes home empty");
+    let (body, request_id, fields) = Default::default();
+    batch.records.push(CallRecord { key: key(slot), handler: 0, flags: 0, body, request_id, fields });
+    let _: Span = body;
+    batch
+}
+
+/// What a shard finds in its letter box: the calls that were answered, and batches that came home.
+#[derive(Default)]
+struct Found {
+    answered: Vec<u32>,
+    home: Vec<Box<CallBatch>>,
+}
+
+impl Found {
+    /// As `shard/tick` does it.
+    fn look(&mut self, inbox: &Inbox) {
+        while let Ok(message) = inbox.messages.try_recv() {
+            self.take(message);
+        }
+        for message in inbox.bell.take_surplus() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: ToShard) {
+        match message {
+            ToShard::Answers(batch) => self.answered.extend(batch.records.iter().map(|record| record.key.slot)),
+            ToShard::CallsHome(batch) => self.home.push(batch),
+            _ => unreachable!("nobody sends it here"),
+        }
+    }
+}
+
+/// Runs a shard that only receives, until so many calls are answered.
+fn receive(inbox: &Inbox, count: usize) -> Vec<u32> {
+    let mut found = Found::default();
+    loop {
+        inbox.bell.state.awake();
+        found.look(inbox);
+        if found.answered.len() >= count {
+            return found.answered;
+        }
+        if inbox.bell.state.try_park() {
+            inbox.bell.sleep();
+        }
+    }
+}
+
+fn send_two(port: &ShardPort, first: u32) {
+    for slot in [first, first + 1] {
+        port.send(ToShard::Answers(answers(slot))).unwrap();
+    }
+}
+
+#[test]
+fn a_full_inbox_makes_its_sender_wait_and_loses_nothing() {
+    check(|| {
+        let (port, inbox) = letter_box().unwrap();
+        let sender = thread::spawn(move || send_two(&port, 0));
+        assert_eq!(receive(&inbox, 2), [0, 1]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_shard_that_finds_an_inbox_full_does_not_wait_and_loses_nothing() {
+    check(|| {
+        let (port, inbox) = letter_box().unwrap();
+        let other = thread::spawn(move || {
+            enter_shard_thread();
+            send_two(&port, 0);
+        });
+        let mut answered = receive(&inbox, 2);
+        answered.sort_unstable();
+        assert_eq!(answered, [0, 1]);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn senders_of_both_kinds_share_an_inbox() {
+    check(|| {
+        let (port, inbox) = letter_box().unwrap();
+        let (foreign, from_shard) = (port.clone(), port);
+        let threads = [
+            thread::spawn(move || foreign.send(ToShard::Answers(answers(0))).unwrap()),
+            thread::spawn(move || {
+                enter_shard_thread();
+                from_shard.send(ToShard::Answers(answers(1))).unwrap();
+            }),
+        ];
+        let mut answered = receive(&inbox, 2);
+        answered.sort_unstable();
+        assert_eq!(answered, [0, 1]);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// What wakes the host's thread.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut rung = self.rung.lock().unwrap();
+        while !*rung {
+            rung = self.changed.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+}
+
+/// A shard hands over calls one batch at a time, more than the queue holds; the host answers each batch and sends it
+/// home. Every call is seen once and in order, and answered once; a refused batch is offered again without being asked
+/// for twice; whatever came home was empty and is used again.
+#[test]
+fn refused_batches_and_recycled_ones_are_neither_lost_nor_seen_twice() {
+    const CALLS: u32 = 3;
+    check(|| {
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let host = Arc::new(Host::new(1, move || ring.ring()));
+        let (port, inbox) = letter_box().unwrap();
+        host.attach(&[port]);
+        let backend = host.clone();
+        let shard = thread::spawn(move || {
+            enter_shard_thread();
+            let (mut found, mut next, mut held) = (Found::default(), 0, None);
+            let mut inline = AnswerBatch::default();
+            while found.answered.len() < CALLS as usize {
+                inbox.bell.state.awake();
+                if held.is_none() && next < CALLS {
+                    held = Some(calls(next, found.home.pop().unwrap_or_default()));
+                    next += 1;
+                }
+                held = held.and_then(|batch| backend.submit(0, batch, &mut inline));
+                found.look(&inbox);
+                let idle = held.is_some() || next == CALLS;
+                if idle && found.answered.len() < CALLS as usize && inbox.bell.state.try_park() {
+                    inbox.bell.sleep();
+                }
+            }
+            backend.stopped(0);
+            found.answered
+        });
+        let (mut seen, mut stopped) = (Vec::new(), false);
+        while !stopped {
+            host.awake();
+            loop {
+                match host.next(0) {
+                    Next::Calls(batch) => {
+                        seen.extend(batch.records.iter().map(|record| record.key.slot));
+                        host.recycle(0, batch);
+                        // Not before: an answer would wake the shard, which has to hear of room without one.
+                        if seen.len() == CALLS as usize {
+                            seen.iter().for_each(|slot| host.answer(0, answers(*slot)));
+                        }
+                    }
+                    Next::Stopped => stopped = true,
+                    Next::Nothing => break,
+                }
+            }
+            if !stopped && host.try_park() {
+                bell.wait();
+            }
+        }
+        assert_eq!(seen, [0, 1, 2]);
+        assert_eq!(shard.join().unwrap(), [0, 1, 2]);
+    });
+}
