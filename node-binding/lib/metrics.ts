@@ -26,6 +26,7 @@ const OF_A_SHARD: Meanings<ShardStats> = {
   answered: ['counter', 'Calls and questions answered.'],
   dropped: ['counter', 'Answers that came too late.'],
   overloaded: ['counter', 'Calls refused with 503 because too many were under way.'],
+  abandoned: ['counter', 'Calls whose client left before their answer.'],
   shed: ['counter', 'Calls refused with 503 because JavaScript had fallen behind.'],
   restarts: ['counter', 'Times that the shard failed as a whole and was started anew.'],
   handlerTimeouts: ['counter', 'Calls ended with 504.'],

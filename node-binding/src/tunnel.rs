@@ -39,7 +39,7 @@ pub struct NativeTunnel {
     /// Shards that were given up, as of the last look.
     failed_shards: Cell<usize>,
     #[cfg(feature = "fault-injection")]
-    saboteur: Arc<crate::saboteur::Saboteur>,
+    saboteur: RefCell<Option<Arc<crate::saboteur::Saboteur>>>,
 }
 
 /// What has to end before the environment does.
@@ -131,7 +131,7 @@ impl NativeTunnel {
             streams: Cell::new(false),
             failed_shards: Cell::new(0),
             #[cfg(feature = "fault-injection")]
-            saboteur,
+            saboteur: RefCell::new(Some(saboteur)),
         })
     }
 
@@ -312,6 +312,9 @@ impl NativeTunnel {
             self.failed_shards.set(running.engine.failed_shards());
             running.end();
             self.bridge.borrow_mut().detach();
+            // It holds the host, and with it the letter boxes.
+            #[cfg(feature = "fault-injection")]
+            self.saboteur.take();
         }
         if let Some(hook) = self.hook.borrow_mut().take() {
             hook.remove();
@@ -371,7 +374,9 @@ impl NativeTunnel {
     /// The next calls that this shard hands over end it as a whole.
     #[napi]
     pub fn sabotage(&self, shard: u32) {
-        self.saboteur.arm(shard);
+        if let Some(saboteur) = &*self.saboteur.borrow() {
+            saboteur.arm(shard);
+        }
     }
 }
 

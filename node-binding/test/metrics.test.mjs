@@ -10,7 +10,7 @@ const durations = (count, sumUs, us) => ({ count, sumUs, p50Us: us, p90Us: us, p
 const sizes = (count, size) => ({ count, sum: count * size, p50: size, p90: size, p99: size, max: size, buckets: LE.map((le) => ({ le, count: size <= le ? count : 0 })) });
 
 const COUNTERS = [
-  'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'shed', 'restarts', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
+  'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'abandoned', 'shed', 'restarts', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
   'streamedBodies', 'streamedAnswers', 'cutAnswers', 'frames', 'hostErrors', 'batches', 'wakes', 'hostWakes', 'queueDepth', 'queueDepthMax', 'ticks', 'panics',
 ];
 const shard = (first) => ({

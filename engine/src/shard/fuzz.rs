@@ -185,7 +185,7 @@ impl Model {
     }
 
     fn send(&mut self) {
-        let Some(output) = self.queue.take_output(&mut Vec::new()) else { return };
+        let Some(output) = self.queue.take_output() else { return };
         self.sent.extend_from_slice(&output.bytes);
         let Some((key, load)) = output.load else { return };
         // In two portions, as a socket might take it.
