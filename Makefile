@@ -230,6 +230,10 @@ run-files: build $(FILES)/node_modules/fasttunnel ## Start examples/files: uploa
 streams: build ## Compare one upload and one download with node:http, in bytes a second (MIBS=1024 ROUNDS=5)
 	node $(BINDING)/bench/throughput.mjs
 
+.PHONY: idle
+idle: build ## Measure what idle connections cost in memory, beside node:http (3 minutes)
+	node $(BINDING)/bench/idle.mjs
+
 .PHONY: streams-memory
 streams-memory: build ## Measure what 2 GiB cost in memory when somebody reads 10 MiB/s (4 minutes)
 	node $(BINDING)/bench/memory.mjs
