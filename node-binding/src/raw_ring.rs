@@ -2,7 +2,7 @@
 //!
 //! Why not Node-API's threadsafe function: it writes the wake-up while it holds its mutex. The woken JavaScript thread
 //! wants that mutex first of all, sleeps again, and is woken a second time when the shard lets go. For one connection on
-//! one core that were 4.5 thread switches a call instead of 2 (`benches/README.md`).
+//! one core that were 4.5 thread switches a call instead of 3.4 (`benches/README.md`).
 //!
 //! libuv is not a part of Node-API, but the five functions used here have had one form since libuv 1.0 and Node exports
 //! them. They are looked up when the first ring is made; a runtime without them gets the threadsafe function
