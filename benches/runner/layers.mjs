@@ -16,7 +16,7 @@ const BATCHES = 8_000;
 const add = async ({ a, b }) => a + b;
 
 /** An app with one task, and what an exposure gets of it. */
-async function runnerApp(wanted) {
+async function runnerApp() {
   const { globals, r, run } = require('@bluelibs/runner/node');
   const task = r.task('app.tasks.add').run(add).build();
   const { store, taskRunner, eventManager, logger, serializer } = globals.resources;
@@ -46,9 +46,9 @@ function bridged({ entry, codec }) {
   const { Calls } = ours('calls');
   const { Answers } = ours('answers');
   const { HandlerIndex } = ours('handler-index');
-  const { HEADER, LENGTH, PER_CALL } = ours('layout');
+  const { FLAG_INPUT, HEADER, LENGTH, PER_CALL } = ours('layout');
   const table = new Uint32Array(LENGTH);
-  for (let call = 0; call < BATCH; call++) table.set([call, 0, 0], HEADER + call * PER_CALL);
+  for (let call = 0; call < BATCH; call++) table.set([call, 0, FLAG_INPUT ?? 0], HEADER + call * PER_CALL);
   const handlers = new HandlerIndex();
   handlers.publish([entry]);
   const onError = (error) => { throw error; };
@@ -69,7 +69,9 @@ function bridged({ entry, codec }) {
       queueMicrotask(() => process.nextTick(flush));
     },
   });
-  const text = `[${Array(BATCH).fill('{"input":{"a":1,"b":2}}').join()}]`;
+  // As the engine hands it over; engines of before did not cut out the input.
+  const body = FLAG_INPUT === undefined ? '{"input":{"a":1,"b":2}}' : '{"a":1,"b":2}';
+  const text = `[${Array(BATCH).fill(body).join()}]`;
   return () => new Promise((resolve) => {
     flushed = resolve;
     calls.run(text, BATCH);
