@@ -202,7 +202,7 @@ fn refused_batches_and_recycled_ones_are_neither_lost_nor_seen_twice() {
                             seen.iter().for_each(|slot| host.answer(0, answers(*slot)));
                         }
                     }
-                    Next::Stopped => stopped = true,
+                    Next::Stopped | Next::Failed => stopped = true,
                     Next::Nothing => break,
                 }
             }

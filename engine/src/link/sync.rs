@@ -129,11 +129,21 @@ mod model {
         pub fn send_timeout(&self, message: T, _timeout: Duration) -> Result<(), SendTimeoutError<T>> {
             self.send(message).map_err(|SendError(message)| SendTimeoutError::Disconnected(message))
         }
+
+        pub fn len(&self) -> usize {
+            lock(&self.0.queue).len()
+        }
     }
 
     impl<T> Clone for Sender<T> {
         fn clone(&self) -> Self {
             Sender(self.0.clone())
+        }
+    }
+
+    impl<T> Clone for Receiver<T> {
+        fn clone(&self) -> Self {
+            Receiver(self.0.clone())
         }
     }
 
