@@ -51,7 +51,10 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
     let pieces: &[&[u8]] = &[b"\r\n--B-", b"\r\n--", b"\r\n", b"\r", b"-", b"b", b"B", b"\0\xff", b"some text"];
     vec(select(pieces), 0..12)
         .prop_map(|pieces| pieces.concat())
-        .prop_filter("a delimiter", |content| !content.windows(7).any(|bytes| bytes == b"\r\n--B-b"))
+        // The line end before a delimiter may be that of the part's head.
+        .prop_filter("a delimiter", |content| {
+            !content.starts_with(b"--B-b") && !content.windows(7).any(|bytes| bytes == b"\r\n--B-b")
+        })
 }
 
 proptest! {
