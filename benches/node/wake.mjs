@@ -9,7 +9,7 @@ import { print, quantile, smoke } from './measure.mjs';
 const BUSY_US = 100;
 const rounds = smoke ? 50 : Number(process.env.ROUNDS ?? 4000);
 const rings = smoke ? 500 : 20_000;
-const { CALLS, HEADER, LENGTH, PER_ANSWER, PER_CALL } = lib('layout');
+const { CALLS, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL } = lib('layout');
 const { engine } = lib('options').checkOptions({ port: 0, host: '127.0.0.1', shards: 1, auth: { allowAnonymous: true }, tasks: { any: () => 0 } });
 
 const table = new Uint32Array(LENGTH);
@@ -21,11 +21,11 @@ function onRing() {
   lastUs = native.clockUs();
   if (heard++ === 0) firstUs = lastUs;
   let text = `[${lastUs}]`;
-  for (let calls = tunnel.poll(); calls !== null;) {
+  for (let calls = tunnel.poll(MAX_CALLS); calls !== null;) {
     assert.equal(table[CALLS], 1);
     rows[0] = table[HEADER];
     rows[1] = 0;
-    calls = tunnel.complete(text, rows, 1, true);
+    calls = tunnel.complete(text, rows, 1, MAX_CALLS);
     text = '[0]';
   }
 }
@@ -34,7 +34,7 @@ const tunnel = new native.NativeTunnel(
   lib('engine-options').nativeOptions(engine, lib('codec').plainCodec, {}), [{ event: false, id: 'any', index: 0 }],
   { policy: 'registered', tasks: [], events: [] }, table, onRing,
 );
-tunnel.poll();
+tunnel.poll(MAX_CALLS);
 
 /** Rings one by one; a busy loop is the application's, the bridge itself is parked. */
 async function ring(gapUs, busy) {
