@@ -115,18 +115,17 @@ impl Engine {
                 loads: self.loads.clone(),
                 counters: self.counters[index].clone(),
                 meter: self.meters[index].clone(),
+                given_up: self.failed[index].clone(),
             };
             let listener = if index == 0 { listener.take() } else { None };
             let ready = ready.clone();
-            let failed_for_good = self.failed[index].clone();
             let thread = std::thread::Builder::new()
                 .name(format!("fasttunnel-{index}"))
                 .spawn(move || {
                     let reported = move |outcome| {
                         let _ = ready.send((index, outcome));
                     };
-                    let given_up = supervise(&setup, listener, reported);
-                    failed_for_good.store(given_up, Ordering::Relaxed);
+                    supervise(&setup, listener, reported);
                 })
                 .map_err(failed)?;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);

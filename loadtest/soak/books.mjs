@@ -1,13 +1,13 @@
 // What the server counts against what its clients have seen, while everything is at rest.
 
 /** Everything that does not add up, in words. */
-export function checkBooks({ quiet, live, panickedShards, total }, tally, ledger) {
+export function checkBooks({ quiet, live, failedShards, total }, tally, ledger) {
   const wrong = [];
   const must = (holds, what) => { if (!holds) wrong.push(what); };
   const seen = (status) => tally.statuses[status] ?? 0;
 
   must(quiet, `it does not come to rest: ${live} calls live, ${total.inFlight} in flight, ${total.connections} connections`);
-  must(panickedShards === 0 && total.panics === 0 && total.hostErrors === 0, `panics ${total.panics}, host errors ${total.hostErrors}`);
+  must(failedShards === 0 && total.panics === 0 && total.hostErrors === 0, `panics ${total.panics}, host errors ${total.hostErrors}`);
   must(total.accepted + total.turnedAway === tally.opened, `connections: ${total.accepted} + ${total.turnedAway} turned away, the clients have opened ${tally.opened}`);
   // Each call ends in one of two ways.
   must(total.calls === total.answered + total.abandoned, `calls ${total.calls}, answered ${total.answered}, abandoned ${total.abandoned}`);

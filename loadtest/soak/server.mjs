@@ -153,7 +153,7 @@ const sum = (shards) => {
 async function rest(connections) {
   const deadline = performance.now() + REST_PATIENCE_MS;
   for (;;) {
-    const { shards, live, panickedShards } = tunnel.stats();
+    const { shards, live, failedShards } = tunnel.stats();
     const total = sum(shards);
     const quiet = live === 0 && total.inFlight === 0 && total.connections === connections;
     if (quiet || performance.now() > deadline) {
@@ -163,7 +163,7 @@ async function rest(connections) {
       await sleep(30);
       global.gc();
       const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-      return { quiet, live, panickedShards, total, heapUsed, external, arrayBuffers, faults: faults.splice(0) };
+      return { quiet, live, failedShards, total, heapUsed, external, arrayBuffers, faults: faults.splice(0) };
     }
     await sleep(10);
   }

@@ -36,7 +36,7 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -88,6 +88,8 @@ pub(crate) struct Setup {
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
     pub meter: Arc<ShardMeter>,
+    /// Set when the shard is given up.
+    pub given_up: Arc<AtomicBool>,
 }
 
 /// The load of a shard that was given up: nobody hands a connection to it.

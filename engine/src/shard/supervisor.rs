@@ -51,11 +51,10 @@ enum Ending {
     Stuck,
 }
 
-/// Runs a shard on the current thread until it is told to stop and everything has ended; true when it was given up
-/// before.
+/// Runs a shard on the current thread until it is told to stop and everything has ended, or until it is given up.
 ///
 /// `ready` is called once, with the outcome of setting up.
-pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl FnOnce(io::Result<()>)) -> bool {
+pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl FnOnce(io::Result<()>)) {
     port::enter_shard_thread();
     let home: ListenerHome = Rc::new(Cell::new(listener));
     let mut ready = Some(ready);
@@ -65,11 +64,10 @@ pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl F
         let ending = live(setup, &home, &mut legacy, &mut ready);
         let begun = ready.is_none();
         match ending {
-            Ending::Stopped => return false,
+            Ending::Stopped => return,
             Ending::NotBegun(error) => {
                 if let Some(ready) = ready.take() {
-                    ready(Err(error));
-                    return false;
+                    return ready(Err(error));
                 }
                 std::thread::sleep(RESTART_PAUSE);
             }
@@ -93,8 +91,8 @@ pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl F
         load.store(GIVEN_UP, Ordering::Relaxed);
     }
     setup.inbox.close();
+    setup.given_up.store(true, Ordering::Relaxed);
     setup.backend.failed(setup.index);
-    true
 }
 
 /// One life of a shard.
