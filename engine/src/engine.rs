@@ -103,6 +103,7 @@ impl Engine {
                 driver: self.driver.clone(),
                 limits: config.effective_limits(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
+                max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 exposures: self.exposures.clone(),
                 exact_bodies: config.exact_bodies,
                 bare_inputs: config.bare_inputs,

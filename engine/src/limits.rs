@@ -117,6 +117,14 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 /// over the limit, say) can read that answer before a reset (RFC 9112 9.6). More: closed at once.
 pub const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
+/// When a shard holds as much as [`Limits::max_total_buffered_bytes`] lets it, a client that has taken nothing of its answer
+/// for this long is disconnected, and one whose body takes longer gets 503 and is: those with most first, while
+/// connections hold more than half of what is allowed.
+pub const MEMORY_GRACE_MS: u64 = 1_000;
+
+/// Bytes of an answer that is sent however much a shard holds: there are no more such than calls in flight.
+pub const ALWAYS_ANSWERED_BYTES: usize = 4 * 1024;
+
 /// Time the client has to close after the last answer. Later: closed.
 pub const LINGER_MS: u64 = 2_000;
 
@@ -206,8 +214,14 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
     pub max_pipelined: usize,
-    /// Answer bytes queued for one connection, 64 KiB. More: that socket is not read.
+    /// Bytes of answers that one connection has not taken, 64 KiB, and of its calls that are not answered. More of
+    /// either: that socket is not read.
     pub max_buffered_bytes: usize,
+    /// Bytes held for all connections together, 256 MiB; each shard has an equal part of them. They are what has come of
+    /// requests that are not complete, calls that the host has not read, and answers that are not sent. More: calls get
+    /// 503 with `Retry-After`, also in the middle of their body; who holds much without progress is disconnected
+    /// ([`MEMORY_GRACE_MS`]); an answer over [`ALWAYS_ANSWERED_BYTES`] becomes a 500. One answer or body may pass it.
+    pub max_total_buffered_bytes: usize,
     /// Calls under way, all shards together, 10 000. More: 503 with `Retry-After`.
     pub max_calls_in_flight: usize,
     /// Open connections, all shards together. More: 503 and close.
@@ -268,6 +282,7 @@ impl Default for Limits {
             max_body_bytes: 2 * 1024 * 1024,
             max_pipelined: 32,
             max_buffered_bytes: 64 * 1024,
+            max_total_buffered_bytes: 256 * 1024 * 1024,
             max_calls_in_flight: 10_000,
             max_connections: 10_000,
             head_timeout_ms: 10_000,

@@ -37,6 +37,7 @@ export interface NativeOptions {
     maxBodyBytes: number;
     maxPipelined: number;
     maxBufferedBytes: number;
+    maxTotalBufferedBytes: number;
     maxCallsInFlight: number;
     maxConnections: number;
     headTimeoutMs: number;

@@ -63,6 +63,12 @@ export interface ShardStats {
   readonly overloaded: number;
   /** The same, because they had waited too long for JavaScript. */
   readonly shed: number;
+  /** Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds. */
+  readonly heldBytes: number;
+  /** Large answers that became a 500 because the shard held too much. */
+  readonly discardedAnswers: number;
+  /** Connections ended because the shard held too much, and they much of it without progress. */
+  readonly evicted: number;
   readonly handlerTimeouts: number;
   readonly inFlight: number;
   /** Requests that hooks were asked about. */

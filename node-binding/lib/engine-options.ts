@@ -65,6 +65,7 @@ export interface EngineOptions {
     drainTimeoutMs: number;
     keepAliveHintS: number;
     maxBufferedBytes: number;
+    maxTotalBufferedBytes: number;
     /** Without it: the defaults. */
     multipart?: MultipartBounds;
   };

@@ -17,6 +17,7 @@ export const LIMITS: Readonly<Record<keyof NumberLimits, { fallback: number; lea
   maxCallsInFlight: { fallback: 10_000, least: 1, most: 1_000_000, unit: 'calls' },
   maxConnections: { fallback: 0, least: 0, most: 1_000_000, unit: 'connections, 0 = by the limit of open files' },
   maxBufferedBytes: { fallback: 65_536, least: 4096, most: 64 * MEBIBYTE, unit: 'bytes' },
+  maxTotalBufferedBytes: { fallback: 256 * MEBIBYTE, least: MEBIBYTE, most: 1024 * 1024 * MEBIBYTE, unit: 'bytes' },
   headTimeoutMs: { fallback: 10_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   bodyTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   idleTimeoutMs: { fallback: 65_000, least: 1, most: DAY_MS, unit: 'milliseconds' },

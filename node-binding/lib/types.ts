@@ -97,8 +97,10 @@ export interface LimitOptions {
   maxCallsInFlight?: number | undefined;
   /** 0 (the default): by the process's limit of open files. */
   maxConnections?: number | undefined;
-  /** Bytes of answers queued for one connection before its requests wait. */
+  /** Bytes of answers that one connection has not taken, or of its calls under way, before its requests wait. */
   maxBufferedBytes?: number | undefined;
+  /** Bytes held for all connections together, before calls get 503 and clients that make no progress are disconnected. */
+  maxTotalBufferedBytes?: number | undefined;
   headTimeoutMs?: number | undefined;
   bodyTimeoutMs?: number | undefined;
   idleTimeoutMs?: number | undefined;

@@ -97,8 +97,10 @@ pub struct NativeLimits {
     pub max_body_bytes: f64,
     /// Requests of a connection without an answer.
     pub max_pipelined: u32,
-    /// Answer bytes queued for a connection.
+    /// Bytes of answers that a connection has not taken, and of its calls.
     pub max_buffered_bytes: f64,
+    /// Bytes held for all connections.
+    pub max_total_buffered_bytes: f64,
     /// Calls under way.
     pub max_calls_in_flight: u32,
     /// Connections; 0 for the default by RLIMIT_NOFILE.
@@ -249,6 +251,7 @@ impl NativeOptions {
             max_body_bytes: given.max_body_bytes as u64,
             max_pipelined: given.max_pipelined as usize,
             max_buffered_bytes: given.max_buffered_bytes as usize,
+            max_total_buffered_bytes: given.max_total_buffered_bytes as usize,
             max_calls_in_flight: given.max_calls_in_flight as usize,
             max_connections: match given.max_connections {
                 0 => default_max_connections(),

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::weight::{Scales, Weight};
 use crate::limits::{ARRIVAL_RESOLUTION, BATCH_BUFFER_KEEP_BYTES, BATCH_DATA_KEEP_BYTES};
 pub use crate::tunnel::multipart::BodyRefusal;
 use crate::wire::fields::Span;
@@ -150,6 +151,7 @@ pub struct CallBatch {
     // Boxes, because they are the very boxes that travel.
     #[allow(clippy::vec_box)]
     pub answers_home: Vec<Box<AnswerBatch>>,
+    weight: Weight,
 }
 
 impl CallBatch {
@@ -161,6 +163,25 @@ impl CallBatch {
             && self.gone.is_empty()
             && self.notices.is_empty()
             && !self.restarted
+    }
+
+    /// Bytes of its calls and frames.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.json.len() + self.heads.len() + self.data.len()
+    }
+
+    /// Those of them that are not on its shard's scales.
+    #[inline]
+    #[must_use]
+    pub fn unweighed_bytes(&self) -> usize {
+        self.bytes().saturating_sub(self.weight.bytes())
+    }
+
+    /// Puts its bytes on the scales of its shard, until it is emptied or dropped.
+    pub fn weigh(&mut self, scales: &Scales) {
+        self.weight.set(scales, self.bytes());
     }
 
     /// Its calls, without the requests that are only asked about.
@@ -201,6 +222,7 @@ impl CallBatch {
         reset_bytes(&mut self.data, BATCH_DATA_KEEP_BYTES);
         reset_bytes(&mut self.json, BATCH_BUFFER_KEEP_BYTES);
         reset_bytes(&mut self.heads, BATCH_BUFFER_KEEP_BYTES);
+        self.weight.clear();
     }
 
     /// Opens the text of the next call: writes the comma and returns where its JSON starts.

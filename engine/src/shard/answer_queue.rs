@@ -11,8 +11,8 @@ use crate::wire::answer_body::{AnswerBody, AnswerFraming};
 /// A request that has not been answered to the client yet, in order of arrival.
 #[derive(Debug)]
 enum Pending {
-    /// The backend works on it.
-    Waiting(CallKey),
+    /// The backend works on it. What it was asked has so many bytes.
+    Waiting { key: CallKey, bytes: u32 },
     /// Answered out of turn: the bytes wait for the answers before it.
     Ready(Vec<u8>),
     /// The backend has begun to answer it.
@@ -59,12 +59,20 @@ pub(super) struct AnswerQueue {
     out: Vec<u8>,
     /// What `out` holds of the body that streams.
     load: Option<(CallKey, u64)>,
+    /// Bytes in `out` and `pending`, and `on_the_way`; a part of what `buffers` has on its books.
+    held: usize,
+    /// Bytes taken to be sent, and not given back.
+    on_the_way: usize,
+    /// Bytes that the calls which wait were asked with.
+    asked: usize,
     buffers: Rc<Buffers>,
 }
 
 impl AnswerQueue {
     pub fn new(buffers: Rc<Buffers>) -> Self {
-        AnswerQueue { buffers, ..AnswerQueue::default() }
+        let mut queue = AnswerQueue::default();
+        queue.buffers = buffers;
+        queue
     }
 
     /// Where the first answer goes.
@@ -86,6 +94,16 @@ impl AnswerQueue {
         self.out.len()
     }
 
+    /// Bytes of answers that are not sent yet, whether it is their turn or not.
+    pub fn held_bytes(&self) -> usize {
+        self.held
+    }
+
+    /// Bytes of the requests that the backend works on.
+    pub fn asked_bytes(&self) -> usize {
+        self.asked
+    }
+
     /// The calls under way.
     pub fn waiting(&self) -> impl Iterator<Item = CallKey> {
         self.pending.iter().filter_map(Pending::key)
@@ -96,20 +114,23 @@ impl AnswerQueue {
         self.first + self.pending.len() as u64
     }
 
-    /// Queues a request that the backend works on; its number is the `next_sequence` of before.
-    pub fn push_waiting(&mut self, key: CallKey) {
-        self.pending.push_back(Pending::Waiting(key));
+    /// Queues a request of so many `bytes` that the backend works on; its number is the `next_sequence` of before.
+    pub fn push_waiting(&mut self, key: CallKey, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.asked += bytes as usize;
+        self.pending.push_back(Pending::Waiting { key, bytes });
     }
 
     /// Answers a request that was just read: in its turn at once (then true), otherwise behind the calls before it.
     pub fn answer_now(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if self.pending.is_empty() {
-            write(self.out());
+            self.write_out(write);
             self.first += 1;
             true
         } else {
             let mut bytes = Vec::new();
             write(&mut bytes);
+            self.hold(bytes.len());
             self.pending.push_back(Pending::Ready(bytes));
             false
         }
@@ -118,16 +139,22 @@ impl AnswerQueue {
     /// Answers the call with number `sequence`; true when there is something to send now.
     pub fn answer(&mut self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         if sequence == self.first {
-            self.pending.pop_front();
+            if let Some(entry) = self.pending.pop_front() {
+                self.drop_entry(&entry);
+            }
             self.first += 1;
-            write(self.out());
+            self.write_out(write);
             self.advance();
             true
         } else {
-            if let Some(entry) = self.entry(sequence) {
+            let at = self.index(sequence);
+            if let Some(entry) = self.pending.get_mut(at) {
                 let mut bytes = Vec::new();
                 write(&mut bytes);
-                *entry = Pending::Ready(bytes);
+                let length = bytes.len();
+                let before = std::mem::replace(entry, Pending::Ready(bytes));
+                self.drop_entry(&before);
+                self.hold(length);
             }
             false
         }
@@ -139,7 +166,11 @@ impl AnswerQueue {
         let Some(key) = entry.key() else { return };
         let mut early = Vec::new();
         head(&mut early);
-        *entry = Pending::Streaming(Box::new(AnswerStream { key, body, early, unsent: 0, due: 0, window: None }));
+        let length = early.len();
+        let stream = Pending::Streaming(Box::new(AnswerStream { key, body, early, unsent: 0, due: 0, window: None }));
+        let before = std::mem::replace(entry, stream);
+        self.drop_entry(&before);
+        self.hold(length);
         if sequence == self.first {
             self.advance();
         }
@@ -154,12 +185,15 @@ impl AnswerQueue {
             // At once, not by doubling: each size on the way would be memory that the allocator keeps for that size.
             out.reserve(4 * STREAM_WRITE_BYTES);
         }
+        let before = out.len();
         let put = stream.body.put(piece, out);
+        let grown = out.len() - before;
         stream.unsent += put.written as u64;
         stream.due += (piece.len() - put.written) as u64;
         if first {
             add_load(&mut self.load, stream.key, put.written as u64);
         }
+        self.hold(grown);
         if put.surplus { Progress::Broken } else { Progress::Fine }
     }
 
@@ -168,20 +202,19 @@ impl AnswerQueue {
         let (first, at) = (sequence == self.first, self.index(sequence));
         let Some(entry) = self.pending.get_mut(at) else { return Progress::Broken };
         let Pending::Streaming(stream) = entry else { return Progress::Broken };
-        if first {
-            if !stream.body.finish(&mut self.out) {
-                return Progress::Broken;
-            }
+        let out = if first { &mut self.out } else { &mut stream.early };
+        let before = out.len();
+        let whole = stream.body.finish(out);
+        let grown = out.len() - before;
+        if whole && first {
             self.pending.pop_front();
             self.first += 1;
             self.advance();
-        } else {
-            if !stream.body.finish(&mut stream.early) {
-                return Progress::Broken;
-            }
+        } else if whole {
             *entry = Pending::Ready(std::mem::take(&mut stream.early));
         }
-        Progress::Fine
+        self.hold(grown);
+        if whole { Progress::Fine } else { Progress::Broken }
     }
 
     /// Nothing more is answered from request `sequence` on; the calls among those are handed to `abandoned`. What was
@@ -189,7 +222,10 @@ impl AnswerQueue {
     pub fn truncate(&mut self, sequence: u64, abandoned: &mut Vec<CallKey>) {
         let keep = self.index(sequence.max(self.first));
         if keep < self.pending.len() {
-            abandoned.extend(self.pending.drain(keep..).filter_map(|entry| entry.key()));
+            for entry in self.pending.split_off(keep) {
+                self.drop_entry(&entry);
+                abandoned.extend(entry.key());
+            }
         }
     }
 
@@ -199,6 +235,8 @@ impl AnswerQueue {
         abandoned.extend(self.pending.drain(..).filter_map(|entry| entry.key()));
         self.out.clear();
         self.load = None;
+        self.asked = 0;
+        self.let_go(self.held - self.on_the_way);
     }
 
     /// True while the first answer is one that ends with the connection: only a reset tells that it is not whole.
@@ -259,11 +297,14 @@ impl AnswerQueue {
             _ => Vec::new(),
         };
         let bytes = std::mem::replace(&mut self.out, next);
+        self.on_the_way += bytes.len();
         Some(Output { bytes, load: self.load.take() })
     }
 
     /// Takes a buffer back whose bytes are sent. While an answer streams it keeps its large ones.
     pub fn recycle(&mut self, mut used: Vec<u8>) {
+        self.on_the_way -= used.len();
+        self.let_go(used.len());
         if let Some(Pending::Streaming(stream)) = self.pending.front_mut() {
             used.clear();
             stream.early = used;
@@ -297,10 +338,39 @@ impl AnswerQueue {
         self.pending.get_mut(at)
     }
 
+    /// Writes an answer whose turn it is.
+    #[inline]
+    fn write_out(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.out.len();
+        write(self.out());
+        self.hold(self.out.len() - before);
+    }
+
+    #[inline]
+    fn hold(&mut self, bytes: usize) {
+        self.held += bytes;
+        self.buffers.hold(bytes);
+    }
+
+    #[inline]
+    fn let_go(&mut self, bytes: usize) {
+        self.held -= bytes;
+        self.buffers.let_go(bytes);
+    }
+
+    /// An entry is no longer in the queue, nor its bytes.
+    fn drop_entry(&mut self, entry: &Pending) {
+        match entry {
+            Pending::Waiting { bytes, .. } => self.asked -= *bytes as usize,
+            Pending::Ready(bytes) => self.let_go(bytes.len()),
+            Pending::Streaming(stream) => self.let_go(stream.early.len()),
+        }
+    }
+
     /// Lets the answers leave whose turn has come.
     #[inline]
     fn advance(&mut self) {
-        if !matches!(self.pending.front(), Some(Pending::Waiting(_)) | None) {
+        if !matches!(self.pending.front(), Some(Pending::Waiting { .. }) | None) {
             self.advance_ready();
         }
     }
@@ -319,16 +389,22 @@ impl AnswerQueue {
                     add_load(&mut self.load, stream.key, stream.unsent);
                     return;
                 }
-                Some(Pending::Waiting(_)) | None => return,
+                Some(Pending::Waiting { .. }) | None => return,
             }
         }
+    }
+}
+
+impl Drop for AnswerQueue {
+    fn drop(&mut self) {
+        self.buffers.let_go(self.held);
     }
 }
 
 impl Pending {
     fn key(&self) -> Option<CallKey> {
         match self {
-            Pending::Waiting(key) => Some(*key),
+            Pending::Waiting { key, .. } => Some(*key),
             Pending::Streaming(stream) => Some(stream.key),
             Pending::Ready(_) => None,
         }
@@ -367,7 +443,7 @@ mod tests {
     /// A queue of calls, numbered from 0.
     fn queue(calls: u32) -> AnswerQueue {
         let mut queue = AnswerQueue::default();
-        (0..calls).for_each(|slot| queue.push_waiting(key(slot)));
+        (0..calls).for_each(|slot| queue.push_waiting(key(slot), 1));
         queue
     }
 

@@ -133,6 +133,7 @@ pub(super) async fn consult(
             Ok(bytes) => {
                 conn.count_bytes(bytes);
                 buffer.extend_from_slice(&ahead);
+                conn.hold_input(buffer.capacity());
             }
             Err(_) => {
                 shard.cut_off(conn);

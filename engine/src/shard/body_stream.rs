@@ -62,6 +62,11 @@ pub(super) struct BodyStream {
 }
 
 impl BodyStream {
+    /// Bytes that are held of what has come, because they can only be handed over whole.
+    pub fn held_bytes(&self) -> usize {
+        self.form.as_ref().map_or(0, MultipartReader::held_bytes)
+    }
+
     /// What the reader waits for.
     fn phase(&self) -> Phase {
         if self.form.is_some() { Phase::Body } else { Phase::Stream }
@@ -89,7 +94,7 @@ impl Shard {
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
-        conn.push_waiting(key);
+        conn.push_waiting(key, 0);
         self.counters.streamed_bodies.add(1);
         let rest = stream.reader.remaining_length().unwrap_or(0);
         conn.restart(stream.phase(), self.now_ms());
@@ -142,6 +147,12 @@ impl Shard {
         if refused.is_some() {
             self.discard_body(conn, inflow.key);
             return StreamStep::Took(if conn.closing() { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) });
+        }
+        if stream.held_bytes() > 0 && self.holds_too_much(&self.open.borrow()) {
+            // The task has not begun: it waits for its manifest.
+            self.counters.overloaded.add(1);
+            self.break_body(conn, Refusal::ServiceUnavailable);
+            return StreamStep::Took(Took::Stop(Flow::Close));
         }
         if rest.is_empty() {
             conn.enter(stream.phase(), self.now_ms());

@@ -25,8 +25,11 @@ impl Intake {
     pub(super) fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
         let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
         let OpenCall { reader, body, .. } = &mut **open;
+        grow(body, rest.len(), reader.remaining_length());
         match reader.read(rest, body) {
-            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => self.body_too_large(shard, conn, step),
+            Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => {
+                self.refuse_body(shard, conn, step, Refusal::PayloadTooLarge)
+            }
             Ok(Step { consumed, done: true }) => {
                 let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(consumed) };
                 conn.enter(Phase::Idle, shard.now_ms());
@@ -42,6 +45,11 @@ impl Intake {
                 let last = open.last || shard.stopping();
                 shard.dispatch(conn, &ready, last);
                 if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
+            }
+            // What has come of it counts already: a body is not refused for its own sake before the shard is full.
+            Ok(step @ Step { done: false, .. }) if shard.holds_too_much(&shard.open.borrow()) => {
+                shard.counters.overloaded.add(1);
+                self.refuse_body(shard, conn, step, Refusal::ServiceUnavailable)
             }
             Ok(Step { done: false, .. }) => Took::All,
             Err(error) => {
@@ -59,13 +67,16 @@ impl Intake {
         }
     }
 
-    /// More of a body has come than is allowed, of a request that declared more or did not say: 413 at once, as in the
-    /// reference; the rest is thrown away.
-    pub(super) fn body_too_large(&mut self, shard: &Shard, conn: &Conn, step: Step) -> Took {
+    /// No more of a body is taken: of one that is longer than allowed (413 at once, as in the reference), or for want of
+    /// memory. The rest is thrown away.
+    fn refuse_body(&mut self, shard: &Shard, conn: &Conn, step: Step, refusal: Refusal<'_>) -> Took {
         let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-        let last = open.last || shard.stopping();
+        let fits = |rest: Option<u64>| rest.is_some_and(|rest| rest <= shard.drain_bytes());
+        let last = open.last
+            || shard.stopping()
+            || (refusal == Refusal::ServiceUnavailable && !fits(open.reader.remaining_length()));
         shard.counters.refused.add(1);
-        conn.answer_now(|out| shard.write_refusal(out, Refusal::PayloadTooLarge, &open.lines, false, last));
+        conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, last));
         if last {
             Took::Stop(Flow::Close)
         } else if step.done {
@@ -76,5 +87,14 @@ impl Intake {
             self.state = State::Skip(Box::new((open.reader, shard.drain_bytes())));
             Took::All
         }
+    }
+}
+
+/// Makes room for the next bytes of a body: by doubling, but never for more than is still to come.
+fn grow(body: &mut Vec<u8>, coming: usize, rest: Option<u64>) {
+    if body.capacity() - body.len() < coming
+        && let Some(rest) = rest.and_then(|rest| usize::try_from(rest).ok())
+    {
+        body.reserve_exact(rest.min(coming.max(body.len())));
     }
 }

@@ -1,5 +1,7 @@
 //! Buffers for answers: a connection has one only while there is something to send. They go round among all connections
 //! of a shard, so that there are as many as are needed at a time, not as many as connections.
+//!
+//! And the sum of what the shard's connections hold, in these buffers and in others.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,9 +12,29 @@ pub(super) struct Buffers {
     free: RefCell<Vec<Vec<u8>>>,
     /// The fewest that were free since the last [`Self::trim`].
     least: Cell<usize>,
+    /// Bytes of requests that are not complete and of answers that are not sent.
+    held: Cell<usize>,
 }
 
 impl Buffers {
+    /// Bytes that all connections of the shard hold together.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    /// A connection holds so many bytes more.
+    #[inline]
+    pub fn hold(&self, bytes: usize) {
+        self.held.set(self.held.get() + bytes);
+    }
+
+    /// A connection has let go of so many bytes.
+    #[inline]
+    pub fn let_go(&self, bytes: usize) {
+        self.held.set(self.held.get() - bytes);
+    }
+
     /// An empty buffer.
     #[inline]
     pub fn take(&self) -> Vec<u8> {

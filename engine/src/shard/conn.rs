@@ -73,6 +73,9 @@ pub(super) struct Conn {
     unread: Cell<bool>,
     /// Takes the read back that is under way, where that has a large buffer.
     canceller: Cell<Option<Canceller>>,
+    /// Bytes that requests take which are not complete, or not looked at.
+    input_bytes: Cell<usize>,
+    buffers: Rc<Buffers>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -89,12 +92,14 @@ impl Conn {
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
             dead: Cell::new(false),
-            answers: RefCell::new(AnswerQueue::new(buffers)),
+            answers: RefCell::new(AnswerQueue::new(buffers.clone())),
             answered: Cell::default(),
             asking: RefCell::default(),
             inflow: Cell::new(None),
             unread: Cell::new(false),
             canceller: Cell::new(None),
+            input_bytes: Cell::new(0),
+            buffers,
             waker: RefCell::new(None),
         }
     }
@@ -134,6 +139,11 @@ impl Conn {
 
     pub fn closing(&self) -> bool {
         self.closing.get()
+    }
+
+    /// True when nothing can be sent any more: the peer is gone or was cut off.
+    pub fn is_dead(&self) -> bool {
+        self.dead.get()
     }
 
     /// Takes no further request; ends when the last answer is out.
@@ -216,13 +226,15 @@ impl Conn {
 
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
-        self.pending() == 0 && self.answers.borrow().queued_bytes() == 0 && self.writing_since_ms.get() == u64::MAX
+        self.pending() == 0 && self.answers.borrow().held_bytes() == 0 && self.writing_since_ms.get() == u64::MAX
     }
 
     /// True when the connection has room for one more request.
     pub fn has_room(&self, max_pipelined: usize, max_buffered_bytes: usize) -> bool {
         let answers = self.answers.borrow();
-        answers.len() < max_pipelined && answers.queued_bytes() < max_buffered_bytes
+        answers.len() < max_pipelined
+            && answers.held_bytes() < max_buffered_bytes
+            && answers.asked_bytes() < max_buffered_bytes
     }
 
     /// True when the reader has something to do: take requests or more of a body, or see that there is no more to take.
@@ -258,9 +270,24 @@ impl Conn {
         self.answers.borrow().next_sequence()
     }
 
-    /// Queues a request that the backend works on; its number is the `next_sequence` of before.
-    pub fn push_waiting(&self, key: CallKey) {
-        self.answers().push_waiting(key);
+    /// Queues a request of so many `bytes` that the backend works on; its number is the `next_sequence` of before.
+    pub fn push_waiting(&self, key: CallKey, bytes: usize) {
+        self.answers().push_waiting(key, bytes);
+    }
+
+    /// So many bytes of requests are held now that are not complete, or not looked at.
+    #[inline]
+    pub fn hold_input(&self, bytes: usize) {
+        let before = self.input_bytes.replace(bytes);
+        if bytes != before {
+            self.buffers.let_go(before);
+            self.buffers.hold(bytes);
+        }
+    }
+
+    /// Bytes that the shard holds for this connection.
+    pub fn held_bytes(&self) -> usize {
+        self.input_bytes.get() + self.answers.borrow().held_bytes()
     }
 
     /// True when an answer to this request must say `Connection: close`: it is the last one.
@@ -384,5 +411,11 @@ impl Conn {
             None if self.closing.get() && self.pending() == 0 => Poll::Ready(None),
             None => Poll::Pending,
         }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.buffers.let_go(self.input_bytes.get());
     }
 }

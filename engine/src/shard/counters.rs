@@ -70,6 +70,12 @@ counters! {
     overloaded,
     /// Calls refused with 503 because they had waited too long for the host.
     shed,
+    /// Bytes held now for connections and calls, as `max_total_buffered_bytes` counts them.
+    held_bytes,
+    /// Answers that became a 500 because the shard held too much.
+    discarded_answers,
+    /// Connections ended because the shard held too much, and they much of it without progress.
+    evicted,
     /// Calls ended with 504.
     handler_timeouts,
     /// Calls under way now.

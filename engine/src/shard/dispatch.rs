@@ -20,6 +20,7 @@ impl Shard {
         self.slots.borrow().len() >= self.max_calls
             || open.records.len() >= self.max_calls
             || open.json.len() + open.heads.len() >= MAX_BATCH_BYTES
+            || self.holds_too_much(&open)
     }
 
     /// Checks the body of a call and appends the call to the open batch; answers it here when it cannot run.
@@ -53,7 +54,7 @@ impl Shard {
         let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
-        conn.push_waiting(key);
+        conn.push_waiting(key, call.body.len());
         if last {
             conn.begin_close();
         }
@@ -103,6 +104,7 @@ impl Shard {
         batch.answers_home.append(&mut self.answers_pool.borrow_mut());
         let (records, calls, frames) = (batch.records.len() as u64, batch.calls(), batch.frames.len() as u64);
         self.timing.offer(&mut batch);
+        batch.weigh(&self.with_host);
         batch.note_arrival(Instant::now());
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {

@@ -83,7 +83,7 @@ impl Model {
             (0, _) if !self.ended && self.queue.len() < MOST_PENDING => {
                 let key = CallKey { slot: self.asked.len() as u32, generation: 0 };
                 assert_eq!(self.queue.next_sequence(), self.asked.len() as u64);
-                self.queue.push_waiting(key);
+                self.queue.push_waiting(key, argument);
                 self.ask(key);
             }
             (1, _) if !self.ended && self.queue.len() < MOST_PENDING => {
@@ -187,6 +187,7 @@ impl Model {
     fn send(&mut self) {
         let Some(output) = self.queue.take_output() else { return };
         self.sent.extend_from_slice(&output.bytes);
+        self.queue.recycle(output.bytes);
         let Some((key, load)) = output.load else { return };
         // In two portions, as a socket might take it.
         for bytes in [load / 3, load - load / 3] {
@@ -218,6 +219,15 @@ impl Model {
         let expected: Vec<u8> = written.flat_map(|asked| asked.wire.iter().copied()).collect();
         assert!(expected.starts_with(&self.sent), "sent out of order, or not what was written");
         assert_eq!(expected.len() - self.sent.len(), self.queue.queued_bytes());
+        let answered: usize = self.asked.iter().map(|asked| asked.wire.len()).sum();
+        assert_eq!(
+            answered - self.sent.len(),
+            self.queue.held_bytes(),
+            "bytes of those whose turn has not come as well"
+        );
+        if self.asked.iter().all(|asked| asked.state != State::Waiting) {
+            assert_eq!(self.queue.asked_bytes(), 0, "nothing is asked any more");
+        }
         for asked in self.asked.iter().filter(|asked| asked.framing().is_some()) {
             assert!(asked.allowance <= asked.window, "{} bytes of credit, window {}", asked.allowance, asked.window);
         }

@@ -8,7 +8,7 @@ use super::body_stream::BodyStream;
 use super::body_whole::OpenCall;
 use super::conn::{Conn, Phase};
 use super::replies::refusal_of;
-use crate::limits::READ_BUFFER_MAX_BYTES;
+use crate::limits::READ_BUFFER_BYTES;
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::{self, MultipartReader};
@@ -71,6 +71,15 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    /// Bytes that are held of a request which is not complete.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Body(open) => open.body.capacity() + open.head.capacity() + open.lines.capacity(),
+            State::Stream(stream) => stream.held_bytes(),
+            State::Head | State::Skip(_) => 0,
+        }
+    }
+
     /// Handles every request in `buffer` that is complete, and leaves the rest there.
     pub fn take_in(&mut self, shard: &Shard, conn: &Conn, buffer: &mut BytesMut) -> Flow {
         if conn.closing() {
@@ -246,7 +255,8 @@ impl Intake {
             return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
         }
         let reserve = match head.framing {
-            Framing::Length(length) => (length as usize).min(READ_BUFFER_MAX_BYTES),
+            // No more than what has come suggests: what a head declares costs nothing.
+            Framing::Length(length) => (length as usize).min(READ_BUFFER_BYTES.max(2 * behind.len())),
             Framing::None | Framing::Chunked => 0,
         };
         if head.expect_continue && behind.is_empty() {

@@ -19,6 +19,7 @@ pub mod driver;
 pub mod fuzz;
 mod intake;
 pub mod listener;
+mod memory;
 mod notices;
 mod reader;
 mod reference;
@@ -50,6 +51,7 @@ use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
 use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::link::weight::Scales;
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
@@ -74,6 +76,8 @@ pub(crate) struct Setup {
     pub driver: Driver,
     pub limits: Limits,
     pub max_calls: usize,
+    /// Bytes that the shard may hold.
+    pub max_held: usize,
     pub exposures: Arc<Latest<Exposure>>,
     pub exact_bodies: bool,
     pub bare_inputs: bool,
@@ -107,6 +111,7 @@ struct Shard {
     limits: Limits,
     head_limits: HeadLimits,
     max_calls: usize,
+    max_held: usize,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -133,6 +138,10 @@ struct Shard {
     inline: RefCell<AnswerBatch>,
     #[allow(clippy::vec_box)]
     answers_pool: RefCell<Vec<Box<AnswerBatch>>>,
+    /// What is on its way to the host, or waits there.
+    with_host: Scales,
+    /// When something was refused last for want of memory.
+    short_of_memory_ms: Cell<u64>,
     /// Connections that read no further because the open batch is full.
     batch_waiters: RefCell<Vec<u32>>,
 
@@ -186,6 +195,7 @@ impl Shard {
             driver: setup.driver,
             head_limits,
             max_calls: setup.max_calls,
+            max_held: setup.max_held,
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
             reference: setup.reference,
@@ -206,6 +216,8 @@ impl Shard {
             pool: RefCell::default(),
             inline: RefCell::default(),
             answers_pool: RefCell::default(),
+            with_host: Scales::default(),
+            short_of_memory_ms: Cell::default(),
             batch_waiters: RefCell::default(),
             head: RefCell::default(),
             lines: RefCell::default(),

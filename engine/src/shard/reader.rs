@@ -142,8 +142,10 @@ pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<Tc
         };
         if stop == Stop::Close {
             conn.begin_close();
+            input.intake = Intake::default();
             Box::pin(discard(shard, conn, &mut socket, input.buffer)).await;
         }
+        conn.hold_input(0);
     }
 }
 
@@ -184,7 +186,9 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
             if S::KIND == Kind::Held && input.was_idle && input.buffer.is_empty() {
                 return Stop::Rest;
             }
-            let (read, filled) = source.read(conn, input.free(conn)).await;
+            let free = input.free(conn);
+            conn.hold_input(free.get_ref().capacity() + input.intake.held_bytes());
+            let (read, filled) = source.read(conn, free).await;
             input.buffer = filled.into_inner();
             shard.touch();
             if let Some(stop) = input.took::<S>(shard, conn, read) {
@@ -263,6 +267,7 @@ async fn discard(shard: &Shard, conn: &Conn, socket: &mut OwnedReadHalf<TcpStrea
     buffer.clear();
     buffer.reserve(LEAN_READ_BUFFER_BYTES);
     while left > 0 {
+        conn.hold_input(buffer.capacity());
         let (read, used) = socket.read(buffer).await;
         buffer = used;
         shard.touch();

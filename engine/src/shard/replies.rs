@@ -2,6 +2,7 @@
 
 use super::Shard;
 use super::slots::Slot;
+use crate::limits::ALWAYS_ANSWERED_BYTES;
 use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome, RawAnswer};
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::{self, Refusal};
@@ -43,11 +44,17 @@ impl Shard {
                 if record.outcome == Outcome::Overloaded {
                     self.counters.shed.add(1);
                 }
+                let fits = record.body.len() <= ALWAYS_ANSWERED_BYTES || !self.holds_too_much(&self.open.borrow());
+                if !fits {
+                    self.counters.discarded_answers.add(1);
+                }
                 let streams = slot.streams();
                 let last = conn.is_last(slot.sequence) || (streams && self.body_ends_connection(conn, record.key));
                 let connection = self.connection(last);
                 let in_turn = conn.answer(slot.sequence, |out| {
-                    if let Outcome::Raw(raw) = record.outcome {
+                    if !fits {
+                        self.write_refusal(out, Refusal::Internal, &slot.lines, false, last);
+                    } else if let Outcome::Raw(raw) = record.outcome {
                         self.write_raw(out, raw, record.body.of(&answers.raw), slot, connection);
                     } else {
                         self.write_answer(out, record, record.body.of(&answers.json), &slot.lines, connection);

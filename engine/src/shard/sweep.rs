@@ -30,6 +30,7 @@ impl Shard {
         let now = self.now_ms();
         self.sweep_calls(now);
         self.look_for_departed();
+        self.make_room(now);
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {

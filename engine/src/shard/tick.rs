@@ -135,6 +135,7 @@ impl Shard {
     fn tick(self: &Rc<Self>) {
         self.counters.ticks.add(1);
         self.timing.end_round();
+        self.count_held();
         for _ in 0..TICK_ROUNDS {
             self.submit();
             while let Ok(message) = self.inbox.messages.try_recv() {

@@ -9,7 +9,7 @@ export { plainCodec };
 
 const LIMITS = {
   maxHeadBytes: 16_384, maxBodyBytes: 2_097_152, maxPipelined: 32, maxCallsInFlight: 10_000, maxConnections: 0, headTimeoutMs: 10_000,
-  bodyTimeoutMs: 30_000, idleTimeoutMs: 65_000, writeTimeoutMs: 30_000, handlerTimeoutMs: 0, queueTimeoutMs: 500, drainTimeoutMs: 1000, keepAliveHintS: 5, maxBufferedBytes: 65_536,
+  bodyTimeoutMs: 30_000, idleTimeoutMs: 65_000, writeTimeoutMs: 30_000, handlerTimeoutMs: 0, queueTimeoutMs: 500, drainTimeoutMs: 1000, keepAliveHintS: 5, maxBufferedBytes: 65_536, maxTotalBufferedBytes: 2 ** 28,
 };
 
 export const CORS = { methods: [], allowedHeaders: [], exposedHeaders: [], credentials: false, varyOrigin: true };

@@ -52,6 +52,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Bytes of a manifest that has not come whole.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.manifest.capacity()
+    }
+
     pub(super) fn new(limits: &MultipartLimits) -> Self {
         Parts {
             limits: *limits,

@@ -20,6 +20,12 @@ impl MultipartReader {
         MultipartReader { delimiter: Delimiter::new(boundary), parts: Parts::new(limits), refused: false }
     }
 
+    /// Bytes that are held of what has come.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.parts.held_bytes()
+    }
+
     /// Takes the next bytes of the body and tells `sink` what they hold, in any pieces the same. Refuses once; from
     /// then on, as behind the last delimiter, bytes mean nothing.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), BodyRefusal> {

@@ -1,0 +1,87 @@
+//! The memory of all connections of a shard together: what they hold, and who makes room when that is too much.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::conn::{Conn, Phase};
+use crate::limits::MEMORY_GRACE_MS;
+use crate::link::batch::CallBatch;
+use crate::tunnel::envelope::Refusal;
+
+impl Shard {
+    /// Bytes that the shard holds: what has come of requests, calls in the open batch and with the host, and answers that
+    /// are not sent.
+    #[inline]
+    pub(super) fn held_bytes(&self, open: &CallBatch) -> usize {
+        self.buffers.held() + self.with_host.bytes() + open.unweighed_bytes()
+    }
+
+    /// True when it holds all that it may: no further call is taken, nor a large answer. Whoever asks is refused, so room
+    /// is to be made.
+    pub(super) fn holds_too_much(&self, open: &CallBatch) -> bool {
+        let full = self.held_bytes(open) >= self.max_held;
+        if full {
+            self.short_of_memory_ms.set(self.now_ms());
+        }
+        full
+    }
+
+    pub(super) fn count_held(&self) {
+        self.counters.held_bytes.set(self.held_bytes(&self.open.borrow()) as u64);
+    }
+
+    /// When the shard holds too much, or something was refused lately because it did, ends the connections that hold most of it and make no progress, until what
+    /// connections hold is no more than half of it: who reads and writes should not pay for who does not.
+    pub(super) fn make_room(&self, now: u64) {
+        let since = now.saturating_sub(self.short_of_memory_ms.get());
+        if since > 2 * MEMORY_GRACE_MS && !self.holds_too_much(&self.open.borrow()) {
+            return;
+        }
+        let mut idlers = Vec::new();
+        // What those hold that are on their way out comes back without further ado.
+        let mut staying = 0;
+        for (_, conn) in self.conns.borrow().iter().filter(|(_, conn)| !leaves(conn)) {
+            let bytes = conn.held_bytes();
+            staying += bytes;
+            if bytes > 0 && makes_no_progress(conn, now) {
+                idlers.push((bytes, Rc::clone(conn)));
+            }
+        }
+        idlers.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, conn) in idlers {
+            if staying <= self.max_held / 2 {
+                break;
+            }
+            staying -= bytes;
+            self.counters.evicted.add(1);
+            self.evict(&conn, now);
+        }
+    }
+
+    fn evict(&self, conn: &Conn, now: u64) {
+        if conn.writing_since_ms().is_some() {
+            return self.cut_off(conn);
+        }
+        // Its call has not begun, so it may be sent again.
+        if conn.inflow().is_some() {
+            return self.break_body(conn, Refusal::ServiceUnavailable);
+        }
+        conn.answer_now(|out| self.write_refusal(out, Refusal::ServiceUnavailable, b"", false, true));
+        conn.begin_close();
+        conn.restart(Phase::Linger, now);
+    }
+}
+
+/// True for a connection that ends without further ado, within [`crate::limits::LINGER_MS`].
+fn leaves(conn: &Conn) -> bool {
+    conn.is_dead() || (conn.phase().0 == Phase::Linger && conn.writing_since_ms().is_none())
+}
+
+/// True for a client that has taken nothing of its answer, or has not sent all of its body, for [`MEMORY_GRACE_MS`].
+fn makes_no_progress(conn: &Conn, now: u64) -> bool {
+    if let Some(since) = conn.writing_since_ms() {
+        return now.saturating_sub(since) >= MEMORY_GRACE_MS;
+    }
+    let (phase, since, _) = conn.phase();
+    phase == Phase::Body && now.saturating_sub(since) >= MEMORY_GRACE_MS
+}
