@@ -77,6 +77,19 @@ pub(super) struct Conn {
     input_bytes: Cell<usize>,
     buffers: Rc<Buffers>,
     waker: RefCell<Option<Waker>>,
+    /// Its task runs right now; if it was woken meanwhile, [`Self::end_turn`] says so.
+    turn: Cell<Turn>,
+}
+
+/// What its task does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    /// It waits to be woken.
+    #[default]
+    Over,
+    Runs,
+    /// It runs, and was woken.
+    Again,
 }
 
 impl Conn {
@@ -101,6 +114,7 @@ impl Conn {
             input_bytes: Cell::new(0),
             buffers,
             waker: RefCell::new(None),
+            turn: Cell::default(),
         }
     }
 
@@ -385,8 +399,22 @@ impl Conn {
         self.open.set(false);
     }
 
-    /// Makes the task look at the queue again.
+    /// The task runs: the reader first, then the writer, which looks at the queue anyhow. Called before each of them.
+    pub fn begin_turn(&self) {
+        self.turn.set(Turn::Runs);
+    }
+
+    /// The task has run; true when it was woken by its own writer.
+    pub fn end_turn(&self) -> bool {
+        self.turn.replace(Turn::Over) == Turn::Again
+    }
+
+    /// Makes the task look at the queue again. One that runs must not wake itself, because it would run again before all
+    /// others, and again, as long as there is something to read.
     pub fn wake(&self) {
+        if self.turn.get() != Turn::Over {
+            return self.turn.set(Turn::Again);
+        }
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

@@ -31,20 +31,23 @@ pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> imp
                 conn.remember_waker(cx);
                 // A panic costs this connection, not the shard.
                 let step = catch_unwind(AssertUnwindSafe(|| {
+                    conn.begin_turn();
                     if !read_done {
                         read_done = read.as_mut().poll(cx).is_ready();
                     }
+                    conn.begin_turn();
                     if !write_done {
                         write_done = write.as_mut().poll(cx).is_ready();
                     }
                 }));
+                let again = conn.end_turn();
                 if step.is_err() {
                     shard.counters.panics.add(1);
                     // Ends what is in flight: the ring holds the socket open until then.
                     shard.cut_off(&conn);
                     return Poll::Ready(());
                 }
-                if !read_done && conn.may_go_on_reading(&shard.limits) {
+                if !read_done && (again || conn.may_go_on_reading(&shard.limits)) {
                     // The writer has made room at once, after the reader's turn. A task must not wake itself (it would run
                     // before all others), so the reader goes on after the tick.
                     shard.wake_after_tick(cx.waker());
