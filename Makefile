@@ -155,8 +155,8 @@ wrk: instruments ## Compare by wrk (a quarter of an hour; ARGS='--client both' a
 # HOLD is how long a slow client is watched; by their defaults node:http cuts some after 90 s, nginx after 75.
 HOLD := 40
 .PHONY: attacks
-attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes)
-	@node loadtest/attacks/run.mjs --hold $(HOLD)
+attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes; OUT=file)
+	@node loadtest/attacks/run.mjs --hold $(HOLD) $(if $(OUT),--out $(OUT))
 
 .PHONY: overload
 overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')

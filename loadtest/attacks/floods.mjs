@@ -70,11 +70,12 @@ const BIG = call(JSON.stringify({ input: 'x'.repeat(1_000_000) }), '/__runner/ta
 
 /** `size` is the number of connections of a full run, `hold` the longest that its answer takes. */
 export const FLOODS = [
+  { id: 'none', title: 'nobody: the normal client alone', size: 0, hold: 10, run: (port, { hold }) => sleep(hold * 1000).then(() => fate([])) },
   { id: 'idle', title: 'connect, say nothing', size: 2000, run: (port, how) => drip(port, how, '') },
-  { id: 'slow-head', title: 'a header line a second', size: 500, run: (port, how) => drip(port, how, head(), (turn) => `X-${turn}: y\r\n`) },
-  { id: 'slow-byte', title: 'a byte of the head a second', size: 500, run: (port, how) => drip(port, how, 'POST /', () => 'a') },
-  { id: 'slow-body', title: 'a byte of the body a second', size: 500, run: (port, how) => drip(port, how, `${head(['Content-Length: 100000'])}\r\n{`, () => ' ') },
-  { id: 'slow-chunk', title: 'a one-byte chunk a second', size: 500, run: (port, how) => drip(port, how, `${head(['Transfer-Encoding: chunked'])}\r\n1\r\n{\r\n`, () => '1\r\n \r\n') },
+  { id: 'slow-head', title: 'a header line a second', size: 2000, run: (port, how) => drip(port, how, head(), (turn) => `X-${turn}: y\r\n`) },
+  { id: 'slow-byte', title: 'a byte of the head a second', size: 2000, run: (port, how) => drip(port, how, 'POST /', () => 'a') },
+  { id: 'slow-body', title: 'a byte of the body a second', size: 2000, run: (port, how) => drip(port, how, `${head(['Content-Length: 100000'])}\r\n{`, () => ' ') },
+  { id: 'slow-chunk', title: 'a one-byte chunk a second', size: 2000, run: (port, how) => drip(port, how, `${head(['Transfer-Encoding: chunked'])}\r\n1\r\n{\r\n`, () => '1\r\n \r\n') },
   { id: 'deaf', title: 'ask for 8 MB, never read', size: 50, echo: true, run: (port, how) => deaf(port, how, BIG.repeat(8)) },
   { id: 'pipeline', title: '2,000 unread pipelined calls each', size: 200, run: (port, how) => deaf(port, how, call().repeat(2000)) },
   { id: 'resets', title: 'resets behind a call, 1,000/s', rate: 1000, hold: 5, run: (port, how) => storm(port, how, call()) },

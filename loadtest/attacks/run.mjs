@@ -1,6 +1,7 @@
 // The same attacks against node:http, nginx and the tunnel, one after the other, as tables in Markdown.
-//   node run.mjs [--servers a,b] [--only id,id] [--hold 40] [--scale 1] [--json FILE]
+//   node run.mjs [--servers a,b] [--only id,id] [--hold 40] [--scale 1] [--json FILE] [--out FILE]
 import { writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startCanary } from './canary.mjs';
 import { FLOODS } from './floods.mjs';
@@ -15,8 +16,10 @@ const { values: options } = parseArgs({
     hold: { type: 'string', default: '40' },
     scale: { type: 'string', default: '1' },
     json: { type: 'string' },
+    out: { type: 'string' },
   },
 });
+const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, Linux ${release()}, ${new Date().toUTCString()}, load average ${loadavg()[0].toFixed(2)} before; slow clients were watched for ${options.hold} s.`;
 const chosen = options.only?.split(',');
 const floods = FLOODS.filter(({ id }) => !chosen || chosen.includes(id));
 const withForms = !chosen || chosen.includes('forms');
@@ -54,7 +57,7 @@ function floodRow(flood, name, result) {
   if (result.error) return [flood.title, name, `not done: ${result.error}`, '', '', '', ''];
   const { connections, cut, cutAt, told, client, cpu, rss, sockets, alive, hold, refused } = result;
   const answers = Object.entries(told).map(([status, count]) => `${count} × ${status}`).join(', ');
-  const fate = flood.rate ? `${connections} done${refused ? `, ${refused} refused` : ''}` : cut === 0 ? `none of ${connections} cut in ${hold} s` : `${cut} of ${connections} cut, half by ${round(cutAt.p50, 1)} s, last ${round(cutAt.max, 1)} s`;
+  const fate = connections === 0 ? '' : flood.rate ? `${connections} done${refused ? `, ${refused} refused` : ''}` : cut === 0 ? `none of ${connections} cut in ${hold} s` : `${cut} of ${connections} cut, half by ${round(cutAt.p50, 1)} s, last ${round(cutAt.max, 1)} s`;
   return [
     flood.title,
     name,
@@ -79,6 +82,7 @@ for (const name of options.servers.split(',')) {
 }
 
 const results = { floods: {}, forms: {} };
+const tables = [];
 if (floods.length > 0) {
   const rows = [['attack', 'server', 'what became of it', 'p99 of a normal client, ms', 'server CPU, s', 'memory, MiB', 'sockets left after 2 s']];
   for (const flood of floods) {
@@ -89,7 +93,7 @@ if (floods.length > 0) {
       rows.push(floodRow(flood, title, result));
     }
   }
-  console.log(`${table(rows)}\n`);
+  tables.push(table(rows));
 }
 if (withForms) {
   const rows = [['form, and a good call behind it', ...servers.map(({ title }) => title)]];
@@ -108,6 +112,8 @@ if (withForms) {
   }
   for (const [form, columns] of cells) rows.push([form.id, ...columns]);
   rows.push([`as strict as it can be`, ...good.map((count) => `${count} of ${FORMS.length}`)]);
-  console.log(table(rows));
+  tables.push(table(rows));
 }
+console.log(tables.join('\n\n'));
+if (options.out) writeFileSync(options.out, `${[machine, ...tables].join('\n\n')}\n`);
 if (options.json) writeFileSync(options.json, JSON.stringify(results, null, 1));
