@@ -2,7 +2,7 @@
 //!
 //! Options ([`Limits`]) can be set by the user; constants cannot.
 
-/// Field lines in one head. More: 431, close. A constant, because the table has a fixed size.
+/// The largest `max_headers` that may be configured, and its default: the table of field lines has a fixed size.
 pub const MAX_HEADERS: usize = 100;
 
 /// The largest `max_head_bytes` that may be configured.
@@ -202,6 +202,8 @@ pub struct Limits {
     pub max_head_bytes: usize,
     /// Bytes of the request target, 8 KiB (RFC 9112 3 asks for 8000). More: 414, close.
     pub max_target_bytes: usize,
+    /// Field lines in one head, and in one trailer section, 100 (at most [`MAX_HEADERS`]). More: 431, close.
+    pub max_headers: usize,
     /// Bytes of a JSON body, 2 MiB. More: 413, from the declared length at once.
     pub max_body_bytes: u64,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
@@ -263,8 +265,9 @@ impl Default for MultipartLimits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            max_head_bytes: 16 * 1024,
-            max_target_bytes: 8 * 1024,
+            max_head_bytes: DEFAULT_HEAD_BYTES,
+            max_target_bytes: DEFAULT_TARGET_BYTES,
+            max_headers: MAX_HEADERS,
             max_body_bytes: 2 * 1024 * 1024,
             max_pipelined: 32,
             max_buffered_bytes: 64 * 1024,

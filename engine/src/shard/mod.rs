@@ -176,6 +176,7 @@ impl Shard {
         let head_limits = HeadLimits {
             max_head_bytes: setup.limits.max_head_bytes,
             max_target_bytes: setup.limits.max_target_bytes,
+            max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
         };
         let (exposure, version) = setup.exposures.get();
