@@ -11,8 +11,8 @@ pub const MAX_HEAD_BYTES_CEILING: usize = 64 * 1024;
 /// Empty lines before a request line (RFC 9112 2.2 asks to ignore at least one). More: 400, close.
 pub const MAX_LEADING_EMPTY_LINES: usize = 4;
 
-/// Bytes of chunk extensions in one request, all chunks together. More: 413, close.
-pub const MAX_CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
+/// Bytes of chunk extensions in one request, default of `max_chunk_extension_bytes`. More: 413, close.
+pub const DEFAULT_CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
 
 /// Nesting of arrays and objects in a JSON body (CONTRACT 11.2: 1001 pass, 1002 fail). More: 400.
 pub const MAX_JSON_DEPTH: usize = 1001;
@@ -29,8 +29,8 @@ pub const DEFAULT_HEAD_BYTES: usize = 16 * 1024;
 /// Bytes of a request target, default of `max_target_bytes`. More: 414, close.
 pub const DEFAULT_TARGET_BYTES: usize = 8 * 1024;
 
-/// Bytes of the trailer section of one chunked body. More: 431, close.
-pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
+/// Bytes of the trailer section of one chunked body, default of `max_trailer_bytes`. More: 431, close.
+pub const DEFAULT_TRAILER_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(DEFAULT_HEAD_BYTES <= MAX_HEAD_BYTES_CEILING && DEFAULT_TARGET_BYTES < DEFAULT_HEAD_BYTES);
 /// Messages in a shard's inbox. Full: the sender waits; a shard waits for nobody, so it makes room as soon as it runs.
@@ -204,6 +204,10 @@ pub struct Limits {
     pub max_target_bytes: usize,
     /// Field lines in one head, and in one trailer section, 100 (at most [`MAX_HEADERS`]). More: 431, close.
     pub max_headers: usize,
+    /// Bytes of chunk extensions in one request, all chunks together, 4 KiB. More: 413, close.
+    pub max_chunk_extension_bytes: usize,
+    /// Bytes of the trailer section of one chunked body, 8 KiB. More: 431, close.
+    pub max_trailer_bytes: usize,
     /// Bytes of a JSON body, 2 MiB. More: 413, from the declared length at once.
     pub max_body_bytes: u64,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
@@ -268,6 +272,8 @@ impl Default for Limits {
             max_head_bytes: DEFAULT_HEAD_BYTES,
             max_target_bytes: DEFAULT_TARGET_BYTES,
             max_headers: MAX_HEADERS,
+            max_chunk_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
+            max_trailer_bytes: DEFAULT_TRAILER_BYTES,
             max_body_bytes: 2 * 1024 * 1024,
             max_pipelined: 32,
             max_buffered_bytes: 64 * 1024,

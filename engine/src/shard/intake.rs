@@ -231,7 +231,7 @@ impl Intake {
             let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
             let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
             let form = form.map(|boundary| MultipartReader::new(&boundary, &shard.limits.multipart));
-            let stream = BodyStream { reader: BodyReader::new(head.framing, u64::MAX), form };
+            let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
             return self.open_stream(shard, conn, head, &ready, stream, last, behind);
         }
         let whole = match head.framing {
@@ -255,7 +255,7 @@ impl Intake {
         }
         self.state = State::Body(Box::new(OpenCall {
             // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_body`.
-            reader: BodyReader::new(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
+            reader: shard.body_reader(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
             body: Vec::with_capacity(reserve),
             handler,
             event,
@@ -281,7 +281,7 @@ impl Intake {
         last: bool,
         behind: &[u8],
     ) -> Took {
-        let mut reader = BodyReader::new(head.framing, u64::MAX);
+        let mut reader = shard.body_reader(head.framing, u64::MAX);
         let left = shard.drain_bytes();
         // Does the rest of the body fit what we are willing to read and throw away? What has come counts no more: an
         // answer that lets the connection go on is a promise.

@@ -55,6 +55,7 @@ use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
 use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
+use crate::wire::body::ChunkLimits;
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
 use asks::Advised;
@@ -106,6 +107,7 @@ struct Shard {
     driver: Driver,
     limits: Limits,
     head_limits: HeadLimits,
+    chunk_limits: ChunkLimits,
     max_calls: usize,
     exact_bodies: bool,
     bare_inputs: bool,
@@ -179,6 +181,11 @@ impl Shard {
             max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
         };
+        let chunk_limits = ChunkLimits {
+            max_extension_bytes: setup.limits.max_chunk_extension_bytes,
+            max_trailer_bytes: setup.limits.max_trailer_bytes,
+            max_trailer_lines: setup.limits.max_headers,
+        };
         let (exposure, version) = setup.exposures.get();
         let shard = Shard {
             index: setup.index,
@@ -186,6 +193,7 @@ impl Shard {
             timing: Timing::new(setup.meter, setup.driver == Driver::IoUring),
             driver: setup.driver,
             head_limits,
+            chunk_limits,
             max_calls: setup.max_calls,
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
