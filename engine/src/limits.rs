@@ -14,7 +14,8 @@ pub const MAX_LEADING_EMPTY_LINES: usize = 4;
 /// Bytes of chunk extensions in one request, default of `max_chunk_extension_bytes`. More: 413, close.
 pub const DEFAULT_CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
 
-/// Nesting of arrays and objects in a JSON body (CONTRACT 11.2: 1001 pass, 1002 fail). More: 400.
+/// The largest `max_json_depth` that may be configured, and its default (CONTRACT 11.2: 1001 nested arrays pass, 1002
+/// fail): whoever reads typed values goes no deeper.
 pub const MAX_JSON_DEPTH: usize = 1001;
 
 /// Bytes of a client's `x-runner-request-id`. Longer: replaced by a fresh one (CONTRACT 9).
@@ -210,6 +211,9 @@ pub struct Limits {
     pub max_trailer_bytes: usize,
     /// Bytes of a JSON body, 2 MiB. More: 413, from the declared length at once.
     pub max_body_bytes: u64,
+    /// Arrays and objects around a value of a JSON body, 1001 (at most [`MAX_JSON_DEPTH`]). So many, or more: 400. As
+    /// many may be nested, then, if the innermost is empty.
+    pub max_json_depth: usize,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
     pub max_pipelined: usize,
     /// Answer bytes queued for one connection, 64 KiB. More: that socket is not read.
@@ -275,6 +279,7 @@ impl Default for Limits {
             max_chunk_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
             max_trailer_bytes: DEFAULT_TRAILER_BYTES,
             max_body_bytes: 2 * 1024 * 1024,
+            max_json_depth: MAX_JSON_DEPTH,
             max_pipelined: 32,
             max_buffered_bytes: 64 * 1024,
             max_calls_in_flight: 10_000,

@@ -221,7 +221,7 @@ impl Shard {
             decoded: RefCell::default(),
             body: RefCell::default(),
             retry_lines: RefCell::default(),
-            checker: RefCell::new(JsonChecker::default()),
+            checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             date: RefCell::new(HttpDate::from_unix(0)),
             started: Instant::now(),
