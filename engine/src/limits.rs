@@ -216,6 +216,9 @@ pub struct Limits {
     pub max_json_depth: usize,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
     pub max_pipelined: usize,
+    /// Requests that one connection serves, 0 (the default): no limit, because nothing grows with their number, and a
+    /// client that has sent more ahead would have to send them again. The last answer says `Connection: close`.
+    pub max_requests_per_connection: u64,
     /// Answer bytes queued for one connection, 64 KiB. More: that socket is not read.
     pub max_buffered_bytes: usize,
     /// Calls under way, all shards together, 10 000. More: 503 with `Retry-After`.
@@ -281,6 +284,7 @@ impl Default for Limits {
             max_body_bytes: 2 * 1024 * 1024,
             max_json_depth: MAX_JSON_DEPTH,
             max_pipelined: 32,
+            max_requests_per_connection: 0,
             max_buffered_bytes: 64 * 1024,
             max_calls_in_flight: 10_000,
             max_connections: 10_000,

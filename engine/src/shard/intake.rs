@@ -67,6 +67,8 @@ pub(super) struct ReadyCall<'a> {
 #[derive(Default)]
 pub(super) struct Intake {
     scanner: HeadScanner,
+    /// Requests that were read on this connection, the one that is decided on included.
+    requests: u64,
     pub(super) state: State,
 }
 
@@ -140,14 +142,13 @@ impl Intake {
         let took = match shard.follow_reference(&mut head, bytes, parsed) {
             Ok(()) => {
                 if advised.is_none() {
-                    shard.counters.requests.add(1);
+                    self.note_request(shard);
                 }
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
             }
             Err(HeadError::Expectation) if shard.reference => {
-                shard.counters.requests.add(1);
-                let (answer, last) =
-                    (Decision::Refuse(Refusal::ExpectationFailed), !head.keep_alive || shard.stopping());
+                self.note_request(shard);
+                let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
                 self.answer(shard, conn, &head, answer, b"", last, behind)
             }
             Err(error) => return self.refuse_head(shard, conn, error),
@@ -158,6 +159,17 @@ impl Intake {
             // The head is consumed, whatever follows; but for `Ask`, which leaves it where it is.
             Took::Stop(flow) => Took::Stop(flow),
         }
+    }
+
+    fn note_request(&mut self, shard: &Shard) {
+        shard.counters.requests.add(1);
+        self.requests += 1;
+    }
+
+    /// True when the connection serves no request after the one with this head.
+    fn is_last(&self, shard: &Shard, head: &Head) -> bool {
+        let most = shard.limits.max_requests_per_connection;
+        !head.keep_alive || shard.stopping() || (most > 0 && self.requests >= most)
     }
 
     /// Decides on a request whose head is complete; `behind` is what has come of its body so far, and more.
@@ -184,7 +196,7 @@ impl Intake {
         let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
         let max_body_bytes = shard.limits.max_body_bytes;
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
-        let last = !head.keep_alive || shard.stopping();
+        let last = self.is_last(shard, head);
         let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
             _ if advised.is_some_and(|advised| advised.overloaded) => (0, false, Some(Refusal::ServiceUnavailable)),
