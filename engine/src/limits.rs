@@ -125,9 +125,6 @@ pub const LINGER_MS: u64 = 2_000;
 /// counts as gone, as in the reference (CONTRACT 18); the connection is cut off one turn of the timer after that.
 pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 
-/// Bytes a second under which a body that has used up `body_timeout_ms` counts as stalled.
-pub const BODY_MIN_BYTES_PER_S: u64 = 500;
-
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
 pub const BODY_WINDOW_BYTES: u32 = 1024 * 1024;
 
@@ -227,9 +224,15 @@ pub struct Limits {
     pub max_connections: usize,
     /// Milliseconds from a head's first byte (or from accepting) to its end, 10 s. Later: 408, close.
     pub head_timeout_ms: u64,
-    /// Milliseconds for a body, 30 s; later it has to have kept up 500 bytes a second. Slower: 408, close. A body of
+    /// Milliseconds for a body, 30 s; later it has to have kept up `min_body_bytes_per_s`. Slower: 408, close. A body of
     /// bytes that a task streams: milliseconds without a single one. No streamed body is timed while the task is behind.
     pub body_timeout_ms: u64,
+    /// Bytes a second that a body has to keep up which takes longer than `body_timeout_ms`, 500; at least 1.
+    pub min_body_bytes_per_s: u64,
+    /// Milliseconds for a body that is gathered before its call runs, or that nobody wants, however fast it comes, 300 s.
+    /// Later: 408, close. Less than `body_timeout_ms` counts as that. Streamed bodies and forms have no such bound: they
+    /// are as long as their call wants.
+    pub max_body_time_ms: u64,
     /// Milliseconds between two requests, 65 s. Later: close.
     pub idle_timeout_ms: u64,
     /// Milliseconds without progress in sending, 30 s. Later: close.
@@ -290,6 +293,8 @@ impl Default for Limits {
             max_connections: 10_000,
             head_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
+            min_body_bytes_per_s: 500,
+            max_body_time_ms: 300_000,
             idle_timeout_ms: 65_000,
             write_timeout_ms: 30_000,
             handler_timeout_ms: 0,

@@ -4,7 +4,7 @@ use rustix::event::PollFlags;
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS};
+use crate::limits::{HALF_CLOSE_GRACE_MS, LINGER_MS, Limits, TIMER_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -89,8 +89,10 @@ impl Shard {
             Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
             Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
             Phase::Stream if elapsed >= limits.body_timeout_ms => Verdict::TimedOut,
-            Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
-            Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
+            // Of a form, which its call reads as it comes.
+            Phase::Body if conn.inflow().is_some() && elapsed >= rate_time_ms(limits, bytes) => Verdict::TimedOut,
+            Phase::Body if conn.inflow().is_none() && elapsed >= body_time_ms(limits, bytes) => Verdict::TimedOut,
+            Phase::Skip if elapsed >= body_time_ms(limits, bytes) => Verdict::Close,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => Verdict::Forsake,
             Phase::HalfClosed => Verdict::Cut,
@@ -120,7 +122,12 @@ impl Shard {
     }
 }
 
-/// Milliseconds that a body of which `bytes` have come may take.
-fn body_time_ms(grace_ms: u64, bytes: u64) -> u64 {
-    grace_ms.saturating_add(bytes.saturating_mul(1000) / BODY_MIN_BYTES_PER_S)
+/// Milliseconds that a body may take of which `bytes` have come, for all that its speed says.
+fn rate_time_ms(limits: &Limits, bytes: u64) -> u64 {
+    limits.body_timeout_ms.saturating_add(bytes.saturating_mul(1000) / limits.min_body_bytes_per_s.max(1))
+}
+
+/// The same, within the time that no body of known use exceeds.
+fn body_time_ms(limits: &Limits, bytes: u64) -> u64 {
+    rate_time_ms(limits, bytes).min(limits.max_body_time_ms.max(limits.body_timeout_ms))
 }
