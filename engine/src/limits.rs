@@ -160,7 +160,7 @@ pub const MAX_PART_FIELDS: usize = 2000;
 /// Bytes of a `__manifest`, which is held as a whole, where [`MultipartLimits::field_bytes`] sets no bound. More: 413.
 pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Period of a shard's one timer: the resolution of every time limit.
+/// Period of a shard's one timer: the resolution of every time limit, which strikes up to two turns late and never early.
 pub const TIMER_MS: u64 = 100;
 
 /// A turn of the timer that is later than this was not late: the process was stopped, or its machine suspended. The
