@@ -34,13 +34,21 @@ export interface NativeOptions {
   reportRefusals: boolean;
   limits: {
     maxHeadBytes: number;
+    maxTargetBytes: number;
+    maxHeaders: number;
+    maxChunkExtensionBytes: number;
+    maxTrailerBytes: number;
     maxBodyBytes: number;
+    maxJsonDepth: number;
+    maxRequestsPerConnection: number;
     maxPipelined: number;
     maxBufferedBytes: number;
     maxCallsInFlight: number;
     maxConnections: number;
     headTimeoutMs: number;
     bodyTimeoutMs: number;
+    minBodyBytesPerS: number;
+    maxBodyTimeMs: number;
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     handlerTimeoutMs: number;
