@@ -67,15 +67,6 @@ impl Config {
             release_memory: || {},
         }
     }
-
-    /// The bounds as the shards apply them: to node:http a target has none of its own, it counts as a part of the head.
-    pub(crate) fn effective_limits(&self) -> Limits {
-        let mut limits = self.limits.clone();
-        if self.reference {
-            limits.max_target_bytes = limits.max_head_bytes;
-        }
-        limits
-    }
 }
 
 /// One shard fewer than there are cores, because the host's thread needs one; at least 1, at most 8: a shard moves

@@ -101,7 +101,7 @@ impl Engine {
             let setup = Setup {
                 index,
                 driver: self.driver.clone(),
-                limits: config.effective_limits(),
+                limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 exposures: self.exposures.clone(),

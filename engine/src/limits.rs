@@ -2,7 +2,7 @@
 //!
 //! Options ([`Limits`]) can be set by the user; constants cannot.
 
-/// Field lines in one head. More: 431, close. A constant, because the table has a fixed size.
+/// The largest `max_headers` that may be configured, and its default: the table of field lines has a fixed size.
 pub const MAX_HEADERS: usize = 100;
 
 /// The largest `max_head_bytes` that may be configured.
@@ -11,10 +11,11 @@ pub const MAX_HEAD_BYTES_CEILING: usize = 64 * 1024;
 /// Empty lines before a request line (RFC 9112 2.2 asks to ignore at least one). More: 400, close.
 pub const MAX_LEADING_EMPTY_LINES: usize = 4;
 
-/// Bytes of chunk extensions in one request, all chunks together. More: 413, close.
-pub const MAX_CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
+/// Bytes of chunk extensions in one request, default of `max_chunk_extension_bytes`. More: 413, close.
+pub const DEFAULT_CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
 
-/// Nesting of arrays and objects in a JSON body (CONTRACT 11.2: 1001 pass, 1002 fail). More: 400.
+/// The largest `max_json_depth` that may be configured, and its default (CONTRACT 11.2: 1001 nested arrays pass, 1002
+/// fail): whoever reads typed values goes no deeper.
 pub const MAX_JSON_DEPTH: usize = 1001;
 
 /// Bytes of a client's `x-runner-request-id`. Longer: replaced by a fresh one (CONTRACT 9).
@@ -29,8 +30,8 @@ pub const DEFAULT_HEAD_BYTES: usize = 16 * 1024;
 /// Bytes of a request target, default of `max_target_bytes`. More: 414, close.
 pub const DEFAULT_TARGET_BYTES: usize = 8 * 1024;
 
-/// Bytes of the trailer section of one chunked body. More: 431, close.
-pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
+/// Bytes of the trailer section of one chunked body, default of `max_trailer_bytes`. More: 431, close.
+pub const DEFAULT_TRAILER_BYTES: usize = 8 * 1024;
 
 const _: () = assert!(DEFAULT_HEAD_BYTES <= MAX_HEAD_BYTES_CEILING && DEFAULT_TARGET_BYTES < DEFAULT_HEAD_BYTES);
 /// Messages in a shard's inbox. Full: the sender waits; a shard waits for nobody, so it makes room as soon as it runs.
@@ -132,9 +133,6 @@ pub const LINGER_MS: u64 = 2_000;
 /// counts as gone, as in the reference (CONTRACT 18); the connection is cut off one turn of the timer after that.
 pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 
-/// Bytes a second under which a body that has used up `body_timeout_ms` counts as stalled.
-pub const BODY_MIN_BYTES_PER_S: u64 = 500;
-
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
 pub const BODY_WINDOW_BYTES: u32 = 1024 * 1024;
 
@@ -170,7 +168,7 @@ pub const MAX_PART_FIELDS: usize = 2000;
 /// Bytes of a `__manifest`, which is held as a whole, where [`MultipartLimits::field_bytes`] sets no bound. More: 413.
 pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Period of a shard's one timer: the resolution of every time limit.
+/// Period of a shard's one timer: the resolution of every time limit, which strikes up to two turns late and never early.
 pub const TIMER_MS: u64 = 100;
 
 /// A turn of the timer that is later than this was not late: the process was stopped, or its machine suspended. The
@@ -210,10 +208,22 @@ pub struct Limits {
     pub max_head_bytes: usize,
     /// Bytes of the request target, 8 KiB (RFC 9112 3 asks for 8000). More: 414, close.
     pub max_target_bytes: usize,
+    /// Field lines in one head, and in one trailer section, 100 (at most [`MAX_HEADERS`]). More: 431, close.
+    pub max_headers: usize,
+    /// Bytes of chunk extensions in one request, all chunks together, 4 KiB. More: 413, close.
+    pub max_chunk_extension_bytes: usize,
+    /// Bytes of the trailer section of one chunked body, 8 KiB. More: 431, close.
+    pub max_trailer_bytes: usize,
     /// Bytes of a JSON body, 2 MiB. More: 413, from the declared length at once.
     pub max_body_bytes: u64,
+    /// Arrays and objects around a value of a JSON body, 1001 (at most [`MAX_JSON_DEPTH`]). So many, or more: 400. As
+    /// many may be nested, then, if the innermost is empty.
+    pub max_json_depth: usize,
     /// Requests of one connection that wait for their answers, 32. More: that socket is not read.
     pub max_pipelined: usize,
+    /// Requests that one connection serves, 0 (the default): no limit, because nothing grows with their number, and a
+    /// client that has sent more ahead would have to send them again. The last answer says `Connection: close`.
+    pub max_requests_per_connection: u64,
     /// Bytes of answers that one connection has not taken, 64 KiB, and of its calls that are not answered. More of
     /// either: that socket is not read.
     pub max_buffered_bytes: usize,
@@ -228,9 +238,15 @@ pub struct Limits {
     pub max_connections: usize,
     /// Milliseconds from a head's first byte (or from accepting) to its end, 10 s. Later: 408, close.
     pub head_timeout_ms: u64,
-    /// Milliseconds for a body, 30 s; later it has to have kept up 500 bytes a second. Slower: 408, close. A body of
+    /// Milliseconds for a body, 30 s; later it has to have kept up `min_body_bytes_per_s`. Slower: 408, close. A body of
     /// bytes that a task streams: milliseconds without a single one. No streamed body is timed while the task is behind.
     pub body_timeout_ms: u64,
+    /// Bytes a second that a body has to keep up which takes longer than `body_timeout_ms`, 500; at least 1.
+    pub min_body_bytes_per_s: u64,
+    /// Milliseconds for a body that is gathered before its call runs, or that nobody wants, however fast it comes, 300 s.
+    /// Later: 408, close. Less than `body_timeout_ms` counts as that. Streamed bodies and forms have no such bound: they
+    /// are as long as their call wants.
+    pub max_body_time_ms: u64,
     /// Milliseconds between two requests, 65 s. Later: close.
     pub idle_timeout_ms: u64,
     /// Milliseconds without progress in sending, 30 s. Later: close.
@@ -277,16 +293,23 @@ impl Default for MultipartLimits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            max_head_bytes: 16 * 1024,
-            max_target_bytes: 8 * 1024,
+            max_head_bytes: DEFAULT_HEAD_BYTES,
+            max_target_bytes: DEFAULT_TARGET_BYTES,
+            max_headers: MAX_HEADERS,
+            max_chunk_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
+            max_trailer_bytes: DEFAULT_TRAILER_BYTES,
             max_body_bytes: 2 * 1024 * 1024,
+            max_json_depth: MAX_JSON_DEPTH,
             max_pipelined: 32,
+            max_requests_per_connection: 0,
             max_buffered_bytes: 64 * 1024,
             max_total_buffered_bytes: 256 * 1024 * 1024,
             max_calls_in_flight: 10_000,
             max_connections: 10_000,
             head_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
+            min_body_bytes_per_s: 500,
+            max_body_time_ms: 300_000,
             idle_timeout_ms: 65_000,
             write_timeout_ms: 30_000,
             handler_timeout_ms: 0,

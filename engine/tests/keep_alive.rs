@@ -75,6 +75,42 @@ fn head_and_options_have_no_content(driver: DriverChoice) {
     client.expect_usable();
 }
 
+/// Whatever the requests are, and whether they come one by one or ahead of their answers.
+fn a_connection_serves_as_many_requests_as_it_may(driver: DriverChoice) {
+    let server = Server::with(driver, |config| config.limits.max_requests_per_connection = 3);
+    let mut client = server.client();
+    assert!(!client.ask(call("echo", "1")).closes());
+    assert!(!client.ask(request("POST", "/nowhere", "", "12")).closes());
+    let reply = client.ask(call("echo", "3"));
+    assert_eq!((reply.result(), reply.closes()), ("3", true));
+    client.expect_fin();
+
+    let mut client = server.client();
+    client.send((0..5).map(|number| call("echo", &number.to_string())).collect::<String>());
+    for number in 0..3 {
+        let reply = client.reply();
+        assert_eq!((reply.result(), reply.closes()), (&*number.to_string(), number == 2));
+    }
+    client.expect_end();
+    assert_eq!(server.sum(|shard| shard.requests), 6);
+
+    // The last one may be a refusal, and a body that comes later.
+    let mut client = server.client();
+    for number in 0..2 {
+        assert!(!client.ask(call("echo", &number.to_string())).closes());
+    }
+    let late = call("echo", "\"late\"");
+    client.send_split(late.as_bytes(), late.len() - 3);
+    let reply = client.reply();
+    assert_eq!((reply.result(), reply.closes()), ("\"late\"", true));
+    client.expect_fin();
+    let mut client = server.client();
+    for last in [false, false, true] {
+        assert_eq!(client.ask(request("GET", "/__runner/task/echo", "", "")).closes(), last);
+    }
+    client.expect_fin();
+}
+
 /// The clock of the first head used to run on when that head came in one piece: a connection in use was closed.
 fn a_connection_in_use_outlives_the_head_timeout(driver: DriverChoice) {
     let server = Server::with(driver, |config| config.limits.head_timeout_ms = 300);
@@ -123,6 +159,7 @@ on_both_drivers!(
     serves_many_requests,
     close_is_answered_with_close,
     nothing_is_served_behind_close,
+    a_connection_serves_as_many_requests_as_it_may,
     http_1_0_closes_unless_asked_to_stay,
     head_and_options_have_no_content,
     a_connection_in_use_outlives_the_head_timeout,

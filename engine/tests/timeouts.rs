@@ -88,6 +88,59 @@ fn a_body_that_keeps_up_may_take_longer(driver: DriverChoice) {
     assert_eq!(client.reply().result(), body);
 }
 
+fn a_body_that_keeps_up_has_an_end_all_the_same(driver: DriverChoice) {
+    let server = Server::with(driver, |config| {
+        config.limits.body_timeout_ms = 100;
+        config.limits.max_body_time_ms = 600;
+    });
+    let head = "POST /__runner/task/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n";
+    let mut client = server.client();
+    let start = Instant::now();
+    client.send(head);
+    while start.elapsed() < ms(500) {
+        client.send([b'1'; 100]);
+        std::thread::sleep(ms(20));
+    }
+    expect_408(&mut client, start, ms(600));
+    // So has one that nobody wants: it is closed without a second answer.
+    let mut client = server.client();
+    let start = Instant::now();
+    client.send(head.replace("echo", "unknown").replace("100000", "50000"));
+    assert_eq!(client.reply().status, 403);
+    while start.elapsed() < ms(500) {
+        client.send([b'1'; 100]);
+        std::thread::sleep(ms(20));
+    }
+    client.expect_fin();
+    assert!(start.elapsed() > ms(550) && start.elapsed() < ms(1050), "{:?}", start.elapsed());
+}
+
+fn the_speed_that_a_body_has_to_keep_up_is_a_limit(driver: DriverChoice) {
+    let server = Server::with(driver, |config| {
+        config.limits.body_timeout_ms = 100;
+        config.limits.min_body_bytes_per_s = 10_000;
+    });
+    let mut client = server.client();
+    let start = Instant::now();
+    client.send("POST /__runner/task/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    // In its own packet: what comes with the head counts for the head.
+    std::thread::sleep(ms(20));
+    client.send([b'1'; 4000]);
+    expect_408(&mut client, start, ms(500));
+}
+
+/// Less than the time in which a body may do what it wants makes no sense, and changes nothing.
+fn the_end_of_a_body_is_not_before_its_timeout(driver: DriverChoice) {
+    let server = Server::with(driver, |config| {
+        config.limits.body_timeout_ms = 500;
+        config.limits.max_body_time_ms = 100;
+    });
+    let mut client = server.client();
+    let start = Instant::now();
+    client.send("POST /__runner/task/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12");
+    expect_408(&mut client, start, ms(500));
+}
+
 fn an_idle_connection_is_closed(driver: DriverChoice) {
     let server = Server::with(driver, |config| config.limits.idle_timeout_ms = 400);
     let mut client = server.client();
@@ -208,6 +261,9 @@ on_both_drivers!(
     a_slow_body_gets_408,
     a_slow_chunk_gets_408,
     a_body_that_keeps_up_may_take_longer,
+    a_body_that_keeps_up_has_an_end_all_the_same,
+    the_speed_that_a_body_has_to_keep_up_is_a_limit,
+    the_end_of_a_body_is_not_before_its_timeout,
     an_idle_connection_is_closed,
     a_call_under_way_is_not_idle,
     a_client_that_does_not_read_is_cut,

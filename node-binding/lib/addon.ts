@@ -34,7 +34,13 @@ export interface NativeOptions {
   reportRefusals: boolean;
   limits: {
     maxHeadBytes: number;
+    maxTargetBytes: number;
+    maxHeaders: number;
+    maxChunkExtensionBytes: number;
+    maxTrailerBytes: number;
     maxBodyBytes: number;
+    maxJsonDepth: number;
+    maxRequestsPerConnection: number;
     maxPipelined: number;
     maxBufferedBytes: number;
     maxTotalBufferedBytes: number;
@@ -42,6 +48,8 @@ export interface NativeOptions {
     maxConnections: number;
     headTimeoutMs: number;
     bodyTimeoutMs: number;
+    minBodyBytesPerS: number;
+    maxBodyTimeMs: number;
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     handlerTimeoutMs: number;

@@ -49,13 +49,22 @@ export interface EngineOptions {
   disableDiscovery: boolean;
   limits: {
     maxHeadBytes: number;
+    maxTargetBytes: number;
+    maxHeaders: number;
+    maxChunkExtensionBytes: number;
+    maxTrailerBytes: number;
     maxBodyBytes: number;
+    maxJsonDepth: number;
+    /** 0 = off. */
+    maxRequestsPerConnection: number;
     maxPipelined: number;
     maxCallsInFlight: number;
     /** 0 = by RLIMIT_NOFILE. */
     maxConnections: number;
     headTimeoutMs: number;
     bodyTimeoutMs: number;
+    minBodyBytesPerS: number;
+    maxBodyTimeMs: number;
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     /** 0 = off. */

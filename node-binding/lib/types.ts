@@ -88,12 +88,24 @@ export interface CorsOptions {
 /** Bounds; the README's table says what happens when each is reached. */
 export interface LimitOptions {
   maxHeadBytes?: number | undefined;
+  /** Bytes of the request target. */
+  maxTargetBytes?: number | undefined;
+  /** Lines of a request's header, and of the trailers behind a chunked body; at most 100. */
+  maxHeaders?: number | undefined;
+  /** Bytes of the chunk extensions of one request. */
+  maxChunkExtensionBytes?: number | undefined;
+  /** Bytes of the trailers behind a chunked body. */
+  maxTrailerBytes?: number | undefined;
   maxBodyBytes?: number | undefined;
   /** `maxSize` is another name for `maxBodyBytes`, as `@bluelibs/runner` spells it. */
   json?: { maxSize?: number | undefined } | undefined;
+  /** Arrays and objects around a value of a JSON body, the envelope among them: with so many it is refused. At most 1001. */
+  maxJsonDepth?: number | undefined;
   /** Bounds of multipart forms; what is left out keeps its default, `Infinity` stands for none. */
   multipart?: MultipartOptions | undefined;
   maxPipelined?: number | undefined;
+  /** Requests that one connection serves. 0 (the default): any number. */
+  maxRequestsPerConnection?: number | undefined;
   maxCallsInFlight?: number | undefined;
   /** 0 (the default): by the process's limit of open files. */
   maxConnections?: number | undefined;
@@ -102,7 +114,12 @@ export interface LimitOptions {
   /** Bytes held for all connections together, before calls get 503 and clients that make no progress are disconnected. */
   maxTotalBufferedBytes?: number | undefined;
   headTimeoutMs?: number | undefined;
+  /** Time for a body. After it a body has to have kept up `minBodyBytesPerS`; a streamed one has to go on coming. */
   bodyTimeoutMs?: number | undefined;
+  /** Bytes a second. */
+  minBodyBytesPerS?: number | undefined;
+  /** Time for a body however fast it comes, but for streams and forms. Less than `bodyTimeoutMs` counts as that. */
+  maxBodyTimeMs?: number | undefined;
   idleTimeoutMs?: number | undefined;
   writeTimeoutMs?: number | undefined;
   /** 0 (the default): a handler may take for ever. */

@@ -138,6 +138,23 @@ function scanMember(member: unknown, budget: { nodes: number }, depth: number): 
   }
 }
 
+/** How many containers are around the deepest value of JSON text. */
+export function depthOfValues(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0x5d || unit === 0x7d) depth--;
+    // Whatever else can be seen is a value, a part of one, or follows one.
+    else if (unit > 0x20) deepest = Math.max(deepest, depth);
+    if (unit === 0x5b || unit === 0x7b) depth++;
+    else if (unit === 0x22) {
+      for (index++; index < text.length && text.charCodeAt(index) !== 0x22; index++) if (text.charCodeAt(index) === 0x5c) index++;
+    }
+  }
+  return deepest;
+}
+
 /** Deepest nesting of containers in JSON text. */
 export function depthOfJson(text: string): number {
   let depth = 0;

@@ -93,8 +93,20 @@ pub struct NativeCors {
 pub struct NativeLimits {
     /// Bytes of a head.
     pub max_head_bytes: u32,
+    /// Bytes of a request target.
+    pub max_target_bytes: u32,
+    /// Field lines of a head, and of a trailer section.
+    pub max_headers: u32,
+    /// Bytes of the chunk extensions of a request.
+    pub max_chunk_extension_bytes: u32,
+    /// Bytes of a trailer section.
+    pub max_trailer_bytes: u32,
     /// Bytes of a JSON body.
     pub max_body_bytes: f64,
+    /// Arrays and objects around a value of a JSON body.
+    pub max_json_depth: u32,
+    /// Requests that a connection serves; 0 for no limit.
+    pub max_requests_per_connection: u32,
     /// Requests of a connection without an answer.
     pub max_pipelined: u32,
     /// Bytes of answers that a connection has not taken, and of its calls.
@@ -109,6 +121,10 @@ pub struct NativeLimits {
     pub head_timeout_ms: f64,
     /// Time for a body.
     pub body_timeout_ms: f64,
+    /// Bytes a second of a body that takes longer.
+    pub min_body_bytes_per_s: f64,
+    /// Time for a body, however fast it is.
+    pub max_body_time_ms: f64,
     /// Time between requests.
     pub idle_timeout_ms: f64,
     /// Time without progress in sending.
@@ -248,7 +264,13 @@ impl NativeOptions {
         let given = &self.limits;
         Limits {
             max_head_bytes: given.max_head_bytes as usize,
+            max_target_bytes: given.max_target_bytes as usize,
+            max_headers: given.max_headers as usize,
+            max_chunk_extension_bytes: given.max_chunk_extension_bytes as usize,
+            max_trailer_bytes: given.max_trailer_bytes as usize,
             max_body_bytes: given.max_body_bytes as u64,
+            max_json_depth: given.max_json_depth as usize,
+            max_requests_per_connection: u64::from(given.max_requests_per_connection),
             max_pipelined: given.max_pipelined as usize,
             max_buffered_bytes: given.max_buffered_bytes as usize,
             max_total_buffered_bytes: given.max_total_buffered_bytes as usize,
@@ -259,13 +281,14 @@ impl NativeOptions {
             },
             head_timeout_ms: given.head_timeout_ms as u64,
             body_timeout_ms: given.body_timeout_ms as u64,
+            min_body_bytes_per_s: given.min_body_bytes_per_s as u64,
+            max_body_time_ms: given.max_body_time_ms as u64,
             idle_timeout_ms: given.idle_timeout_ms as u64,
             write_timeout_ms: given.write_timeout_ms as u64,
             handler_timeout_ms: given.handler_timeout_ms as u64,
             queue_timeout_ms: given.queue_timeout_ms as u64,
             keep_alive_hint_s: given.keep_alive_hint_s,
             multipart: given.multipart.as_ref().map_or_else(MultipartLimits::default, NativeMultipart::limits),
-            ..Limits::default()
         }
     }
 }

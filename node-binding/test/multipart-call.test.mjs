@@ -59,13 +59,19 @@ describe('manifest', () => {
     });
   }
 
-  it('1001 levels are read, 1002 are not, as in a JSON body', async () => {
-    const nested = (levels) => `{"input":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
-    assert.deepEqual(await form((input) => Array.isArray(input)).manifest(nested(1001)).end().result(), true);
-    const call = form(never);
-    call.manifest(nested(1002));
-    assert.deepEqual(await call.failure(), [400, 'Invalid manifest', 'INVALID_MULTIPART']);
-  });
+  for (const depth of [2, 3, 1001]) {
+    it(`no value inside ${depth} levels, as in a JSON body`, async () => {
+      const nested = (levels, leaf) => `{"input":${'['.repeat(levels - 1)}${leaf}${']'.repeat(levels - 1)}}`;
+      for (const good of [nested(depth, ''), nested(depth - 1, '1'), nested(depth - 1, '"[[\\"[["')]) {
+        assert.deepEqual(await form((input) => input !== undefined, { depth }).manifest(good).end().result(), true);
+      }
+      for (const bad of [nested(depth + 1, ''), nested(depth, '1'), nested(depth, '""')]) {
+        const call = form(never, { depth });
+        call.manifest(bad);
+        assert.deepEqual(await call.failure(), [400, 'Invalid manifest', 'INVALID_MULTIPART']);
+      }
+    });
+  }
 
   it('none: 400 at the end', async () => {
     const call = form(never);

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 
 const require = createRequire(import.meta.url);
 const { codecOf, plainCodec } = require('../dist/cjs/codec.js');
-const { inputOf, payloadOf, returnPayload, depthOfJson } = require('../dist/cjs/values.js');
+const { inputOf, payloadOf, returnPayload, depthOfJson, depthOfValues } = require('../dist/cjs/values.js');
 
 const RECORD = '{"__type":"Undefined","value":null}';
 const nested = (depth, leaf = '') => `${'['.repeat(depth)}${leaf}${']'.repeat(depth)}`;
@@ -192,6 +192,15 @@ describe('randomised', () => {
       assert.equal(JSON.stringify([value, value]), `[${careful},${careful}]`, `seed ${seed}`);
     }
     assert.ok(plain > 1500, `${plain} of 4000 were plain`);
+  });
+
+  it('the depth of the deepest value is found in the text', () => {
+    const deepest = (value) => (typeof value !== 'object' || value === null ? 0 : Math.max(0, ...Object.values(value).map((member) => 1 + deepest(member))));
+    for (let seed = 0; seed < 2000; seed++) {
+      const text = plainCodec.stringify(make(random(seed), 5, false));
+      for (const spelled of [text, JSON.stringify(JSON.parse(text), null, 2)]) assert.equal(depthOfValues(spelled), deepest(JSON.parse(text)), spelled);
+    }
+    for (const [text, depth] of [['1', 0], ['[]', 0], ['[ \n]', 0], ['{"[": []}', 1], ['["\\"[[", 1]', 1], ['[[],[[]]]', 2]]) assert.equal(depthOfValues(text), depth, text);
   });
 
   it('what was written comes back', () => {

@@ -7,6 +7,7 @@ use super::replies::refusal_of;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
+use crate::wire::head::Framing;
 
 /// A call whose body has not come whole with its head: it keeps what the head said.
 pub(super) struct OpenCall {
@@ -19,6 +20,13 @@ pub(super) struct OpenCall {
     pub lines: Vec<u8>,
     pub request_id: Span,
     pub head: Vec<u8>,
+}
+
+impl Shard {
+    /// Reads the body of a request, of which `max_body_bytes` are wanted.
+    pub(super) fn body_reader(&self, framing: Framing, max_body_bytes: u64) -> BodyReader {
+        BodyReader::within(framing, max_body_bytes, self.chunk_limits)
+    }
 }
 
 impl Intake {

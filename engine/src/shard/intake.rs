@@ -67,6 +67,8 @@ pub(super) struct ReadyCall<'a> {
 #[derive(Default)]
 pub(super) struct Intake {
     scanner: HeadScanner,
+    /// Requests that were read on this connection, the one that is decided on included.
+    requests: u64,
     pub(super) state: State,
 }
 
@@ -149,14 +151,13 @@ impl Intake {
         let took = match shard.follow_reference(&mut head, bytes, parsed) {
             Ok(()) => {
                 if advised.is_none() {
-                    shard.counters.requests.add(1);
+                    self.note_request(shard);
                 }
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
             }
             Err(HeadError::Expectation) if shard.reference => {
-                shard.counters.requests.add(1);
-                let (answer, last) =
-                    (Decision::Refuse(Refusal::ExpectationFailed), !head.keep_alive || shard.stopping());
+                self.note_request(shard);
+                let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
                 self.answer(shard, conn, &head, answer, b"", last, behind)
             }
             Err(error) => return self.refuse_head(shard, conn, error),
@@ -167,6 +168,17 @@ impl Intake {
             // The head is consumed, whatever follows; but for `Ask`, which leaves it where it is.
             Took::Stop(flow) => Took::Stop(flow),
         }
+    }
+
+    fn note_request(&mut self, shard: &Shard) {
+        shard.counters.requests.add(1);
+        self.requests += 1;
+    }
+
+    /// True when the connection serves no request after the one with this head.
+    fn is_last(&self, shard: &Shard, head: &Head) -> bool {
+        let most = shard.limits.max_requests_per_connection;
+        !head.keep_alive || shard.stopping() || (most > 0 && self.requests >= most)
     }
 
     /// Decides on a request whose head is complete; `behind` is what has come of its body so far, and more.
@@ -193,7 +205,7 @@ impl Intake {
         let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
         let max_body_bytes = shard.limits.max_body_bytes;
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
-        let last = !head.keep_alive || shard.stopping();
+        let last = self.is_last(shard, head);
         let mut mode = BodyMode::Json;
         let (handler, event, refusal) = match verdict.decision {
             _ if advised.is_some_and(|advised| advised.overloaded) => (0, false, Some(Refusal::ServiceUnavailable)),
@@ -240,7 +252,7 @@ impl Intake {
             let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
             let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
             let form = form.map(|boundary| MultipartReader::new(&boundary, &shard.limits.multipart));
-            let stream = BodyStream { reader: BodyReader::new(head.framing, u64::MAX), form };
+            let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
             return self.open_stream(shard, conn, head, &ready, stream, last, behind);
         }
         let whole = match head.framing {
@@ -265,7 +277,7 @@ impl Intake {
         }
         self.state = State::Body(Box::new(OpenCall {
             // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_body`.
-            reader: BodyReader::new(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
+            reader: shard.body_reader(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
             body: Vec::with_capacity(reserve),
             handler,
             event,
@@ -291,7 +303,7 @@ impl Intake {
         last: bool,
         behind: &[u8],
     ) -> Took {
-        let mut reader = BodyReader::new(head.framing, u64::MAX);
+        let mut reader = shard.body_reader(head.framing, u64::MAX);
         let left = shard.drain_bytes();
         // Does the rest of the body fit what we are willing to read and throw away? What has come counts no more: an
         // answer that lets the connection go on is a promise.

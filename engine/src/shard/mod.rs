@@ -57,6 +57,7 @@ use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
 use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
+use crate::wire::body::ChunkLimits;
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
 use asks::Advised;
@@ -110,6 +111,7 @@ struct Shard {
     driver: Driver,
     limits: Limits,
     head_limits: HeadLimits,
+    chunk_limits: ChunkLimits,
     max_calls: usize,
     max_held: usize,
     exact_bodies: bool,
@@ -185,7 +187,13 @@ impl Shard {
         let head_limits = HeadLimits {
             max_head_bytes: setup.limits.max_head_bytes,
             max_target_bytes: setup.limits.max_target_bytes,
+            max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
+        };
+        let chunk_limits = ChunkLimits {
+            max_extension_bytes: setup.limits.max_chunk_extension_bytes,
+            max_trailer_bytes: setup.limits.max_trailer_bytes,
+            max_trailer_lines: setup.limits.max_headers,
         };
         let (exposure, version) = setup.exposures.get();
         let shard = Shard {
@@ -194,6 +202,7 @@ impl Shard {
             timing: Timing::new(setup.meter, setup.driver == Driver::IoUring),
             driver: setup.driver,
             head_limits,
+            chunk_limits,
             max_calls: setup.max_calls,
             max_held: setup.max_held,
             exact_bodies: setup.exact_bodies,
@@ -224,7 +233,7 @@ impl Shard {
             decoded: RefCell::default(),
             body: RefCell::default(),
             retry_lines: RefCell::default(),
-            checker: RefCell::new(JsonChecker::default()),
+            checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             date: RefCell::new(HttpDate::from_unix(0)),
             started: Instant::now(),

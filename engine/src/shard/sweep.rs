@@ -4,7 +4,7 @@ use rustix::event::PollFlags;
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS};
+use crate::limits::{HALF_CLOSE_GRACE_MS, LINGER_MS, Limits, TIMER_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -80,18 +80,20 @@ impl Shard {
 
     fn judge(&self, conn: &Conn, now: u64) -> Verdict {
         let limits = &self.limits;
-        if conn.writing_since_ms().is_some_and(|since| now.saturating_sub(since) >= limits.write_timeout_ms) {
+        if conn.writing_since_ms().is_some_and(|since| surely_passed(since, now) >= limits.write_timeout_ms) {
             return Verdict::Cut;
         }
         let (phase, since, bytes) = conn.phase();
-        let elapsed = now.saturating_sub(since);
+        let (elapsed, surely) = (now.saturating_sub(since), surely_passed(since, now));
         match phase {
-            Phase::Fresh if elapsed >= limits.head_timeout_ms => Verdict::Close,
-            Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
-            Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
-            Phase::Stream if elapsed >= limits.body_timeout_ms => Verdict::TimedOut,
-            Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
-            Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
+            Phase::Fresh if surely >= limits.head_timeout_ms => Verdict::Close,
+            Phase::Idle if surely >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
+            Phase::Head if surely >= limits.head_timeout_ms => Verdict::TimedOut,
+            Phase::Stream if surely >= limits.body_timeout_ms => Verdict::TimedOut,
+            // Of a form, which its call reads as it comes.
+            Phase::Body if conn.inflow().is_some() && surely >= rate_time_ms(limits, bytes) => Verdict::TimedOut,
+            Phase::Body if conn.inflow().is_none() && surely >= body_time_ms(limits, bytes) => Verdict::TimedOut,
+            Phase::Skip if surely >= body_time_ms(limits, bytes) => Verdict::Close,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => Verdict::Forsake,
             Phase::HalfClosed => Verdict::Cut,
@@ -105,7 +107,7 @@ impl Shard {
             return;
         }
         let mut overdue = Vec::new();
-        self.slots.borrow().overdue(now, &mut overdue);
+        self.slots.borrow().overdue(surely_passed(0, now), &mut overdue);
         if overdue.is_empty() {
             return;
         }
@@ -121,7 +123,18 @@ impl Shard {
     }
 }
 
-/// Milliseconds that a body of which `bytes` have come may take.
-fn body_time_ms(grace_ms: u64, bytes: u64) -> u64 {
-    grace_ms.saturating_add(bytes.saturating_mul(1000) / BODY_MIN_BYTES_PER_S)
+/// Milliseconds that have passed at least. What happens between two turns of the timer is noted with the time of the first,
+/// and nothing may end before its time.
+fn surely_passed(since_ms: u64, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(since_ms).saturating_sub(TIMER_MS)
+}
+
+/// Milliseconds that a body may take of which `bytes` have come, for all that its speed says.
+fn rate_time_ms(limits: &Limits, bytes: u64) -> u64 {
+    limits.body_timeout_ms.saturating_add(bytes.saturating_mul(1000) / limits.min_body_bytes_per_s.max(1))
+}
+
+/// The same, within the time that no body of known use exceeds.
+fn body_time_ms(limits: &Limits, bytes: u64) -> u64 {
+    rate_time_ms(limits, bytes).min(limits.max_body_time_ms.max(limits.body_timeout_ms))
 }

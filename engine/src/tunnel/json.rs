@@ -8,7 +8,7 @@ use std::mem;
 
 use simd_json::{Buffers, INPUT_PADDING, Node, Tape};
 
-use super::json_grammar::{Grammar, check_grammar, is_marked};
+use super::json_grammar::{Grammar, check_grammar, check_grammar_within, is_marked};
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEPT_JSON_BYTES};
 
 /// What a body is. The text, where there is one, is JSON that `JSON.parse` accepts and valid UTF-8, and may be
@@ -24,7 +24,7 @@ pub enum JsonVerdict<'a> {
     /// JSON that the serializer has to read: a string in it is (or may hide) `__type`, `__graph`, `__proto__`,
     /// `constructor`, `prototype` or starts with `$runner.escape::`.
     Marked(&'a [u8]),
-    /// 400 `INVALID_JSON`: syntax, or a value inside [`MAX_JSON_DEPTH`] containers.
+    /// 400 `INVALID_JSON`: syntax, or a value inside as many containers as are too deep.
     Invalid,
 }
 
@@ -49,6 +49,7 @@ struct Found {
 
 /// Checks bodies. Owned by a shard; its buffers are reused, so that checking does not allocate once warm.
 pub struct JsonChecker {
+    max_depth: usize,
     scratch: Vec<u8>,
     buffers: Buffers,
     tape: Tape<'static>,
@@ -57,18 +58,25 @@ pub struct JsonChecker {
 
 impl Default for JsonChecker {
     fn default() -> Self {
-        JsonChecker {
-            scratch: Vec::new(),
-            // One less than the contract: 1001 containers pass only if the innermost is empty, which the grammar
-            // finds out.
-            buffers: Buffers::with_max_depth(0, MAX_JSON_DEPTH - 1),
-            tape: Tape(Vec::new()),
-            repaired: Vec::new(),
-        }
+        JsonChecker::new(MAX_JSON_DEPTH)
     }
 }
 
 impl JsonChecker {
+    /// Refuses values inside `max_depth` containers, `1..=MAX_JSON_DEPTH`.
+    #[must_use]
+    pub fn new(max_depth: usize) -> JsonChecker {
+        let max_depth = max_depth.clamp(1, MAX_JSON_DEPTH);
+        JsonChecker {
+            max_depth,
+            scratch: Vec::new(),
+            // One less: so many containers pass only if the innermost is empty, which the grammar finds out.
+            buffers: Buffers::with_max_depth(0, max_depth - 1),
+            tape: Tape(Vec::new()),
+            repaired: Vec::new(),
+        }
+    }
+
     /// Judges a whole body. The text of the verdict is `body` itself, untouched; only if that is not UTF-8 it is a
     /// copy in which U+FFFD stands for every invalid sequence, as `Buffer.toString("utf8")` has it.
     pub fn check<'a>(&'a mut self, body: &'a [u8]) -> JsonVerdict<'a> {
@@ -80,18 +88,19 @@ impl JsonChecker {
         }
         let judged = self.check_simd(body);
         if body.len() > MAX_KEPT_JSON_BYTES {
-            *self = JsonChecker::default();
+            *self = JsonChecker::new(self.max_depth);
         }
+        let max_depth = self.max_depth;
         let (grammar, text) = match judged {
             // With one member, what stands around it is known by how the text begins and ends.
             Some(Found { marked: false, single: true }) if body.starts_with(INPUT_START) && body.ends_with(b"}") => {
                 return JsonVerdict::Input(body);
             }
             Some(Found { marked, .. }) => (Grammar::Valid { marked }, body),
-            None if std::str::from_utf8(body).is_ok() => (check_grammar(body), body),
+            None if std::str::from_utf8(body).is_ok() => (check_grammar_within(body, max_depth), body),
             None => {
                 repair(body, &mut self.repaired);
-                (check_grammar(&self.repaired), &self.repaired[..])
+                (check_grammar_within(&self.repaired, max_depth), &self.repaired[..])
             }
         };
         match grammar {
@@ -305,6 +314,29 @@ pub(crate) mod tests {
         assert_eq!(checker.check(&b"[".repeat(900_000)), JsonVerdict::Invalid);
     }
 
+    /// A document of so many containers, arrays and objects as `objects` says, and the innermost as `leaf` says.
+    fn nested(objects: &[bool], leaf: &str) -> String {
+        let mut text = String::new();
+        text.extend(objects.iter().map(|object| if *object { "{\"k\":" } else { "[" }));
+        text.push_str(leaf);
+        text.extend(objects.iter().rev().map(|object| if *object { "}" } else { "]" }));
+        text
+    }
+
+    #[test]
+    fn a_lower_depth_is_exact_and_survives_a_large_body() {
+        for max_depth in [1, 2, 3, 64, 65, MAX_JSON_DEPTH] {
+            let mut checker = JsonChecker::new(max_depth);
+            let large = format!("\"{}\"", "x".repeat(MAX_KEPT_JSON_BYTES));
+            assert_ne!(checker.check(large.as_bytes()), JsonVerdict::Invalid, "a string is inside of none");
+            for leaf in ["1", "1e999", "\"\"", "[]", "{}"] {
+                let around = |containers: usize| nested(&vec![false; containers], leaf);
+                assert_ne!(checker.check(around(max_depth - 1).as_bytes()), JsonVerdict::Invalid, "{max_depth} {leaf}");
+                assert_eq!(checker.check(around(max_depth).as_bytes()), JsonVerdict::Invalid, "{max_depth} {leaf}");
+            }
+        }
+    }
+
     #[test]
     fn the_original_is_untouched_and_buffers_stay_small() {
         let mut checker = JsonChecker::default();
@@ -382,6 +414,30 @@ pub(crate) mod tests {
                 Ok(_) => prop_assert!(ours, "refused {}", text),
                 Err(error) => prop_assert!(!ours || text.is_empty() || serde_is_stricter(&error), "accepted {}: {}", text, error),
             }
+        }
+
+        #[test]
+        fn the_depth_that_is_too_much_is_that_of_the_deepest_value(
+            objects in prop::collection::vec(any::<bool>(), 0..40),
+            max_depth in 1..40_usize,
+            leaf in prop_oneof![Just("1"), Just("1e999"), Just("[]"), Just("{ }"), Just("\"\\ud800\"")],
+            in_front in any::<bool>(),
+            wide in 0..3_usize,
+        ) {
+            // Neighbours that are less deep change nothing.
+            let mut text = nested(&objects, leaf);
+            let mut depth = objects.len();
+            for _ in 0..wide {
+                text = if in_front { format!("[{text},[1]]") } else { format!("[[1],{text}]") };
+                depth += 1;
+            }
+            let deepest = if wide > 0 { depth.max(2) } else { depth };
+            let valid = deepest < max_depth;
+            let mut checker = JsonChecker::new(max_depth);
+            prop_assert_eq!(checker.check(text.as_bytes()) != JsonVerdict::Invalid, valid, "{} of {}: {}", deepest, max_depth, text);
+            prop_assert_eq!(check_grammar_within(text.as_bytes(), max_depth) != Grammar::Invalid, valid, "{}", text);
+            // simd-json alone may be stricter, never more lenient.
+            prop_assert!(valid || checker.check_simd(text.as_bytes()).is_none(), "{}", text);
         }
 
         #[test]

@@ -8,7 +8,7 @@ use crate::limits::MAX_JSON_DEPTH;
 /// What the grammar says about a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grammar {
-    /// `JSON.parse` refuses it, or it has a value inside [`MAX_JSON_DEPTH`] containers.
+    /// `JSON.parse` refuses it, or it has a value inside as many containers as are too deep.
     Invalid,
     /// `JSON.parse` accepts it.
     Valid {
@@ -31,10 +31,16 @@ pub fn is_marked(text: &[u8]) -> bool {
     }
 }
 
-/// Checks `text`, which must be UTF-8 already (bytes of 0x80 and more are taken for granted inside strings).
+/// Checks `text`, with the depth of the contract. It must be UTF-8 already (bytes of 0x80 and more are taken for granted inside strings).
 #[must_use]
 pub fn check_grammar(text: &[u8]) -> Grammar {
-    let mut cursor = Cursor { text, at: 0, marked: false };
+    check_grammar_within(text, MAX_JSON_DEPTH)
+}
+
+/// The same, refusing values inside `max_depth` containers, at most [`MAX_JSON_DEPTH`].
+#[must_use]
+pub fn check_grammar_within(text: &[u8], max_depth: usize) -> Grammar {
+    let mut cursor = Cursor { text, at: 0, max_depth: max_depth.min(MAX_JSON_DEPTH), marked: false };
     match cursor.document() {
         Some(()) => Grammar::Valid { marked: cursor.marked },
         None => Grammar::Invalid,
@@ -69,6 +75,8 @@ impl Stack {
 struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
+    /// No value inside so many containers.
+    max_depth: usize,
     marked: bool,
 }
 
@@ -77,8 +85,8 @@ impl Cursor<'_> {
     fn document(&mut self) -> Option<()> {
         let mut stack = Stack { bits: [0; MAX_JSON_DEPTH.div_ceil(64)], depth: 0 };
         loop {
-            // A value begins. The serializer's reader refuses one inside 1001 containers, so the innermost must be empty.
-            if stack.depth == MAX_JSON_DEPTH {
+            // A value begins. Inside so many containers none may, so the innermost must be empty.
+            if stack.depth == self.max_depth {
                 return None;
             }
             match self.next_visible()? {

@@ -1,5 +1,7 @@
 //! Takes the content of one request off the wire, whatever its framing (RFC 9112 6 and 7).
 
+pub use super::chunked::ChunkLimits;
+
 use super::chunked::ChunkedReader;
 use super::framing::Framing;
 use std::fmt;
@@ -66,13 +68,19 @@ enum Kind {
 
 impl BodyReader {
     /// A reader at the first byte behind the head. `max_body_bytes` bounds what [`BodyReader::read`] takes: exactly so
-    /// many bytes pass, one more is [`BodyError::TooLarge`].
+    /// many bytes pass, one more is [`BodyError::TooLarge`]. What stands around the content has its default bounds.
     #[must_use]
     pub fn new(framing: Framing, max_body_bytes: u64) -> BodyReader {
+        BodyReader::within(framing, max_body_bytes, ChunkLimits::default())
+    }
+
+    /// The same, with the bounds of what stands around chunked content.
+    #[must_use]
+    pub fn within(framing: Framing, max_body_bytes: u64, limits: ChunkLimits) -> BodyReader {
         let kind = match framing {
             Framing::None => Kind::Length { total: 0, left: 0 },
             Framing::Length(total) => Kind::Length { total, left: total },
-            Framing::Chunked => Kind::Chunked(ChunkedReader::new()),
+            Framing::Chunked => Kind::Chunked(ChunkedReader::new(limits)),
         };
         BodyReader { kind, max_body_bytes }
     }

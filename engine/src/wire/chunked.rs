@@ -2,10 +2,31 @@
 
 use super::body::{BodyError, Step};
 use super::token::{is_field_byte, is_qdtext, is_tchar};
-use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEADERS, MAX_TRAILER_BYTES};
+use crate::limits::{DEFAULT_CHUNK_EXTENSION_BYTES, DEFAULT_TRAILER_BYTES, MAX_HEADERS};
 
 /// Hexadecimal digits of a chunk size: as many as 64 bits need, leading zeros counted.
 const MAX_SIZE_DIGITS: u8 = 16;
+
+/// The configurable bounds of what stands around the content of one chunked message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkLimits {
+    /// Bytes of extensions, all chunks together. More: 413.
+    pub max_extension_bytes: usize,
+    /// Bytes of the trailer section, without its final empty line. More: 431.
+    pub max_trailer_bytes: usize,
+    /// Field lines in the trailer section. More: 431.
+    pub max_trailer_lines: usize,
+}
+
+impl Default for ChunkLimits {
+    fn default() -> Self {
+        ChunkLimits {
+            max_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
+            max_trailer_bytes: DEFAULT_TRAILER_BYTES,
+            max_trailer_lines: MAX_HEADERS,
+        }
+    }
+}
 
 /// Reads a chunked message. Chunk extensions and trailer fields are checked, bounded and dropped.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +34,8 @@ pub(super) struct ChunkedReader {
     state: State,
     /// Content bytes taken and announced so far.
     announced: u64,
-    /// Bytes of extensions so far, all chunks together.
-    extension_bytes: usize,
-    trailer_bytes: usize,
-    trailer_lines: usize,
+    /// What may still come around the content.
+    left: ChunkLimits,
 }
 
 /// What the next byte is.
@@ -73,14 +92,8 @@ enum Trailer {
 }
 
 impl ChunkedReader {
-    pub(super) fn new() -> ChunkedReader {
-        ChunkedReader {
-            state: State::Size { digits: 0, size: 0 },
-            announced: 0,
-            extension_bytes: 0,
-            trailer_bytes: 0,
-            trailer_lines: 0,
-        }
+    pub(super) fn new(limits: ChunkLimits) -> ChunkedReader {
+        ChunkedReader { state: State::Size { digits: 0, size: 0 }, announced: 0, left: limits }
     }
 
     pub(super) fn done(&self) -> bool {
@@ -169,10 +182,7 @@ impl ChunkedReader {
             (Escaped, byte) if is_field_byte(byte) => Quoted,
             _ => return Err(BodyError::Malformed("malformed chunk extension")),
         };
-        self.extension_bytes += 1;
-        if self.extension_bytes > MAX_CHUNK_EXTENSION_BYTES {
-            return Err(BodyError::ExtensionsTooLarge);
-        }
+        spend(&mut self.left.max_extension_bytes, BodyError::ExtensionsTooLarge)?;
         Ok(State::Extension { at: next, size })
     }
 
@@ -182,7 +192,7 @@ impl ChunkedReader {
         let next = match (at, byte) {
             (Trailer::LineStart, b'\r') => return Ok(State::Trailer(Trailer::LastLf)),
             (Trailer::LineStart, byte) if is_tchar(byte) => {
-                self.trailer_lines += 1;
+                spend(&mut self.left.max_trailer_lines, BodyError::TrailersTooLarge)?;
                 Trailer::Name
             }
             (Trailer::Name, byte) if is_tchar(byte) => Trailer::Name,
@@ -194,12 +204,16 @@ impl ChunkedReader {
             (Trailer::Lf | Trailer::LastLf, _) => return Err(BodyError::Malformed("CR without LF in the trailers")),
             _ => return Err(BodyError::Malformed("malformed trailer line")),
         };
-        self.trailer_bytes += 1;
-        if self.trailer_bytes > MAX_TRAILER_BYTES || self.trailer_lines > MAX_HEADERS {
-            return Err(BodyError::TrailersTooLarge);
-        }
+        spend(&mut self.left.max_trailer_bytes, BodyError::TrailersTooLarge)?;
         Ok(State::Trailer(next))
     }
+}
+
+/// Takes one of what is left.
+#[inline]
+fn spend(left: &mut usize, otherwise: BodyError) -> Result<(), BodyError> {
+    *left = left.checked_sub(1).ok_or(otherwise)?;
+    Ok(())
 }
 
 #[inline]

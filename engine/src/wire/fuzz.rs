@@ -6,7 +6,8 @@ use super::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
 use super::token::{is_field_value, is_token};
 
 /// Small bounds, so that short inputs reach them.
-const LIMITS: HeadLimits = HeadLimits { max_head_bytes: 512, max_target_bytes: 64, ignore_fragment: false };
+const LIMITS: HeadLimits =
+    HeadLimits { max_head_bytes: 512, max_target_bytes: 64, max_headers: 8, ignore_fragment: false };
 const MAX_BODY_BYTES: u64 = 64;
 /// Inputs up to this length are cut at every position, longer ones at as many evenly spaced ones.
 const CUTS: usize = 256;

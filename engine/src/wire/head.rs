@@ -57,14 +57,19 @@ impl Head {
         let field_lines = &bytes[line_end + 1..];
         match httparse::parse_headers(field_lines, &mut [EMPTY_HEADER; FEW_HEADERS]) {
             Err(httparse::Error::TooManyHeaders) => {
-                self.take_fields(bytes, httparse::parse_headers(field_lines, &mut [EMPTY_HEADER; MAX_HEADERS]))
+                self.take_fields(bytes, httparse::parse_headers(field_lines, &mut [EMPTY_HEADER; MAX_HEADERS]), limits)
             }
-            parsed => self.take_fields(bytes, parsed),
+            parsed => self.take_fields(bytes, parsed, limits),
         }
     }
 
     /// Stores the field lines and decides what they mean for this message.
-    fn take_fields(&mut self, bytes: &[u8], parsed: httparse::Result<(usize, &[Header<'_>])>) -> Result<(), HeadError> {
+    fn take_fields(
+        &mut self,
+        bytes: &[u8],
+        parsed: httparse::Result<(usize, &[Header<'_>])>,
+        limits: &HeadLimits,
+    ) -> Result<(), HeadError> {
         let headers = match parsed {
             Ok(httparse::Status::Complete((_, headers))) => headers,
             Ok(httparse::Status::Partial) => return Err(HeadError::Truncated),
@@ -73,6 +78,9 @@ impl Head {
             Err(httparse::Error::NewLine) => return Err(HeadError::BareCr),
             Err(_) => return Err(HeadError::FieldName),
         };
+        if headers.len() > limits.max_headers {
+            return Err(HeadError::TooManyFields);
+        }
         self.fields.clear();
         let mut meaning = Meaning::default();
         for header in headers {
@@ -178,6 +186,14 @@ mod tests {
             assert_eq!(many(lines).unwrap().fields.of(b"").len(), lines + 1);
         }
         assert_eq!(many(MAX_HEADERS).unwrap_err(), HeadError::TooManyFields);
+        // A lower bound is exact as well, whichever of the two tables is read into.
+        for max_headers in [1, 2, FEW_HEADERS, FEW_HEADERS + 1, MAX_HEADERS] {
+            let limits = HeadLimits { max_headers, ..HeadLimits::default() };
+            let lines = |n: usize| format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(n - 1));
+            let mut head = Head::default();
+            assert_eq!(head.parse(lines(max_headers).as_bytes(), &limits), Ok(()));
+            assert_eq!(head.parse(lines(max_headers + 1).as_bytes(), &limits), Err(HeadError::TooManyFields));
+        }
         let (first, second) = ("GET /a HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n", "GET / HTTP/1.0\r\n\r\n");
         let mut head = Head::default();
         head.parse(first.as_bytes(), &HeadLimits::default()).unwrap();

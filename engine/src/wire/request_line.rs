@@ -152,13 +152,14 @@ mod tests {
     fn parse(line: &str) -> Result<RequestLine, HeadError> {
         RequestLine::parse(
             line.as_bytes(),
-            &HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ignore_fragment: false },
+            &HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ..HeadLimits::default() },
         )
     }
 
     #[test]
     fn a_fragment_is_refused_or_ignored() {
-        let lenient = HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ignore_fragment: true };
+        let lenient =
+            HeadLimits { max_head_bytes: 256, max_target_bytes: 40, ignore_fragment: true, ..HeadLimits::default() };
         for (target, path, query) in
             [("/a#b", "/a", ""), ("/a?b#c?d#e", "/a", "b"), ("/a#", "/a", ""), ("http://h#/x", "", "")]
         {

@@ -12,6 +12,8 @@ pub struct HeadLimits {
     pub max_head_bytes: usize,
     /// Bytes of the request target. More: 414.
     pub max_target_bytes: usize,
+    /// Field lines. More: 431. Beyond [`MAX_HEADERS`] it bounds nothing: the table of a head is full then.
+    pub max_headers: usize,
     /// Take `#` in a target for the start of a fragment, and ignore that (CONTRACT 2). Off: 400, a fragment is never
     /// sent (RFC 9112 3.2.1).
     pub ignore_fragment: bool,
@@ -22,6 +24,7 @@ impl Default for HeadLimits {
         HeadLimits {
             max_head_bytes: DEFAULT_HEAD_BYTES,
             max_target_bytes: DEFAULT_TARGET_BYTES,
+            max_headers: MAX_HEADERS,
             ignore_fragment: false,
         }
     }
@@ -101,7 +104,8 @@ impl HeadScanner {
                     self.request_line_end = content_end;
                 }
                 self.lines += 1;
-                if self.lines > MAX_HEADERS + 1 {
+                // One of them is the request line.
+                if self.lines > limits.max_headers.saturating_add(1) {
                     return Err(HeadError::TooManyFields);
                 }
             } else if self.lines > 0 {
@@ -163,7 +167,8 @@ impl HeadScanner {
 mod tests {
     use super::*;
 
-    const LIMITS: HeadLimits = HeadLimits { max_head_bytes: 128, max_target_bytes: 32, ignore_fragment: false };
+    const LIMITS: HeadLimits =
+        HeadLimits { max_head_bytes: 128, max_target_bytes: 32, max_headers: MAX_HEADERS, ignore_fragment: false };
 
     /// The verdict with all bytes at once, after checking that byte by byte gives the same (bytes behind the head are
     /// never looked at).
@@ -241,9 +246,11 @@ mod tests {
         assert_eq!(scan(head(129).as_bytes()), Err(HeadError::HeadTooLarge));
         assert_eq!(scan(&head(200).as_bytes()[..129]), Err(HeadError::HeadTooLarge));
         let lines = |n: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "A:\r\n".repeat(n));
-        let limits = HeadLimits { max_head_bytes: 4096, ..LIMITS };
-        let find = |text: String| HeadScanner::default().find(text.as_bytes(), &limits);
-        assert!(matches!(find(lines(MAX_HEADERS)), Ok(Scan::Complete { .. })));
-        assert_eq!(find(lines(MAX_HEADERS + 1)), Err(HeadError::TooManyFields));
+        for max_headers in [1, 2, 24, 25, MAX_HEADERS] {
+            let limits = HeadLimits { max_head_bytes: 4096, max_headers, ..LIMITS };
+            let find = |text: String| HeadScanner::default().find(text.as_bytes(), &limits);
+            assert!(matches!(find(lines(max_headers)), Ok(Scan::Complete { .. })));
+            assert_eq!(find(lines(max_headers + 1)), Err(HeadError::TooManyFields));
+        }
     }
 }

@@ -47,5 +47,5 @@ export function asTempDir(option: string, value: unknown): string {
 
 /** What of the engine's options is ours. */
 export function fileRules({ limits, tempDir }: EngineOptions): FileRules {
-  return { files: (limits.multipart ?? MULTIPART_DEFAULTS).files, directory: tempDir ?? tmpdir() };
+  return { files: (limits.multipart ?? MULTIPART_DEFAULTS).files, depth: limits.maxJsonDepth, directory: tempDir ?? tmpdir() };
 }

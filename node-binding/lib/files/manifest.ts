@@ -1,6 +1,6 @@
 import { isPlainObject } from '../checks.js';
 import type { ValueCodec } from '../codec.js';
-import { depthOfJson } from '../values.js';
+import { depthOfValues } from '../values.js';
 import type { InputFileMeta } from './input-file.js';
 
 /** Stands in a manifest where the input holds a file. */
@@ -10,14 +10,11 @@ export interface FileSentinel {
   readonly meta?: Partial<InputFileMeta> | null | undefined;
 }
 
-/** Levels of arrays and objects, as in a JSON body: `MAX_JSON_DEPTH` of `engine/src/limits.rs`. More: it cannot be parsed. */
-const MAX_DEPTH = 1001;
-
-/** What a manifest says: `missing` when it is empty or no object. Throws where it cannot be parsed. */
-export function readManifest(bytes: Buffer, codec: ValueCodec): { readonly input: unknown } | 'missing' {
+/** What a manifest says: `missing` when it is empty or no object. Throws where it cannot be parsed, or has a value inside `maxDepth` containers. */
+export function readManifest(bytes: Buffer, codec: ValueCodec, maxDepth: number): { readonly input: unknown } | 'missing' {
   const text = bytes.toString('utf8');
   if (text === '') return 'missing';
-  if (depthOfJson(text) > MAX_DEPTH) throw new RangeError(`a manifest nests deeper than ${MAX_DEPTH} levels`);
+  if (depthOfValues(text) >= maxDepth) throw new RangeError(`a manifest has a value inside ${maxDepth} levels of others`);
   const manifest = codec.parse(text);
   if (typeof manifest !== 'object' || manifest === null) return 'missing';
   return { input: (manifest as { input?: unknown }).input };

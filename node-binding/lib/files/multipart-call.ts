@@ -25,6 +25,8 @@ export interface MultipartPort {
 export interface FileRules {
   /** Files of one form, those that the manifest names and those that come together; `Infinity` for no bound. */
   readonly files: number;
+  /** `maxJsonDepth`, of the manifest. */
+  readonly depth: number;
   /** Directory for what does not fit in memory. */
   readonly directory: string;
 }
@@ -91,7 +93,7 @@ export class MultipartCall implements PartPort {
     if (this.#started || this.#ended) return;
     let input: unknown;
     try {
-      const manifest = readManifest(bytes, this.#codec);
+      const manifest = readManifest(bytes, this.#codec, this.#rules.depth);
       if (manifest === 'missing') return this.#fail(MISSING_MANIFEST);
       input = hydrate(manifest.input, (sentinel) => this.#named(sentinel).file);
     } catch (error) {

@@ -114,7 +114,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       auth,
       ...(cors === undefined ? {} : { cors: cors.engine }),
       disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),
-      limits: { ...asLimits(engine.limits, {}), maxBodyBytes: asMaxBody(limits.json), multipart: asForm(limits.multipart) },
+      limits: { ...asBounds(engine.limits), maxBodyBytes: asMaxBody(limits.json), multipart: asForm(limits.multipart) },
       tempDir: asTempDir('engine.tempDir', engine.tempDir),
       reference: true,
     },
@@ -178,6 +178,15 @@ function asTokens(value: unknown): string[] | undefined {
     if (token === '') throw new OptionError(option, '', `${option} must not be empty, got ''. An empty token would let in callers that send none.`);
     return token;
   });
+}
+
+/** The bounds that `http.limits` has no word for. */
+function asBounds(value: unknown): EngineOptions['limits'] {
+  const names = (Object.keys(LIMITS) as (keyof typeof LIMITS)[]).filter((name) => name !== 'maxBodyBytes');
+  const given = asGroup('engine.limits', value ?? {}, names, { maxBodyBytes: 'http.limits.json.maxSize', json: 'http.limits.json', multipart: 'http.limits.multipart' });
+  const limits = asLimits(given, {}, 'engine.limits');
+  // To node:http a target is a part of the head: as long as nobody says otherwise, it may fill it.
+  return given.maxTargetBytes === undefined ? { ...limits, maxTargetBytes: limits.maxHeadBytes } : limits;
 }
 
 /** `null` is no object of limits, and so no limits that were given. */

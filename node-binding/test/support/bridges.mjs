@@ -3,14 +3,12 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const { startBridge } = require('../../dist/cjs/bridge.js');
+const { LIMITS } = require('../../dist/cjs/limits.js');
 const { plainCodec } = require('../../dist/cjs/codec.js');
 export const { CallFailure, DONE, RawAnswer } = require('../../dist/cjs/outcome.js');
 export { plainCodec };
 
-const LIMITS = {
-  maxHeadBytes: 16_384, maxBodyBytes: 2_097_152, maxPipelined: 32, maxCallsInFlight: 10_000, maxConnections: 0, headTimeoutMs: 10_000,
-  bodyTimeoutMs: 30_000, idleTimeoutMs: 65_000, writeTimeoutMs: 30_000, handlerTimeoutMs: 0, queueTimeoutMs: 500, drainTimeoutMs: 1000, keepAliveHintS: 5, maxBufferedBytes: 65_536, maxTotalBufferedBytes: 2 ** 28,
-};
+const DEFAULTS = Object.fromEntries(Object.entries(LIMITS).map(([name, { fallback }]) => [name, fallback]));
 
 export const CORS = { methods: [], allowedHeaders: [], exposedHeaders: [], credentials: false, varyOrigin: true };
 
@@ -24,7 +22,7 @@ export async function withBridge({ limits, entries = [], codec = plainCodec, onE
       host: '127.0.0.1', port: 0, backlog: 128, shards: 1, driver: 'auto', basePath: '/__runner', disableDiscovery: false,
       auth: { header: 'x-runner-token', tokens: undefined, allowAnonymous: true },
       ...options,
-      limits: { ...LIMITS, ...limits },
+      limits: { ...DEFAULTS, drainTimeoutMs: 1000, ...limits },
     },
     entries,
     codec,

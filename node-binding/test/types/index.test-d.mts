@@ -82,6 +82,10 @@ tunnel.registerTask('store', async ({ file }: { file: InputFile }) => {
   for await (const chunk of file.stream()) void chunk;
 });
 void fastTunnel({ auth: { allowAnonymous: true }, tempDir: '/tmp', limits: { multipart: { fileSize: Infinity, files: 3 } } });
+void fastTunnel({
+  auth: { allowAnonymous: true },
+  limits: { maxTargetBytes: 100, maxHeaders: 50, maxChunkExtensionBytes: 0, maxTrailerBytes: 0, maxJsonDepth: 20, maxRequestsPerConnection: 0, minBodyBytesPerS: 1, maxBodyTimeMs: 1 },
+});
 
 // Handlers written apart.
 const handlers = { 'app.tasks.double': (input: number) => input * 2 } satisfies TaskHandlers;
@@ -120,7 +124,7 @@ expectType<string>()(loadRunner().version);
 // The Runner side: the resource takes nodeExposure's configuration, and its value is typed.
 const runnerApp = r
   .resource('app')
-  .register([fastTunnelResource.with({ http: { basePath: '/x', listen: { port: 0 }, auth: { token: ['a'] }, cors: { origin: /a/ }, limits: { json: { maxSize: 1 }, multipart: { files: 1 } } }, engine: { driver: 'epoll', tempDir: '/tmp' } })])
+  .register([fastTunnelResource.with({ http: { basePath: '/x', listen: { port: 0 }, auth: { token: ['a'] }, cors: { origin: /a/ }, limits: { json: { maxSize: 1 }, multipart: { files: 1 } } }, engine: { driver: 'epoll', tempDir: '/tmp', limits: { maxHeaders: 50 } } })])
   .dependencies({ exposure: fastTunnelResource })
   .init(async (_config, { exposure }) => {
     expectType<number>()(exposure.port);
@@ -146,6 +150,8 @@ const attachedApp = r
   })
   .build();
 void attachedApp;
+// @ts-expect-error the limit of bodies is another's
+void fastTunnelResource.with({ engine: { limits: { maxBodyBytes: 1 } } });
 // @ts-expect-error a server is no port
 void fastTunnelResource.with({ http: { server: 7070 } });
 // @ts-expect-error the port is a number

@@ -1,7 +1,7 @@
 //! The chunked coding, each case whole and byte by byte.
 
-use crate::limits::{MAX_CHUNK_EXTENSION_BYTES, MAX_HEADERS, MAX_TRAILER_BYTES};
-use crate::wire::body::{BodyError, BodyReader, Step};
+use crate::limits::{DEFAULT_CHUNK_EXTENSION_BYTES, DEFAULT_TRAILER_BYTES, MAX_HEADERS};
+use crate::wire::body::{BodyError, BodyReader, ChunkLimits, Step};
 use crate::wire::framing::Framing;
 
 /// Content and bytes used when the message is complete, `None` when bytes are missing.
@@ -133,17 +133,40 @@ fn sizes_over_the_limit_are_refused_before_their_data() {
 #[test]
 fn extensions_and_trailers_are_bounded() {
     let extended = |n: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "a".repeat(n - 1));
-    assert!(matches!(verdict(extended(MAX_CHUNK_EXTENSION_BYTES).as_bytes()), Ok(Some(_))));
-    assert_eq!(verdict(extended(MAX_CHUNK_EXTENSION_BYTES + 1).as_bytes()), Err(BodyError::ExtensionsTooLarge));
-    let many = format!("{}0\r\n\r\n", "1;aaaaaaa\r\na\r\n".repeat(MAX_CHUNK_EXTENSION_BYTES / 8 + 1));
+    assert!(matches!(verdict(extended(DEFAULT_CHUNK_EXTENSION_BYTES).as_bytes()), Ok(Some(_))));
+    assert_eq!(verdict(extended(DEFAULT_CHUNK_EXTENSION_BYTES + 1).as_bytes()), Err(BodyError::ExtensionsTooLarge));
+    let many = format!("{}0\r\n\r\n", "1;aaaaaaa\r\na\r\n".repeat(DEFAULT_CHUNK_EXTENSION_BYTES / 8 + 1));
     assert_eq!(verdict(many.as_bytes()), Err(BodyError::ExtensionsTooLarge), "all chunks together");
 
     let lines = |n: usize| format!("0\r\n{}\r\n", "X: v\r\n".repeat(n));
     assert!(matches!(verdict(lines(MAX_HEADERS).as_bytes()), Ok(Some(_))));
     assert_eq!(verdict(lines(MAX_HEADERS + 1).as_bytes()), Err(BodyError::TrailersTooLarge));
     let long = |n: usize| format!("0\r\nX:{}\r\n\r\n", "v".repeat(n - 4));
-    assert!(matches!(verdict(long(MAX_TRAILER_BYTES).as_bytes()), Ok(Some(_))));
-    assert_eq!(verdict(long(MAX_TRAILER_BYTES + 1).as_bytes()), Err(BodyError::TrailersTooLarge));
+    assert!(matches!(verdict(long(DEFAULT_TRAILER_BYTES).as_bytes()), Ok(Some(_))));
+    assert_eq!(verdict(long(DEFAULT_TRAILER_BYTES + 1).as_bytes()), Err(BodyError::TrailersTooLarge));
+}
+
+#[test]
+fn the_bounds_of_extensions_and_trailers_are_exact_whatever_they_are() {
+    for n in [0, 2, 3, 50, 1000] {
+        let limits = ChunkLimits { max_extension_bytes: n, max_trailer_bytes: 6 * n, max_trailer_lines: n };
+        let read =
+            |text: String| BodyReader::within(Framing::Chunked, 1, limits).read(text.as_bytes(), &mut Vec::new());
+        let complete = |text: String| matches!(read(text), Ok(Step { done: true, .. }));
+        // `n` bytes of extension, over two chunks where they can be cut.
+        let extension = |n: usize| if n == 0 { String::new() } else { format!(";{}", "a".repeat(n - 1)) };
+        let once = |n: usize| format!("1{}\r\na\r\n0\r\n\r\n", extension(n));
+        let twice = |n: usize| format!("1{}\r\na\r\n0{}\r\n\r\n", extension(2), extension(n - 2));
+        assert!(complete(once(n)), "{n}");
+        assert_eq!(read(once(n + 1)), Err(BodyError::ExtensionsTooLarge), "{n}");
+        if n > 3 {
+            assert!(complete(twice(n)), "{n}");
+            assert_eq!(read(twice(n + 1)), Err(BodyError::ExtensionsTooLarge), "{n}");
+        }
+        let lines = |n: usize| format!("0\r\n{}\r\n", "X: v\r\n".repeat(n));
+        assert!(complete(lines(n)), "{n}");
+        assert_eq!(read(lines(n + 1)), Err(BodyError::TrailersTooLarge), "{n}");
+    }
 }
 
 #[test]
