@@ -4,7 +4,7 @@ use rustix::event::PollFlags;
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS};
+use crate::limits::{BODY_MIN_BYTES_PER_S, HALF_CLOSE_GRACE_MS, LINGER_MS, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -28,12 +28,14 @@ impl Shard {
     /// Ends what is over time.
     pub(super) fn sweep(&self) {
         let now = self.now_ms();
-        self.sweep_calls(now);
+        // Late is who was late a turn ago: what had come by then has been read since.
+        let before = self.swept_ms.replace(now);
+        self.sweep_calls(before);
         self.look_for_departed();
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {
-            match if drain_over { Verdict::Cut } else { self.judge(&conn, now) } {
+            match if drain_over { Verdict::Cut } else { self.judge(&conn, now, before) } {
                 Verdict::Wait => self.rest_if_idle(&conn, now),
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
@@ -77,26 +79,35 @@ impl Shard {
         }
     }
 
-    fn judge(&self, conn: &Conn, now: u64) -> Verdict {
+    /// `before`: the turn of the timer before this one.
+    fn judge(&self, conn: &Conn, now: u64, before: u64) -> Verdict {
         let limits = &self.limits;
-        if conn.writing_since_ms().is_some_and(|since| now.saturating_sub(since) >= limits.write_timeout_ms) {
+        if conn.writing_since_ms().is_some_and(|since| before.saturating_sub(since) >= limits.write_timeout_ms) {
             return Verdict::Cut;
         }
         let (phase, since, bytes) = conn.phase();
         let elapsed = now.saturating_sub(since);
-        match phase {
-            Phase::Fresh if elapsed >= limits.head_timeout_ms => Verdict::Close,
-            Phase::Idle if elapsed >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
-            Phase::Head if elapsed >= limits.head_timeout_ms => Verdict::TimedOut,
-            Phase::Stream if elapsed >= limits.body_timeout_ms => Verdict::TimedOut,
-            Phase::Body if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::TimedOut,
-            Phase::Skip if elapsed >= body_time_ms(limits.body_timeout_ms, bytes) => Verdict::Close,
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => Verdict::Forsake,
-            Phase::HalfClosed => Verdict::Cut,
-            Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
-            _ => Verdict::Wait,
+        let (time, verdict) = match phase {
+            Phase::Fresh => (limits.head_timeout_ms, Verdict::Close),
+            Phase::Idle if conn.settled() => (limits.idle_timeout_ms, Verdict::Close),
+            Phase::Head => (limits.head_timeout_ms, Verdict::TimedOut),
+            Phase::Stream => (limits.body_timeout_ms, Verdict::TimedOut),
+            Phase::Body => (body_time_ms(limits.body_timeout_ms, bytes), Verdict::TimedOut),
+            Phase::Skip => (body_time_ms(limits.body_timeout_ms, bytes), Verdict::Close),
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => return Verdict::Forsake,
+            Phase::HalfClosed => return Verdict::Cut,
+            Phase::Linger if elapsed >= LINGER_MS && conn.settled() => return Verdict::Cut,
+            Phase::Idle | Phase::Held | Phase::Linger => return Verdict::Wait,
+        };
+        if conn.is_unread() {
+            // It waits for us.
+            conn.hold_clock(now.saturating_sub(before), now);
+            return Verdict::Wait;
         }
+        let elapsed = before.saturating_sub(since);
+        let in_time = elapsed < time || (elapsed < time.saturating_add(UNREAD_GRACE_MS) && conn.has_input());
+        if in_time { Verdict::Wait } else { verdict }
     }
 
     fn sweep_calls(&self, now: u64) {
