@@ -171,9 +171,13 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 /// Period of a shard's one timer: the resolution of every time limit, which strikes up to two turns late and never early.
 pub const TIMER_MS: u64 = 100;
 
-/// A turn of the timer that is later than this was not late: the process was stopped, or its machine suspended. The
-/// time in between counts for no deadline.
-pub const STANDSTILL_MS: u64 = 1_000;
+/// What one turn of the timer counts for any deadline at most. Later: the process was stopped, its machine suspended, or
+/// the shard too busy to hear anybody; that time makes nobody late.
+pub const TURN_COUNTS_MS: u64 = 2 * TIMER_MS;
+
+/// Bytes that lie in the receive buffer at a deadline have come in time: the shard has this long to read them. Later: the
+/// deadline strikes, who goes on sending is late.
+pub const UNREAD_GRACE_MS: u64 = 1_000;
 
 /// Times that a shard is started anew within [`SHARD_RESTART_WINDOW`]. More: it is given up, and the host is told.
 pub const SHARD_RESTARTS: usize = 10;

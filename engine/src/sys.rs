@@ -38,6 +38,11 @@ pub fn departures(sockets: &[RawFd]) -> Vec<PollFlags> {
     }
 }
 
+/// Whether bytes lie in the receive buffer. `socket` as for [`shutdown`].
+pub fn has_input(socket: RawFd) -> bool {
+    borrow(&socket).is_some_and(|socket| rustix::io::ioctl_fionread(socket).is_ok_and(|bytes| bytes > 0))
+}
+
 fn borrow(socket: &RawFd) -> Option<BorrowedFd<'_>> {
     if *socket < 0 {
         return None;

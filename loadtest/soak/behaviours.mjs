@@ -3,9 +3,19 @@ import { Connection, WireError } from './connection.mjs';
 import { brokenExchange, exchange, longDownload, malformed, smallExchange, uploadExchange } from './exchanges.mjs';
 import { MAYBE, NEVER, ONCE } from './ledger.mjs';
 import { slices } from './pattern.mjs';
+import { lostMs } from './pulse.mjs';
 
 /** The shard reads that much of an unwanted body; behind a longer one it closes. */
 const DRAINED_BYTES = 64 * 1024;
+
+/** The server may hold it against its client when sending took so much longer than meant, because this process was busy. */
+const LATE_MS = 1000;
+
+/** So much longer takes a handler that takes too long: the clock of a shard that a busy machine keeps waiting goes slower. */
+const OVERTIME_MS = 1500;
+
+/** The server has ended a connection, or said 408, and its client was late indeed. */
+export class Late extends Error {}
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -14,12 +24,17 @@ export class Life {
   #sequence = 0;
   /** What this connection has been answered, for the report of a failure. */
   #history = [];
+  /** Exchanges that are not over. */
+  #open = new Map();
+  /** When the last request began to be sent, and how long this process could not run until it was; on its own clock. */
+  #sending = { fromMs: 0, lostMs: undefined };
 
   constructor({ port, dice, ledger, tally, name, going }) {
     Object.assign(this, { port, dice, ledger, tally, name, going });
   }
 
   async open() {
+    this.#sending = { fromMs: lostMs(), fresh: true };
     this.connection = await Connection.open(this.port);
     this.tally.opened += 1;
     return this.connection;
@@ -29,6 +44,7 @@ export class Life {
   next(make = exchange, how = {}) {
     const made = make(this.dice, `${this.name}.${(this.#sequence += 1)}`, how);
     this.ledger.open(made.id, made.kind);
+    this.#open.set(made.id, made);
     return made;
   }
 
@@ -38,16 +54,42 @@ export class Life {
 
   /** Writes a request, at times in pieces, at times slowly. */
   async send({ bytes }) {
-    if (this.dice.once(2)) return this.connection.write(bytes);
-    for (const slice of slices(this.dice, bytes, 6)) {
-      void this.connection.write(slice);
-      if (this.dice.once(2)) await sleep(this.dice.between(0, 4));
+    const pieces = this.dice.once(2) ? [bytes] : slices(this.dice, bytes, 6);
+    const sending = this.#begins();
+    let last;
+    for (const piece of pieces) {
+      last = this.connection.write(piece);
+      if (pieces.length > 1 && this.dice.once(2)) await sleep(this.dice.between(0, 4));
     }
-    return undefined;
+    await last;
+    sending.lostMs = lostMs() - sending.fromMs;
+  }
+
+  /** Writes a part of a request, or more than one, at once. */
+  async write(bytes) {
+    const sending = this.#begins();
+    await this.connection.write(bytes);
+    sending.lostMs = lostMs() - sending.fromMs;
+  }
+
+  #begins() {
+    // For the first one the server waits from the start.
+    return (this.#sending = { fromMs: this.#sending.fresh ? this.#sending.fromMs : lostMs() });
+  }
+
+  get #late() {
+    return (this.#sending.lostMs ?? lostMs() - this.#sending.fromMs) >= LATE_MS;
   }
 
   settle({ id }, fate) {
+    this.#open.delete(id);
     this.ledger.settle(id, fate);
+  }
+
+  /** The connection has ended for a reason that is its client's. */
+  giveUp() {
+    this.connection.destroy();
+    for (const made of this.#open.values()) this.settle(made, MAYBE);
   }
 
   /**
@@ -56,6 +98,7 @@ export class Life {
    */
   async answered(made, { mayEnd = false } = {}) {
     const answer = await this.connection.answer();
+    if ((answer === undefined || answer.status === 408) && this.#late) throw new Late(`${made.id} was sent late`);
     if (answer === undefined) {
       // One that breaks off before its turn to be sent is not begun.
       if (!mayEnd && !made.breaks) throw this.wrong(made, `the connection ended without an answer (${this.connection.error ?? 'FIN'})`);
@@ -170,7 +213,7 @@ async function leavesInRequest(life) {
   if (life.endsBehind(made)) return life.connection.destroy();
   const half = life.next(life.dice.once(3) ? uploadExchange : undefined);
   const at = life.dice.between(1, half.bytes.length - 1);
-  await life.connection.write(half.bytes.subarray(0, at));
+  await life.write(half.bytes.subarray(0, at));
   if (life.dice.once(2)) await sleep(life.dice.between(0, 30));
   leave(life);
   // A body that is read as it comes starts its call; an empty one is complete with its head; chunks may end early.
@@ -182,7 +225,7 @@ async function leavesInRequest(life) {
 async function leavesBeforeAnswer(life) {
   await life.open();
   const all = life.several(1, 6);
-  await life.connection.write(Buffer.concat(all.map(({ bytes }) => bytes)));
+  await life.write(Buffer.concat(all.map(({ bytes }) => bytes)));
   if (life.dice.once(2)) await sleep(life.dice.between(0, 20));
   leave(life);
   for (const made of all) life.settle(made, made.runs ? MAYBE : NEVER);
@@ -212,7 +255,7 @@ function leave(life) {
 async function halfCloses(life) {
   await life.open();
   const all = life.several(1, 5);
-  await life.connection.write(Buffer.concat(all.map(({ bytes }) => bytes)));
+  await life.write(Buffer.concat(all.map(({ bytes }) => bytes)));
   life.connection.finish();
   await answersInOrder(life, all, { broken: true });
   await life.connection.end();
@@ -250,9 +293,9 @@ async function lastRequest(life) {
 async function expects(life) {
   await life.open();
   const made = life.next(uploadExchange, { lines: ['Expect: 100-continue'] });
-  await life.connection.write(made.bytes.subarray(0, made.bodyAt));
+  await life.write(made.bytes.subarray(0, made.bodyAt));
   const status = await life.connection.peekStatus();
-  if (status === 100 || status === undefined) void life.connection.write(made.bytes.subarray(made.bodyAt));
+  if (status === 100 || status === undefined) void life.write(made.bytes.subarray(made.bodyAt));
   await life.answered(made);
   life.connection.destroy();
 }
@@ -261,7 +304,7 @@ async function expects(life) {
 async function idles(life) {
   await life.open();
   const made = life.next(smallExchange);
-  if (life.dice.once(2)) await life.connection.write(made.bytes.subarray(0, life.dice.between(1, made.bytes.length - 1)));
+  if (life.dice.once(2)) await life.write(made.bytes.subarray(0, life.dice.between(1, made.bytes.length - 1)));
   while (life.going() && !life.connection.ended) await sleep(20);
   const text = life.connection.rest.subarray(0, 12).toString('latin1');
   const status = Number(text.slice(9));
@@ -277,7 +320,7 @@ async function overtime(life) {
   await life.open();
   const made = life.next((dice, id) => {
     const slow = smallExchange(dice, id);
-    const body = JSON.stringify({ input: { id, ms: life.tally.handlerTimeoutMs + 200, look: true } });
+    const body = JSON.stringify({ input: { id, ms: life.tally.handlerTimeoutMs + OVERTIME_MS, look: true } });
     const bytes = `POST /__runner/task/soak.async HTTP/1.1\r\nHost: soak\r\nx-runner-token: soak\r\nx-runner-request-id: ${id}\r\nx-soak: ${id}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     return { ...slow, kind: 'overtime', bytes: Buffer.from(bytes), bodyAt: bytes.length - body.length, expect: { status: 504 } };
   });

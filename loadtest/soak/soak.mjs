@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { WARM_UP_SHARE } from './assess.mjs';
-import { BEHAVIOURS, Life } from './behaviours.mjs';
+import { BEHAVIOURS, Late, Life } from './behaviours.mjs';
 import { checkBooks } from './books.mjs';
 import { Dice } from './dice.mjs';
 import { MAX_BODY_BYTES, smallExchange } from './exchanges.mjs';
@@ -53,10 +53,18 @@ async function startServer(driver, shards, onBegun) {
 /** A connection that sleeps through the rounds. */
 class Sleeper extends Life {
   async turn() {
-    if (this.connection === undefined) await this.open();
-    const made = this.next(smallExchange);
-    void this.connection.write(made.bytes);
-    if (!(await this.answered(made))) throw this.wrong(made, 'the connection of a quiet client was ended');
+    try {
+      if (this.connection === undefined) await this.open();
+      const made = this.next(smallExchange);
+      void this.write(made.bytes);
+      if (!(await this.answered(made))) throw this.wrong(made, 'the connection of a quiet client was ended');
+    } catch (error) {
+      if (!(error instanceof Late)) throw error;
+      this.giveUp();
+      this.connection = undefined;
+      this.tally.late += 1;
+      await this.turn();
+    }
   }
 }
 
@@ -67,7 +75,7 @@ class Sleeper extends Life {
 export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSeconds = Math.min(10, seconds / 10), clients = 48, log = () => {} }) {
   const ledger = new Ledger();
   const server = await startServer(driver, shards, (id) => ledger.ran(id));
-  const tally = { opened: 0, fromHandlers: 0, broken: 0, kinds: {}, statuses: {}, behaviours: {}, handlerTimeoutMs: HANDLER_TIMEOUT_MS };
+  const tally = { opened: 0, fromHandlers: 0, broken: 0, late: 0, kinds: {}, statuses: {}, behaviours: {}, handlerTimeoutMs: HANDLER_TIMEOUT_MS };
   const rounds = [];
   let [going, failure] = [false];
   const fail = (name, error) => {
@@ -84,7 +92,11 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
       const behave = dice.weighed(BEHAVIOURS);
       tally.behaviours[behave.name] = (tally.behaviours[behave.name] ?? 0) + 1;
       const life = lifeOf(`c${index}.${number}`, dice);
-      await behave(life).catch((error) => fail(`client ${index}, connection ${number}, ${behave.name}`, error));
+      await behave(life).catch((error) => {
+        if (!(error instanceof Late)) return fail(`client ${index}, connection ${number}, ${behave.name}`, error);
+        tally.late += 1;
+        return life.giveUp();
+      });
     }
   };
   const sleepers = Array.from({ length: SLEEPERS }, (_, index) => new Sleeper({ port: server.port, dice: new Dice(seed, -1 - index, 0), ledger, tally, name: `s${index}`, going: () => true }));
@@ -125,6 +137,6 @@ function progress(rounds, tally, total) {
   const { rssMib, heapMib, fds, threads, cpuS } = rounds.at(-1);
   const list = (counts) => Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`).join(', ');
   const answers = Object.values(tally.kinds).reduce((sum, count) => sum + count, 0);
-  return `round ${rounds.length}: ${answers} answers on ${tally.opened} connections (${list(tally.kinds)}); statuses ${list(tally.statuses)}; calls ${total.calls}, abandoned ${total.abandoned}; `
+  return `round ${rounds.length}: ${answers} answers on ${tally.opened} connections, ${tally.late} of clients that were late (${list(tally.kinds)}); statuses ${list(tally.statuses)}; calls ${total.calls}, abandoned ${total.abandoned}; `
     + `RSS ${rssMib.toFixed(1)} MiB, heap ${heapMib.toFixed(1)}, fds ${fds}, threads ${threads}, CPU ${cpuS.toFixed(1)} s`;
 }

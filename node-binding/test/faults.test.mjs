@@ -1,7 +1,8 @@
 // What the system does to a process: it is stopped, its clock is set, its disk is full, its clients vanish.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
@@ -65,6 +66,51 @@ onBothDrivers('a process', (driver) => {
     assert.ok(waited > 900 && waited < 1600, `408 after ${waited} ms`);
     for (const socket of [idle, half, caller, silent, ...early]) socket.destroy();
   }));
+
+  // A handler that does nothing: every wait of the shards ends with EINTR.
+  const handled = "process.once('SIGUSR2', () => console.log('interrupted')); process.on('SIGUSR2', () => {});";
+  const python = lacks('python3', works('python3', '--version'));
+  it('whose shards are interrupted a thousand times a second: every call is answered, deadlines hold', { skip: python }, () => {
+    const options = JSON.stringify({ driver, shards: 2, limits: { headTimeoutMs: 1000 } });
+    return withProgram(process.execPath, ['--import', `data:text/javascript,${handled}`, path('fixtures/ending.mjs'), 'never', options], {}, async (program) => {
+      const { pid } = program.child;
+      const named = (thread) => readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').startsWith('fasttunnel-');
+      const shards = readdirSync(`/proc/${pid}/task`).filter(named);
+      assert.equal(shards.length, 2);
+      const storm = spawn('python3', [path('fixtures/signal-storm.py'), pid, 2500, ...shards], { stdio: ['ignore', 'pipe', 'inherit'] });
+      let sent = '';
+      storm.stdout.on('data', (text) => { sent += text; });
+      const over = once(storm, 'close');
+      await until(() => program.lines.includes('interrupted'), 'it has begun');
+      const half = await RawSocket.connect(program);
+      const since = performance.now();
+      await half.write(add.slice(0, 30));
+      let calls = 0;
+      await Promise.all(Array.from({ length: 16 }, async (_, client) => {
+        while (storm.exitCode === null) {
+          const socket = await RawSocket.connect(program);
+          const input = { a: client, b: (calls += 1), padding: 'x'.repeat(calls % 3 === 0 ? 200_000 : 10) };
+          // In one go, and in pieces.
+          const bytes = taskBytes('app.tasks.addAsync', input).repeat(4);
+          await socket.write(bytes.slice(0, bytes.length - 9));
+          await socket.write(bytes.slice(bytes.length - 9));
+          for (let left = 4; left > 0; left -= 1) {
+            const { status, body } = await socket.answer();
+            assert.deepEqual([status, body], [200, `{"ok":true,"result":${input.a + input.b}}`]);
+          }
+          socket.destroy();
+        }
+      }));
+      const [code] = await over;
+      assert.equal(code, 0);
+      assert.ok(Number(sent) > 500 && calls > 16, `${sent.trim()} signals, ${calls} times 4 calls`);
+      assert.equal((await half.answer()).status, 408);
+      assert.ok(performance.now() - since > 900);
+      half.destroy();
+      program.child.kill('SIGTERM');
+      assert.equal((await program.ended).stderr, '', 'a panic would show there');
+    });
+  });
 
   const cc = lacks('a C compiler', works('cc', '--version'));
   it('whose wall clock jumps by a day, there and back: only Date changes', { skip: cc }, async () => {

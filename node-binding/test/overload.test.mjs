@@ -109,6 +109,23 @@ onBothDrivers('overload', (driver) => {
     for (const socket of [blocker, stayer]) socket.destroy();
   }));
 
+  // Their calls are in the same slot of the shard, of which only the last leaving used to be remembered.
+  it('the calls of clients that leave one after the other while they wait are not run', () => withServer({ driver }, async (server) => {
+    const [blocker, ...leavers] = await connect(server, 6);
+    await blocker.write(taskBytes('block', 800));
+    await sleep(100);
+    for (const leaver of leavers) {
+      await leaver.write(taskBytes('echo', 'gone'));
+      await sleep(40);
+      leaver.socket.resetAndDestroy();
+      await sleep(40);
+    }
+    await blocker.answer();
+    const { runs, inFlight, live } = await server.facts();
+    assert.deepEqual({ runs, inFlight, live }, { runs: 0, inFlight: 0, live: 0 });
+    blocker.destroy();
+  }));
+
   for (const [queueTimeoutMs, least, most] of [[100, 10, 30], [5000, 0, 0], [0, 0, 0]]) {
     it(`with a queue timeout of ${queueTimeoutMs} ms ${least} to ${most} of 40 calls that take a second together are refused`, () => withServer({ driver, limits: { queueTimeoutMs } }, async (server) => {
       const sockets = await connect(server, 40);

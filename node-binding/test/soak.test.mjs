@@ -48,7 +48,7 @@ describe('the soak itself', () => {
   });
 
   it('sees counters that do not add up', () => {
-    const total = { connections: 0, inFlight: 0, accepted: 2, turnedAway: 0, calls: 3, answered: 2, abandoned: 1, overloaded: 0, handlerTimeouts: 0, cutAnswers: 0, panics: 0, hostErrors: 0 };
+    const total = { connections: 0, inFlight: 0, accepted: 2, turnedAway: 0, calls: 3, answered: 2, abandoned: 1, overloaded: 0, shed: 0, handlerTimeouts: 0, cutAnswers: 0, panics: 0, hostErrors: 0 };
     const tally = { opened: 2, fromHandlers: 2, broken: 0, statuses: {} };
     const books = (change) => checkBooks({ quiet: true, live: 0, failedShards: 0, total: { ...total, ...change } }, tally, { begun: 3 });
     assert.deepEqual(books({}), []);

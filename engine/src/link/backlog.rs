@@ -13,7 +13,8 @@ pub struct Backlog {
     batches: VecDeque<(u32, Box<CallBatch>)>,
     /// Calls in them.
     calls: usize,
-    /// By shard and slot, one more than the generation of a call that is not to be run; 0 for none.
+    /// By shard and slot, one more than the generation of the last call that is not to be run; 0 for none. Those before it
+    /// in its slot are not either: the slot was free again, and not because they were answered.
     departed: Vec<Vec<u32>>,
     any_departed: bool,
 }
@@ -75,8 +76,10 @@ impl Backlog {
 
     /// Nothing waits: whoever has left was not waiting here.
     pub fn forget_departed(&mut self) {
-        // What is noted of a slot does no harm: its next call has another generation.
-        self.any_departed = false;
+        if std::mem::take(&mut self.any_departed) {
+            // Generations begin again some day, and must find no old ones.
+            self.departed.iter_mut().for_each(|slots| slots.fill(0));
+        }
     }
 
     /// True when nobody waits for this call any more.
@@ -88,7 +91,7 @@ impl Backlog {
 
     fn is_noted(&self, shard: u32, key: CallKey) -> bool {
         let noted = self.departed.get(shard as usize).and_then(|slots| slots.get(key.slot as usize));
-        noted.is_some_and(|generation| *generation != 0 && *generation == key.generation.wrapping_add(1))
+        noted.is_some_and(|after| *after != 0 && after.wrapping_sub(key.generation).wrapping_sub(1) < u32::MAX / 2)
     }
 }
 
@@ -105,10 +108,23 @@ mod tests {
         for (shard, other) in [(0, key(7, 3)), (1, key(7, 4)), (1, key(6, 3)), (1, key(8, 3)), (9, key(7, 3))] {
             assert!(!backlog.has_departed(shard, other), "{shard} {other:?}");
         }
-        backlog.depart(1, key(7, 4));
-        assert!(!backlog.has_departed(1, key(7, 3)) && backlog.has_departed(1, key(7, 4)));
         backlog.forget_departed();
-        assert!(!backlog.has_departed(1, key(7, 4)));
+        backlog.depart(0, key(0, 0));
+        assert!(!backlog.has_departed(1, key(7, 3)) && backlog.has_departed(0, key(0, 0)));
         backlog.depart(9, key(0, 0));
+    }
+
+    /// The first of them used to be run, and to be told of nobody's leaving: an answer that streams waited for ever.
+    #[test]
+    fn calls_that_depart_from_the_same_slot_are_all_remembered() {
+        let mut backlog = Backlog::new(1);
+        let key = |generation| CallKey { slot: 7, generation };
+        for generation in [u32::MAX - 2, u32::MAX, 0, 1] {
+            backlog.depart(0, key(generation));
+        }
+        for generation in [u32::MAX - 2, u32::MAX - 1, u32::MAX, 0, 1] {
+            assert!(backlog.has_departed(0, key(generation)), "{generation}");
+        }
+        assert!(!backlog.has_departed(0, key(2)) && !backlog.has_departed(0, key(3)));
     }
 }

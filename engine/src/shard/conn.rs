@@ -142,6 +142,11 @@ impl Conn {
         self.phase_bytes.set(0);
     }
 
+    /// The phase's clock has stood still for so long.
+    pub fn hold_clock(&self, for_ms: u64, now_ms: u64) {
+        self.phase_since_ms.set(self.phase_since_ms.get().saturating_add(for_ms).min(now_ms));
+    }
+
     pub fn count_bytes(&self, bytes: usize) {
         self.phase_bytes.set(self.phase_bytes.get() + bytes as u64);
     }
@@ -387,6 +392,16 @@ impl Conn {
     /// True when the reader waits for room and there is some.
     pub fn may_go_on_reading(&self, limits: &Limits) -> bool {
         self.unread.get() && self.may_read(limits)
+    }
+
+    /// True while nobody reads the socket.
+    pub fn is_unread(&self) -> bool {
+        self.unread.get()
+    }
+
+    /// True when bytes have come that were not read yet.
+    pub fn has_input(&self) -> bool {
+        self.open.get() && sys::has_input(self.socket)
     }
 
     /// The socket, if it is open and no read is under way.

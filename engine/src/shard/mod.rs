@@ -161,6 +161,8 @@ struct Shard {
     /// What the clock said when it was read last.
     clock_read_ms: Cell<u64>,
     now_ms: Cell<u64>,
+    /// When deadlines were looked at last.
+    swept_ms: Cell<u64>,
     timer_armed: Cell<bool>,
     ticking: Cell<bool>,
     tick_waker: RefCell<Option<Waker>>,
@@ -239,6 +241,7 @@ impl Shard {
             started: Instant::now(),
             clock_read_ms: Cell::new(0),
             now_ms: Cell::new(0),
+            swept_ms: Cell::new(0),
             timer_armed: Cell::new(false),
             ticking: Cell::new(false),
             tick_waker: RefCell::default(),

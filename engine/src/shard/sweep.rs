@@ -4,7 +4,7 @@ use rustix::event::PollFlags;
 
 use super::Shard;
 use super::conn::{Conn, Phase};
-use crate::limits::{HALF_CLOSE_GRACE_MS, LINGER_MS, Limits, TIMER_MS};
+use crate::limits::{HALF_CLOSE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -28,13 +28,16 @@ impl Shard {
     /// Ends what is over time.
     pub(super) fn sweep(&self) {
         let now = self.now_ms();
-        self.sweep_calls(now);
+        // Late is who was late a turn ago: what had come by then has been read since. And what happens between two turns is
+        // noted with the time of the first, so nothing ends before its time.
+        let before = self.swept_ms.replace(now);
+        self.sweep_calls(before);
         self.look_for_departed();
         self.make_room(now);
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {
-            match if drain_over { Verdict::Cut } else { self.judge(&conn, now) } {
+            match if drain_over { Verdict::Cut } else { self.judge(&conn, now, before) } {
                 Verdict::Wait => self.rest_if_idle(&conn, now),
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
@@ -78,36 +81,46 @@ impl Shard {
         }
     }
 
-    fn judge(&self, conn: &Conn, now: u64) -> Verdict {
+    /// `before`: the turn of the timer before this one.
+    fn judge(&self, conn: &Conn, now: u64, before: u64) -> Verdict {
         let limits = &self.limits;
-        if conn.writing_since_ms().is_some_and(|since| surely_passed(since, now) >= limits.write_timeout_ms) {
+        if conn.writing_since_ms().is_some_and(|since| before.saturating_sub(since) >= limits.write_timeout_ms) {
             return Verdict::Cut;
         }
         let (phase, since, bytes) = conn.phase();
-        let (elapsed, surely) = (now.saturating_sub(since), surely_passed(since, now));
-        match phase {
-            Phase::Fresh if surely >= limits.head_timeout_ms => Verdict::Close,
-            Phase::Idle if surely >= limits.idle_timeout_ms && conn.settled() => Verdict::Close,
-            Phase::Head if surely >= limits.head_timeout_ms => Verdict::TimedOut,
-            Phase::Stream if surely >= limits.body_timeout_ms => Verdict::TimedOut,
+        let elapsed = now.saturating_sub(since);
+        let (time, verdict) = match phase {
+            Phase::Fresh => (limits.head_timeout_ms, Verdict::Close),
+            Phase::Idle if conn.settled() => (limits.idle_timeout_ms, Verdict::Close),
+            Phase::Head => (limits.head_timeout_ms, Verdict::TimedOut),
+            Phase::Stream => (limits.body_timeout_ms, Verdict::TimedOut),
             // Of a form, which its call reads as it comes.
-            Phase::Body if conn.inflow().is_some() && surely >= rate_time_ms(limits, bytes) => Verdict::TimedOut,
-            Phase::Body if conn.inflow().is_none() && surely >= body_time_ms(limits, bytes) => Verdict::TimedOut,
-            Phase::Skip if surely >= body_time_ms(limits, bytes) => Verdict::Close,
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => Verdict::Wait,
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => Verdict::Forsake,
-            Phase::HalfClosed => Verdict::Cut,
-            Phase::Linger if elapsed >= LINGER_MS && conn.settled() => Verdict::Cut,
-            _ => Verdict::Wait,
+            Phase::Body if conn.inflow().is_some() => (rate_time_ms(limits, bytes), Verdict::TimedOut),
+            Phase::Body => (body_time_ms(limits, bytes), Verdict::TimedOut),
+            Phase::Skip => (body_time_ms(limits, bytes), Verdict::Close),
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
+            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => return Verdict::Forsake,
+            Phase::HalfClosed => return Verdict::Cut,
+            Phase::Linger if elapsed >= LINGER_MS && conn.settled() => return Verdict::Cut,
+            Phase::Idle | Phase::Held | Phase::Linger => return Verdict::Wait,
+        };
+        if conn.is_unread() {
+            // It waits for us.
+            conn.hold_clock(now.saturating_sub(before), now);
+            return Verdict::Wait;
         }
+        let elapsed = before.saturating_sub(since);
+        let in_time = elapsed < time || (elapsed < time.saturating_add(UNREAD_GRACE_MS) && conn.has_input());
+        if in_time { Verdict::Wait } else { verdict }
     }
 
-    fn sweep_calls(&self, now: u64) {
+    /// `before`: as in [`Self::judge`].
+    fn sweep_calls(&self, before: u64) {
         if self.limits.handler_timeout_ms == 0 {
             return;
         }
         let mut overdue = Vec::new();
-        self.slots.borrow().overdue(surely_passed(0, now), &mut overdue);
+        self.slots.borrow().overdue(before, &mut overdue);
         if overdue.is_empty() {
             return;
         }
@@ -121,12 +134,6 @@ impl Shard {
         self.take_answers(&answers);
         self.touch();
     }
-}
-
-/// Milliseconds that have passed at least. What happens between two turns of the timer is noted with the time of the first,
-/// and nothing may end before its time.
-fn surely_passed(since_ms: u64, now_ms: u64) -> u64 {
-    now_ms.saturating_sub(since_ms).saturating_sub(TIMER_MS)
 }
 
 /// Milliseconds that a body may take of which `bytes` have come, for all that its speed says.

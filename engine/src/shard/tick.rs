@@ -12,7 +12,7 @@ use super::conn::{Origin, Phase};
 use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
 use super::supervisor::Broken;
-use crate::limits::{STANDSTILL_MS, TICK_ROUNDS, TIMER_MS};
+use crate::limits::{TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
 use crate::link::port::ToShard;
 use crate::wire::date::HttpDate;
 
@@ -227,12 +227,11 @@ impl Shard {
     }
 
     /// Reads the clock: once a timer turn, never per request. The monotonic one, and it stands still while the shard
-    /// does: who was not heard because the process was stopped is not late.
+    /// does: who was not heard because the process was stopped, or the shard busy, is not late.
     pub(super) fn read_clock(&self) {
         let read = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let passed = read.saturating_sub(self.clock_read_ms.replace(read));
-        let counts = if passed > STANDSTILL_MS { TIMER_MS } else { passed };
-        self.now_ms.set(self.now_ms.get().saturating_add(counts));
+        self.now_ms.set(self.now_ms.get().saturating_add(passed.min(TURN_COUNTS_MS)));
     }
 
     fn read_date(&self) {
@@ -304,6 +303,10 @@ async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
     while !shard.finished.get() {
         if timer.wait().await.is_err() {
             return shard.break_down();
+        }
+        // What has come in this round, from clients and from the host, is taken in before anybody is found late.
+        if !shard.finished.get() {
+            shard.next_tick().await;
         }
         shard.contain(|| shard.on_timer());
     }
