@@ -130,6 +130,12 @@ bench-smoke: $(DIST) ## Run each benchmark once
 	$(call bench-addon,quick)
 	@for bench in bridge wake json; do node benches/node/$$bench.mjs --smoke >/dev/null && echo "benches/node/$$bench.mjs: ok" || exit 1; done
 
+# Not a test: on a busy machine chance alone goes beyond its bound now and then.
+.PHONY: timing
+timing: build ## Measure whether the time of a refusal tells what is wrong with a token, by Welch's t (a minute)
+	cargo run --locked --release --quiet --package fasttunnel-engine --example token_timing
+	node $(BINDING)/bench/token-timing.mjs
+
 # What `make compare` and `make wrk` measure with, and what they measure: everything as it ships.
 .PHONY: instruments
 instruments: build $(PEERS)/node_modules/.package-lock.json
