@@ -52,7 +52,7 @@ build-test: $(DIST) ## Build what the JS tests run against: quicker to build, an
 	$(call addon,quick,quick,--features fault-injection)
 
 .PHONY: test
-test: test-rust loom bench-smoke test-js ## Run all tests, of Rust and of JS
+test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests
@@ -193,8 +193,8 @@ fuzz: ## Fuzz each parser for SECONDS=30 seconds
 	fuzz/run.sh $(SECONDS)
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## Fuzz each parser for two seconds
-	@$(MAKE) fuzz SECONDS=2
+fuzz-smoke: ## Fuzz each parser for five seconds
+	@$(MAKE) fuzz SECONDS=5
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
