@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
   esac
   mkdir -p "corpus/$target" artifacts
   log=artifacts/$target.log
-  if cargo fuzz run "$target" "corpus/$target" -- -dict="dict/$dictionary.dict" -max_len=$bytes -max_total_time="$seconds" -print_final_stats=1 >"$log" 2>&1; then
+  if cargo fuzz run "$target" "corpus/$target" -- -dict="dict/$dictionary.dict" -max_len=$bytes -max_total_time="$seconds" -timeout=60 -print_final_stats=1 >"$log" 2>&1; then
     printf '%-12s %s\n' "$target" "$(grep -oE '#[0-9]+[[:space:]]+DONE.*' "$log" | tail -1)"
   else
     found=1

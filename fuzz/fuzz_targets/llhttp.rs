@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 use fasttunnel_engine::wire::framing::Framing;
-use fasttunnel_fuzz::connection::{Message, read};
+use fasttunnel_fuzz::connection::{End, Message, read};
 use fasttunnel_fuzz::llhttp::{self, Oracle};
 
 thread_local!(static ORACLE: RefCell<Oracle> = RefCell::new(Oracle::start()));
@@ -25,6 +25,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             return;
         };
         assert_same(our, their);
+    }
+    // What we wait for, llhttp waits for: it does not take a part of a message for the whole.
+    if let End::Waits = ours.end {
+        assert!(theirs.messages.len() <= ours.messages.len(), "only llhttp has read all of it: {theirs:?}");
     }
 });
 

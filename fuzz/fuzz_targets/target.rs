@@ -17,7 +17,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(alone.map(<[u8]>::to_vec), on_line, "{}", data.escape_ascii());
         let bytes = [&line[..], b"\r\nHost: h\r\n\r\n"].concat();
         let mut head = Head::default();
-        if head.parse(&bytes, &limits).is_ok() {
+        // With a line end in it, the head has another target on its first line, and the rest on others.
+        if !data.contains(&b'\n') && head.parse(&bytes, &limits).is_ok() {
             assert_eq!(alone, Some(head.path.of(&bytes)), "{}", data.escape_ascii());
         }
         if let Some(path) = alone {

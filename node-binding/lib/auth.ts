@@ -35,8 +35,9 @@ function asOneToken(option: string, value: unknown): string {
   if (typeof value !== 'string') failHidden(option, `must be a string, not ${value === null ? 'null' : typeof value}`, 'Is its environment variable set?');
   if (value === '') throw new OptionError(option, '', `${option} must not be empty, got ''. An empty token would let in callers that send none.`);
   if (value !== value.trim()) failHidden(option, 'must not begin or end with blanks', 'HTTP strips them from header values, so it could never match. Trim it.');
-  // Header values arrive as bytes; a token outside of these could never match one.
-  if (!/^[\t\x20-\x7e\x80-\xff]+$/.test(value)) failHidden(option, 'must consist of characters that a header can carry', 'Use printable ASCII, for example 32 random bytes in hex.');
+  // Header values arrive as bytes; a token outside of these could never match one. Looks for what must not be there: a
+  // match would leave the token in `RegExp.input`.
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) failHidden(option, 'must consist of characters that a header can carry', 'Use printable ASCII, for example 32 random bytes in hex.');
   return value;
 }
 

@@ -82,6 +82,14 @@ export interface EngineOptions {
   tempDir?: string;
 }
 
+/**
+ * Lets go of the texts of tokens: the engine has its digests. A string cannot be wiped, but nothing of ours keeps it from
+ * being collected. What were started with these options again would let nobody in.
+ */
+export function forgetTokens({ auth }: EngineOptions): void {
+  if (auth.tokens !== undefined) auth.tokens = [];
+}
+
 /** What native code takes for a policy. */
 export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
   if (typeof allow === 'string') return { policy: allow, tasks: [], events: [] };

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { startBridge } from './bridge.js';
 import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
+import { forgetTokens } from './engine-options.js';
 import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
@@ -101,6 +102,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       const host = engine.socketPath !== undefined || isIP(engine.host) !== 0 ? engine.host : (await lookup(engine.host)).address;
       const bridge = await startBridge({ ...engine, host }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
       this.#bridge = bridge;
+      forgetTokens(engine);
       // What was registered or said while it started.
       bridge.setEntries(this.#entries());
       if (!this.#referenced) bridge.unref();
@@ -205,6 +207,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   async #stop(): Promise<void> {
     // A start that is under way has to end before there is anything to stop; its error belongs to listen().
     await this.#listening?.catch(() => {});
+    forgetTokens(this.#options.engine);
     await this.#bridge?.close();
   }
 

@@ -13,6 +13,7 @@ use fasttunnel_engine::tunnel::decide::Exposure;
 use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
 use napi_derive::napi;
+use zeroize::Zeroize;
 
 use crate::raw;
 
@@ -23,7 +24,8 @@ pub type CodedError = napi::Error<String>;
 const BAD_OPTION: &str = "FASTTUNNEL_BAD_OPTION";
 
 /// What TypeScript's `EngineOptions` becomes; numbers are in range, `0` asks for the default where it says so.
-#[napi(object)]
+/// Dropped, with the tokens wiped, as soon as the tunnel runs.
+#[napi(object, object_to_js = false)]
 pub struct NativeOptions {
     /// IP address to listen on.
     pub host: String,
@@ -204,10 +206,44 @@ impl NativeAllow {
     }
 }
 
+impl Drop for NativeOptions {
+    fn drop(&mut self) {
+        self.tokens.zeroize();
+    }
+}
+
+/// What decides on requests besides the handlers, which may change: compiled once, so that no token has to be kept.
+pub struct Rules {
+    base_path: BasePath,
+    auth: AuthConfig,
+    cors: Cors,
+    disable_discovery: bool,
+    server_options: bool,
+}
+
+impl Rules {
+    /// The path that all routes lie under.
+    pub fn base_path(&self) -> &BasePath {
+        &self.base_path
+    }
+
+    /// The rules with the handlers of the moment.
+    pub fn exposure(&self, table: HandlerTable) -> Exposure {
+        Exposure {
+            base_path: self.base_path.clone(),
+            table,
+            auth: self.auth.clone(),
+            cors: self.cors.clone(),
+            disable_discovery: self.disable_discovery,
+            server_options: self.server_options,
+        }
+    }
+}
+
 impl NativeOptions {
-    /// The engine's configuration, without handlers.
-    pub fn config(&self, table: HandlerTable) -> Result<Config, CodedError> {
-        let mut config = Config::new(self.listen()?, Arc::new(self.exposure(table)?));
+    /// The engine's configuration, which decides by this exposure.
+    pub fn config(&self, exposure: Exposure) -> Result<Config, CodedError> {
+        let mut config = Config::new(self.listen()?, Arc::new(exposure));
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = match self.driver.as_str() {
@@ -237,23 +273,17 @@ impl NativeOptions {
         Ok(Listen::Tcp(SocketAddr::new(address, port)))
     }
 
-    /// The path that all routes lie under.
-    pub fn base_path(&self) -> Result<BasePath, CodedError> {
-        BasePath::new(&self.base_path).map_err(bad_option)
-    }
-
-    /// Compiles what decides on requests.
-    pub fn exposure(&self, table: HandlerTable) -> Result<Exposure, CodedError> {
+    /// Compiles what decides on requests. Once: the tokens are taken, and wiped.
+    pub fn rules(&mut self) -> Result<Rules, CodedError> {
         let auth = AuthOptions {
             header: Some(self.token_header.clone()),
-            tokens: self.tokens.clone(),
+            tokens: self.tokens.take(),
             allow_anonymous: self.allow_anonymous,
             validators: self.validators,
         };
-        Ok(Exposure {
-            base_path: self.base_path()?,
-            table,
+        Ok(Rules {
             auth: AuthConfig::new(auth).map_err(bad_option)?,
+            base_path: BasePath::new(&self.base_path).map_err(bad_option)?,
             cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,
             disable_discovery: self.disable_discovery,
             server_options: !self.reference,

@@ -1,4 +1,4 @@
-//! Node-API and libc calls that have no safe form. The only file of this crate with `unsafe`.
+//! Node-API and libc calls that have no safe form. This file and `raw_ring` are the only ones of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::host::Host;
-use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
@@ -17,7 +16,7 @@ use napi_derive::napi;
 
 use crate::bridge::Bridge;
 use crate::layout;
-use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, handler_table};
+use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::raw_answer::RawParts;
 use crate::ring::Ring;
@@ -27,8 +26,7 @@ use crate::stats::shards_json;
 /// A running tunnel. All methods on the JavaScript thread that made it.
 #[napi]
 pub struct NativeTunnel {
-    options: NativeOptions,
-    base_path: BasePath,
+    rules: Rules,
     running: Rc<RefCell<Option<Running>>>,
     bridge: RefCell<Bridge>,
     table: RefCell<Uint32Array>,
@@ -76,7 +74,7 @@ impl NativeTunnel {
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: Env,
-        options: NativeOptions,
+        mut options: NativeOptions,
         handlers: Vec<NativeHandler>,
         allow: NativeAllow,
         table: Uint32Array,
@@ -85,8 +83,8 @@ impl NativeTunnel {
         if table.len() != layout::LENGTH {
             return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
         }
-        let config = options.config(handler_table(&handlers, &allow)?)?;
-        let base_path = options.base_path()?;
+        let rules = options.rules()?;
+        let config = options.config(rules.exposure(handler_table(&handlers, &allow)?))?;
         let (shards, queue_timeout_ms) = (config.shards, config.limits.queue_timeout_ms);
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
@@ -121,8 +119,7 @@ impl NativeTunnel {
         .map_err(coded)?;
         hook.replace(Some(added));
         Ok(NativeTunnel {
-            options,
-            base_path,
+            rules,
             running,
             bridge: RefCell::new(Bridge::new(host, shards, queue_timeout_ms)),
             table: RefCell::new(table),
@@ -271,7 +268,7 @@ impl NativeTunnel {
     /// Replaces the handlers; counts from the next request on.
     #[napi(catch_unwind)]
     pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<(), CodedError> {
-        let exposure = Arc::new(self.options.exposure(handler_table(&handlers, &allow)?)?);
+        let exposure = Arc::new(self.rules.exposure(handler_table(&handlers, &allow)?));
         if let Some(running) = &*self.running.borrow() {
             running.engine.set_exposure(&exposure);
         }
@@ -292,7 +289,7 @@ impl NativeTunnel {
     /// Where a request target leads: see `Destination`. Also when it no longer runs.
     #[napi(catch_unwind)]
     pub fn route(&self, target: String) -> &'static str {
-        Destination::of(&self.base_path, target.as_bytes()).name()
+        Destination::of(self.rules.base_path(), target.as_bytes()).name()
     }
 
     /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called

@@ -79,11 +79,17 @@ pub enum AuthVerdict {
     AskValidators,
 }
 
-/// A token, kept as its digest only.
+/// A token, kept as its digest only; wiped when it is dropped.
 #[derive(Clone)]
 struct Token([u8; 32]);
 
-/// Compiled authentication. Holds no token text.
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Compiled authentication. Holds no token text, and what it holds of them is wiped when it is dropped.
 #[derive(Clone)]
 pub struct AuthConfig {
     header: Box<str>,
@@ -101,7 +107,7 @@ impl fmt::Debug for AuthConfig {
 }
 
 impl AuthConfig {
-    /// Compiles the options and wipes the token texts.
+    /// Compiles the options and wipes the token texts, also when it fails.
     pub fn new(mut options: AuthOptions) -> Result<AuthConfig, AuthError> {
         let compiled = AuthConfig::compile(&options);
         if let Some(tokens) = &mut options.tokens {
@@ -162,13 +168,17 @@ impl AuthConfig {
             // Joined with ", " by node:http: not one token, so none of ours.
             FieldValue::Repeated(_) | FieldValue::Absent => return false,
         };
-        let presented = Sha256::digest(presented);
-        let mut found = Choice::from(0);
-        for token in &self.tokens {
-            found |= token.0.ct_eq(presented.as_slice());
-        }
-        found.into()
+        is_one_of(&self.tokens, &Sha256::digest(presented))
     }
+}
+
+/// Compares with every token, whichever matches, and each in constant time.
+fn is_one_of<'t>(tokens: impl IntoIterator<Item = &'t Token>, presented: &[u8]) -> bool {
+    let mut found = Choice::from(0);
+    for token in tokens {
+        found |= token.0.ct_eq(presented);
+    }
+    found.into()
 }
 
 /// Digest of the bytes that a client sends for `token`. A header is latin-1 to node:http, so a text with other
@@ -287,9 +297,26 @@ mod tests {
     }
 
     #[test]
+    fn every_token_is_compared_whichever_matches() {
+        let tokens = ["first", "second", "third"].map(|token| digest_latin1(token).unwrap());
+        for (presented, expected) in [("first", true), ("second", true), ("third", true), ("none", false)] {
+            let mut compared = 0;
+            let watched = tokens.iter().inspect(|_| compared += 1);
+            assert_eq!(is_one_of(watched, &Sha256::digest(presented)), expected, "{presented}");
+            assert_eq!(compared, 3, "{presented}");
+        }
+    }
+
+    #[test]
     fn tokens_do_not_show() {
         let auth = AuthConfig::new(options(Some("X-Key"), Some(&["topsecret"]))).unwrap();
         assert_eq!(auth.header(), "x-key");
         assert!(!format!("{auth:?}").contains("topsecret"));
+        // Nor those that callers present.
+        let sample = Sample::new("POST", "/", &[("x-key", b"topsecret")]);
+        assert_eq!(format!("{:?}", sample.fields()), r#"["x-key"]"#);
+        let request = format!("{:?}", sample.request());
+        let as_numbers = format!("{:?}", b"topsecret").replace(['[', ']'], "");
+        assert!(!request.contains("topsecret") && !request.contains(&as_numbers), "{request}");
     }
 }

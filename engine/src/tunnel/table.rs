@@ -260,6 +260,33 @@ mod tests {
         assert_eq!(handlers.lookup(Kind::Task, "__proto__"), Lookup::Handler(5));
     }
 
+    /// What hash flooding needs is a hash that can be computed elsewhere.
+    #[test]
+    fn ids_that_collide_under_a_known_key_do_not_collide_here() {
+        use std::collections::HashSet;
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+        const BUCKETS: u64 = 512;
+        let known = BuildHasherDefault::<DefaultHasher>::default();
+        let colliding = (0..).map(|n| format!("app.tasks.{n}")).filter(|id| known.hash_one(id) % BUCKETS == 0);
+        let ids: Vec<Registration> = colliding
+            .take(512)
+            .enumerate()
+            .map(|(index, id)| Registration { kind: Kind::Task, id, index: index as u32 })
+            .collect();
+        let buckets_of = |table: &HandlerTable| -> Vec<u64> {
+            ids.iter().map(|one| table.tasks.hasher().hash_one(one.id.as_str()) % BUCKETS).collect()
+        };
+        let [one, other] = [(); 2].map(|()| HandlerTable::new(&ids, &Allow::AllRegistered).unwrap());
+        for table in [&one, &other] {
+            let used: HashSet<u64> = buckets_of(table).into_iter().collect();
+            // So many balls hit 324 of so many bins, give or take 10.
+            assert!(used.len() > 250, "{} of {BUCKETS} buckets for ids that share one", used.len());
+            assert!(ids.iter().all(|one| table.lookup(Kind::Task, &one.id) == Lookup::Handler(one.index)));
+        }
+        assert_ne!(buckets_of(&one), buckets_of(&other), "two tables have two keys");
+    }
+
     #[test]
     fn discovery_keeps_the_order_and_escapes() {
         let body = |allow: &Allow| {

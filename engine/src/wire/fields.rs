@@ -1,5 +1,7 @@
 //! Header fields as ranges into the bytes of a head, so that the buffer may move and nothing is copied.
 
+use std::fmt;
+
 use crate::limits::MAX_HEADERS;
 
 /// A half-open byte range `start..end` in the head it was parsed from. A head is at most 64 KiB
@@ -86,10 +88,17 @@ impl FieldTable {
 }
 
 /// The field lines of one request together with their bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Fields<'a> {
     bytes: &'a [u8],
     lines: &'a [FieldSpan],
+}
+
+/// Names only: one of the values may be a token.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name.escape_ascii().to_string())).finish()
+    }
 }
 
 /// How often a field was sent, and with what value.

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { startBridge } from '../bridge.js';
 import type { Bridge, Entry, Stats } from '../bridge-types.js';
+import { forgetTokens } from '../engine-options.js';
 import type { Allow } from '../engine-options.js';
 import { listenErrorOf, StateError } from '../errors.js';
 import { takeAllowList } from './allow-list.js';
@@ -114,6 +115,8 @@ class Exposure implements FastTunnelExposure {
       });
     } catch (error) {
       throw listenErrorOf(error, address);
+    } finally {
+      forgetTokens(engine);
     }
     this.refresh();
     whenTunnelsAreReady(this.#services, this.#runner, () => this.refresh());

@@ -42,7 +42,7 @@ export class RawSocket {
     return new Promise((resolve) => this.socket.write(bytes, resolve));
   }
 
-  /** The next answer: { status, reason, headers, body, head }. `head: true` for the answer to a HEAD. */
+  /** The next answer: { status, reason, headers, lines, body }; `lines` as they came. `head: true` for the answer to a HEAD. */
   async answer({ head = false, timeoutMs = 10_000 } = {}) {
     const end = await this.#until(() => this.#buffer.indexOf('\r\n\r\n'), timeoutMs, 'an answer');
     const lines = this.#buffer.subarray(0, end).toString('latin1').split('\r\n');
@@ -57,7 +57,7 @@ export class RawSocket {
     await this.#until(() => (this.#buffer.length >= end + 4 + length ? 1 : -1), timeoutMs, 'the body of an answer');
     const body = this.#buffer.subarray(end + 4, end + 4 + length).toString('utf8');
     this.#buffer = this.#buffer.subarray(end + 4 + length);
-    return { status: Number(status), reason, headers, body };
+    return { status: Number(status), reason, headers, lines: lines.slice(1), body };
   }
 
   /** Resolves when the peer has closed; rejects when it has not in time. */
