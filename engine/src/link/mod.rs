@@ -23,3 +23,4 @@ pub mod meter;
 pub mod port;
 pub mod shedder;
 mod sync;
+pub mod vitals;
