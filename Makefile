@@ -184,6 +184,13 @@ MINUTES := 30
 soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call counted (SEED=, DRIVER=io_uring, SHARDS=2)
 	@node loadtest/soak/run.mjs --minutes $(MINUTES) --driver $(or $(DRIVER),auto) --shards $(or $(SHARDS),2) $(if $(SEED),--seed $(SEED))
 
+# Both drivers, unless DRIVER= is given. Ends with what its clients know and what the handlers did.
+RESTARTS := 20
+CALLS := 100000
+.PHONY: restarts
+restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
+	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz

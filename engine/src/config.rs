@@ -24,6 +24,8 @@ pub enum Listen {
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
+    /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
+    pub admin: Option<Listen>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -55,6 +57,7 @@ impl Config {
     pub fn new(listen: Listen, exposure: Arc<Exposure>) -> Self {
         Config {
             listen,
+            admin: None,
             backlog: 4096,
             shards: default_shards(),
             driver: DriverChoice::Auto,

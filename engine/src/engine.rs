@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use crate::config::{Config, Listen};
 use crate::error::{ConnectError, StartError};
-use crate::limits::MAX_SHARDS;
+use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
 use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
+use crate::link::vitals::Vitals;
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
-use crate::shard::listener::Listener;
+use crate::shard::listener::{Listener, Listeners};
 use crate::shard::supervisor::supervise;
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
@@ -34,7 +35,9 @@ pub struct Engine {
     counters: Vec<Arc<Counters>>,
     meters: Vec<Arc<ShardMeter>>,
     failed: Vec<Arc<AtomicBool>>,
+    vitals: Arc<Vitals>,
     address: Listen,
+    admin_address: Option<Listen>,
     driver: Driver,
 }
 
@@ -57,20 +60,20 @@ impl Engine {
             Ok(choice) => choice?,
             Err(_) => return Err(failed(std::io::Error::other("the probe of the driver panicked"))),
         };
-        let listener = match &config.listen {
-            Listen::InProcess => None,
-            listen => Some(
-                Listener::bind(listen, config.backlog)
-                    .map_err(|source| StartError::Listen { listen: listen.clone(), source })?,
-            ),
+        let main = bind(&config.listen, config.backlog)?;
+        let admin = match &config.admin {
+            Some(listen) => bind(listen, MAX_ADMIN_CONNECTIONS as i32)?,
+            None => None,
         };
-        let address = listener.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
+        let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
+        let admin_address = admin.as_ref().map(|listener| listener.address().clone());
         let mut boxes = Vec::with_capacity(config.shards);
         for shard in 0..config.shards {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
         }
         let (ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
         backend.attach(&ports);
+        let last = admin.as_ref().and_then(|_| ports.first().cloned());
         let mut engine = Engine {
             ports,
             loads: (0..config.shards).map(|_| AtomicUsize::new(0)).collect(),
@@ -81,10 +84,12 @@ impl Engine {
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
             failed: (0..config.shards).map(|_| Arc::default()).collect(),
+            vitals: Arc::new(Vitals::new(config.shards, last, main.is_some())),
             address,
+            admin_address,
             driver,
         };
-        engine.spawn(&config, &backend, inboxes, listener)?;
+        engine.spawn(&config, &backend, inboxes, Listeners { main, admin })?;
         Ok(engine)
     }
 
@@ -93,7 +98,7 @@ impl Engine {
         config: &Config,
         backend: &Arc<dyn Backend>,
         inboxes: Vec<Inbox>,
-        mut listener: Option<Listener>,
+        mut listeners: Listeners,
     ) -> Result<(), StartError> {
         let (ready, outcomes) = mpsc::channel();
         for (index, inbox) in inboxes.into_iter().enumerate() {
@@ -117,8 +122,10 @@ impl Engine {
                 counters: self.counters[index].clone(),
                 meter: self.meters[index].clone(),
                 given_up: self.failed[index].clone(),
+                vitals: self.vitals.clone(),
             };
-            let listener = if index == 0 { listener.take() } else { None };
+            // The first accepts for all.
+            let listeners = std::mem::take(&mut listeners);
             let ready = ready.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("fasttunnel-{index}"))
@@ -126,7 +133,7 @@ impl Engine {
                     let reported = move |outcome| {
                         let _ = ready.send((index, outcome));
                     };
-                    supervise(&setup, listener, reported);
+                    supervise(&setup, listeners, reported);
                 })
                 .map_err(failed)?;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -142,6 +149,7 @@ impl Engine {
             let source = std::io::Error::other("it panicked before it was ready");
             return Err(StartError::Shard { shard: running, source });
         }
+        self.vitals.start();
         Ok(())
     }
 
@@ -158,6 +166,12 @@ impl Engine {
             Listen::Tcp(address) => Some(*address),
             Listen::Unix(_) | Listen::InProcess => None,
         }
+    }
+
+    /// Where `/livez` and `/readyz` are answered, if anywhere; with the real port where 0 was asked for.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<&Listen> {
+        self.admin_address.as_ref()
     }
 
     /// The driver that runs, and why.
@@ -228,10 +242,17 @@ impl Engine {
         self.exposures.set(exposure.clone());
     }
 
+    /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the
+    /// load takes a while to notice. Calls are taken as before.
+    pub fn retire(&self) {
+        self.vitals.close();
+    }
+
     /// Stops accepting, lets calls under way finish within `drain`, then cuts off. Returns at once; may be repeated
     /// with a shorter time. The backend hears of each shard's end; [`Engine::join`] waits for it.
     pub fn stop(&self, drain: Duration) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.vitals.close();
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
         for port in &self.ports {
             let _ = port.send(ToShard::Stop { drain_ms });
@@ -252,6 +273,15 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop(Duration::ZERO);
         self.join();
+    }
+}
+
+fn bind(listen: &Listen, backlog: i32) -> Result<Option<Listener>, StartError> {
+    match listen {
+        Listen::InProcess => Ok(None),
+        listen => Listener::bind(listen, backlog)
+            .map(Some)
+            .map_err(|source| StartError::Listen { listen: listen.clone(), source }),
     }
 }
 

@@ -193,6 +193,19 @@ pub const RESTART_PAUSE: std::time::Duration = std::time::Duration::from_millis(
 /// Connections accepted in one go before other work gets its turn.
 pub const ACCEPT_BURST: usize = 64;
 
+/// Connections accepted in one go before the listening socket is closed for good, so that whoever the kernel has let in
+/// is served: the largest backlog that may be configured. More: those meet a reset, and have not been read.
+pub const LAST_ACCEPTS: usize = 65_535;
+
+/// Time that a connection without a request has, once the engine stops, for one that is on its way. Later: closed.
+pub const IDLE_GRACE_MS: u64 = 25;
+
+/// Connections of the admin listener. More: 503 and close.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// Calls may wait so long without a look from the host before `/readyz` says no.
+pub const HOST_BEHIND: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Descriptors left to the application when `max_connections` is derived from RLIMIT_NOFILE.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 

@@ -29,8 +29,17 @@ pub fn reset(socket: RawFd) {
 /// What the kernel knows of the peers of these connections, in their order: whether they have left. Does not wait.
 /// `sockets` as for [`shutdown`].
 pub fn departures(sockets: &[RawFd]) -> Vec<PollFlags> {
+    poll(sockets, PollFlags::RDHUP)
+}
+
+/// The same: whether there is something to read from them.
+pub fn arrivals(sockets: &[RawFd]) -> Vec<PollFlags> {
+    poll(sockets, PollFlags::IN)
+}
+
+fn poll(sockets: &[RawFd], events: PollFlags) -> Vec<PollFlags> {
     let mut polled: Vec<_> =
-        sockets.iter().filter_map(borrow).map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)).collect();
+        sockets.iter().filter_map(borrow).map(|socket| PollFd::from_borrowed_fd(socket, events)).collect();
     match rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
         Ok(_) if polled.len() == sockets.len() => polled.iter().map(PollFd::revents).collect(),
         // Interrupted: the next turn of the timer tells.

@@ -280,7 +280,41 @@ fn a_listening_socket_that_is_lost_is_told(driver: DriverChoice) {
     end(server);
 }
 
+fn the_admin_listener_goes_on(driver: DriverChoice) {
+    let (server, host) = Saboteur::start(driver, |config| {
+        config.shards = 2;
+        config.admin = Some(support::server::any_port());
+    });
+    let Some(Listen::Tcp(admin)) = server.engine().admin_address().cloned() else { panic!("no admin address") };
+    let ask = |path: &str| Client::tcp(admin).ask(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+    let mut kept = Client::tcp(admin);
+    assert_eq!(kept.ask("GET /livez HTTP/1.1\r\nHost: test\r\n\r\n").status, 200);
+    // On a tie the first shard has it.
+    sabotage(&host, server.client());
+    kept.expect_end();
+    assert_eq!((ask("/livez").status, ask("/readyz").status), (200, 200));
+    // The other one is given up.
+    let left =
+        |connections| eventually("the others have left", || server.sum(|shard| shard.connections) == connections);
+    left(0);
+    let mut first = server.client();
+    first.expect_usable();
+    for _ in 0..=SHARD_RESTARTS {
+        left(1);
+        sabotage(&host, server.client());
+    }
+    eventually("it was given up", || server.engine().failed_shards() == 1);
+    for path in ["/livez", "/readyz"] {
+        let reply = ask(path);
+        assert_eq!((reply.status, &*reply.body), (503, "shard failed"));
+    }
+    first.expect_usable();
+    drop(first);
+    end(server);
+}
+
 on_both_drivers!(
+    the_admin_listener_goes_on,
     a_listening_socket_that_is_lost_is_told,
     a_failed_shard_begins_again,
     streams_of_a_failed_shard_are_cut,

@@ -6,6 +6,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use fasttunnel_engine::handlers::{Answer, Handlers};
 use support::server::any_port;
 use support::{Client, DriverChoice, Server, call, eventually, ms};
 
@@ -48,6 +49,58 @@ fn a_request_that_is_being_received_is_answered(driver: DriverChoice) {
     }
     drop((head, body));
     server.join();
+}
+
+/// What had arrived when the stop came used to be thrown away: on idle connections it was not looked at any more, and the
+/// kernel reset those in the backlog.
+fn what_has_arrived_is_answered(driver: DriverChoice) {
+    let handlers = Handlers::new().task("echo", |call, _| Answer::Json(call.body.unwrap_or("null").to_owned())).task(
+        "block",
+        |_, _| {
+            std::thread::sleep(ms(300));
+            Answer::Json("0".to_owned())
+        },
+    );
+    let mut server = Server::with_backend(driver, &["echo", "block"], handlers.into_backend(), |_| {});
+    let (mut blocker, mut silent) = (server.client(), server.client());
+    let mut known: Vec<_> = (0..20).map(|_| server.client()).collect();
+    known.iter_mut().for_each(Client::expect_usable);
+    silent.expect_usable();
+    blocker.send(call("block", "0"));
+    // The shard hears of all this only when it is through with that call, and the stop is the first thing it hears of.
+    std::thread::sleep(ms(100));
+    let mut fresh: Vec<_> = (0..20).map(|_| server.client()).collect();
+    let mut mute = server.client();
+    server.engine().stop(ms(5000));
+    for (index, client) in known.iter_mut().chain(&mut fresh).enumerate() {
+        client.send(call("echo", &index.to_string()));
+    }
+    // It has ended before the shard knew of the stop.
+    assert_eq!(blocker.reply().result(), "0");
+    for (index, client) in known.iter_mut().chain(&mut fresh).enumerate() {
+        let reply = client.reply();
+        assert_eq!(reply.result(), index.to_string());
+        assert!(reply.closes());
+        client.expect_fin();
+    }
+    silent.expect_fin();
+    mute.expect_fin();
+    drop((blocker, silent, mute, known, fresh));
+    server.join();
+}
+
+fn a_connection_for_another_shard_is_not_lost(driver: DriverChoice) {
+    for _ in 0..20 {
+        let mut server = Server::with(driver, |config| config.shards = 3);
+        let mut clients: Vec<_> = (0..30).map(|_| server.client()).collect();
+        clients.iter_mut().for_each(|client| client.send(call("echo", "7")));
+        server.engine().stop(ms(5000));
+        for client in &mut clients {
+            assert_eq!(client.reply().result(), "7");
+        }
+        drop(clients);
+        server.join();
+    }
 }
 
 fn idle_connections_are_closed_at_once(driver: DriverChoice) {
@@ -192,6 +245,8 @@ fn a_start_that_fails_leaves_nothing(driver: DriverChoice) {
 on_both_drivers!(
     calls_in_flight_are_answered_with_close,
     a_request_that_is_being_received_is_answered,
+    what_has_arrived_is_answered,
+    a_connection_for_another_shard_is_not_lost,
     idle_connections_are_closed_at_once,
     nobody_is_accepted_any_more,
     the_drain_deadline_cuts,

@@ -9,6 +9,7 @@ export interface NativeOptions {
   inProcess: boolean;
   loopRing: boolean;
   socketPath?: string;
+  admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
   shards: number;
   driver: string;
@@ -78,6 +79,8 @@ export type Destination = 'outside' | 'malformed' | 'none' | 'task' | 'event' | 
 /** `src/tunnel.rs`. */
 export interface NativeTunnel {
   readonly port: number;
+  /** 0 without an admin listener, or where that has no port. */
+  readonly adminPort: number;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;
@@ -103,6 +106,7 @@ export interface NativeTunnel {
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   route(target: string): Destination;
+  retire(): void;
   stop(drainMs: number): void;
   finish(): void;
   stats(): string;

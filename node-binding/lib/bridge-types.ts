@@ -1,4 +1,5 @@
 // What the bridge and its callers tell each other.
+import type { AdminAddress } from './addresses.js';
 import type { Destination } from './addon.js';
 import type { Call } from './call.js';
 import type { Allow, Ring } from './engine-options.js';
@@ -128,6 +129,7 @@ export interface Bridge {
   readonly port: number;
   readonly host: string;
   readonly socketPath?: string;
+  readonly admin?: AdminAddress | undefined;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason?: string | undefined;
   readonly shards: number;
@@ -140,7 +142,11 @@ export interface Bridge {
   stats(): Stats;
   ref(): void;
   unref(): void;
+  /** Lets `/readyz` say that no calls are wanted any more. */
+  retire(): void;
   close(): Promise<void>;
+  /** Ends a `close` that is under way at once. */
+  cut(): void;
 }
 
 export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;

@@ -1,4 +1,6 @@
 import { addon } from './addon.js';
+import { urlOf } from './addresses.js';
+import type { Address, AdminAddress } from './addresses.js';
 import type { Destination, NativeTunnel } from './addon.js';
 import { Answers } from './answers.js';
 import type { Bridge, Entry, OnError, Stats } from './bridge-types.js';
@@ -25,6 +27,11 @@ export async function startBridge(
   return new EngineBridge(options, entries, codec, onError, hooks);
 }
 
+function adminAddress(given: Address | undefined, port: number): AdminAddress | undefined {
+  if (given === undefined) return undefined;
+  return { url: urlOf({ ...given, port }), host: given.host, port, socketPath: given.socketPath };
+}
+
 /** As long as a timer can be: only its being there matters. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -35,6 +42,7 @@ const FOREVER_MS = 2 ** 31 - 1;
 class EngineBridge implements Bridge {
   readonly host: string;
   readonly socketPath?: string;
+  readonly admin: AdminAddress | undefined;
   readonly #native: NativeTunnel;
   readonly #table = new Uint32Array(LENGTH);
   readonly #onError: OnError;
@@ -65,6 +73,7 @@ class EngineBridge implements Bridge {
     const { NativeTunnel } = addon();
     this.#hooks = hooks;
     this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.publish(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
+    this.admin = adminAddress(options.admin, this.#native.adminPort);
     this.#asks = new Asks(this.#native, hooks, () => {
       this.#answers.given();
       this.#askFlush();
@@ -120,6 +129,14 @@ class EngineBridge implements Bridge {
 
   unref(): void {
     this.#keepAlive.unref();
+  }
+
+  retire(): void {
+    this.#native.retire();
+  }
+
+  cut(): void {
+    this.#native.stop(0);
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { NativeAllow, NativeOptions } from './addon.js';
+import type { Address } from './addresses.js';
 import type { ValueCodec } from './codec.js';
 import type { MultipartBounds } from './files/file-rules.js';
 import type { BridgeHooks } from './hooks.js';
@@ -14,6 +15,8 @@ export interface EngineOptions {
   host: string;
   port: number;
   socketPath?: string;
+  /** Where it says how it is. Default: nowhere. */
+  admin?: Address;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
   backlog: number;

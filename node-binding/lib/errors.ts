@@ -156,11 +156,13 @@ export class DuplicateTaskError extends Error {
 
 /**
  * How an error from a system call becomes a {@link ListenError}; any other error stays what it is.
- * The code is taken from `error.code`, or from the message, which is all that crosses from Rust.
+ * The code is taken from `error.code`, or from the message, which is all that crosses from Rust; so does which of two
+ * addresses it was.
  */
-export function listenErrorOf(error: unknown, address: string): unknown {
+export function listenErrorOf(error: unknown, address: string, admin?: string): unknown {
   if (!(error instanceof Error) || error instanceof ListenError || error instanceof OptionError) return error;
   const given: unknown = (error as Error & { code?: unknown }).code;
   const code = typeof given === 'string' && /^E[A-Z0-9_]+$/.test(given) ? given : /\b(E[A-Z][A-Z0-9_]{2,})\b/.exec(error.message)?.[1];
-  return code === undefined ? error : new ListenError(code, address, { cause: error });
+  const where = admin !== undefined && error.message.startsWith(`cannot listen on ${admin}: `) ? `${admin} (admin)` : address;
+  return code === undefined ? error : new ListenError(code, where, { cause: error });
 }

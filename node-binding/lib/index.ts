@@ -8,9 +8,11 @@ export type { TaskErrorOptions } from './task-error.js';
 export type { InputFile, InputFileMeta } from './files/input-file.js';
 export { metricsContentType, metricsText } from './metrics.js';
 export type { MetricsFormat } from './metrics.js';
+export type { AdminAddress } from './addresses.js';
 export type { ShardStats, Stats } from './bridge-types.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './histogram-types.js';
 export type {
+  AdminOptions,
   AuthOptions,
   ByteStream,
   CallContext,
@@ -19,6 +21,7 @@ export type {
   EventHandler,
   EventHandlers,
   EventsOf,
+  GracefulSignal,
   LimitOptions,
   ListenOptions,
   MultipartOptions,

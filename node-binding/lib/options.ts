@@ -1,9 +1,12 @@
 import type { EngineOptions } from './engine-options.js';
+import { asAddress, asAdmin } from './addresses.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
 import { asTempDir } from './files/file-rules.js';
 import { asLimits } from './limits.js';
+import { asGracefulSignals } from './signals.js';
+import type { GracefulSignal } from './signals.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 
 /** Options that were checked, with their defaults. */
@@ -13,34 +16,29 @@ export interface CheckedOptions {
   readonly events: readonly (readonly [string, EventHandler])[];
   readonly serializer: Serializer | undefined;
   readonly onError: TunnelOptions['onError'];
+  readonly signals: readonly GracefulSignal[];
+  readonly readinessDelayMs: number;
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
-  'handlerTimeoutMs', 'drainTimeoutMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
+  'port', 'host', 'socketPath', 'admin', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
 /** Names that people bring from elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
 export function checkOptions(options: unknown): CheckedOptions {
   const given = asGroup('options', options ?? {}, OPTION_NAMES, ELSEWHERE);
-  const socketPath = asSocketPath(given.socketPath);
-  if (socketPath !== undefined) {
-    for (const name of ['port', 'host'] as const) {
-      if (given[name] !== undefined) fail(name, given[name], 'cannot be combined with socketPath', `Leave out ${name} or socketPath.`);
-    }
-  }
   const cors = asCors(given.cors, given.corsOrigins);
   const engine: EngineOptions = {
-    host: asHost(given.host),
-    port: asInteger('port', given.port, 0, 0, 65_535),
-    ...(socketPath === undefined ? {} : { socketPath }),
+    ...asAddress('', given),
+    ...asAdmin('admin', given.admin),
     backlog: asInteger('backlog', given.backlog, 4096, 1, 65_535, 'connections'),
     shards: asInteger('shards', given.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
@@ -57,26 +55,15 @@ export function checkOptions(options: unknown): CheckedOptions {
     events: asEvents(given.events),
     serializer: asSerializer(given.serializer),
     onError: given.onError === undefined ? undefined : asFunction('onError', given.onError),
+    signals: asGracefulSignals(given.gracefulSignals),
+    readinessDelayMs: asReadinessDelay(given.readinessDelayMs, given.gracefulSignals),
   };
 }
 
-function asHost(value: unknown): string {
-  if (value === undefined) return '127.0.0.1';
-  if (typeof value !== 'string' || !/^[0-9A-Za-z.:_-]+$/.test(value)) {
-    const bracketed = typeof value === 'string' ? /^\[(.+)\]$/.exec(value)?.[1] : undefined;
-    fail('host', value, 'must be a host name or an IP address', bracketed === undefined ? "Use '127.0.0.1' for this machine only, '0.0.0.0' for all networks." : `Write '${bracketed}', without brackets.`);
-  }
-  return value;
-}
-
-function asSocketPath(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    fail('socketPath', value, 'must be the path of a Unix domain socket', "For example '/run/app/tunnel.sock'.");
-  }
-  const bytes = Buffer.byteLength(value);
-  if (bytes > 107) fail('socketPath', value, `must have at most 107 bytes (it has ${bytes}): the system has no room for more`, 'Use a shorter path.');
-  return value;
+function asReadinessDelay(value: unknown, signals: unknown): number {
+  const delayMs = asInteger('readinessDelayMs', value, 0, 0, 600_000, 'milliseconds');
+  if (delayMs > 0 && (signals === undefined || signals === false)) fail('readinessDelayMs', value, 'counts from a signal, and gracefulSignals is not set', 'Set gracefulSignals: true, or leave it out.');
+  return delayMs;
 }
 
 /** The base path with a leading and without a trailing slash. Requests are matched against its text as it is. */

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { resolveHost, showAddress, urlOf } from './addresses.js';
+import type { AdminAddress } from './addresses.js';
 import { startBridge } from './bridge.js';
 import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
@@ -8,6 +8,7 @@ import { forgetTokens } from './engine-options.js';
 import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
+import { stopOnSignals } from './signals.js';
 import { describeThrown } from './task-error.js';
 import { isThenable } from './thenable.js';
 import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from './types.js';
@@ -27,6 +28,8 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   readonly port: number;
   readonly host: string;
   readonly socketPath: string | undefined;
+  /** Where `/livez` and `/readyz` are, if the option `admin` is set. */
+  readonly admin: AdminAddress | undefined;
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
@@ -71,6 +74,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #listening: Promise<this> | undefined;
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
+  #forgetSignals: (() => void) | undefined;
   #referenced = true;
   /** Handlers that came or went in this turn of the event loop. */
   #changes = 0;
@@ -97,30 +101,27 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   async #start(): Promise<this> {
     const { engine, serializer, onError } = this.#options;
-    const address = engine.socketPath ?? `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}`;
+    const listen = await resolveHost(engine);
+    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     try {
-      const host = engine.socketPath !== undefined || isIP(engine.host) !== 0 ? engine.host : (await lookup(engine.host)).address;
-      const bridge = await startBridge({ ...engine, host }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
+      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
       this.#bridge = bridge;
       forgetTokens(engine);
       // What was registered or said while it started.
       bridge.setEntries(this.#entries());
+      if (this.#options.signals.length > 0) this.#stopOnSignals(bridge);
       if (!this.#referenced) bridge.unref();
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
-      throw listenErrorOf(error, address);
+      throw listenErrorOf(error, showAddress(engine), admin.admin === undefined ? undefined : showAddress(admin.admin));
     }
   }
 
   get url(): string {
     // Clients put `/task/…` behind it: under the root there is nothing in between.
     const basePath = this.#options.engine.basePath === '/' ? '' : this.#options.engine.basePath;
-    const { host, port, socketPath } = this.#running('url');
-    if (socketPath !== undefined) return `unix:${socketPath}:${basePath}`;
-    // "Every address" is nothing that a client can call.
-    const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-    return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}${basePath}`;
+    return `${urlOf(this.#running('url'))}${basePath}`;
   }
 
   get port(): number {
@@ -133,6 +134,10 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   get socketPath(): string | undefined {
     return this.#running('socketPath').socketPath;
+  }
+
+  get admin(): AdminAddress | undefined {
+    return this.#running('admin').admin;
   }
 
   get driver(): 'io_uring' | 'epoll' {
@@ -209,6 +214,12 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     await this.#listening?.catch(() => {});
     forgetTokens(this.#options.engine);
     await this.#bridge?.close();
+    this.#forgetSignals?.();
+  }
+
+  #stopOnSignals(bridge: Bridge): void {
+    const { signals, readinessDelayMs } = this.#options;
+    this.#forgetSignals = stopOnSignals({ signals, readinessDelayMs, retire: () => bridge.retire(), close: () => this.close(), cut: () => bridge.cut() });
   }
 
   #running(what: string): Bridge {

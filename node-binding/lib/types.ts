@@ -1,7 +1,8 @@
 import type { ReadableStream } from 'node:stream/web';
 import type { CallContext } from './call.js';
+import type { GracefulSignal } from './signals.js';
 
-export type { CallContext };
+export type { CallContext, GracefulSignal };
 
 /**
  * What a task may return to answer with bytes instead of JSON: a Node stream, a web stream, an async iterable (of an
@@ -50,12 +51,24 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
+  admin?: AdminOptions | undefined;
   /** Connections the kernel may queue before they are accepted. Default 4096. */
   backlog?: number | undefined;
   /** Number of shards (threads). Default 0: by the number of cores. */
   shards?: number | undefined;
   /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+}
+
+/** Where a tunnel says how it is: a port, or a socket path. */
+export interface AdminOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address. Default `127.0.0.1`: who may connect may ask. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -177,6 +190,14 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   handlerTimeoutMs?: number | undefined;
   /** Same as `limits.drainTimeoutMs`. */
   drainTimeoutMs?: number | undefined;
+  /**
+   * On these signals (`true`: SIGTERM and SIGINT) the tunnel closes as by `close()`; then the process ends as
+   * the signal would have ended it, unless the application listens for that signal itself. A second signal ends it at
+   * once. Not in worker threads. Default false.
+   */
+  gracefulSignals?: boolean | readonly GracefulSignal[] | undefined;
+  /** Milliseconds for which it serves on after such a signal, while `/readyz` says no. Default 0. */
+  readinessDelayMs?: number | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
   /** Without it values are plain JSON, and `undefined` survives. */

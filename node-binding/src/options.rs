@@ -37,6 +37,8 @@ pub struct NativeOptions {
     pub loop_ring: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// Where to say how it is; without it nowhere.
+    pub admin: Option<NativeAdmin>,
     /// Connections the kernel queues.
     pub backlog: i32,
     /// Shard threads; 0 for the default by cores.
@@ -65,6 +67,17 @@ pub struct NativeOptions {
     pub report_refusals: bool,
     /// The bounds.
     pub limits: NativeLimits,
+}
+
+/// Where to listen.
+#[napi(object)]
+pub struct NativeAdmin {
+    /// IP address.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Unix socket instead of both.
+    pub socket_path: Option<String>,
 }
 
 /// CORS options (CONTRACT 8).
@@ -244,6 +257,10 @@ impl NativeOptions {
     /// The engine's configuration, which decides by this exposure.
     pub fn config(&self, exposure: Exposure) -> Result<Config, CodedError> {
         let mut config = Config::new(self.listen()?, Arc::new(exposure));
+        config.admin = match &self.admin {
+            Some(admin) => Some(listen(&admin.host, admin.port, admin.socket_path.as_deref())?),
+            None => None,
+        };
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = match self.driver.as_str() {
@@ -264,13 +281,7 @@ impl NativeOptions {
         if self.in_process {
             return Ok(Listen::InProcess);
         }
-        if let Some(path) = &self.socket_path {
-            return Ok(Listen::Unix(PathBuf::from(path)));
-        }
-        let address: IpAddr =
-            self.host.parse().map_err(|_| bad_option(format!("host: {:?} is not an IP address", self.host)))?;
-        let port = u16::try_from(self.port).map_err(|_| bad_option(format!("port: {} is out of range", self.port)))?;
-        Ok(Listen::Tcp(SocketAddr::new(address, port)))
+        listen(&self.host, self.port, self.socket_path.as_deref())
     }
 
     /// Compiles what decides on requests. Once: the tokens are taken, and wiped.
@@ -340,6 +351,15 @@ impl NativeCors {
             vary_origin: self.vary_origin,
         }
     }
+}
+
+fn listen(host: &str, port: u32, socket_path: Option<&str>) -> Result<Listen, CodedError> {
+    if let Some(path) = socket_path {
+        return Ok(Listen::Unix(PathBuf::from(path)));
+    }
+    let address: IpAddr = host.parse().map_err(|_| bad_option(format!("host: {host:?} is not an IP address")))?;
+    let port = u16::try_from(port).map_err(|_| bad_option(format!("port: {port} is out of range")))?;
+    Ok(Listen::Tcp(SocketAddr::new(address, port)))
 }
 
 /// Compiles a handler table.

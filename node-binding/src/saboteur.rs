@@ -53,6 +53,10 @@ impl Backend for Saboteur {
         self.host.takes_frames()
     }
 
+    fn unseen_ns(&self, shard: usize) -> u64 {
+        self.host.unseen_ns(shard)
+    }
+
     fn stopped(&self, shard: usize) {
         self.host.stopped(shard);
     }

@@ -59,6 +59,7 @@ impl Running {
 /// What does not change while the tunnel runs.
 struct Facts {
     address: Listen,
+    admin: Option<Listen>,
     driver: &'static str,
     driver_reason: Option<String>,
     shards: u32,
@@ -100,6 +101,7 @@ impl NativeTunnel {
         let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
         let engine_facts = Facts {
             address: engine.address().clone(),
+            admin: engine.admin_address().cloned(),
             driver: engine.driver().name(),
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
@@ -292,6 +294,14 @@ impl NativeTunnel {
         Destination::of(self.rules.base_path(), target.as_bytes()).name()
     }
 
+    /// Lets `/readyz` say that no calls are wanted any more.
+    #[napi(catch_unwind)]
+    pub fn retire(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.engine.retire();
+        }
+    }
+
     /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
     /// and the table says so; then call `finish`.
     #[napi(catch_unwind)]
@@ -321,10 +331,13 @@ impl NativeTunnel {
     /// TCP port, 0 where it does not listen on one.
     #[napi(getter)]
     pub fn port(&self) -> u32 {
-        match &self.engine_facts.address {
-            Listen::Tcp(address) => u32::from(address.port()),
-            Listen::Unix(_) | Listen::InProcess => 0,
-        }
+        port_of(&self.engine_facts.address)
+    }
+
+    /// TCP port of the admin listener, 0 where there is none.
+    #[napi(getter)]
+    pub fn admin_port(&self) -> u32 {
+        self.engine_facts.admin.as_ref().map_or(0, port_of)
     }
 
     /// The driver that runs.
@@ -380,6 +393,13 @@ impl NativeTunnel {
 impl Drop for NativeTunnel {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+fn port_of(address: &Listen) -> u32 {
+    match address {
+        Listen::Tcp(address) => u32::from(address.port()),
+        Listen::Unix(_) | Listen::InProcess => 0,
     }
 }
 

@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fastTunnel } from 'fasttunnel/runner';
 import { call, exposuresFor, post, QUIET, R, TOKEN, withApp } from './support/runner-apps.mjs';
+import { probe } from './support/probes.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
 const require = createRequire(import.meta.url);
@@ -38,6 +39,8 @@ describe('starting', () => {
     'a CORS list that is none': [{ http: { listen, cors: { exposedHeaders: 'x-a' } } }, /http\.cors\.exposedHeaders must be an array.*\['x-a'\]/],
     'a negative maxAge': [{ http: { listen, cors: { maxAge: -1 } } }, /http\.cors\.maxAge must be an integer/],
     'a body limit in words': [{ http: { listen, limits: { json: { maxSize: '1mb' } } } }, /http\.limits\.json\.maxSize must be a number of bytes/],
+    'an admin port too high': [{ http: { listen }, engine: { admin: { port: -1 } } }, /engine\.admin\.port must be/],
+    'signals of its own': [{ http: { listen }, engine: { gracefulSignals: true } }, /shutdownHooks/],
     'an unknown driver': [{ http: { listen }, engine: { driver: 'uring' } }, /engine\.driver must be one of/],
   };
   for (const [what, [config, message]] of Object.entries(refused)) {
@@ -163,6 +166,17 @@ onBothDrivers('runner lifecycle', (driver) => {
     });
     assert.deepEqual(await answer, { status: 200, ok: true, result: 'done' });
     await assert.rejects(fetch(address), { name: 'TypeError' });
+  });
+
+  it('tells how it is where engine.admin says, until the app is disposed of', async () => {
+    let admin;
+    await withApp(exposure, { items: [add], engine: { admin: { port: 0 } } }, async ({ value }) => {
+      admin = value.admin;
+      assert.equal(admin.url, `http://127.0.0.1:${admin.port}`);
+      assert.deepEqual([(await probe(admin, '/livez')).text, (await probe(admin, '/readyz')).text], ['ok', 'ok']);
+    });
+    assert.equal((await probe(admin, '/livez')).status, 0);
+    await withApp(exposure, { items: [add] }, async ({ value }) => assert.equal(value.admin, undefined));
   });
 
   it('the root is a base path (D8)', () => withApp(exposure, { items: [add], http: { basePath: '/' } }, async ({ port }) => {

@@ -21,6 +21,11 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
+    /// Nanoseconds for which nobody has looked at what this shard has handed over; 0 when nothing waits.
+    fn unseen_ns(&self, _shard: usize) -> u64 {
+        0
+    }
+
     /// The shard's thread is about to end: the last thing it says.
     fn stopped(&self, shard: usize);
 

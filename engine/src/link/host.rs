@@ -6,6 +6,8 @@ use crossbeam_channel::TryRecvError;
 
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
+use super::clock;
+use super::counter::Counter;
 use super::doorbell::Doorbell;
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
@@ -24,6 +26,8 @@ struct Queue {
     receiver: Receiver<ToHost>,
     /// A batch was refused, and its shard waits to hear of room.
     refused: AtomicBool,
+    /// When a batch last found the queue empty; the shard writes it.
+    begun_ns: Counter,
     handover: HandoverMeter,
     meter: HostMeter,
 }
@@ -32,7 +36,14 @@ impl Queue {
     fn new() -> Self {
         let (sender, receiver) = bounded(HOST_QUEUE_BATCHES);
         let refused = AtomicBool::new(false);
-        Queue { sender, receiver, refused, handover: HandoverMeter::default(), meter: HostMeter::default() }
+        Queue {
+            sender,
+            receiver,
+            refused,
+            begun_ns: Counter::default(),
+            handover: HandoverMeter::default(),
+            meter: HostMeter::default(),
+        }
     }
 }
 
@@ -44,6 +55,8 @@ pub struct Host {
     queues: Vec<Queue>,
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
+    /// When the host last began to drain; the host writes it.
+    looked_ns: Counter,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -54,12 +67,14 @@ impl Host {
             queues: (0..shards).map(|_| Queue::new()).collect(),
             ports: OnceLock::new(),
             bell: Doorbell::default(),
+            looked_ns: Counter::default(),
             wake: Box::new(wake),
         }
     }
 
     /// The host begins to drain: rings are free until it parks.
     pub fn awake(&self) {
+        self.looked_ns.set(clock::now_ns());
         self.bell.awake();
     }
 
@@ -169,6 +184,9 @@ impl Backend for Host {
 
     fn submit(&self, shard: usize, calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
         let Some(queue) = self.queues.get(shard) else { return Some(calls) };
+        if queue.sender.is_empty() {
+            queue.begun_ns.set(calls.handed_over_ns);
+        }
         let refused = match queue.sender.try_send(ToHost::Calls(calls)) {
             Ok(()) => {
                 queue.handover.most_waiting.raise(queue.sender.len() as u64);
@@ -188,6 +206,11 @@ impl Backend for Host {
 
     fn takes_frames(&self) -> bool {
         true
+    }
+
+    fn unseen_ns(&self, shard: usize) -> u64 {
+        let Some(queue) = self.queues.get(shard).filter(|queue| !queue.receiver.is_empty()) else { return 0 };
+        clock::now_ns().saturating_sub(queue.begun_ns.get().max(self.looked_ns.get()))
     }
 
     fn stopped(&self, shard: usize) {
@@ -233,6 +256,30 @@ mod tests {
         }
         assert_eq!((got, host.waiting(0)), (5, 0));
         assert!(host.try_park());
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_is_told() {
+        let (host, _) = host();
+        let submit = || {
+            let mut batch = Box::<CallBatch>::default();
+            batch.handed_over_ns = clock::now_ns();
+            assert!(host.submit(0, batch, &mut AnswerBatch::default()).is_none());
+        };
+        let pause = std::time::Duration::from_millis(20);
+        let pause_ns = pause.as_nanos() as u64;
+        host.awake();
+        std::thread::sleep(pause);
+        assert_eq!(host.unseen_ns(0), 0, "the host has nothing to look at");
+        submit();
+        assert!(host.unseen_ns(0) < pause_ns, "it counts from the first batch, not from the last look");
+        std::thread::sleep(pause);
+        submit();
+        assert!(host.unseen_ns(0) >= pause_ns, "a second batch does not make the first one younger");
+        host.awake();
+        assert!(host.unseen_ns(0) < pause_ns, "it looks, though it takes nothing");
+        while let Next::Calls(_) = host.next(0) {}
+        assert_eq!((host.unseen_ns(0), host.unseen_ns(1)), (0, 0));
     }
 
     #[test]

@@ -23,4 +23,5 @@ pub mod meter;
 pub mod port;
 pub mod shedder;
 mod sync;
+pub mod vitals;
 pub mod weight;

@@ -46,6 +46,8 @@ pub(super) enum Origin {
     Network,
     /// This process. It closes when it has no more to ask, and never half-closes: the end of its input is its leaving.
     InProcess,
+    /// Somebody who asks how the engine is.
+    Admin,
 }
 
 /// State of one connection, shared by its task and the shard. Single-threaded.
@@ -246,6 +248,16 @@ impl Conn {
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
         self.pending() == 0 && self.answers.borrow().held_bytes() == 0 && self.writing_since_ms.get() == u64::MAX
+    }
+
+    /// True when nothing has been asked that is not answered, nor any part of a request has come.
+    pub fn asks_nothing(&self) -> bool {
+        matches!(self.phase.get(), Phase::Fresh | Phase::Idle) && self.pending() == 0
+    }
+
+    /// The socket, if it is open.
+    pub fn open_socket(&self) -> Option<RawFd> {
+        (self.open.get() && !self.dead.get()).then_some(self.socket)
     }
 
     /// True when the connection has room for one more request.

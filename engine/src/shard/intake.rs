@@ -6,7 +6,7 @@ use super::Shard;
 use super::asks::Advised;
 use super::body_stream::BodyStream;
 use super::body_whole::OpenCall;
-use super::conn::{Conn, Phase};
+use super::conn::{Conn, Origin, Phase};
 use super::replies::refusal_of;
 use crate::limits::READ_BUFFER_BYTES;
 use crate::tunnel::decide::{BodyMode, Decision};
@@ -127,7 +127,8 @@ impl Intake {
             if conn.phase().0 != Phase::Fresh {
                 conn.enter(Phase::Idle, shard.now_ms());
             }
-            return if shard.stopping() { Took::Stop(Flow::Close) } else { Took::Stop(Flow::More) };
+            // Also at the end: see `let_idle_go`.
+            return Took::Stop(Flow::More);
         }
         if !conn.has_room(limits.max_pipelined, limits.max_buffered_bytes) {
             return Took::Stop(Flow::Full);
@@ -150,7 +151,7 @@ impl Intake {
         let behind = rest.get(end..).unwrap_or_default();
         let took = match shard.follow_reference(&mut head, bytes, parsed) {
             Ok(()) => {
-                if advised.is_none() {
+                if advised.is_none() && conn.origin() != Origin::Admin {
                     self.note_request(shard);
                 }
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
@@ -191,6 +192,13 @@ impl Intake {
         behind: &[u8],
         advised: Option<&Advised>,
     ) -> Took {
+        if conn.origin() == Origin::Admin {
+            let answer = shard.health().answer(head.method, head.path.of(bytes));
+            let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
+            return self.answer_by(shard, conn, head, last, behind, |out, last| {
+                shard.write_admin(out, answer, head_only, last);
+            });
+        }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
         lines.clear();
@@ -303,6 +311,22 @@ impl Intake {
         last: bool,
         behind: &[u8],
     ) -> Took {
+        shard.counters.refused.add(1);
+        self.answer_by(shard, conn, head, last, behind, |out, last| {
+            shard.write_decision(out, answer, lines, head.method == Method::Head, last);
+        })
+    }
+
+    /// The same, for an answer that `write` knows; it hears whether it is the last one.
+    fn answer_by(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        last: bool,
+        behind: &[u8],
+        write: impl FnOnce(&mut Vec<u8>, bool),
+    ) -> Took {
         let mut reader = shard.body_reader(head.framing, u64::MAX);
         let left = shard.drain_bytes();
         // Does the rest of the body fit what we are willing to read and throw away? What has come counts no more: an
@@ -314,8 +338,7 @@ impl Intake {
         // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
         let unsure = head.expect_continue && !matches!(rest, Ok(Step { done: true, .. }));
         let last = last || unsure || rest.is_err();
-        shard.counters.refused.add(1);
-        conn.answer_now(|out| shard.write_decision(out, answer, lines, head.method == Method::Head, last));
+        conn.answer_now(|out| write(out, last));
         match rest {
             _ if last => Took::Stop(Flow::Close),
             Ok(Step { consumed, done: true }) => Took::Bytes(consumed),

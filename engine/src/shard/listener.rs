@@ -1,27 +1,15 @@
-//! The listening socket, and the one accept loop that feeds all shards.
-//!
-//! Shard 0 accepts and hands each connection to the shard with the fewest: with SO_REUSEPORT the kernel would spread
-//! by hash, and few long-lived connections would pile up on one shard. Accepting is `accept4` after a readiness wait:
-//! no accepted socket can be lost with a dropped operation, and descriptors are close-on-exec (monoio 0.2.4 does
-//! neither through its own accept).
+//! Listening sockets. `accept` takes connections from them.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::rc::Rc;
-use std::task::Poll;
 
-use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::Shard;
 use crate::config::Listen;
-use crate::limits::ACCEPT_BURST;
 
 /// A bound, listening socket.
 #[derive(Debug)]
@@ -77,7 +65,7 @@ impl Listener {
         &self.address
     }
 
-    fn accept(&self) -> io::Result<OwnedFd> {
+    pub(super) fn accept(&self) -> io::Result<OwnedFd> {
         match &self.socket {
             ListenSocket::Tcp(listener) => listener.accept().map(|(stream, _): (_, SocketAddr)| stream.into()),
             ListenSocket::Unix { listener, .. } => listener.accept().map(|(stream, _)| stream.into()),
@@ -92,7 +80,7 @@ impl Listener {
         }
     }
 
-    fn descriptor(&self) -> io::Result<OwnedFd> {
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
         match &self.socket {
             ListenSocket::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
             ListenSocket::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
@@ -122,115 +110,14 @@ pub(super) fn shut(listener: impl AsFd) {
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
-/// Where a listener is while no accept loop has it: it outlives a shard that fails.
-pub(super) type ListenerHome = Rc<Cell<Option<Listener>>>;
-
-/// A listener that is registered with the driver of the current thread's runtime. Goes home when it is dropped.
-pub(super) struct Acceptor {
-    listener: Option<Listener>,
-    home: ListenerHome,
-    readiness: monoio::net::TcpStream,
-    handle: Option<OwnedFd>,
+/// The sockets that a shard accepts from. The first shard has what there is, the others none.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For calls.
+    pub main: Option<Listener>,
+    /// For `/livez` and `/readyz`.
+    pub admin: Option<Listener>,
 }
-
-impl Acceptor {
-    /// Registers the listener at `home`, if there is one. Before the shard says that it is ready: an engine must not
-    /// start deaf.
-    pub fn new(home: &ListenerHome) -> io::Result<Option<Self>> {
-        let Some(listener) = home.take() else { return Ok(None) };
-        let registered = (|| {
-            let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
-            let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
-            Ok((readiness, handle))
-        })();
-        match registered {
-            Ok((readiness, handle)) => {
-                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle: Some(handle) }))
-            }
-            Err(error) => {
-                home.set(Some(listener));
-                Err(error)
-            }
-        }
-    }
-
-    fn accept(&self) -> io::Result<OwnedFd> {
-        self.listener.as_ref().map_or(Err(io::ErrorKind::NotConnected.into()), Listener::accept)
-    }
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        self.home.set(self.listener.take());
-    }
-}
-
-/// Accepts until the shard stops.
-pub(super) async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
-    shard.listener.replace(acceptor.handle.take());
-    accept(&shard, &acceptor).await;
-    if shard.winding_down.get() {
-        return;
-    }
-    if shard.stopping() {
-        // At once, not when the last call has been answered: the address is free for others.
-        acceptor.listener = None;
-    } else {
-        shard.break_down();
-    }
-}
-
-async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor) {
-    // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
-    let mut reserve = reserve_descriptor();
-    while !shard.stopping() {
-        let mut readable = pin!(acceptor.readiness.readable(false));
-        let ready = std::future::poll_fn(|cx| {
-            if shard.winding_down.get() {
-                return Poll::Ready(false);
-            }
-            shard.accept_waker.replace(Some(cx.waker().clone()));
-            readable.as_mut().poll(cx).map(|ready| ready.is_ok())
-        })
-        .await;
-        shard.touch();
-        if !ready || shard.stopping() {
-            return;
-        }
-        for _ in 0..ACCEPT_BURST {
-            match acceptor.accept() {
-                Ok(socket) => shard.place(socket),
-                Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
-                    Some(Errno::AGAIN) => break,
-                    Some(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
-                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        drop(reserve.take());
-                        if acceptor.accept().is_ok() {
-                            shard.counters.turned_away.add(1);
-                        }
-                        reserve = reserve_descriptor();
-                        // The surplus is closed at the pace of the timer, not in a busy loop.
-                        shard.next_timer().await;
-                        break;
-                    }
-                    _ if shard.stopping() => return,
-                    // The socket is no longer what it was: nobody would ever be accepted.
-                    Some(Errno::BADF | Errno::NOTSOCK | Errno::INVAL) => return,
-                    _ => {
-                        shard.next_timer().await;
-                        break;
-                    }
-                },
-            }
-        }
-        shard.next_tick().await;
-    }
-}
-
-fn reserve_descriptor() -> Option<std::fs::File> {
-    std::fs::File::open("/dev/null").ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -4,6 +4,8 @@
 //! inbox is emptied, answers go into the connections' buffers, and the shard parks. Nothing wakes a task from another
 //! thread (monoio without `sync`): foreign threads write an eventfd, and only when the shard has said that it sleeps.
 
+mod accept;
+mod admin;
 mod answer_queue;
 mod answer_stream;
 mod asks;
@@ -51,6 +53,7 @@ use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
 use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::envelope::Refusal;
@@ -60,6 +63,7 @@ use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::body::ChunkLimits;
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
+use accept::{Door, Entrance};
 use asks::Advised;
 use buffers::Buffers;
 use conn::{Conn, Origin};
@@ -95,6 +99,7 @@ pub(crate) struct Setup {
     pub meter: Arc<ShardMeter>,
     /// Set when the shard is given up.
     pub given_up: Arc<AtomicBool>,
+    pub vitals: Arc<Vitals>,
 }
 
 /// The load of a shard that was given up: nobody hands a connection to it.
@@ -129,9 +134,13 @@ struct Shard {
     counters: Arc<Counters>,
     timing: Timing,
     timer: OwnedFd,
-    listener: RefCell<Option<OwnedFd>>,
+    main_door: Door,
+    admin_door: Door,
+    vitals: Arc<Vitals>,
 
     conns: RefCell<Slab<Rc<Conn>>>,
+    /// Of those, how many are the admin listener's.
+    admin_conns: Cell<usize>,
     slots: RefCell<SlotTable>,
     open: RefCell<Box<CallBatch>>,
     // Boxes, because they are the very boxes that travel.
@@ -175,12 +184,14 @@ struct Shard {
     tasks: Cell<usize>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
+    /// The admin connections are being closed: nothing else is left.
+    admin_over: Cell<bool>,
     /// The shard has to be started anew.
     broken: Cell<bool>,
     /// It ends for that: the accept loop gives the listening socket back.
     winding_down: Cell<bool>,
     main_waker: RefCell<Option<Waker>>,
-    accept_waker: RefCell<Option<Waker>>,
+    stopped_ms: Cell<u64>,
     drain_deadline_ms: Cell<Option<u64>>,
 }
 
@@ -220,8 +231,11 @@ impl Shard {
             loads: setup.loads,
             counters: setup.counters,
             timer,
-            listener: RefCell::new(None),
+            main_door: Door::default(),
+            admin_door: Door::default(),
+            vitals: setup.vitals,
             conns: RefCell::new(Slab::new()),
+            admin_conns: Cell::new(0),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
             open: RefCell::new(legacy.open),
             pool: RefCell::default(),
@@ -254,10 +268,11 @@ impl Shard {
             tasks: Cell::new(0),
             stopping: Cell::new(false),
             finished: Cell::new(false),
+            admin_over: Cell::new(false),
             broken: Cell::new(false),
             winding_down: Cell::new(false),
-            accept_waker: RefCell::default(),
             main_waker: RefCell::default(),
+            stopped_ms: Cell::new(0),
             drain_deadline_ms: Cell::new(None),
             limits: setup.limits,
         };
@@ -272,6 +287,22 @@ impl Shard {
 
     fn stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    fn door(&self, entrance: Entrance) -> &Door {
+        match entrance {
+            Entrance::Main => &self.main_door,
+            Entrance::Admin => &self.admin_door,
+        }
+    }
+
+    /// True while a new connection may still be served. Whom the kernel had let in when the stop came is.
+    fn takes(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Network => !self.finished.get() && !self.winding_down.get(),
+            Origin::InProcess => !self.stopping(),
+            Origin::Admin => !self.admin_over.get() && !self.winding_down.get(),
+        }
     }
 
     /// Decides on a request; the answer's own header lines go to `lines`.
@@ -309,19 +340,22 @@ impl Shard {
         // epoll wants EAGAIN; the ring must not get it: it waits by itself.
         let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
         match prepared.and_then(|()| TcpStream::from_std(socket)) {
-            Ok(stream) if !self.stopping() => {
+            Ok(stream) if self.takes(origin) => {
                 self.arm_timer();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let socket = stream.as_raw_fd();
                 let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
                 monoio::spawn(serve::serve(self.begin_task(), conn, stream));
             }
-            _ => self.forget_load(),
+            _ => self.forget_load(origin),
         }
     }
 
-    fn forget_load(&self) {
-        if let Some(load) = self.loads.get(self.index) {
+    /// A connection has ended, or does not begin. Those of the admin listener count for no load.
+    fn forget_load(&self, origin: Origin) {
+        if origin != Origin::Admin
+            && let Some(load) = self.loads.get(self.index)
+        {
             load.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -333,9 +367,9 @@ impl Shard {
             self.counters.turned_away.add(1);
             return self.turn_away(socket);
         }
-        // On a tie the accepting shard keeps it: no hop.
+        // On a tie the accepting shard keeps it: no hop. And at the end: another may have ended by now.
         let least = loads.iter().min().copied().unwrap_or(0);
-        let target = if loads.get(self.index) == Some(&least) {
+        let target = if loads.get(self.index) == Some(&least) || self.stopping() {
             self.index
         } else {
             loads.iter().position(|load| *load == least).unwrap_or(self.index)
@@ -371,8 +405,12 @@ impl Shard {
         let entry = conns.vacant_entry();
         let conn = Rc::new(make(entry.key() as u32, self.now_ms()));
         entry.insert(conn.clone());
-        self.counters.accepted.add(1);
-        self.counters.connections.set(conns.len() as u64);
+        if conn.origin() == Origin::Admin {
+            self.admin_conns.set(self.admin_conns.get() + 1);
+        } else {
+            self.counters.accepted.add(1);
+        }
+        self.counters.connections.set((conns.len() - self.admin_conns.get()) as u64);
         conn
     }
 
@@ -381,10 +419,13 @@ impl Shard {
         self.cut_off(conn);
         let mut conns = self.conns.borrow_mut();
         conns.try_remove(conn.id as usize);
+        if conn.origin() == Origin::Admin {
+            self.admin_conns.set(self.admin_conns.get() - 1);
+        }
         self.spell.note();
-        self.counters.connections.set(conns.len() as u64);
+        self.counters.connections.set((conns.len() - self.admin_conns.get()) as u64);
         drop(conns);
-        self.forget_load();
+        self.forget_load(conn.origin());
         self.touch();
     }
 

@@ -152,7 +152,7 @@ pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<Tc
 /// Bytes of a connection's lean buffer.
 fn lean_bytes(conn: &Conn) -> usize {
     match conn.origin() {
-        Origin::Network => LEAN_READ_BUFFER_BYTES,
+        Origin::Network | Origin::Admin => LEAN_READ_BUFFER_BYTES,
         // As short-lived as its requests, and of this process: no need to save.
         Origin::InProcess => READ_BUFFER_BYTES,
     }

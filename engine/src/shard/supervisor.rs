@@ -5,7 +5,7 @@
 //! are cut, the backend hears of the calls under way as of those of clients that have left, and the shard begins again
 //! with the same letter box and listening socket. When that does not help, the backend is told that it is given up.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 
+use super::accept::{Acceptors, Homes};
 use super::driver::ShardRuntime;
-use super::listener::{self, Acceptor, Listener, ListenerHome};
+use super::listener::Listeners;
 use super::signal::Signal;
 use super::tick::set_timer;
 use super::{GIVEN_UP, Setup, Shard};
@@ -51,17 +52,30 @@ enum Ending {
     Stuck,
 }
 
+/// Tells the others, however the thread ends.
+struct Leaving<'a>(&'a Setup);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.0.index == 0 {
+            self.0.vitals.end_accepting(&self.0.ports);
+        }
+        self.0.vitals.leave();
+    }
+}
+
 /// Runs a shard on the current thread until it is told to stop and everything has ended, or until it is given up.
 ///
 /// `ready` is called once, with the outcome of setting up.
-pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl FnOnce(io::Result<()>)) {
+pub(crate) fn supervise(setup: &Setup, listeners: Listeners, ready: impl FnOnce(io::Result<()>)) {
     port::enter_shard_thread();
-    let home: ListenerHome = Rc::new(Cell::new(listener));
+    let _end = Leaving(setup);
+    let homes = Homes::new(listeners);
     let mut ready = Some(ready);
     let mut legacy = Legacy::default();
     let mut failures: Vec<Instant> = Vec::new();
     loop {
-        let ending = live(setup, &home, &mut legacy, &mut ready);
+        let ending = live(setup, &homes, &mut legacy, &mut ready);
         let begun = ready.is_none();
         match ending {
             Ending::Stopped => return,
@@ -84,9 +98,7 @@ pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl F
         legacy.open.restarted = true;
     }
     // Nobody is to wait for it: not a client in the backlog, not a sender at a full letter box.
-    if let Some(listener) = home.take() {
-        listener.shut();
-    }
+    homes.shut();
     if let Some(load) = setup.loads.get(setup.index) {
         load.store(GIVEN_UP, Ordering::Relaxed);
     }
@@ -96,12 +108,7 @@ pub(crate) fn supervise(setup: &Setup, listener: Option<Listener>, ready: impl F
 }
 
 /// One life of a shard.
-fn live<R: FnOnce(io::Result<()>)>(
-    setup: &Setup,
-    home: &ListenerHome,
-    legacy: &mut Legacy,
-    ready: &mut Option<R>,
-) -> Ending {
+fn live<R: FnOnce(io::Result<()>)>(setup: &Setup, homes: &Homes, legacy: &mut Legacy, ready: &mut Option<R>) -> Ending {
     let mut runtime = match ShardRuntime::build(&setup.driver) {
         Ok(runtime) => runtime,
         Err(error) => return Ending::NotBegun(error),
@@ -109,12 +116,12 @@ fn live<R: FnOnce(io::Result<()>)>(
     let born = RefCell::new(None);
     let run = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let (bell, timer, shard, acceptor) = set_up(setup, home, legacy)?;
+            let (bell, timer, shard, acceptors) = set_up(setup, homes, legacy)?;
             born.replace(Some(shard.clone()));
             if let Some(ready) = ready.take() {
                 ready(Ok(()));
             }
-            Ok(shard.run(bell, timer, acceptor).await)
+            Ok(shard.run(bell, timer, acceptors).await)
         })
     }));
     match run {
@@ -148,17 +155,13 @@ fn live<R: FnOnce(io::Result<()>)>(
 }
 
 /// Registers what the shard waits for with the runtime of the current thread.
-fn set_up(
-    setup: &Setup,
-    home: &ListenerHome,
-    legacy: &mut Legacy,
-) -> io::Result<(Signal, Signal, Rc<Shard>, Option<Acceptor>)> {
+fn set_up(setup: &Setup, homes: &Homes, legacy: &mut Legacy) -> io::Result<(Signal, Signal, Rc<Shard>, Acceptors)> {
     let clock = timer()?;
     let bell = Signal::new(&setup.driver, setup.inbox.bell.event().try_clone_to_owned()?)?;
     let signal = Signal::new(&setup.driver, clock.try_clone()?)?;
-    let acceptor = Acceptor::new(home)?;
+    let acceptors = Acceptors::new(homes)?;
     let begun = Legacy { generation: legacy.generation, open: std::mem::take(&mut legacy.open) };
-    Ok((bell, signal, Shard::new(setup.clone(), clock, begun), acceptor))
+    Ok((bell, signal, Shard::new(setup.clone(), clock, begun), acceptors))
 }
 
 /// A timer descriptor, disarmed.
@@ -203,9 +206,8 @@ impl Shard {
 
     /// The last resort: whoever is connected, or wants to be, sees the end.
     fn shut_sockets(&self) {
-        if let Some(listener) = self.listener.take() {
-            listener::shut(&listener);
-        }
+        self.main_door.shut();
+        self.admin_door.shut();
         let conns = catch_unwind(AssertUnwindSafe(|| self.conns.take())).unwrap_or_default();
         for (_, conn) in &conns {
             conn.shutdown(crate::sys::Shutdown::Both);

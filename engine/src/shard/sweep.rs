@@ -3,8 +3,8 @@
 use rustix::event::PollFlags;
 
 use super::Shard;
-use super::conn::{Conn, Phase};
-use crate::limits::{HALF_CLOSE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
+use super::conn::{Conn, Origin, Phase};
+use crate::limits::{HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -34,10 +34,14 @@ impl Shard {
         self.sweep_calls(before);
         self.look_for_departed();
         self.make_room(now);
+        if self.stopping() && now.saturating_sub(self.stopped_ms.get()) >= IDLE_GRACE_MS {
+            self.let_idle_go();
+        }
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         for conn in conns {
-            match if drain_over { Verdict::Cut } else { self.judge(&conn, now, before) } {
+            let cut = drain_over && conn.origin() != Origin::Admin;
+            match if cut { Verdict::Cut } else { self.judge(&conn, now, before) } {
                 Verdict::Wait => self.rest_if_idle(&conn, now),
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
@@ -55,6 +59,23 @@ impl Shard {
                     self.abandon(&conn.waiting());
                 }
                 Verdict::Cut => self.cut_off(&conn),
+            }
+        }
+    }
+
+    /// The engine stops: closes the connections that ask nothing. What has come just now is answered, since nobody could
+    /// tell it from what was never read.
+    fn let_idle_go(&self) {
+        let (idle, sockets): (Vec<_>, Vec<_>) = {
+            let conns = self.conns.borrow();
+            let idle = conns.iter().filter(|(_, conn)| {
+                conn.origin() == Origin::Network && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
+            });
+            idle.filter_map(|(_, conn)| Some((conn.clone(), conn.open_socket()?))).unzip()
+        };
+        for (conn, flags) in idle.iter().zip(sys::arrivals(&sockets)) {
+            if !flags.contains(PollFlags::IN) {
+                conn.begin_close();
             }
         }
     }

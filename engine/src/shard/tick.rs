@@ -8,29 +8,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 use super::Shard;
+use super::accept::Acceptors;
 use super::conn::{Origin, Phase};
-use super::listener::{self, Acceptor, accept_loop};
 use super::signal::Signal;
 use super::supervisor::Broken;
-use crate::limits::{TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
+use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
 use crate::link::port::ToShard;
 use crate::wire::date::HttpDate;
 
 impl Shard {
     /// Runs the shard's tasks until `Stop` was received and everything has ended, or until one of those that it cannot
     /// do without is at an end.
-    pub(super) async fn run(
-        self: &Rc<Self>,
-        bell: Signal,
-        timer: Signal,
-        acceptor: Option<Acceptor>,
-    ) -> Result<(), Broken> {
+    pub(super) async fn run(self: &Rc<Self>, bell: Signal, timer: Signal, acceptors: Acceptors) -> Result<(), Broken> {
         self.spawn(tick_loop(self.clone()));
         self.spawn(bell_loop(self.clone(), bell));
         self.spawn(timer_loop(self.clone(), timer));
-        if let Some(acceptor) = acceptor {
-            self.spawn(accept_loop(self.clone(), acceptor));
-        }
+        acceptors.begin(self);
         // Anything sent before this point was rung into a running bell: look once.
         self.touch();
         std::future::poll_fn(|cx| {
@@ -64,9 +57,8 @@ impl Shard {
         self.stopping.set(true);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         conns.iter().for_each(|conn| self.cut_off(conn));
-        if let Some(waker) = self.accept_waker.take() {
-            waker.wake();
-        }
+        self.main_door.wake();
+        self.admin_door.wake();
         self.look_at_end();
     }
 
@@ -144,6 +136,10 @@ impl Shard {
             for message in self.inbox.bell.take_surplus() {
                 self.receive(message);
             }
+            if self.stopping() {
+                // Another shard has something to tell, perhaps.
+                self.look_at_end();
+            }
             // Inline backends and dying connections may have left something to say.
             self.submit();
             if self.inbox.bell.state.try_park() {
@@ -177,19 +173,22 @@ impl Shard {
         let deadline = self.now_ms().saturating_add(drain_ms);
         let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
         self.drain_deadline_ms.set(Some(earlier.min(deadline)));
-        self.stopping.set(true);
-        if let Some(listener) = self.listener.borrow_mut().take() {
-            listener::shut(&listener);
+        if !self.stopping.replace(true) {
+            self.stopped_ms.set(self.now_ms());
         }
+        self.main_door.close();
         for (_, conn) in self.conns.borrow().iter() {
-            // A request that is being received is still answered (with `Connection: close`). An in-process peer closes by
-            // itself when it has no more to ask: what it has sent already is not to be lost.
+            // A request that is being received is still answered (with `Connection: close`), and so is one that is on its
+            // way: see `let_idle_go`. An in-process peer closes by itself when it has no more to ask: what it has sent
+            // already is not to be lost.
             let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
-            if !receives && !conn.is_asking() && conn.origin() == Origin::Network {
+            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.origin() == Origin::Network {
                 conn.begin_close();
             }
         }
         self.arm_timer();
+        // One more than that: the clock is read in whole milliseconds.
+        let _ = set_timer(&self.timer, Duration::from_millis(IDLE_GRACE_MS + 1), Duration::from_millis(TIMER_MS));
         if drain_ms == 0 {
             self.sweep();
         }
@@ -209,9 +208,38 @@ impl Shard {
         }
     }
 
+    /// True while somebody is connected who may call.
+    fn has_calls(&self) -> bool {
+        self.conns.borrow().len() > self.admin_conns.get()
+    }
+
+    /// True unless another shard may hand a connection over, or this one has to say how the others are.
+    fn may_leave(&self) -> bool {
+        let late = self.drain_deadline_ms.get().is_some_and(|deadline| self.now_ms() >= deadline);
+        let handed_over = !self.vitals.is_accepting() && self.inbox.messages.is_empty();
+        let heard_out = !self.admin_door.is_open() || self.vitals.is_last();
+        self.winding_down.get() || late || (handed_over && heard_out)
+    }
+
+    /// There is nothing more to say on the admin listener: it goes, with its connections.
+    fn end_admin(&self) {
+        if !self.admin_over.replace(true) {
+            self.admin_door.close();
+            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+            conns.iter().for_each(|conn| self.cut_off(conn));
+        }
+    }
+
     /// When the last connection has gone, lets the housekeeping tasks end too.
     fn look_at_end(&self) {
-        if self.stopping() && self.conns.borrow().is_empty() && !self.finished.replace(true) {
+        if self.stopping() && !self.main_door.is_open() && !self.has_calls() && self.may_leave() {
+            self.end_admin();
+        }
+        if self.admin_over.get()
+            && self.conns.borrow().is_empty()
+            && !self.admin_door.is_open()
+            && !self.finished.replace(true)
+        {
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
             let _ = set_timer(&self.timer, Duration::from_nanos(1), Duration::ZERO);

@@ -4,6 +4,7 @@
 //! order of precedence what becomes of the request: a refusal, a preflight answer, the discovery document or a
 //! call. The body of a call goes to [`json::JsonChecker`]. [`envelope`] writes what leaves.
 
+pub mod admin;
 pub mod advice;
 pub mod array;
 pub mod auth;

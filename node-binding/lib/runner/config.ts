@@ -1,10 +1,11 @@
 import type { EngineOptions } from '../engine-options.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
 import { OptionError } from '../errors.js';
+import { asAdmin } from '../addresses.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../files/file-rules.js';
 import type { MultipartBounds } from '../files/file-rules.js';
 import { asLimits, LIMITS } from '../limits.js';
-import type { LimitOptions } from '../types.js';
+import type { AdminOptions, LimitOptions } from '../types.js';
 import { asCors } from './cors-config.js';
 import type { AttachableServer } from './foreign-servers.js';
 import type { CorsConfig, FastTunnelCors } from './cors-config.js';
@@ -64,6 +65,8 @@ export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   backlog?: number | undefined;
+  /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
+  admin?: AdminOptions | undefined;
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
@@ -93,7 +96,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'limits', 'tempDir']);
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = asServer(http.server);
   const auth = asAuth(http.auth, hasValidators);
@@ -106,6 +109,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     server,
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
+      ...asAdmin('engine.admin', engine.admin),
       backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
       shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),

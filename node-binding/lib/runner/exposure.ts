@@ -1,7 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import { resolveHost, showAddress } from '../addresses.js';
+import type { AdminAddress } from '../addresses.js';
 import { startBridge } from '../bridge.js';
 import type { Bridge, Entry, Stats } from '../bridge-types.js';
 import { forgetTokens } from '../engine-options.js';
@@ -38,6 +39,8 @@ export interface FastTunnelExposure extends ForeignHandlers {
   readonly host: string;
   /** Where clients point their `baseUrl`. */
   readonly url: string;
+  /** Where `/livez` and `/readyz` are, if `engine.admin` is set. */
+  readonly admin: AdminAddress | undefined;
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
@@ -105,16 +108,17 @@ class Exposure implements FastTunnelExposure {
   async listen(validators: Validators): Promise<void> {
     const { engine, cors, server } = this.#config;
     const listens = engine.inProcess !== true;
-    const address = listens ? `${engine.host.includes(':') ? `[${engine.host}]` : engine.host}:${engine.port}` : 'no address (in process)';
+    const address = listens ? showAddress(engine) : 'no address (in process)';
+    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
+    const listen = listens ? await resolveHost(engine) : engine;
     try {
-      const host = listens && isIP(engine.host) === 0 ? (await lookup(engine.host)).address : engine.host;
-      this.#bridge = await startBridge({ ...engine, host, allow: 'none' }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
+      this.#bridge = await startBridge({ ...listen, ...admin, allow: 'none' }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
         ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
         authenticate: (request) => validators.pass(request),
         onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
       });
     } catch (error) {
-      throw listenErrorOf(error, address);
+      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : showAddress(admin.admin));
     } finally {
       forgetTokens(engine);
     }
@@ -169,6 +173,10 @@ class Exposure implements FastTunnelExposure {
 
   get attachTo(): ForeignHandlers['attachTo'] {
     return this.#handlers().attachTo;
+  }
+
+  get admin(): AdminAddress | undefined {
+    return this.#running().admin;
   }
 
   get driver(): 'io_uring' | 'epoll' {

@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import type { ByteStream, CallContext, EventsOf, InputFile, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
+import type { AdminAddress, ByteStream, CallContext, EventsOf, InputFile, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
 import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
 import { r } from '@bluelibs/runner';
 
@@ -35,6 +35,7 @@ const tunnel = await fastTunnel({
 
 expectType<number>()(tunnel.port);
 expectType<'io_uring' | 'epoll'>()(tunnel.driver);
+expectType<AdminAddress | undefined>()(tunnel.admin);
 expectType<string | undefined>()(tunnel.driverReason);
 expectType<Stats>()(tunnel.stats());
 expectType<number>()(tunnel.stats().shards[0]!.phases.js.p99Us);
@@ -51,6 +52,12 @@ expectTrue<Equal<Tasks['app.tasks.who'], (input: undefined) => Promise<string>>>
 type Events = EventsOf<typeof tunnel>;
 expectTrue<Equal<Events['app.events.notify'], { message: string }>>();
 expectTrue<Equal<Events['app.events.many'], number>>();
+
+const health: TunnelOptions = { admin: { port: 7071, host: '::1' }, gracefulSignals: ['SIGTERM'], readinessDelayMs: 5000 };
+const both: TunnelOptions = { ...health, admin: { socketPath: '/run/admin.sock' }, gracefulSignals: true };
+// @ts-expect-error: not a signal that it knows
+const hangUp: TunnelOptions = { gracefulSignals: ['SIGHUP'] };
+void [both, hangUp];
 
 // Known ids are suggested; any string is accepted.
 const ids: string[] = tunnel.getTaskIds();
