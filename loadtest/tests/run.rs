@@ -79,7 +79,7 @@ fn every_answer_of_an_engine_is_good() {
         assert!(output.status.success(), "{options}: {}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
         let record: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         let answers = record["answers"].as_u64().unwrap();
-        assert!(answers > 50, "{options}: {answers}");
+        assert!(answers > 20, "{options}: {answers}");
         assert!(record["server"]["pids"].as_array().unwrap().contains(&std::process::id().into()));
         if options.contains("--rate") {
             assert!((400..=510).contains(&answers), "{answers} instead of 500");
