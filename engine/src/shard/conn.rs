@@ -74,6 +74,9 @@ pub(super) struct Conn {
     /// Takes the read back that is under way, where that has a large buffer.
     canceller: Cell<Option<Canceller>>,
     waker: RefCell<Option<Waker>>,
+    /// Its task has its turn; whether it was woken in that time.
+    in_turn: Cell<bool>,
+    woken: Cell<bool>,
 }
 
 impl Conn {
@@ -96,6 +99,8 @@ impl Conn {
             unread: Cell::new(false),
             canceller: Cell::new(None),
             waker: RefCell::new(None),
+            in_turn: Cell::new(false),
+            woken: Cell::new(false),
         }
     }
 
@@ -373,11 +378,24 @@ impl Conn {
         self.open.set(false);
     }
 
-    /// Makes the task look at the queue again.
+    /// Makes the task look at the queue again: after its turn, if it has one.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.borrow().as_ref() {
+        if self.in_turn.get() {
+            self.woken.set(true);
+        } else if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    /// The turn of the task begins.
+    pub fn begin_turn(&self) {
+        self.in_turn.set(true);
+    }
+
+    /// The turn of the task is over; true when it should have another one.
+    pub fn end_turn(&self) -> bool {
+        self.in_turn.set(false);
+        self.woken.take()
     }
 
     /// What `wake` wakes.

@@ -29,6 +29,7 @@ pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> imp
             let (mut read_done, mut write_done) = (false, false);
             std::future::poll_fn(|cx| {
                 conn.remember_waker(cx);
+                conn.begin_turn();
                 // A panic costs this connection, not the shard.
                 let step = catch_unwind(AssertUnwindSafe(|| {
                     if !read_done {
@@ -38,15 +39,16 @@ pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> imp
                         write_done = write.as_mut().poll(cx).is_ready();
                     }
                 }));
+                let woken = conn.end_turn();
                 if step.is_err() {
                     shard.counters.panics.add(1);
                     // Ends what is in flight: the ring holds the socket open until then.
                     shard.cut_off(&conn);
                     return Poll::Ready(());
                 }
-                if !read_done && conn.may_go_on_reading(&shard.limits) {
-                    // The writer has made room at once, after the reader's turn. A task must not wake itself (it would run
-                    // before all others), so the reader goes on after the tick.
+                if (woken && !(read_done && write_done)) || (!read_done && conn.may_go_on_reading(&shard.limits)) {
+                    // Something has changed in this turn: the writer has made room at once, after the reader's, for example.
+                    // A task must not wake itself (it would run before all others), so it goes on after the tick.
                     shard.wake_after_tick(cx.waker());
                 }
                 if read_done && write_done { Poll::Ready(()) } else { Poll::Pending }
