@@ -140,7 +140,25 @@ fn a_flood_of_refused_requests_leaves_others_their_turn(driver: DriverChoice) {
     reader.join().unwrap().expect_usable();
 }
 
+/// On epoll, where a send that there is room for is over at once, the connection used to go on before all others.
+fn a_flood_of_refused_requests_is_taken_in_turns(driver: DriverChoice) {
+    let server = Server::start(driver);
+    let mut client = server.client();
+    let mut writer = client.tcp_stream().try_clone().unwrap();
+    let flood = std::thread::spawn(move || {
+        std::io::Write::write_all(&mut writer, request("GET", "/elsewhere", "", "").repeat(20_000).as_bytes())
+    });
+    for _ in 0..20_000 {
+        assert_eq!(client.reply().status, 404);
+    }
+    flood.join().unwrap().unwrap();
+    let ticks = server.sum(|shard| shard.ticks);
+    // Some 64 KiB of answers in each.
+    assert!(ticks > 50, "20,000 requests were taken in {ticks} turns");
+}
+
 on_both_drivers!(
+    a_flood_of_refused_requests_is_taken_in_turns,
     answers_keep_the_order_of_requests,
     a_slow_call_delays_no_other_connection,
     reading_stops_at_max_pipelined,

@@ -47,9 +47,9 @@ pub(super) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> imp
                     shard.cut_off(&conn);
                     return Poll::Ready(());
                 }
-                if !read_done && (again || conn.may_go_on_reading(&shard.limits)) {
-                    // The writer has made room at once, after the reader's turn. A task must not wake itself (it would run
-                    // before all others), so the reader goes on after the tick.
+                if (again && !(read_done && write_done)) || (!read_done && conn.may_go_on_reading(&shard.limits)) {
+                    // Something has changed in this turn: the writer has made room at once, after the reader's, for example.
+                    // A task must not wake itself (it would run before all others), so it goes on after the tick.
                     shard.wake_after_tick(cx.waker());
                 }
                 if read_done && write_done { Poll::Ready(()) } else { Poll::Pending }
