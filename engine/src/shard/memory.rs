@@ -30,8 +30,9 @@ impl Shard {
         self.counters.held_bytes.set(self.held_bytes(&self.open.borrow()) as u64);
     }
 
-    /// When the shard holds too much, or something was refused lately because it did, ends the connections that hold most of it and make no progress, until what
-    /// connections hold is no more than half of it: who reads and writes should not pay for who does not.
+    /// When the shard holds too much, or something was refused lately because it did, ends the connections that hold most
+    /// of it and make no progress, until connections hold no more than half of what is allowed: who reads and writes
+    /// should not pay for who does not.
     pub(super) fn make_room(&self, now: u64) {
         let since = now.saturating_sub(self.short_of_memory_ms.get());
         if since > 2 * MEMORY_GRACE_MS && !self.holds_too_much(&self.open.borrow()) {
