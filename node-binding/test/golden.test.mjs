@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { onBothDrivers } from './support/tunnels.mjs';
+import { onBothDriversAtOnce } from './support/tunnels.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const GOLDEN = process.env.FASTTUNNEL_GOLDEN ?? path('../../../shared/golden');
@@ -80,7 +80,7 @@ async function compare(driver, through, departures) {
   assert.equal(Number(passed) + differing.size, 455);
 }
 
-onBothDrivers('golden corpus', (driver) => {
+onBothDriversAtOnce('golden corpus', (driver) => {
   it('open.json', { skip, timeout: 300_000 }, () => compare(driver, 'listen', DEPARTURES));
   it('open.json through createServer()', { skip, timeout: 300_000 }, () => compare(driver, 'createServer', THROUGH_CREATE_SERVER));
 

@@ -6,14 +6,14 @@ import { assess } from '../../loadtest/soak/assess.mjs';
 import { checkBooks } from '../../loadtest/soak/books.mjs';
 import { Ledger, MAYBE, NEVER, ONCE } from '../../loadtest/soak/ledger.mjs';
 import { soak } from '../../loadtest/soak/soak.mjs';
-import { onBothDrivers } from './support/tunnels.mjs';
+import { onBothDriversAtOnce } from './support/tunnels.mjs';
 
 const SECONDS = 60;
 const SEED = Number(process.env.FASTTUNNEL_SOAK_SEED ?? Date.now() % 1_000_000);
 /** A minute does not show whether it grows by 2%, as `make soak` does; a body that is kept each time would show. */
 const MOST_GROWTH = 0.1;
 
-onBothDrivers('soak', (driver) => {
+onBothDriversAtOnce('soak', (driver) => {
   it(`nothing is lost and nothing is doubled (seed ${SEED})`, { timeout: 180_000 }, async () => {
     const result = await soak({ driver, seed: SEED, seconds: SECONDS });
     const { wrong, summary } = assess(result, MOST_GROWTH);

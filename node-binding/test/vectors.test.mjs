@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { onBothDrivers } from './support/tunnels.mjs';
+import { onBothDriversAtOnce } from './support/tunnels.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const VECTORS = process.env.FASTTUNNEL_VECTORS ?? path('../../../shared/http');
@@ -43,7 +43,7 @@ const passes = async (...args) => {
   assert.doesNotMatch(output, /SERVER CRASH OR HANG/);
 };
 
-onBothDrivers('vectors', (driver) => {
+onBothDriversAtOnce('vectors', (driver) => {
   it('open.jsonl', { skip }, () => withServer({ DRIVER: driver }, (port) => passes(port, 'open.jsonl')));
   it('open.jsonl, cut into random packets', { skip }, () => withServer({ DRIVER: driver }, (port) => passes(port, 'open.jsonl', '--reslice', '7')));
   it('app-auth with a token', { skip }, () => withServer({ DRIVER: driver, TOKEN: 't0ken' }, (port) =>

@@ -23,6 +23,11 @@ export function onBothDrivers(name, suite) {
   for (const driver of DRIVERS) describe(`${name} (${driver})`, { skip: driver === 'io_uring' && withoutRing }, () => suite(driver));
 }
 
+/** The same, both at a time: for suites that mostly wait, and do not measure how long. */
+export function onBothDriversAtOnce(name, suite) {
+  describe(name, { concurrency: DRIVERS.length }, () => onBothDrivers(name, suite));
+}
+
 /** Opens a tunnel for one test and closes it whatever happens. Anonymous, silent, any free port. */
 export async function withTunnel(options, body) {
   const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, onError: () => {}, ...options });
