@@ -133,6 +133,10 @@ mod model {
         pub fn len(&self) -> usize {
             lock(&self.0.queue).len()
         }
+
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
     }
 
     impl<T> Clone for Sender<T> {
