@@ -175,6 +175,10 @@ pub const TIMER_MS: u64 = 100;
 /// the shard too busy to hear anybody; that time makes nobody late.
 pub const TURN_COUNTS_MS: u64 = 2 * TIMER_MS;
 
+/// Connections of a shard that a turn of the timer ends because their time is over: thousands that came together end
+/// together, and others should not notice. More: at the next turn.
+pub const ENDS_PER_TURN: usize = 512;
+
 /// Bytes that lie in the receive buffer at a deadline have come in time: the shard has this long to read them. Later: the
 /// deadline strikes, who goes on sending is late.
 pub const UNREAD_GRACE_MS: u64 = 1_000;

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use fasttunnel_engine::limits::ENDS_PER_TURN;
 use support::{Client, DriverChoice, Server, call, eventually, ms, request};
 
 /// Asserts a 408 after about `time`, then the end.
@@ -54,6 +55,22 @@ fn thousands_of_silent_connections_end_together(driver: DriverChoice) {
     late.iter_mut().for_each(Client::expect_usable);
     drop(clients);
     eventually("their connections are gone", || server.sum(|shard| shard.connections) == 10);
+}
+
+/// Thousands that are late at once are ended by and by: a turn of the timer is no longer than others can wait.
+fn a_crowd_is_ended_in_portions(driver: DriverChoice) {
+    let server = Server::with(driver, |config| config.limits.head_timeout_ms = 1500);
+    let mut clients: Vec<_> = (0..4 * ENDS_PER_TURN).map(|_| server.client()).collect();
+    eventually("all are accepted", || server.sum(|shard| shard.connections) == clients.len() as u64);
+    // Their heads begin at the same time.
+    clients.iter_mut().for_each(|client| client.send("POST /__runner"));
+    let ended = || server.sum(|shard| shard.protocol_errors);
+    eventually("the first has ended", || ended() > 0);
+    let start = Instant::now();
+    eventually("all have ended", || ended() == clients.len() as u64);
+    // In four turns at least.
+    assert!(start.elapsed() >= ms(250), "all within {:?}", start.elapsed());
+    clients.iter_mut().for_each(|client| assert_eq!(client.reply().status, 408));
 }
 
 fn a_slow_body_gets_408(driver: DriverChoice) {
@@ -258,6 +275,7 @@ on_both_drivers!(
     a_slow_head_gets_408,
     a_silent_connection_is_closed_without_a_word,
     thousands_of_silent_connections_end_together,
+    a_crowd_is_ended_in_portions,
     a_slow_body_gets_408,
     a_slow_chunk_gets_408,
     a_body_that_keeps_up_may_take_longer,

@@ -4,7 +4,7 @@ use rustix::event::PollFlags;
 
 use super::Shard;
 use super::conn::{Conn, Origin, Phase};
-use crate::limits::{HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
+use crate::limits::{ENDS_PER_TURN, HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
@@ -24,8 +24,15 @@ enum Verdict {
     Cut,
 }
 
+impl Verdict {
+    /// True when the connection ends by it, which is work.
+    fn ends(self) -> bool {
+        matches!(self, Verdict::TimedOut | Verdict::Close | Verdict::Cut)
+    }
+}
+
 impl Shard {
-    /// Ends what is over time.
+    /// Ends what is over time, [`ENDS_PER_TURN`] connections at a time.
     pub(super) fn sweep(&self) {
         let now = self.now_ms();
         // Late is who was late a turn ago: what had come by then has been read since. And what happens between two turns is
@@ -39,9 +46,17 @@ impl Shard {
         }
         let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+        let mut ends = 0;
         for conn in conns {
             let cut = drain_over && conn.origin() != Origin::Admin;
-            match if cut { Verdict::Cut } else { self.judge(&conn, now, before) } {
+            let verdict = if cut { Verdict::Cut } else { self.judge(&conn, now, before) };
+            if verdict.ends() && !cut {
+                ends += 1;
+                if ends > ENDS_PER_TURN {
+                    continue;
+                }
+            }
+            match verdict {
                 Verdict::Wait => self.rest_if_idle(&conn, now),
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
