@@ -185,7 +185,7 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
                 return Poll::Ready(());
             }
             door.waker.replace(Some(cx.waker().clone()));
-            readable.as_mut().poll(cx).map(|outcome| ready = Some(outcome.is_ok()))
+            readable.as_mut().poll(cx).map(|outcome| ready = Some(is_intact(&outcome)))
         })
         .await;
         shard.touch();
@@ -215,6 +215,14 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
         }
         shard.next_tick().await;
     }
+}
+
+/// True unless the socket has become something else. A signal that interrupts the question (see [`Signal::wait`]) says
+/// nothing about it: accepting tells.
+///
+/// [`Signal::wait`]: super::signal::Signal::wait
+fn is_intact(readable: &io::Result<()>) -> bool {
+    readable.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::Interrupted, |()| true)
 }
 
 /// What became of a few accepts.

@@ -34,6 +34,17 @@ impl Signal {
 
     /// Waits until the counter is not zero, and takes it back to zero.
     pub async fn wait(&mut self) -> io::Result<()> {
+        loop {
+            match self.wait_once().await {
+                // A signal that the thread has handled: nothing has happened to the counter. Under epoll monoio asks poll(2)
+                // whether it is readable, which a signal interrupts even if it is not to wait.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn wait_once(&mut self) -> io::Result<()> {
         match self {
             Signal::Ring { file, buffer } => {
                 let mut empty = buffer.take().unwrap_or_else(|| Vec::with_capacity(8));
@@ -46,7 +57,7 @@ impl Signal {
                 readiness.readable(false).await?;
                 match rustix::io::read(counter.as_fd(), &mut [0u8; 8]) {
                     Ok(_) => return Ok(()),
-                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                    Err(rustix::io::Errno::AGAIN) => {}
                     Err(error) => return Err(error.into()),
                 }
             },
