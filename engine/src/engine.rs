@@ -15,6 +15,7 @@ use crate::link::backend::Backend;
 use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::vitals::Vitals;
+use crate::link::weight::Scales;
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
 use crate::shard::listener::{Listener, Listeners};
@@ -109,6 +110,7 @@ impl Engine {
                 limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
+                with_host: Scales::default(),
                 exposures: self.exposures.clone(),
                 exact_bodies: config.exact_bodies,
                 bare_inputs: config.bare_inputs,

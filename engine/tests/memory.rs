@@ -210,6 +210,49 @@ fn bodies_that_do_not_come_make_room(driver: DriverChoice) {
     assert_eq!(client.reply().result(), "1");
 }
 
+/// The rest of a refused request is thrown away: whoever leaves it unfinished, without a token perhaps, holds no buffers.
+fn rests_that_nobody_wants_hold_nothing(driver: DriverChoice) {
+    let server = Server::with(driver, with_bound(MIB));
+    let bytes = request("POST", "/elsewhere", "", &"x".repeat(60_000));
+    let mut refused: Vec<Client> = (0..60).map(|_| server.client()).collect();
+    for client in &mut refused {
+        client.send(&bytes[..bytes.len() - 100]);
+        assert_eq!(client.reply().status, 404);
+    }
+    eventually("nothing is held", || held(&server) == 0);
+    // And silent ones that have sent large requests before.
+    let mut idle: Vec<Client> = (0..60).map(|_| server.client()).collect();
+    for client in &mut idle {
+        assert_eq!(client.ask(call("echo", &text(100_000))).result().len(), 100_000);
+    }
+    eventually("nothing is held", || held(&server) == 0);
+    refused.iter_mut().for_each(|client| client.send(&bytes[bytes.len() - 100..]));
+    refused.iter_mut().chain(&mut idle).for_each(Client::expect_usable);
+}
+
+/// Heads that are begun make room as well, and so does what waits behind a call.
+fn heads_that_do_not_come_make_room(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], with_bound(MIB));
+    let long = format!("POST /__runner/task/echo HTTP/1.1\r\nx: {}", "x".repeat(15_000));
+    let mut slow: Vec<Client> = (0..70).map(|_| server.client()).collect();
+    slow.iter_mut().for_each(|client| client.send(&long));
+    eventually("it is full", || held(&server) >= MIB as u64);
+    let mut client = server.client();
+    eventually("they make room", || server.sum(|shard| shard.evicted) > 0 && held(&server) <= MIB as u64 / 2 + 65_536);
+    host.expect_usable(&mut client);
+    drop(slow);
+    eventually("they have left", || server.sum(|shard| shard.connections) == 1);
+    // A body behind a call that takes long: its connection is cut off, the call is abandoned.
+    let mut waiting: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    for client in &mut waiting {
+        let _ = client.try_send(call("echo", "1"));
+        let _ = client.try_send(&call("echo", &text(400_000))[..300_000]);
+    }
+    eventually("they make room again", || {
+        held(&server) <= MIB as u64 / 2 + 65_536 && server.sum(|shard| shard.abandoned) > 0
+    });
+}
+
 /// The manifest of a form waits here until it is whole.
 fn manifests_count(driver: DriverChoice) {
     let (server, _host) = hosted(driver, &["echo"], with_bound(MIB));
@@ -233,5 +276,7 @@ on_both_drivers!(
     who_does_not_read_is_disconnected_when_it_is_full,
     who_reads_is_not_disconnected,
     bodies_that_do_not_come_make_room,
+    rests_that_nobody_wants_hold_nothing,
+    heads_that_do_not_come_make_room,
     manifests_count,
 );

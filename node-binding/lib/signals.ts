@@ -38,6 +38,8 @@ const stoppables = new Set<Stoppable>();
 const listeners = new Map<GracefulSignal, () => void>();
 /** A signal has come. */
 let stopping = false;
+/** Ends what only waits for others to notice. */
+let hurry = new AbortController();
 
 /** Stops a tunnel when one of its signals comes; the function that is returned forgets it again. */
 export function stopOnSignals(stoppable: Stoppable): () => void {
@@ -69,11 +71,13 @@ function onSignal(signal: GracefulSignal): void {
   // An application that listens itself decides when the process ends.
   const decidesItself = process.listenerCount(signal) > 1;
   if (stopping) {
+    hurry.abort();
     for (const stoppable of stoppables) stoppable.cut();
     if (!decidesItself) end(signal);
     return;
   }
   stopping = true;
+  hurry = new AbortController();
   void stopAll(signal).finally(() => {
     stopping = false;
     if (!decidesItself) end(signal);
@@ -89,7 +93,7 @@ async function stopAll(signal: GracefulSignal): Promise<void> {
 
 async function stop(stoppable: Stoppable): Promise<void> {
   stoppable.retire();
-  if (stoppable.readinessDelayMs > 0) await sleep(stoppable.readinessDelayMs);
+  if (stoppable.readinessDelayMs > 0) await sleep(stoppable.readinessDelayMs, undefined, { signal: hurry.signal }).catch(() => {});
   // A failure belongs to whoever calls `close` as well; here it must not keep the process from ending.
   await stoppable.close().catch(() => {});
   stoppables.delete(stoppable);

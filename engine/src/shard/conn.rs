@@ -342,7 +342,8 @@ impl Conn {
             return false;
         }
         let in_turn = self.answers().answer(sequence, write);
-        if in_turn {
+        // Out of turn it makes room for further requests all the same: its own bytes no longer wait.
+        if in_turn || self.unread.get() {
             self.wake();
         }
         in_turn

@@ -21,7 +21,7 @@ impl Shard {
     pub(super) fn holds_too_much(&self, open: &CallBatch) -> bool {
         let full = self.held_bytes(open) >= self.max_held;
         if full {
-            self.short_of_memory_ms.set(self.now_ms());
+            self.short_of_memory_ms.set(Some(self.now_ms()));
         }
         full
     }
@@ -34,8 +34,8 @@ impl Shard {
     /// of it and make no progress, until connections hold no more than half of what is allowed: who reads and writes
     /// should not pay for who does not.
     pub(super) fn make_room(&self, now: u64) {
-        let since = now.saturating_sub(self.short_of_memory_ms.get());
-        if since > 2 * MEMORY_GRACE_MS && !self.holds_too_much(&self.open.borrow()) {
+        let lately = |at: u64| now.saturating_sub(at) <= 2 * MEMORY_GRACE_MS;
+        if !self.short_of_memory_ms.get().is_some_and(lately) && !self.holds_too_much(&self.open.borrow()) {
             return;
         }
         let mut idlers = Vec::new();
@@ -63,6 +63,10 @@ impl Shard {
         if conn.writing_since_ms().is_some() {
             return self.cut_off(conn);
         }
+        // Its request is answered, or others before it are not: nobody waits for that.
+        if conn.closing() || conn.phase().0 == Phase::Skip || (conn.pending() > 0 && conn.inflow().is_none()) {
+            return self.cut_off(conn);
+        }
         // Its call has not begun, so it may be sent again.
         if conn.inflow().is_some() {
             return self.break_body(conn, Refusal::ServiceUnavailable);
@@ -75,14 +79,16 @@ impl Shard {
 
 /// True for a connection that ends without further ado, within [`crate::limits::LINGER_MS`].
 fn leaves(conn: &Conn) -> bool {
-    conn.is_dead() || (conn.phase().0 == Phase::Linger && conn.writing_since_ms().is_none())
+    conn.is_dead() || (conn.phase().0 == Phase::Linger && conn.settled())
 }
 
-/// True for a client that has taken nothing of its answer, or has not sent all of its body, for [`MEMORY_GRACE_MS`].
+/// True for a client that has taken nothing of its answer, or has not sent all of a head or a body, for
+/// [`MEMORY_GRACE_MS`]; of a stream: nothing at all.
 fn makes_no_progress(conn: &Conn, now: u64) -> bool {
     if let Some(since) = conn.writing_since_ms() {
         return now.saturating_sub(since) >= MEMORY_GRACE_MS;
     }
     let (phase, since, _) = conn.phase();
-    phase == Phase::Body && now.saturating_sub(since) >= MEMORY_GRACE_MS
+    matches!(phase, Phase::Head | Phase::Body | Phase::Stream | Phase::Skip)
+        && now.saturating_sub(since) >= MEMORY_GRACE_MS
 }

@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub max_calls: usize,
     /// Bytes that the shard may hold.
     pub max_held: usize,
+    /// What is on its way to the host, or waits there, in all of the shard's lives: its batches come home to the next.
+    pub with_host: Scales,
     pub exposures: Arc<Latest<Exposure>>,
     pub exact_bodies: bool,
     pub bare_inputs: bool,
@@ -152,7 +154,7 @@ struct Shard {
     /// What is on its way to the host, or waits there.
     with_host: Scales,
     /// When something was refused last for want of memory.
-    short_of_memory_ms: Cell<u64>,
+    short_of_memory_ms: Cell<Option<u64>>,
     /// Connections that read no further because the open batch is full.
     batch_waiters: RefCell<Vec<u32>>,
 
@@ -241,7 +243,7 @@ impl Shard {
             pool: RefCell::default(),
             inline: RefCell::default(),
             answers_pool: RefCell::default(),
-            with_host: Scales::default(),
+            with_host: setup.with_host,
             short_of_memory_ms: Cell::default(),
             batch_waiters: RefCell::default(),
             head: RefCell::default(),

@@ -171,7 +171,10 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
             shard.touch();
             // What the last read left over, held back by the bound on pipelined requests.
             match input.intake.take_in(shard, conn, &mut input.buffer) {
-                Flow::Full => continue,
+                Flow::Full => {
+                    conn.hold_input(input.held_bytes());
+                    continue;
+                }
                 Flow::Ask => {
                     let Input { intake, buffer, .. } = &mut *input;
                     match Box::pin(consult(shard, conn, intake, buffer, source.socket())).await {
@@ -187,7 +190,7 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
                 return Stop::Rest;
             }
             let free = input.free(conn);
-            conn.hold_input(free.get_ref().capacity() + input.intake.held_bytes());
+            conn.hold_input(held_by(free.get_ref()) + input.intake.held_bytes());
             let (read, filled) = source.read(conn, free).await;
             input.buffer = filled.into_inner();
             shard.touch();
@@ -198,12 +201,23 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
     }
 }
 
+/// Bytes that a read buffer counts for: an empty one of the usual size is what every connection has.
+fn held_by(buffer: &BytesMut) -> usize {
+    if buffer.is_empty() { buffer.capacity().saturating_sub(CONN_BUFFER_KEEP_BYTES) } else { buffer.capacity() }
+}
+
 impl Input {
+    /// Bytes that are held of requests which are not complete.
+    fn held_bytes(&self) -> usize {
+        held_by(&self.buffer) + self.intake.held_bytes()
+    }
+
     /// The free part of the buffer, large enough for a read.
     fn free(&mut self, conn: &Conn) -> SliceMut<BytesMut> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        if buffer.is_empty() && buffer.capacity() > CONN_BUFFER_KEEP_BYTES && conn.phase().0 == Phase::Idle {
-            // Between two requests: it may idle for long, and there may be many such.
+        let waits = matches!(conn.phase().0, Phase::Idle | Phase::Skip);
+        if buffer.is_empty() && buffer.capacity() > CONN_BUFFER_KEEP_BYTES && waits {
+            // Between two requests, or for a rest that nobody wants: it may take long, and there may be many such.
             buffer = BytesMut::new();
             self.capacity = READ_BUFFER_BYTES;
         }
@@ -236,7 +250,7 @@ impl Input {
                 if full && S::KIND == Kind::Lean {
                     return Some(Stop::Grow);
                 }
-                if full {
+                if full && conn.phase().0 != Phase::Skip {
                     let (most, factor) =
                         conn.inflow().map_or((READ_BUFFER_MAX_BYTES, 2), |inflow| (inflow.read_buffer_max(), 16));
                     self.capacity = (self.capacity * factor).min(most);

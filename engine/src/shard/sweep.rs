@@ -61,7 +61,10 @@ impl Shard {
                 Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
                 Verdict::TimedOut => {
                     self.counters.protocol_errors.add(1);
-                    conn.answer_now(|out| self.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
+                    // Behind the last answer none follows: where that ends with the connection, it would become a part of it.
+                    if !conn.closing() {
+                        conn.answer_now(|out| self.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
+                    }
                     conn.begin_close();
                     conn.restart(Phase::Linger, now);
                 }
