@@ -67,9 +67,19 @@ function unlisten(signal: GracefulSignal): void {
   listeners.delete(signal);
 }
 
+/**
+ * Listeners of the package signal-exit (versions 3 and 4), which many others bring along: it leaves the end of the process to
+ * whoever else listens, as we do.
+ */
+function bystanders(): number {
+  type Holder = Record<PropertyKey, { count?: number } | undefined>;
+  const emitters = [(globalThis as unknown as Holder)[Symbol.for('signal-exit emitter')], (process as unknown as Holder)['__signal_exit_emitter__']];
+  return emitters.reduce((sum, emitter) => sum + (Number(emitter?.count) || 0), 0);
+}
+
 function onSignal(signal: GracefulSignal): void {
   // An application that listens itself decides when the process ends.
-  const decidesItself = process.listenerCount(signal) > 1;
+  const decidesItself = process.listenerCount(signal) > 1 + bystanders();
   if (stopping) {
     hurry.abort();
     for (const stoppable of stoppables) stoppable.cut();
