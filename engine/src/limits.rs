@@ -119,8 +119,8 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 pub const LINGER_BYTES: u64 = 8 * 1024 * 1024;
 
 /// When a shard holds as much as [`Limits::max_total_buffered_bytes`] lets it, a client that has taken nothing of its answer
-/// for this long is disconnected, and one whose body takes longer gets 503 and is: those with most first, while
-/// connections hold more than half of what is allowed.
+/// for this long is disconnected, and so is one whose head or body takes longer, with 503 where that can be told: those
+/// with most first, while connections hold more than half of what is allowed.
 pub const MEMORY_GRACE_MS: u64 = 1_000;
 
 /// Bytes of an answer that is sent however much a shard holds: there are no more such than calls in flight.
