@@ -63,9 +63,6 @@ pub const MAX_NOTICES: usize = 256;
 /// answered, so that the client's leaving is noticed only then.
 pub const ASK_READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// [`DRAIN_BYTES`] where the reference is followed, which drains without a bound (CONTRACT 10).
-pub const REFERENCE_DRAIN_BYTES: u64 = 8 * 1024 * 1024;
-
 /// A shard that ends says so to the host; it waits this long for room in the queue.
 pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -110,13 +107,14 @@ pub const RELEASE_AFTER_CONNECTIONS: usize = 256;
 /// Largest read buffer of a connection outside a head. Full: what is there is handled before more is read.
 pub const READ_BUFFER_MAX_BYTES: usize = 64 * 1024;
 
-/// Rest of a request body that is read and thrown away after an early answer, so that the connection stays usable
-/// (CONTRACT 23 D14). Longer: the answer says `Connection: close`, and the rest falls under the next limit.
-pub const DRAIN_BYTES: u64 = 64 * 1024;
+/// Bytes of a body that nobody wants which are dropped in one go, before a read has seen them. More: in several.
+pub const UNSEEN_BYTES: usize = 256 * 1024;
 
-/// Bytes read and thrown away after the last answer of a connection, so that a client that is still sending (a body
-/// over the limit, say) can read that answer before a reset (RFC 9112 9.6). More: closed at once.
-pub const LINGER_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of such a body that are to come in one piece. Fewer (small chunks): they are read.
+pub const DISCARD_UNSEEN_BYTES: u64 = 4 * 1024;
+
+/// Bytes of such a body that a connection takes before it is the turn of others.
+pub const DISCARD_TURN_BYTES: usize = 64 * 1024;
 
 /// When a shard holds as much as [`Limits::max_total_buffered_bytes`] lets it, a client that has taken nothing of its answer
 /// for this long is disconnected, and so is one whose head or body takes longer, with 503 where that can be told: those
@@ -126,7 +124,8 @@ pub const MEMORY_GRACE_MS: u64 = 1_000;
 /// Bytes of an answer that is sent however much a shard holds: there are no more such than calls in flight.
 pub const ALWAYS_ANSWERED_BYTES: usize = 4 * 1024;
 
-/// Time the client has to close after the last answer. Later: closed.
+/// Time without a byte that the client has to close after the last answer, where nothing is to come of the request. Later:
+/// closed, and so is who sends more slowly than [`Limits::min_body_bytes_per_s`]. Who was late has no more than that in all.
 pub const LINGER_MS: u64 = 2_000;
 
 /// A client that has sent FIN may still be reading: calls under way have this long to finish. Later: the client
@@ -268,6 +267,13 @@ pub struct Limits {
     /// Later: 408, close. Less than `body_timeout_ms` counts as that. Streamed bodies and forms have no such bound: they
     /// are as long as their call wants.
     pub max_body_time_ms: u64,
+    /// Bytes that are read and thrown away of a request which is answered before all of its body has come (CONTRACT 23 D14),
+    /// 1 GiB. The connection stays usable; an answer says `Connection: close` if the request has declared more than that.
+    /// More: cut, whether the client has read the answer or not.
+    pub max_discarded_bytes: u64,
+    /// Milliseconds without a byte of such a body, 10 s; and what it may be late against `min_body_bytes_per_s`. Later:
+    /// close.
+    pub discard_timeout_ms: u64,
     /// Milliseconds between two requests, 65 s. Later: close.
     pub idle_timeout_ms: u64,
     /// Milliseconds without progress in sending, 30 s. Later: close.
@@ -331,6 +337,8 @@ impl Default for Limits {
             body_timeout_ms: 30_000,
             min_body_bytes_per_s: 500,
             max_body_time_ms: 300_000,
+            max_discarded_bytes: 1024 * 1024 * 1024,
+            discard_timeout_ms: 10_000,
             idle_timeout_ms: 65_000,
             write_timeout_ms: 30_000,
             handler_timeout_ms: 0,

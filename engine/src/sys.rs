@@ -4,6 +4,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::RecvFlags;
 
 pub use rustix::net::Shutdown;
 
@@ -50,6 +51,15 @@ fn poll(sockets: &[RawFd], events: PollFlags) -> Vec<PollFlags> {
 /// Whether bytes lie in the receive buffer. `socket` as for [`shutdown`].
 pub fn has_input(socket: RawFd) -> bool {
     borrow(&socket).is_some_and(|socket| rustix::io::ioctl_fionread(socket).is_ok_and(|bytes| bytes > 0))
+}
+
+/// Drops up to `scratch.len()` bytes that lie in the receive buffer of a connection, and says how many; 0 when there are
+/// none, or when a read has more to tell (the end, an error). Does not wait. Over TCP nothing is copied: the kernel frees
+/// the bytes where they are (tcp(7), MSG_TRUNC). Unix sockets know no such thing, so that the bytes end up in `scratch`.
+/// `socket` as for [`shutdown`].
+pub fn drop_input(socket: RawFd, scratch: &mut [u8]) -> usize {
+    let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    borrow(&socket).and_then(|socket| rustix::net::recv(socket, scratch, flags).ok()).map_or(0, |(_, bytes)| bytes)
 }
 
 fn borrow(socket: &RawFd) -> Option<BorrowedFd<'_>> {

@@ -154,20 +154,35 @@ fn the_rest_of_a_body_is_drained_after_an_early_answer(driver: DriverChoice) {
     assert_eq!(client.reply().result(), "2");
 }
 
-fn an_early_answer_to_a_huge_body_ends_the_connection(driver: DriverChoice) {
+fn an_early_answer_to_a_large_body_keeps_the_connection(driver: DriverChoice) {
     let (server, host) = hosted(driver, &["echo"], |_| {});
     for closed_window in [false, true] {
         let mut client = server.client();
-        client.send(octets("echo", &format!("content-length: {}\r\n", 6 * MIB)));
-        let sent = if closed_window { send_until_blocked(&client, &vec![b'x'; 6 * MIB]) } else { 0 };
+        client.send(octets("echo", &format!("content-length: {}\r\n", 20 * MIB)));
+        let sent = if closed_window { send_until_blocked(&client, &vec![b'x'; 20 * MIB]) } else { 0 };
         let key = host.stream_call();
         host.say(key, Outcome::Result, b"1");
-        // Whoever writes everything before he reads finds the answer all the same.
-        client.send(vec![b'x'; 6 * MIB - sent]);
+        // A client that sends everything before it reads finds the answer all the same.
+        client.send(vec![b'x'; 20 * MIB - sent]);
         let reply = client.reply();
-        assert_eq!((reply.result(), reply.closes()), ("1", true), "{closed_window}");
-        client.expect_fin();
+        assert_eq!((reply.result(), reply.closes()), ("1", false), "{closed_window}");
+        host.forget();
+        client.send(call("echo", "2"));
+        let (next, _) = host.call();
+        host.say(next, Outcome::Result, b"3");
+        assert_eq!(client.reply().result(), "3");
     }
+}
+
+fn an_early_answer_to_a_huge_body_ends_the_connection(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |config| config.limits.max_discarded_bytes = 64 * 1024);
+    let mut client = server.client();
+    client.send(octets("echo", &format!("content-length: {}\r\n", 6 * MIB)));
+    let key = host.stream_call();
+    host.say(key, Outcome::Result, b"1");
+    let reply = client.reply();
+    assert_eq!((reply.result(), reply.closes()), ("1", true));
+    client.expect_fin();
     // A chunked body does not say how long it is: the end comes when too much was drained.
     let mut client = server.client();
     client.send(octets("echo", "transfer-encoding: chunked\r\n"));
@@ -199,8 +214,8 @@ fn a_body_that_nobody_wants_is_thrown_away_before_the_answer(driver: DriverChoic
     host.say(next, Outcome::Result, b"2");
     host.say(key, Outcome::Result, b"1");
     assert_eq!((client.reply().result(), client.reply().result()), ("1", "2"));
-    // More than is drained: the answer, whenever it comes, says that it is the last.
-    client.send(octets("echo", &format!("content-length: {}\r\n", 64 * MIB)));
+    // More than is thrown away: the answer, whenever it comes, says that it is the last.
+    client.send(octets("echo", &format!("content-length: {}\r\n", 2048 * MIB)));
     let key = host.stream_call();
     host.say(key, Outcome::Discard, b"");
     std::thread::sleep(ms(50));
@@ -496,6 +511,7 @@ on_both_drivers!(
     frames_are_bounded_and_a_small_body_is_one,
     a_closed_window_stops_the_client_and_credit_lets_it_go_on,
     the_rest_of_a_body_is_drained_after_an_early_answer,
+    an_early_answer_to_a_large_body_keeps_the_connection,
     an_early_answer_to_a_huge_body_ends_the_connection,
     a_body_that_nobody_wants_is_thrown_away_before_the_answer,
     an_answer_may_begin_and_end_before_the_body_has,

@@ -115,8 +115,8 @@ fn a_refused_form_is_thrown_away(driver: DriverChoice) {
         let reply = client.reply();
         assert_eq!((reply.status, reply.closes()), (413, false), "{refusal:?}");
     }
-    // More than is drained.
-    let length = 10_000_000;
+    // More than is thrown away.
+    let length = 10_000_000_000u64;
     client.send(form(&format!("content-length: {length}\r\n")));
     client.send([MANIFEST, FILE, &pattern(2000)].concat());
     let key = form_call(&host);

@@ -251,7 +251,7 @@ fn an_error_behind_a_slow_call_is_answered_once(driver: DriverChoice) {
 
 /// A body that nobody wants and that never comes used to be answered twice: early, and with 408.
 fn a_skipped_body_that_never_comes_is_no_second_answer(driver: DriverChoice) {
-    let server = Server::with(driver, |config| config.limits.body_timeout_ms = 300);
+    let server = Server::with(driver, |config| config.limits.discard_timeout_ms = 300);
     let mut client = server.client();
     let start = Instant::now();
     client.send("POST /__runner/task/unknown HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12");

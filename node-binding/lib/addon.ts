@@ -51,6 +51,8 @@ export interface NativeOptions {
     bodyTimeoutMs: number;
     minBodyBytesPerS: number;
     maxBodyTimeMs: number;
+    maxDiscardedBytes: number;
+    discardTimeoutMs: number;
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     handlerTimeoutMs: number;

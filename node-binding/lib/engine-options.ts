@@ -68,6 +68,8 @@ export interface EngineOptions {
     bodyTimeoutMs: number;
     minBodyBytesPerS: number;
     maxBodyTimeMs: number;
+    maxDiscardedBytes: number;
+    discardTimeoutMs: number;
     idleTimeoutMs: number;
     writeTimeoutMs: number;
     /** 0 = off. */

@@ -30,6 +30,8 @@ export const LIMITS: Readonly<Record<keyof NumberLimits, { fallback: number; lea
   bodyTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   minBodyBytesPerS: { fallback: 500, least: 1, most: 1024 * MEBIBYTE, unit: 'bytes a second' },
   maxBodyTimeMs: { fallback: 300_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
+  maxDiscardedBytes: { fallback: 1024 * MEBIBYTE, least: 0, most: 1024 * 1024 * MEBIBYTE, unit: 'bytes' },
+  discardTimeoutMs: { fallback: 10_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   idleTimeoutMs: { fallback: 65_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   writeTimeoutMs: { fallback: 30_000, least: 1, most: DAY_MS, unit: 'milliseconds' },
   handlerTimeoutMs: { fallback: 0, least: 0, most: DAY_MS, unit: 'milliseconds, 0 = none' },

@@ -133,6 +133,10 @@ export interface LimitOptions {
   minBodyBytesPerS?: number | undefined;
   /** Time for a body however fast it comes, but for streams and forms. Less than `bodyTimeoutMs` counts as that. */
   maxBodyTimeMs?: number | undefined;
+  /** Bytes that are read and thrown away of a request that is answered before all of its body has come; then it is cut. */
+  maxDiscardedBytes?: number | undefined;
+  /** Time without a byte of such a body, and what it may be late against `minBodyBytesPerS`. */
+  discardTimeoutMs?: number | undefined;
   idleTimeoutMs?: number | undefined;
   writeTimeoutMs?: number | undefined;
   /** 0 (the default): a handler may take for ever. */

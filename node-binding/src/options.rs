@@ -140,6 +140,10 @@ pub struct NativeLimits {
     pub min_body_bytes_per_s: f64,
     /// Time for a body, however fast it is.
     pub max_body_time_ms: f64,
+    /// Bytes of a body that nobody wants which are thrown away.
+    pub max_discarded_bytes: f64,
+    /// Time without a byte of it.
+    pub discard_timeout_ms: f64,
     /// Time between requests.
     pub idle_timeout_ms: f64,
     /// Time without progress in sending.
@@ -324,6 +328,8 @@ impl NativeOptions {
             body_timeout_ms: given.body_timeout_ms as u64,
             min_body_bytes_per_s: given.min_body_bytes_per_s as u64,
             max_body_time_ms: given.max_body_time_ms as u64,
+            max_discarded_bytes: given.max_discarded_bytes as u64,
+            discard_timeout_ms: given.discard_timeout_ms as u64,
             idle_timeout_ms: given.idle_timeout_ms as u64,
             write_timeout_ms: given.write_timeout_ms as u64,
             handler_timeout_ms: given.handler_timeout_ms as u64,

@@ -131,7 +131,7 @@ pub(super) async fn consult(
             }
             Ok(0) => return end_of_input(shard, conn, intake, buffer, flow).await,
             Ok(bytes) => {
-                conn.count_bytes(bytes);
+                conn.count_bytes(bytes, shard.now_ms());
                 buffer.extend_from_slice(&ahead);
                 conn.hold_input(buffer.capacity());
             }

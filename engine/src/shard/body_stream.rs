@@ -4,6 +4,7 @@ use super::Shard;
 use super::asks::id_line_len;
 use super::body_frames::{read_form, read_octets};
 use super::conn::{Conn, Phase};
+use super::discard::Discard;
 use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
 use crate::limits::{
@@ -191,11 +192,11 @@ impl Shard {
     }
 
     /// True when an answer to `key` is the last of its connection on account of the body that the call still reads:
-    /// the client wants it so, or the rest is too long to be thrown away.
+    /// the client wants it so, or has declared more than is thrown away.
     pub(super) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
         conn.inflow()
             .filter(|inflow| inflow.key == key)
-            .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest > self.drain_bytes())
+            .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest > self.limits.max_discarded_bytes)
     }
 
     /// The same, for an answer that is only begun: the call may still read the rest.
@@ -235,8 +236,9 @@ impl Shard {
         drop(slots);
         self.abandon(&[inflow.key]);
         conn.begin_close();
-        // No deadline of the body strikes a second time.
-        conn.restart(Phase::Linger, self.now_ms());
+        // Who is too slow gets no further time. Anybody else may still be sending.
+        let phase = if refusal == Refusal::RequestTimeout { Phase::Linger } else { Phase::Skip };
+        conn.restart(phase, self.now_ms());
     }
 }
 
@@ -279,7 +281,7 @@ impl Intake {
             }
             StreamStep::Unwanted => {
                 let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
-                self.state = State::Skip(Box::new((stream.reader, shard.drain_bytes())));
+                self.state = State::Skip(Box::new(Discard::new(stream.reader, &shard.limits)));
                 Took::Bytes(0)
             }
         }

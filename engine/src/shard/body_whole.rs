@@ -2,10 +2,11 @@
 
 use super::Shard;
 use super::conn::{Conn, Phase};
+use super::discard::Discard;
 use super::intake::{Flow, Intake, ReadyCall, State, Took};
 use super::replies::refusal_of;
 use crate::tunnel::envelope::Refusal;
-use crate::wire::body::{BodyReader, Step};
+use crate::wire::body::{BodyError, BodyReader, Step};
 use crate::wire::fields::Span;
 use crate::wire::head::Framing;
 
@@ -34,7 +35,15 @@ impl Intake {
         let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
         let OpenCall { reader, body, .. } = &mut **open;
         grow(body, rest.len(), reader.remaining_length());
-        match reader.read(rest, body) {
+        let read = match reader.read(rest, body) {
+            // The framing is intact: what is over the limit can be thrown away.
+            Err(BodyError::TooLarge) => match reader.skip(rest) {
+                Ok(step) => return self.refuse_body(shard, conn, step, Refusal::PayloadTooLarge),
+                Err(error) => Err(error),
+            },
+            read => read,
+        };
+        match read {
             Ok(step) if body.len() as u64 > shard.limits.max_body_bytes => {
                 self.refuse_body(shard, conn, step, Refusal::PayloadTooLarge)
             }
@@ -66,8 +75,8 @@ impl Intake {
                 if refusal != Refusal::PayloadTooLarge {
                     return self.protocol_error(shard, conn, refusal);
                 }
-                // 413 in the middle of a body: the contract's own answer, with the request's header lines. How much
-                // is still to come is unknown, so the connection ends (lingering, so that the answer is read).
+                // 413 in the middle of a body: the contract's own answer, with the request's header lines. Where the
+                // message ends is unknown, so the connection ends.
                 shard.counters.refused.add(1);
                 conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, true));
                 Took::Stop(Flow::Close)
@@ -79,22 +88,16 @@ impl Intake {
     /// memory. The rest is thrown away.
     fn refuse_body(&mut self, shard: &Shard, conn: &Conn, step: Step, refusal: Refusal<'_>) -> Took {
         let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Stop(Flow::Close) };
-        let fits = |rest: Option<u64>| rest.is_some_and(|rest| rest <= shard.drain_bytes());
-        let last = open.last
-            || shard.stopping()
-            || (refusal == Refusal::ServiceUnavailable && !fits(open.reader.remaining_length()));
+        let OpenCall { reader, lines, last, .. } = *open;
+        let rest = Discard::new(reader, &shard.limits);
+        let last = last || shard.stopping() || !rest.fits();
         shard.counters.refused.add(1);
-        conn.answer_now(|out| shard.write_refusal(out, refusal, &open.lines, false, last));
-        if last {
-            Took::Stop(Flow::Close)
-        } else if step.done {
+        conn.answer_now(|out| shard.write_refusal(out, refusal, &lines, false, last));
+        if step.done {
             conn.enter(Phase::Idle, shard.now_ms());
-            Took::Bytes(step.consumed)
-        } else {
-            conn.restart(Phase::Skip, shard.now_ms());
-            self.state = State::Skip(Box::new((open.reader, shard.drain_bytes())));
-            Took::All
+            return if last { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) };
         }
+        self.skip(shard, conn, rest, last)
     }
 }
 

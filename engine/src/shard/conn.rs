@@ -35,7 +35,10 @@ pub(super) enum Phase {
     Skip,
     /// FIN came while calls were under way.
     HalfClosed,
-    /// No request is taken any more; once everything is answered, the client should close.
+    /// No request is taken any more, and none was cut short; once everything is answered, the client should close. What
+    /// it sends instead belongs to no request.
+    Stray,
+    /// The same, for who has been late: whatever it sends, the time is short.
     Linger,
 }
 
@@ -60,6 +63,8 @@ pub(super) struct Conn {
     phase: Cell<Phase>,
     phase_since_ms: Cell<u64>,
     phase_bytes: Cell<u64>,
+    /// When the last bytes of the phase came, or it began.
+    progress_ms: Cell<u64>,
     /// `u64::MAX`: no send is under way.
     writing_since_ms: Cell<u64>,
     /// No request is taken any more; the connection ends after the last answer.
@@ -104,6 +109,7 @@ impl Conn {
             phase: Cell::new(Phase::Fresh),
             phase_since_ms: Cell::new(now_ms),
             phase_bytes: Cell::new(0),
+            progress_ms: Cell::new(now_ms),
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
             dead: Cell::new(false),
@@ -131,9 +137,8 @@ impl Conn {
 
     /// Enters a phase; its clock starts only when it is a new one.
     pub fn enter(&self, phase: Phase, now_ms: u64) {
-        if self.phase.replace(phase) != phase {
-            self.phase_since_ms.set(now_ms);
-            self.phase_bytes.set(0);
+        if self.phase.get() != phase {
+            self.restart(phase, now_ms);
         }
     }
 
@@ -142,15 +147,27 @@ impl Conn {
         self.phase.set(phase);
         self.phase_since_ms.set(now_ms);
         self.phase_bytes.set(0);
+        self.progress_ms.set(now_ms);
+    }
+
+    /// Milliseconds from the beginning of the phase to its last bytes.
+    pub fn progressed_ms(&self) -> u64 {
+        self.progress_ms.get().saturating_sub(self.phase_since_ms.get())
     }
 
     /// The phase's clock has stood still for so long.
     pub fn hold_clock(&self, for_ms: u64, now_ms: u64) {
-        self.phase_since_ms.set(self.phase_since_ms.get().saturating_add(for_ms).min(now_ms));
+        for clock in [&self.phase_since_ms, &self.progress_ms] {
+            clock.set(clock.get().saturating_add(for_ms).min(now_ms));
+        }
     }
 
-    pub fn count_bytes(&self, bytes: usize) {
-        self.phase_bytes.set(self.phase_bytes.get() + bytes as u64);
+    /// So many bytes have come.
+    pub fn count_bytes(&self, bytes: usize, now_ms: u64) {
+        if bytes > 0 {
+            self.phase_bytes.set(self.phase_bytes.get() + bytes as u64);
+            self.progress_ms.set(now_ms);
+        }
     }
 
     /// Since when a send makes no progress.

@@ -7,13 +7,14 @@ use super::asks::Advised;
 use super::body_stream::BodyStream;
 use super::body_whole::OpenCall;
 use super::conn::{Conn, Origin, Phase};
+use super::discard::{Discard, Unending};
 use super::replies::refusal_of;
-use crate::limits::READ_BUFFER_BYTES;
+use crate::limits::{Limits, READ_BUFFER_BYTES};
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::{self, MultipartReader};
 use crate::tunnel::table::Kind;
-use crate::wire::body::{BodyReader, Step};
+use crate::wire::body::Step;
 use crate::wire::fields::Span;
 use crate::wire::head::{Framing, Head, HeadError, HeadScanner, Method, Scan};
 use crate::wire::reply::CONTINUE;
@@ -41,8 +42,8 @@ pub(super) enum State {
     Body(Box<OpenCall>),
     /// In a body that a call reads as it comes.
     Stream(Box<BodyStream>),
-    /// In the rest of a body that nobody wants; bytes left until the connection is given up.
-    Skip(Box<(BodyReader, u64)>),
+    /// In the rest of a body that nobody wants.
+    Skip(Box<Discard>),
 }
 
 /// A call that is ready to go, in borrowed pieces.
@@ -94,14 +95,13 @@ impl Intake {
                 State::Head => self.take_head(shard, conn, rest),
                 State::Body(_) => self.take_body(shard, conn, rest),
                 State::Stream(_) => self.take_stream(shard, conn, rest),
-                State::Skip(body) => match skip(&mut body.0, &mut body.1, rest) {
-                    Ok(step) => {
-                        if step.done {
-                            self.state = State::Head;
-                        }
-                        if step.done { Took::Bytes(step.consumed) } else { Took::All }
+                State::Skip(body) => match body.take(rest) {
+                    Ok(Step { consumed, done: true }) => {
+                        self.state = State::Head;
+                        Took::Bytes(consumed)
                     }
-                    Err(()) => Took::Stop(Flow::Close),
+                    Ok(_) => Took::All,
+                    Err(Unending) => Took::Stop(Flow::Close),
                 },
             };
             match step {
@@ -328,26 +328,54 @@ impl Intake {
         write: impl FnOnce(&mut Vec<u8>, bool),
     ) -> Took {
         let mut reader = shard.body_reader(head.framing, u64::MAX);
-        let left = shard.drain_bytes();
-        // Does the rest of the body fit what we are willing to read and throw away? What has come counts no more: an
-        // answer that lets the connection go on is a promise.
-        let rest = match head.framing {
-            Framing::Length(length) if length > left + behind.len() as u64 => Err(()),
-            _ => reader.skip(behind).map_err(|_| ()),
-        };
+        let step = reader.skip(behind);
+        // What has come counts no more.
+        let rest = Discard::new(reader, &shard.limits);
         // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
-        let unsure = head.expect_continue && !matches!(rest, Ok(Step { done: true, .. }));
-        let last = last || unsure || rest.is_err();
+        let unsure = head.expect_continue && !matches!(step, Ok(Step { done: true, .. }));
+        // An answer that lets the connection go on is a promise: the rest of the body is read.
+        let last = last || unsure || step.is_err() || !rest.fits();
         conn.answer_now(|out| write(out, last));
-        match rest {
-            _ if last => Took::Stop(Flow::Close),
-            Ok(Step { consumed, done: true }) => Took::Bytes(consumed),
-            Ok(_) => {
-                conn.restart(Phase::Skip, shard.now_ms());
-                self.state = State::Skip(Box::new((reader, left)));
-                Took::All
-            }
-            Err(()) => Took::Stop(Flow::Close),
+        match step {
+            Ok(Step { done: false, .. }) if !unsure => self.skip(shard, conn, rest, last),
+            Ok(Step { consumed, .. }) if !last => Took::Bytes(consumed),
+            _ => Took::Stop(Flow::Close),
+        }
+    }
+
+    /// The request is answered, but not all of its body has come: the rest is thrown away.
+    pub(super) fn skip(&mut self, shard: &Shard, conn: &Conn, rest: Discard, last: bool) -> Took {
+        conn.restart(Phase::Skip, shard.now_ms());
+        self.state = State::Skip(Box::new(rest));
+        if last { Took::Stop(Flow::Close) } else { Took::All }
+    }
+
+    /// The body that nobody wants, if the input stands in one.
+    pub fn unwanted(&mut self) -> Option<&mut Discard> {
+        match &mut self.state {
+            State::Skip(rest) => Some(rest),
+            State::Head | State::Body(_) | State::Stream(_) => None,
+        }
+    }
+
+    /// Drops what has come of a body that nobody wants before it is read; true when something has changed by it: the body is
+    /// complete, or it is the turn of others.
+    pub fn drop_unseen(&mut self, shard: &Shard, conn: &Conn) -> bool {
+        let State::Skip(rest) = &mut self.state else { return false };
+        let (complete, turn_is_over) = (rest.take_unseen(shard, conn), rest.ends_turn());
+        if complete {
+            self.state = State::Head;
+        }
+        complete || turn_is_over
+    }
+
+    /// What is still to come of the request that the input stands in, which nobody wants any more.
+    pub fn into_rest(self, limits: &Limits) -> Option<Discard> {
+        match self.state {
+            State::Head => None,
+            State::Body(open) => Some(Discard::new(open.reader, limits)),
+            State::Stream(stream) => Some(Discard::new(stream.reader, limits)),
+            State::Skip(rest) => Some(*rest),
         }
     }
 
@@ -412,11 +440,4 @@ fn form_boundary(head: &Head, bytes: &[u8]) -> Option<Vec<u8>> {
 /// True when the declared length alone is too much; a chunked body is measured as it comes.
 fn exceeds(framing: Framing, max_body_bytes: u64) -> bool {
     matches!(framing, Framing::Length(length) if length > max_body_bytes)
-}
-
-/// Skips body bytes within the bound `left`.
-fn skip(reader: &mut BodyReader, left: &mut u64, rest: &[u8]) -> Result<Step, ()> {
-    let step = reader.skip(rest).map_err(|_| ())?;
-    *left = left.checked_sub(step.consumed as u64).ok_or(())?;
-    Ok(step)
 }

@@ -69,7 +69,9 @@ impl Shard {
         }
         // Its call has not begun, so it may be sent again.
         if conn.inflow().is_some() {
-            return self.break_body(conn, Refusal::ServiceUnavailable);
+            self.break_body(conn, Refusal::ServiceUnavailable);
+            // What it holds is to come back soon.
+            return conn.restart(Phase::Linger, now);
         }
         conn.answer_now(|out| self.write_refusal(out, Refusal::ServiceUnavailable, b"", false, true));
         conn.begin_close();

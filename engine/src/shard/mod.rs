@@ -15,6 +15,7 @@ mod body_whole;
 mod buffers;
 mod conn;
 pub mod counters;
+mod discard;
 mod dispatch;
 pub mod driver;
 #[doc(hidden)]
@@ -34,6 +35,7 @@ pub(crate) mod supervisor;
 mod sweep;
 mod tick;
 pub mod timing;
+mod unseen;
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -73,6 +75,7 @@ use rest::{HeldReads, Spell};
 use slots::SlotTable;
 use supervisor::Legacy;
 use timing::{ShardMeter, Timing};
+use unseen::Unseen;
 
 /// What a shard is started with.
 #[derive(Clone)]
@@ -181,6 +184,7 @@ struct Shard {
     timer_waiters: RefCell<Vec<Waker>>,
     buffers: Rc<Buffers>,
     held_reads: HeldReads,
+    unseen: Unseen,
     spell: Spell,
     release_memory: fn(),
     tasks: Cell<usize>,
@@ -265,6 +269,7 @@ impl Shard {
             timer_waiters: RefCell::default(),
             buffers: Rc::default(),
             held_reads: HeldReads::default(),
+            unseen: Unseen::default(),
             spell: Spell::default(),
             release_memory: setup.release_memory,
             tasks: Cell::new(0),

@@ -14,11 +14,9 @@ use monoio::net::TcpStream;
 use super::Shard;
 use super::asks::{Consulted, consult};
 use super::conn::{Conn, Origin, Phase};
+use super::discard::discard;
 use super::intake::{Flow, Intake};
-use crate::limits::{
-    CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, LINGER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES,
-};
-use crate::sys::Shutdown;
+use crate::limits::{CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 
 /// What has come and is not taken in yet.
 struct Input {
@@ -142,8 +140,7 @@ pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<Tc
         };
         if stop == Stop::Close {
             conn.begin_close();
-            input.intake = Intake::default();
-            Box::pin(discard(shard, conn, &mut socket, input.buffer)).await;
+            Box::pin(discard(shard, conn, &mut socket, input.intake, input.buffer)).await;
         }
         conn.hold_input(0);
     }
@@ -186,6 +183,10 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
                 Flow::Close => return Stop::Close,
                 Flow::More => {}
             }
+            if input.intake.drop_unseen(shard, conn) {
+                shard.next_tick().await;
+                continue;
+            }
             if S::KIND == Kind::Held && input.was_idle && input.buffer.is_empty() {
                 return Stop::Rest;
             }
@@ -202,7 +203,7 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
 }
 
 /// Bytes that a read buffer counts for: an empty one of the usual size is what every connection has.
-fn held_by(buffer: &BytesMut) -> usize {
+pub(super) fn held_by(buffer: &BytesMut) -> usize {
     if buffer.is_empty() { buffer.capacity().saturating_sub(CONN_BUFFER_KEEP_BYTES) } else { buffer.capacity() }
 }
 
@@ -244,10 +245,11 @@ impl Input {
             }
             Ok(bytes) => {
                 self.was_idle = S::KIND == Kind::Held && conn.idles(shard.now_ms());
-                conn.count_bytes(bytes);
+                conn.count_bytes(bytes, shard.now_ms());
                 // The read had all the room there was.
                 let full = self.buffer.len() == self.buffer.capacity();
-                if full && S::KIND == Kind::Lean {
+                let unseen = self.intake.unwanted().is_some_and(|rest| rest.is_unseen());
+                if full && S::KIND == Kind::Lean && !unseen {
                     return Some(Stop::Grow);
                 }
                 if full && conn.phase().0 != Phase::Skip {
@@ -271,45 +273,4 @@ impl Input {
 /// True when the input ends in a head: an empty line behind the last body is no request (RFC 9112 2.2).
 pub(super) fn begins_a_head(buffer: &[u8]) -> bool {
     buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
-}
-
-/// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
-async fn discard(shard: &Shard, conn: &Conn, socket: &mut OwnedReadHalf<TcpStream>, mut buffer: BytesMut) {
-    let mut left = LINGER_BYTES;
-    // Whatever the client was in the middle of has been answered: no deadline of a head or a body strikes any more.
-    conn.restart(Phase::Linger, shard.now_ms());
-    buffer.clear();
-    buffer.reserve(LEAN_READ_BUFFER_BYTES);
-    while left > 0 {
-        conn.hold_input(buffer.capacity());
-        let (read, used) = socket.read(buffer).await;
-        buffer = used;
-        shard.touch();
-        match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
-                shard.cut_off(conn);
-                return;
-            }
-            Ok(0) => {
-                if !conn.settled() {
-                    conn.enter(Phase::HalfClosed, shard.now_ms());
-                }
-                return;
-            }
-            Ok(bytes) => left = left.saturating_sub(bytes as u64),
-            Err(_) => {
-                shard.cut_off(conn);
-                return;
-            }
-        }
-        // Most have nothing more to say than that they leave.
-        let full = buffer.len() == buffer.capacity();
-        buffer.clear();
-        if full && buffer.capacity() < READ_BUFFER_MAX_BYTES {
-            buffer.reserve(READ_BUFFER_MAX_BYTES);
-        }
-    }
-    // Too much: the answers still go out, but the rest of the input meets a reset.
-    conn.set_unread(true);
-    conn.shutdown(Shutdown::Read);
 }

@@ -2,7 +2,6 @@
 
 use super::Shard;
 use super::replies::refusal_of;
-use crate::limits::{DRAIN_BYTES, REFERENCE_DRAIN_BYTES};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::head::{Head, HeadError, Method};
 
@@ -48,11 +47,6 @@ enum Expectation {
 }
 
 impl Shard {
-    /// Bytes of an unwanted body that are thrown away to keep the connection usable.
-    pub(super) fn drain_bytes(&self) -> u64 {
-        if self.reference { REFERENCE_DRAIN_BYTES } else { DRAIN_BYTES }
-    }
-
     /// The answer to a head that is refused, before the connection closes; `None` closes without a word.
     pub(super) fn head_refusal(&self, error: HeadError) -> Option<Refusal<'static>> {
         match error.status() {

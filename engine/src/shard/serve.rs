@@ -109,6 +109,11 @@ fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>)
             }
         }
         conn.shutdown(Shutdown::Write);
-        conn.restart(Phase::Linger, shard.now_ms());
+        match conn.phase().0 {
+            // The client has the answer, and may still be sending.
+            Phase::Skip => {}
+            Phase::Stray => conn.restart(Phase::Stray, shard.now_ms()),
+            _ => conn.restart(Phase::Linger, shard.now_ms()),
+        }
     }
 }

@@ -136,12 +136,13 @@ impl Shard {
             // Of a form, which its call reads as it comes.
             Phase::Body if conn.inflow().is_some() => (rate_time_ms(limits, bytes), Verdict::TimedOut),
             Phase::Body => (body_time_ms(limits, bytes), Verdict::TimedOut),
-            Phase::Skip => (body_time_ms(limits, bytes), Verdict::Close),
+            Phase::Skip => (discard_time_ms(limits, limits.discard_timeout_ms, conn, bytes), Verdict::Close),
+            Phase::Stray if conn.settled() => (discard_time_ms(limits, LINGER_MS, conn, bytes), Verdict::Cut),
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
             Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => return Verdict::Forsake,
             Phase::HalfClosed => return Verdict::Cut,
             Phase::Linger if elapsed >= LINGER_MS && conn.settled() => return Verdict::Cut,
-            Phase::Idle | Phase::Held | Phase::Linger => return Verdict::Wait,
+            Phase::Idle | Phase::Held | Phase::Stray | Phase::Linger => return Verdict::Wait,
         };
         if conn.is_unread() {
             // It waits for us.
@@ -177,10 +178,25 @@ impl Shard {
 
 /// Milliseconds that a body may take of which `bytes` have come, for all that its speed says.
 fn rate_time_ms(limits: &Limits, bytes: u64) -> u64 {
-    limits.body_timeout_ms.saturating_add(bytes.saturating_mul(1000) / limits.min_body_bytes_per_s.max(1))
+    limits.body_timeout_ms.saturating_add(pace_ms(limits, bytes))
+}
+
+/// Milliseconds in which so many bytes come at the slowest pace.
+fn pace_ms(limits: &Limits, bytes: u64) -> u64 {
+    bytes.saturating_mul(1000) / limits.min_body_bytes_per_s.max(1)
 }
 
 /// The same, within the time that no body of known use exceeds.
 fn body_time_ms(limits: &Limits, bytes: u64) -> u64 {
-    rate_time_ms(limits, bytes).min(limits.max_body_time_ms.max(limits.body_timeout_ms))
+    rate_time_ms(limits, bytes).min(longest_ms(limits))
+}
+
+fn longest_ms(limits: &Limits) -> u64 {
+    limits.max_body_time_ms.max(limits.body_timeout_ms)
+}
+
+/// Milliseconds for what nobody wants: as long as it comes and keeps up its pace, but for `quiet_ms`, and within the time
+/// of any body.
+fn discard_time_ms(limits: &Limits, quiet_ms: u64, conn: &Conn, bytes: u64) -> u64 {
+    quiet_ms.saturating_add(conn.progressed_ms().min(pace_ms(limits, bytes))).min(longest_ms(limits))
 }

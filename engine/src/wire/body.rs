@@ -124,6 +124,25 @@ impl BodyReader {
         self.pass(input, |_| {})
     }
 
+    /// Bytes that come next and are nothing but content, as far as is known: the caller may drop as many of them unseen,
+    /// and says so by [`BodyReader::pass_unseen`].
+    #[must_use]
+    pub fn content_run(&self) -> u64 {
+        match &self.kind {
+            Kind::Length { left, .. } => *left,
+            Kind::Chunked(reader) => reader.content_run(),
+        }
+    }
+
+    /// So many bytes of the [`BodyReader::content_run`] were dropped unseen; true when the message is complete.
+    pub fn pass_unseen(&mut self, bytes: u64) -> bool {
+        match &mut self.kind {
+            Kind::Length { left, .. } => *left = left.saturating_sub(bytes),
+            Kind::Chunked(reader) => reader.pass_unseen(bytes),
+        }
+        self.done()
+    }
+
     /// Bytes of content still to come; `None` when only the last chunk will tell.
     #[must_use]
     pub fn remaining_length(&self) -> Option<u64> {
@@ -179,6 +198,26 @@ mod tests {
         let step = reader.pass(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET", |piece| pieces.push(piece.to_vec()));
         assert_eq!(step, Ok(Step { consumed: 20, done: true }));
         assert_eq!(pieces, [&b"abc"[..], b"de"]);
+    }
+
+    #[test]
+    fn content_may_be_dropped_unseen() {
+        let mut reader = BodyReader::new(Framing::Length(5), 0);
+        assert_eq!(reader.content_run(), 5);
+        assert!(!reader.pass_unseen(3));
+        assert_eq!((reader.content_run(), reader.remaining_length()), (2, Some(2)));
+        assert!(reader.pass_unseen(2));
+
+        let mut reader = BodyReader::new(Framing::Chunked, 0);
+        assert_eq!(reader.content_run(), 0, "a chunk size comes next");
+        assert_eq!(reader.skip(b"10\r\nab"), Ok(Step { consumed: 6, done: false }));
+        assert_eq!(reader.content_run(), 14);
+        assert!(!reader.pass_unseen(4));
+        assert_eq!(reader.content_run(), 10);
+        assert!(!reader.pass_unseen(10));
+        assert_eq!(reader.content_run(), 0, "CRLF comes next");
+        assert_eq!(reader.skip(b"\r\n0\r\n\r\nGET"), Ok(Step { consumed: 7, done: true }));
+        assert_eq!(reader.content_run(), 0);
     }
 
     #[test]

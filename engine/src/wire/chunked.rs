@@ -100,6 +100,22 @@ impl ChunkedReader {
         self.state == State::Done
     }
 
+    /// Bytes of the chunk that are still to come.
+    pub(super) fn content_run(&self) -> u64 {
+        match self.state {
+            State::Data { left } => left,
+            _ => 0,
+        }
+    }
+
+    /// So many of them were dropped unseen.
+    pub(super) fn pass_unseen(&mut self, bytes: u64) {
+        if let State::Data { left } = self.state {
+            let left = left.saturating_sub(bytes);
+            self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+        }
+    }
+
     /// Takes what it can from `input`, handing content to `put`. Refuses a chunk that would make more than
     /// `max_body_bytes` of content in all, before its data.
     pub(super) fn advance(
