@@ -1,7 +1,7 @@
 // Attacks by numbers and by slowness: many connections that are silent, slow, deaf or gone. Each takes the port, how many
 // and how long, and says what became of the connections.
 import { connectedClients } from './proc.mjs';
-import { Attacker, call, head, openMany, percentile, sleep, statuses } from './wire.mjs';
+import { Attacker, call, head, openMany, PATH, percentile, sleep, statuses } from './wire.mjs';
 
 const TICK_MS = 100;
 
@@ -66,6 +66,30 @@ async function storm(port, { hold, rate }, bytes) {
   return { connections: done, refused, cut: 0, cutAt: null, told: {} };
 }
 
+/** Connections that send without end what nobody wants, and come again when they are cut. */
+async function pour(port, { n, hold }, first, piece) {
+  const deadline = performance.now() + hold * 1000;
+  let [connections, cut, bytes] = [0, 0, 0];
+  const one = async () => {
+    while (performance.now() < deadline) {
+      const attacker = await Attacker.open(port);
+      if (!attacker) continue;
+      connections += 1;
+      attacker.write(first);
+      while (attacker.cutAt === null && performance.now() < deadline) {
+        // As fast as the kernel takes it. Of a broken connection nothing else would be heard than that, again and again.
+        await new Promise((resolve) => { attacker.socket.write(piece, (error) => (error ? setImmediate(resolve) : resolve())); });
+        bytes += piece.length;
+      }
+      if (attacker.cutAt !== null) cut += 1;
+      attacker.drop();
+    }
+  };
+  await Promise.all(Array.from({ length: n }, one));
+  return { connections, cut, cutAt: null, told: {}, bytes };
+}
+
+const CHUNK = Buffer.from(`10000\r\n${'x'.repeat(65_536)}\r\n`.repeat(16));
 const BIG = call(JSON.stringify({ input: 'x'.repeat(1_000_000) }), '/__runner/task/app.tasks.echo');
 
 /** `size` is the number of connections of a full run, `hold` the longest that its answer takes. */
@@ -76,6 +100,9 @@ export const FLOODS = [
   { id: 'slow-byte', title: 'a byte of the head a second', size: 2000, run: (port, how) => drip(port, how, 'POST /', () => 'a') },
   { id: 'slow-body', title: 'a byte of the body a second', size: 2000, run: (port, how) => drip(port, how, `${head(['Content-Length: 100000'])}\r\n{`, () => ' ') },
   { id: 'slow-chunk', title: 'a one-byte chunk a second', size: 2000, run: (port, how) => drip(port, how, `${head(['Transfer-Encoding: chunked'])}\r\n1\r\n{\r\n`, () => '1\r\n \r\n') },
+  { id: 'refused-byte', title: 'a byte a second of a body of 100 MB that is refused', size: 2000, run: (port, how) => drip(port, how, `${head(['Content-Length: 100000000'])}\r\n`, () => 'x') },
+  { id: 'refused-chunk', title: 'a one-byte chunk a second of a body that is refused', size: 2000, run: (port, how) => drip(port, how, `${head(['Transfer-Encoding: chunked'], `${PATH}/unknown`)}\r\n`, () => '1\r\nx\r\n') },
+  { id: 'refused-pour', title: 'bodies that are refused and never end, as fast as can be', size: 20, hold: 10, run: (port, how) => pour(port, how, `${head(['Transfer-Encoding: chunked'], `${PATH}/unknown`)}\r\n`, CHUNK) },
   { id: 'deaf', title: 'ask for 8 MB, never read', size: 50, echo: true, run: (port, how) => deaf(port, how, BIG.repeat(8)) },
   { id: 'pipeline', title: '2,000 unread pipelined calls each', size: 200, run: (port, how) => deaf(port, how, call().repeat(2000)) },
   { id: 'resets', title: 'resets behind a call, 1,000/s', rate: 1000, hold: 5, run: (port, how) => storm(port, how, call()) },

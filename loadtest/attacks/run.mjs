@@ -55,9 +55,9 @@ const table = (rows) => rows.map((row, at) => `| ${row.join(' | ')} |${at === 0 
 
 function floodRow(flood, name, result) {
   if (result.error) return [flood.title, name, `not done: ${result.error}`, '', '', '', ''];
-  const { connections, cut, cutAt, told, client, cpu, rss, sockets, alive, hold, refused } = result;
+  const { connections, cut, cutAt, told, client, cpu, rss, sockets, alive, hold, refused, bytes } = result;
   const answers = Object.entries(told).map(([status, count]) => `${count} × ${status}`).join(', ');
-  const fate = connections === 0 ? '' : flood.rate ? `${connections} done${refused ? `, ${refused} refused` : ''}` : cut === 0 ? `none of ${connections} cut in ${hold} s` : `${cut} of ${connections} cut, half by ${round(cutAt.p50, 1)} s, last ${round(cutAt.max, 1)} s`;
+  const fate = connections === 0 ? '' : bytes ? `${connections} connections, ${cut} cut, ${round(bytes / 2 ** 30, 1)} GiB taken` : flood.rate ? `${connections} done${refused ? `, ${refused} refused` : ''}` : cut === 0 ? `none of ${connections} cut in ${hold} s` : `${cut} of ${connections} cut, half by ${round(cutAt.p50, 1)} s, last ${round(cutAt.max, 1)} s`;
   return [
     flood.title,
     name,

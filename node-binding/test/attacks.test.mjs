@@ -8,7 +8,7 @@ import { FORMS, send } from '../../loadtest/attacks/forms.mjs';
 import { start } from '../../loadtest/attacks/servers.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
-const LIMITS = { headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000 };
+const LIMITS = { headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000, discardTimeoutMs: 1000 };
 /** The period of a shard's timer, twice, and a busy machine. */
 const SLACK_S = 1;
 /** Of about 60 calls, so it is the slowest: far above what it takes on an idle machine, below the 3 s of a starved client. */
@@ -32,7 +32,8 @@ async function attack(driver, id, how) {
 }
 
 onBothDrivers('attacks', (driver) => {
-  const CUT = { idle: {}, 'slow-head': { 408: 100 }, 'slow-byte': { 408: 100 }, 'slow-body': { 408: 100 }, 'slow-chunk': { 408: 100 } };
+  // The first two are answered before their body: with 413 where they declare it.
+  const CUT = { 'refused-byte': { 413: 100 }, 'refused-chunk': { 403: 100 }, idle: {}, 'slow-head': { 408: 100 }, 'slow-byte': { 408: 100 }, 'slow-body': { 408: 100 }, 'slow-chunk': { 408: 100 } };
   for (const [id, told] of Object.entries(CUT)) {
     it(`${id}: cut after a second`, async () => {
       const result = await attack(driver, id, { n: 100, hold: 5 });
@@ -40,6 +41,11 @@ onBothDrivers('attacks', (driver) => {
       assert.ok(result.cutAt.p50 >= 0.9 && result.cutAt.max <= 1 + SLACK_S, JSON.stringify(result.cutAt));
     });
   }
+
+  it('refused-pour: floods of bodies that nobody wants delay nobody else', async () => {
+    const { connections, cut, bytes } = await attack(driver, 'refused-pour', { n: 10, hold: 3 });
+    assert.ok(connections >= 10 && bytes > 100 * 2 ** 20, `${connections} connections, ${cut} cut, ${bytes} bytes`);
+  });
 
   it('deaf: who does not read is cut', async () => {
     // Twice 8 MB: they all get into one batch, and it is not this test's business how long JavaScript works on more.

@@ -1,9 +1,9 @@
 // The limits of bodies, each below, at and above its bound.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { expectBound, callBytes, verdict } from './support/bounds.mjs';
+import { afterwards, expectBound, callBytes, verdict } from './support/bounds.mjs';
 import { BOUNDARY, field, FORM_TYPE, formBytes, manifest, part, sentinel } from './support/forms.mjs';
-import { postBytes } from './support/raw-socket.mjs';
+import { postBytes, RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 
 // It answers the same whatever it gets: results have a depth of their own.
@@ -34,13 +34,40 @@ onBothDrivers('limits of a body', (driver) => {
     ['2 MiB, the default', {}, 2 * MEBIBYTE],
     ['3 MiB', { maxBodyBytes: 3 * MEBIBYTE }, 3 * MEBIBYTE],
   ]) {
-    // What is left of a small body is read, so that the connection stays.
-    const refused = bound < 64 * 1024 ? '413, open' : '413, closed';
+    // What is left of the body is read, so that the connection stays.
     it(`maxBodyBytes ${what}: 413`, () => limited(limits, async (tunnel) => {
-      await expectBound(tunnel, bound, (bytes) => callBytes(textOf(bytes)), refused);
-      await expectBound(tunnel, bound, (bytes) => `${callBytes(chunksOf(textOf(bytes)), CHUNKED)}\r\n`, '413, closed');
-      // From the head alone.
+      await expectBound(tunnel, bound, (bytes) => callBytes(textOf(bytes)), '413, open');
+      await expectBound(tunnel, bound, (bytes) => `${callBytes(chunksOf(textOf(bytes)), CHUNKED)}\r\n`, '413, open');
+    }));
+
+    it(`maxBodyBytes ${what}: 413 from the head alone`, () => limited({ ...limits, maxDiscardedBytes: 99_999 }, async (tunnel) => {
       assert.equal(await verdict(tunnel, callBytes('', { 'content-length': bound + 100_000 })), '413, closed');
+    }));
+  }
+
+  for (const maxDiscardedBytes of [0, 1000, 300_000]) {
+    it(`maxDiscardedBytes ${maxDiscardedBytes}: closed`, () => limited({ maxDiscardedBytes }, async (tunnel) => {
+      /** The body comes when its request is answered. */
+      const afterAnswer = async (headers, body) => {
+        const socket = await RawSocket.connect(tunnel);
+        await socket.write(postBytes('/__runner/task/unknown', '', headers));
+        const answer = await socket.answer();
+        await socket.write(body);
+        const verdict = await afterwards(socket, answer.status);
+        socket.destroy();
+        return `${verdict}, ${answer.headers.connection}`;
+      };
+      for (const bytes of [maxDiscardedBytes - 1, maxDiscardedBytes, maxDiscardedBytes + 1]) {
+        if (bytes < 0) continue;
+        // Of what is declared, the client is told.
+        assert.equal(await afterAnswer({ 'content-length': bytes }, textOf(bytes)), bytes <= maxDiscardedBytes ? '403, open, keep-alive' : '403, closed, close', `${bytes}`);
+        if (bytes < 20) continue;
+        // Whatever stands around the chunks counts.
+        const content = bytes - '123456\r\n\r\n0\r\n\r\n'.length;
+        const chunked = `${content.toString(16).padStart(6, '0')}\r\n${'x'.repeat(content)}\r\n0\r\n\r\n`;
+        assert.equal(await afterAnswer(CHUNKED, chunked), bytes <= maxDiscardedBytes ? '403, open, keep-alive' : '403, closed, keep-alive', `${bytes} in chunks`);
+      }
+      if (maxDiscardedBytes === 0) assert.equal(await afterAnswer(CHUNKED, '0\r\n\r\n'), '403, closed, close');
     }));
   }
 

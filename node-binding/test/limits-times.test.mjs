@@ -131,6 +131,26 @@ onBothDrivers('limits of time', (driver) => {
     assert.equal((await socket.answer()).body, '{"ok":true,"result":8}');
   }));
 
+  it('discardTimeoutMs: what nobody wants of a body may be late by so much, then the connection is closed', () => limited({ discardTimeoutMs: BOUND_MS, minBodyBytesPerS: 1000 }, async (socket) => {
+    const refused = async (length) => {
+      await socket.write(HEAD(length).replace('echo', 'unknown'));
+      assert.equal((await socket.answer()).status, 403);
+    };
+    // 4000 bytes a second, for twice as long.
+    await refused(4800);
+    for (let sent = 0; sent < 4800; sent += 400) {
+      await sleep(100);
+      await socket.write('x'.repeat(400));
+    }
+    await socket.write(ECHO);
+    assert.equal((await socket.answer()).status, 200);
+    await refused(4800);
+    await socket.write('x'.repeat(4000));
+    // However fast it was before.
+    await expectTime(BOUND_MS, () => socket.end());
+    assert.equal(socket.rest, '');
+  }));
+
   it('idleTimeoutMs: so long may be between two requests, then the connection is closed without a word', () => limited({ idleTimeoutMs: BOUND_MS }, async (socket) => {
     for (let round = 0; round < 4; round++) {
       await socket.write(ECHO);

@@ -42,9 +42,9 @@ impl Discard {
         Discard::new(BodyReader::new(Framing::Length(u64::MAX), 0), limits)
     }
 
-    /// True unless the request has declared more than is taken.
+    /// True unless the request has declared more than is taken; nothing declared is something, at least.
     pub fn fits(&self) -> bool {
-        self.reader.remaining_length().is_none_or(|rest| rest <= self.left)
+        self.reader.remaining_length().unwrap_or(1) <= self.left
     }
 
     /// True when nothing more is taken.

@@ -14,7 +14,9 @@ export function findNginx() {
   const unpacked = `${CACHE}/usr/sbin/nginx`;
   for (const path of ['nginx', '/usr/sbin/nginx', unpacked]) if (works(path)) return path;
   mkdirSync(CACHE, { recursive: true });
-  spawnSync('apt-get', ['download', 'nginx'], { cwd: CACHE });
+  const download = () => spawnSync('apt-get', ['download', 'nginx'], { cwd: CACHE }).status === 0;
+  // A new machine has no list of packages, or an old one.
+  if (!download() && spawnSync('apt-get', ['update']).status === 0) download();
   const [deb] = existsSync(CACHE) ? readdirSync(CACHE).filter((name) => name.endsWith('.deb')) : [];
   if (deb) spawnSync('dpkg', ['-x', deb, '.'], { cwd: CACHE });
   if (!works(unpacked)) throw new Error('no nginx on the PATH, and `apt-get download nginx` gives none that starts');

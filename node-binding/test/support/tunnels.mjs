@@ -19,8 +19,8 @@ async function reasonForEpoll() {
   return driver === 'epoll' && `no io_uring here: ${driverReason}`;
 }
 
-export function onBothDrivers(name, suite) {
-  for (const driver of DRIVERS) describe(`${name} (${driver})`, { skip: driver === 'io_uring' && withoutRing }, () => suite(driver));
+export function onBothDrivers(name, suite, { skip = false } = {}) {
+  for (const driver of DRIVERS) describe(`${name} (${driver})`, { skip: skip || (driver === 'io_uring' && withoutRing) }, () => suite(driver));
 }
 
 /** The same, both at a time: for suites that mostly wait, and do not measure how long. */
