@@ -90,6 +90,11 @@ fn a_request_that_declares_too_much_ends_the_connection(driver: DriverChoice) {
         let reply = client.reply();
         assert_eq!((reply.status, reply.closes()), (status, true), "{method} {path}");
         client.expect_fin();
+        // The length of one chunk says enough.
+        let mut client = server.client();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{lines}Transfer-Encoding: chunked\r\n\r\n");
+        let reply = client.ask(format!("{head}{length:x}\r\n"));
+        assert_eq!((reply.status, reply.closes()), (status, true), "{method} {path}");
     }
 }
 

@@ -42,9 +42,10 @@ impl Discard {
         Discard::new(BodyReader::new(Framing::Length(u64::MAX), 0), limits)
     }
 
-    /// True unless the request has declared more than is taken; nothing declared is something, at least.
+    /// True unless the request has declared more than is taken: by its length, or by that of the chunk that is coming.
     pub fn fits(&self) -> bool {
-        self.reader.remaining_length().unwrap_or(1) <= self.left
+        let declared = self.reader.remaining_length().unwrap_or_else(|| self.reader.content_run().max(1));
+        declared <= self.left
     }
 
     /// True when nothing more is taken.
