@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of Node. [`wire`] and [`tunnel`] are pure: a byte slice drives them. [`shard`] turns bytes into calls
 //! on its own thread, [`link`] carries batches between threads, [`Engine`] starts and stops the whole.
-//! A [`link::backend::Backend`] runs the calls: Node's bridge, or [`handlers::Handlers`] in Rust.
+//! A [`link::backend::Backend`] runs the calls: an event loop behind the bridge of [`host`], or [`handlers::Handlers`] in Rust.
 #![deny(unsafe_code)]
 
 pub mod config;
 mod engine;
 pub mod error;
 pub mod handlers;
+pub mod host;
 pub mod limits;
 pub mod link;
 pub mod shard;

@@ -1,5 +1,7 @@
 //! The numbers that JavaScript and we agree on; `lib/layout.ts` has the same, and checks them when it loads the addon.
 
+use fasttunnel_engine::limits;
+
 /// Number of calls in the table that a drain fills.
 pub const CALLS: usize = 0;
 /// Number of tickets whose client has gone.
@@ -14,10 +16,10 @@ pub const FRAMES: usize = 4;
 pub const HEADER: usize = 5;
 /// Numbers a call: ticket, handler, flags.
 pub const PER_CALL: usize = 3;
-/// Calls in one drain. More wait for the next: the application's own events get their turn.
-pub const MAX_CALLS: usize = 1024;
-/// Gone tickets in one drain. More wait for the next.
-pub const MAX_GONE: usize = 1024;
+/// Calls in one drain.
+pub const MAX_CALLS: usize = limits::DRAIN_CALLS;
+/// Gone tickets in one drain.
+pub const MAX_GONE: usize = limits::DRAIN_DEPARTED;
 /// What `frame` tells of the frame that it returns: ticket, kind, argument.
 pub const FRAME: usize = HEADER + MAX_CALLS * PER_CALL + MAX_GONE;
 /// Numbers in the table.

@@ -1,26 +1,21 @@
 //! The Node-API addon: the only crate that knows Node.
 //!
-//! `tunnel` is the class that TypeScript sees, `bridge` moves batches between the engine's link and one JavaScript
-//! call per batch (the texts of answers are read by `texts`), `frames` keeps pieces of bodies until JavaScript fetches
-//! them, `layout` has the numbers that both languages agree on, `options` turns checked options into the engine's
-//! configuration, `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON,
-//! `raw_answer` checks answers that JavaScript makes as a whole, `ring` wakes JavaScript, `raw` and `raw_ring` hold all
-//! the `unsafe`.
+//! `tunnel` is the class that TypeScript sees: the bridge of `fasttunnel_engine::host` behind one JavaScript call per batch.
+//! `rows` writes its calls as numbers and reads answers from numbers, as `layout` says, which both languages agree on.
+//! `options` turns checked options into the engine's configuration, `start_error` puts failures into the system's words,
+//! `stats` puts counters and histograms into JSON, `ring` wakes JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
 #![deny(unsafe_code)]
 
-mod bridge;
-mod frames;
 mod layout;
 mod options;
 mod raw;
-mod raw_answer;
 mod raw_ring;
 mod ring;
+mod rows;
 #[cfg(feature = "fault-injection")]
 mod saboteur;
 mod start_error;
 mod stats;
-mod texts;
 mod tunnel;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::tunnel::target::Destination;
@@ -14,12 +15,11 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
-use crate::bridge::Bridge;
 use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
-use crate::raw_answer::RawParts;
 use crate::ring::Ring;
+use crate::rows::{Table, answers};
 use crate::start_error::{coded, connect_error, start_error};
 use crate::stats::shards_json;
 
@@ -140,11 +140,14 @@ impl NativeTunnel {
     pub fn poll<'env>(&self, env: &'env Env, max_calls: u32) -> napi::Result<Option<JsString<'env>>> {
         let mut table = self.table.borrow_mut();
         let mut bridge = self.bridge.borrow_mut();
-        match bridge.drain(elements(&mut table), max_calls as usize) {
-            None => Ok(None),
-            Some(text) if text.is_ascii() => env.create_string_latin1(text).map(Some),
+        let mut table = Table(elements(&mut table));
+        let drained = bridge.drain(&mut table, max_calls as usize);
+        table.write_header(&drained);
+        match bridge.text() {
+            _ if drained.calls == 0 => Ok(None),
+            text if text.is_ascii() => env.create_string_latin1(text).map(Some),
             // The engine passes UTF-8 only; a copy with U+FFFD costs less than a crash if that were ever wrong.
-            Some(text) => env.create_string(String::from_utf8_lossy(text)).map(Some),
+            text => env.create_string(String::from_utf8_lossy(text)).map(Some),
         }
     }
 
@@ -161,7 +164,7 @@ impl NativeTunnel {
     ) -> napi::Result<Option<JsString<'env>>> {
         let rows = elements(&mut rows);
         let used = rows.get(..count as usize * layout::PER_ANSWER).unwrap_or_default();
-        self.bridge.borrow_mut().answer(used, |out| append_utf8(env, text, out))?;
+        self.bridge.borrow_mut().answer(answers(used), |out| append_utf8(env, text, out))?;
         if max_calls > 0 { self.poll(env, max_calls) } else { Ok(None) }
     }
 
@@ -209,7 +212,10 @@ impl NativeTunnel {
         }
         let mut table = self.table.borrow_mut();
         let mut bridge = self.bridge.borrow_mut();
-        bridge.next_frame(elements(&mut table)).map(|bytes| BufferSlice::copy_from(env, bytes)).transpose()
+        let frame = bridge.next_frame();
+        Table(elements(&mut table)).write_frame(frame.map(|(ticket, kind, _)| (ticket, kind)));
+        let bytes = frame.map(|(_, _, bytes)| bytes).filter(|bytes| !bytes.is_empty());
+        bytes.map(|bytes| BufferSlice::copy_from(env, bytes)).transpose()
     }
 
     /// Begins an answer whose body follows in pieces: `length` bytes, or any number if it is negative. Leaves with the
@@ -371,7 +377,7 @@ impl NativeTunnel {
         let mut shards = String::new();
         if let Some(running) = &*self.running.borrow() {
             self.failed_shards.set(running.engine.failed_shards());
-            shards = shards_json(&running.engine, bridge.host());
+            shards = shards_json(&running.engine, bridge.link());
         }
         format!("{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{}}}", self.failed_shards.get(), bridge.live())
     }

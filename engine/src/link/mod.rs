@@ -11,7 +11,6 @@
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
 pub mod backend;
-pub mod backlog;
 pub mod batch;
 pub mod clock;
 pub mod counter;
@@ -21,7 +20,6 @@ pub mod host;
 pub mod latest;
 pub mod meter;
 pub mod port;
-pub mod shedder;
 mod sync;
 pub mod vitals;
 pub mod weight;

@@ -1,13 +1,14 @@
-//! The texts of answers, as JavaScript hands them over.
+//! The texts of answers, as the event loop hands them over.
 
 use std::ops::Range;
 
-use fasttunnel_engine::tunnel::array::ArraySplitter;
 use memchr::memchr;
+
+use crate::tunnel::array::ArraySplitter;
 
 /// The texts of answers: a JSON array, whose elements come first, then any others, each behind a zero byte. JSON has no
 /// such byte, so that what a serializer wrote wrongly ends where it should.
-pub struct Texts<'a> {
+pub(super) struct Texts<'a> {
     whole: &'a [u8],
     values: ArraySplitter<'a>,
     /// Where the next text behind the array starts; past the end when there is none.

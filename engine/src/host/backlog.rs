@@ -4,12 +4,12 @@
 
 use std::collections::VecDeque;
 
-use super::batch::{CallBatch, CallKey};
 use crate::limits::BACKLOG_BATCHES;
+use crate::link::batch::{CallBatch, CallKey};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Backlog {
+pub(super) struct Backlog {
     batches: VecDeque<(u32, Box<CallBatch>)>,
     /// Calls in them.
     calls: usize,
@@ -21,31 +21,26 @@ pub struct Backlog {
 
 impl Backlog {
     /// Nothing waits.
-    #[must_use]
     pub fn new(shards: usize) -> Self {
         Backlog { batches: VecDeque::new(), calls: 0, departed: vec![Vec::new(); shards], any_departed: false }
     }
 
     /// Calls that wait, those of clients that have left included.
-    #[must_use]
     pub fn calls(&self) -> usize {
         self.calls
     }
 
     /// True when no batch waits.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// True when no more batches are to be taken early.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.batches.len() >= BACKLOG_BATCHES
     }
 
     /// The batch that waits longest.
-    #[must_use]
     pub fn first(&self) -> Option<&CallBatch> {
         self.batches.front().map(|(_, batch)| &**batch)
     }
@@ -84,7 +79,6 @@ impl Backlog {
 
     /// True when nobody waits for this call any more.
     #[inline]
-    #[must_use]
     pub fn has_departed(&self, shard: u32, key: CallKey) -> bool {
         self.any_departed && self.is_noted(shard, key)
     }

@@ -1,21 +1,9 @@
-//! Frames between a drain and JavaScript, which fetches them one by one.
+//! Frames between a drain and the event loop, which fetches them one by one.
 
 use std::collections::VecDeque;
 
-use fasttunnel_engine::limits::BATCH_DATA_KEEP_BYTES;
-use fasttunnel_engine::link::batch::{CallBatch, Frame, FrameKind};
-
-use crate::layout::frame;
-
-/// Bytes of frames in one drain, unless a single frame has more. The rest waits for the next drain: the application's
-/// own events get their turn. With as many waiting, no more batches are fetched.
-const MAX_DRAIN_BYTES: usize = 1024 * 1024;
-
-/// The same in frames, which may be empty.
-const MAX_DRAIN_FRAMES: usize = 1024;
-
-/// Parcels that are kept for the next batches. More: freed.
-const SPARE_PARCELS: usize = 4;
+use crate::limits::{BATCH_DATA_KEEP_BYTES, DRAIN_FRAME_BYTES, DRAIN_FRAMES, SPARE_PARCELS};
+use crate::link::batch::{CallBatch, Frame};
 
 /// The frames of one batch, with the memory that they lie in.
 #[derive(Default)]
@@ -29,7 +17,7 @@ struct Parcel {
 
 /// What was drained and not fetched. A batch goes home at once, with the memory of a parcel that is done.
 #[derive(Default)]
-pub struct FrameQueue {
+pub(super) struct FrameQueue {
     parcels: VecDeque<Parcel>,
     spare: Vec<Parcel>,
     /// Frames and bytes of them in all parcels, fetched ones not counted.
@@ -54,19 +42,19 @@ impl FrameQueue {
 
     /// True with more than one drain's share.
     pub fn is_full(&self) -> bool {
-        self.bytes >= MAX_DRAIN_BYTES || self.frames >= MAX_DRAIN_FRAMES
+        self.bytes >= DRAIN_FRAME_BYTES || self.frames >= DRAIN_FRAMES
     }
 
-    /// How many frames JavaScript should fetch in one go.
+    /// How many frames the event loop should fetch in one go.
     pub fn portion(&self) -> usize {
         if !self.is_full() {
             return self.frames;
         }
         let (mut frames, mut bytes) = (0, 0);
         let waiting = self.parcels.iter().flat_map(|parcel| parcel.frames.get(parcel.next..).unwrap_or_default());
-        for frame in waiting.take(MAX_DRAIN_FRAMES) {
+        for frame in waiting.take(DRAIN_FRAMES) {
             bytes += frame.data.len();
-            if frames > 0 && bytes > MAX_DRAIN_BYTES {
+            if frames > 0 && bytes > DRAIN_FRAME_BYTES {
                 break;
             }
             frames += 1;
@@ -96,18 +84,5 @@ impl FrameQueue {
             parcel.next = 0;
             self.spare.push(parcel);
         }
-    }
-}
-
-/// A kind of frame as numbers.
-pub fn kind_and_argument(kind: FrameKind) -> (u32, u32) {
-    match kind {
-        FrameKind::Data => (frame::DATA, 0),
-        FrameKind::End => (frame::END, 0),
-        FrameKind::Manifest => (frame::MANIFEST, 0),
-        FrameKind::File => (frame::FILE, 0),
-        FrameKind::FileEnd => (frame::FILE_END, 0),
-        FrameKind::Refused(reason) => (frame::REFUSED, reason as u32),
-        FrameKind::Credit(bytes) => (frame::CREDIT, bytes),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Shedder {
+pub(super) struct Shedder {
     limit: Duration,
     /// Whenever the host has looked since then, a call was over its time.
     behind_since: Option<Instant>,
@@ -18,7 +18,6 @@ pub struct Shedder {
 
 impl Shedder {
     /// Calls may wait for `limit_ms`; 0: for however long.
-    #[must_use]
     pub fn new(limit_ms: u64) -> Self {
         Shedder { limit: Duration::from_millis(limit_ms), behind_since: None, shedding: false }
     }

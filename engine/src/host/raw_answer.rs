@@ -1,10 +1,10 @@
-//! Answers that JavaScript makes as a whole: checked before the engine writes them.
+//! Answers that the application makes as a whole: checked before they are written.
 
-use fasttunnel_engine::link::batch::RawAnswer;
-use fasttunnel_engine::wire::raw_reply::{is_final_status, put_line};
-use fasttunnel_engine::wire::token::is_field_value;
+use crate::link::batch::RawAnswer;
+use crate::wire::raw_reply::{is_final_status, put_line};
+use crate::wire::token::is_field_value;
 
-/// A raw answer as JavaScript gives it.
+/// A raw answer as it is given.
 pub struct RawParts<'a> {
     /// Should be an integer from 200 to 599.
     pub status: f64,
@@ -39,6 +39,6 @@ impl RawParts<'_> {
 }
 
 /// A text as the bytes that node:http would send for it in a head; nothing if it has other characters.
-pub fn latin1(text: &str) -> Option<Vec<u8>> {
+pub(super) fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|character| u8::try_from(u32::from(character)).ok()).collect()
 }

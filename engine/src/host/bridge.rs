@@ -1,0 +1,298 @@
+//! The bridge: drains call batches into rows and one JSON text, and sends answers home.
+//!
+//! Lives on the event loop's thread only. There is no bridge thread.
+
+use std::sync::Arc;
+
+use super::feed::{Drained, Feed, Rows};
+use super::outbox::Outbox;
+use super::raw_answer::{RawParts, latin1};
+use super::texts::Texts;
+use super::tickets::{Live, Tickets};
+use crate::limits::{DRAIN_CALLS, DRAIN_DEPARTED};
+use crate::link::batch::{AnswerRecord, Frame, FrameKind, Outcome, StreamHead};
+use crate::link::clock;
+use crate::link::host::Host;
+use crate::link::meter::Run;
+use crate::wire::fields::Span;
+
+/// What the event loop says of a call, but for its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 200 with the next text as the result.
+    Result,
+    /// 200 without a result.
+    Done,
+    /// 400: the serializer refused the body.
+    InvalidJson,
+    /// This status, with the next text as the whole body.
+    Failed(u16),
+    /// Nothing that can be understood: 500.
+    Nonsense,
+}
+
+impl Answer {
+    fn wants_text(self) -> bool {
+        matches!(self, Answer::Result | Answer::Failed(_))
+    }
+
+    fn outcome(self, has_text: bool) -> Outcome {
+        match self {
+            Answer::Done => Outcome::Done,
+            Answer::InvalidJson => Outcome::InvalidJson,
+            Answer::Result if has_text => Outcome::Result,
+            Answer::Failed(status @ 400..=599) if has_text => Outcome::Failed { status },
+            Answer::Result | Answer::Failed(_) | Answer::Nonsense => Outcome::InternalError,
+        }
+    }
+}
+
+/// See the module.
+pub struct Bridge {
+    link: Arc<Host>,
+    shards: usize,
+    feed: Feed,
+    tickets: Tickets,
+    outbox: Outbox,
+    text: Vec<u8>,
+}
+
+impl Bridge {
+    /// A bridge on the host's end of the link. Calls wait for `queue_timeout_ms` once the event loop has fallen behind.
+    #[must_use]
+    pub fn new(link: Arc<Host>, shards: usize, queue_timeout_ms: u64) -> Self {
+        Bridge {
+            link,
+            shards,
+            feed: Feed::new(shards, queue_timeout_ms),
+            tickets: Tickets::new(shards),
+            outbox: Outbox::new(shards),
+            text: Vec::new(),
+        }
+    }
+
+    /// The host's end of the link.
+    #[must_use]
+    pub fn link(&self) -> &Host {
+        &self.link
+    }
+
+    /// Calls given out and not answered.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// Drains what the shards have sent into `rows`; when there are calls, [`Self::text`] is the JSON array of their bodies.
+    /// At most `max_calls`, and one at least: the others wait. When there is nothing at all, not even a client that has
+    /// gone, the host parks: the next batch rings.
+    pub fn drain(&mut self, rows: &mut impl Rows, max_calls: usize) -> Drained {
+        // While every handler waits there are no answers, with which batches go home otherwise; their bodies are read.
+        self.give_back();
+        let max_calls = max_calls.clamp(1, DRAIN_CALLS);
+        let drained = loop {
+            self.link.awake();
+            let all = self.feed.fetch(&mut self.tickets, &mut self.outbox, &self.link);
+            if self.feed.shed(&mut self.outbox, &self.link) {
+                self.send(clock::now_ns());
+            }
+            self.text.clear();
+            let calls = self.feed.fill(&mut self.tickets, &self.link, rows, &mut self.text, max_calls);
+            let departed = self.tell_departed(rows, calls);
+            let drained = Drained { calls, departed, ..self.feed.news() };
+            if calls > 0 {
+                self.text.push(b']');
+                break drained;
+            }
+            // With something to take, to abort or to tell, the event loop polls again when it has; otherwise park, unless
+            // more has come.
+            if departed > 0 || drained.frames > 0 || drained.notices > 0 || (all && self.link.try_park()) {
+                break drained;
+            }
+        };
+        self.feed.forget_news();
+        drained
+    }
+
+    /// The JSON array of the bodies of the last drain's calls.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn tell_departed(&mut self, rows: &mut impl Rows, calls: usize) -> usize {
+        let mut told = 0;
+        while told < DRAIN_DEPARTED
+            && let Some(ticket) = self.tickets.next_departed()
+        {
+            rows.departed(calls, told, ticket);
+            told += 1;
+        }
+        told
+    }
+
+    /// The engine has ended: lets its letter boxes go, whose descriptors would stay open until somebody collects us.
+    pub fn detach(&mut self) {
+        self.link = Arc::new(Host::new(0, || {}));
+    }
+
+    /// The next of the frames that the last drain has counted, with its ticket and its bytes. `None` in the first place:
+    /// its call is over, there is nothing to do.
+    pub fn next_frame(&mut self) -> Option<(u32, FrameKind, &[u8])> {
+        let (shard, Frame { key, kind, .. }, bytes) = self.feed.frames.next()?;
+        // Looked up only now: the ticket may name another call than it did at the drain.
+        let ticket = self.tickets.find(shard, key)?;
+        Some((ticket, kind, bytes))
+    }
+
+    /// The refusals that the last drains have brought, as the members of a JSON array.
+    pub fn take_notices(&mut self) -> Vec<u8> {
+        self.feed.notices.take()
+    }
+
+    /// Takes answers: tickets and what to say, and the texts that some of them need, in order: see [`Texts`].
+    /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: the event loop
+    /// cannot harm another call.
+    pub fn answer<E>(
+        &mut self,
+        answers: impl Iterator<Item = (u32, Answer)>,
+        write_text: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // With one shard, the text goes into the shard's batch as it is, and the answers point into it.
+        let direct = self.shards == 1;
+        let mut whole = std::mem::take(&mut self.text);
+        if direct && let Some(batch) = self.outbox.of(0) {
+            std::mem::swap(&mut whole, &mut batch.json);
+        }
+        // A batch that was not sent (all of its clients had gone) still holds the texts of before.
+        whole.clear();
+        let written = write_text(&mut whole);
+        if written.is_err() {
+            whole.clear();
+        }
+        let mut texts = Texts::new(&whole);
+        let (now_ns, mut run) = (clock::now_ns(), Run::default());
+        for (ticket, answer) in answers {
+            let text = if answer.wants_text() { texts.next() } else { None };
+            let Some(live) = self.tickets.remove(ticket) else { continue };
+            let link = &*self.link;
+            run.add(live.shard, live.taken_ns, |shard, since_ns, calls| note_run(link, shard, since_ns, now_ns, calls));
+            let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { continue };
+            if live.ask {
+                // Only `advise` may speak for a client.
+                batch.push_advice(live.key, false, b"");
+                continue;
+            }
+            let outcome = answer.outcome(text.is_some());
+            let text = text.unwrap_or(0..0);
+            if direct {
+                let body = Span { start: text.start as u32, end: text.end as u32 };
+                batch.records.push(AnswerRecord { key: live.key, outcome, body });
+            } else {
+                batch.push(live.key, outcome, whole.get(text).unwrap_or_default());
+            }
+        }
+        if direct && let Some(batch) = self.outbox.of(0) {
+            std::mem::swap(&mut whole, &mut batch.json);
+        }
+        run.end(|shard, since_ns, calls| note_run(&self.link, shard, since_ns, now_ns, calls));
+        self.text = whole;
+        self.send(now_ns);
+        written
+    }
+
+    /// Takes the word on a request that was asked about; it leaves with the next answers. An origin that no header can
+    /// carry counts as none.
+    pub fn advise(&mut self, ticket: u32, passed: bool, origin: Option<&str>) {
+        let Some(live) = self.tickets.remove(ticket) else { return };
+        let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return };
+        if live.ask {
+            let origin = origin.and_then(latin1).unwrap_or_default();
+            batch.push_advice(live.key, passed, &origin);
+        } else {
+            batch.push(live.key, Outcome::InternalError, b"");
+        }
+    }
+
+    /// Takes a whole answer; it leaves with the next ones. What may not be written gives a 500.
+    pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
+        let Some(live) = self.tickets.remove(ticket) else { return };
+        note_run(&self.link, live.shard, live.taken_ns, clock::now_ns(), 1);
+        let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return };
+        if live.ask {
+            return batch.push_advice(live.key, false, b"");
+        }
+        match raw.compile() {
+            Some((answer, head)) => batch.push_raw(live.key, Outcome::Raw(answer), |bytes| {
+                bytes.extend_from_slice(&head);
+                bytes.extend_from_slice(raw.body);
+            }),
+            None => batch.push(live.key, Outcome::InternalError, b""),
+        }
+    }
+
+    /// Takes the head of an answer whose body follows in pieces; like them it leaves with the next answers. False when
+    /// any of it may not be written: then it was a 500, and the call is over.
+    pub fn open_stream(&mut self, ticket: u32, raw: &RawParts<'_>, length: Option<u64>) -> bool {
+        let Some((head, bytes)) = raw.compile() else {
+            self.answer_raw(ticket, raw);
+            return false;
+        };
+        if let Some(live) = self.tickets.get_mut(ticket) {
+            // What follows goes at the pace of its source and of the client.
+            note_run(&self.link, live.shard, std::mem::take(&mut live.taken_ns), clock::now_ns(), 1);
+        }
+        self.append(ticket, Outcome::Open(StreamHead { head, length }), &bytes)
+    }
+
+    /// Takes a piece of a body that was opened, or the word on the body of the request. False when there is no such
+    /// call (any more).
+    pub fn append(&mut self, ticket: u32, outcome: Outcome, bytes: &[u8]) -> bool {
+        let Some(&Live { shard, key, gone, .. }) = self.tickets.get(ticket).filter(|live| !live.ask) else {
+            return false;
+        };
+        if let Some(batch) = self.outbox.of(shard).filter(|_| !gone) {
+            batch.push_raw(key, outcome, |raw| raw.extend_from_slice(bytes));
+            self.outbox.send_if_full(shard, &self.link);
+        }
+        true
+    }
+
+    /// Takes the end of a body that was opened: the call is over.
+    pub fn close_stream(&mut self, ticket: u32, outcome: Outcome) {
+        if self.append(ticket, outcome, b"") {
+            self.tickets.remove(ticket);
+        }
+    }
+
+    /// The effective request id of a call, while it is not answered.
+    #[must_use]
+    pub fn request_id(&self, ticket: u32) -> Option<&[u8]> {
+        self.feed.loans.request_id(self.tickets.get(ticket)?)
+    }
+
+    /// The head of a call as received, request line and field lines, while it is not answered.
+    #[must_use]
+    pub fn head(&self, ticket: u32) -> Option<&[u8]> {
+        self.feed.loans.head(self.tickets.get(ticket)?)
+    }
+
+    /// Sends answers, and the batches of calls that nobody needs any more.
+    fn send(&mut self, now_ns: u64) {
+        self.outbox.send(now_ns, &self.link);
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        self.feed.give_back(&mut self.tickets, &self.link);
+    }
+}
+
+/// Records how long calls of a shard were the event loop's, if that counts.
+fn note_run(link: &Host, shard: u32, taken_ns: u64, now_ns: u64, calls: u64) {
+    if taken_ns != 0
+        && let Some(meter) = link.meter(shard as usize)
+    {
+        meter.host_ns.record(now_ns.saturating_sub(taken_ns), calls);
+    }
+}
