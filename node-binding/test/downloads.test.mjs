@@ -1,6 +1,7 @@
 // Answers that are streams: of every kind, at the client's pace, and what becomes of them when one side fails.
 import assert from 'node:assert/strict';
 import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Stream, Writable } from 'node:stream';
@@ -155,6 +156,68 @@ onBothDrivers('downloads', (driver) => {
     }));
     assert.deepEqual(errors, []);
   });
+
+  it('of another length than they declare are cut so that their client notices, or get a 500, and are told', async () => {
+    const told = [];
+    const emoji = 'caf\u00e9 \ud83d\ude00'.repeat(3);
+    const declared = (length, stream) => () => ({ stream: stream(), headers: { 'content-length': length } });
+    const HEX = '0123456789ABCDEF';
+    // What is declared, what is given, and what of it the client may see; undefined: a 500, since nothing was sent.
+    const tasks = {
+      oneChunk: [10, HEX, undefined], text: [emoji.length, emoji, undefined], nothing: [10, '', undefined], blob: [3, HEX, undefined],
+      short: [10, ['0123', '45'], '012345'], pieces: [10, ['0123', '4567', '89AB'], '01234567'], exactFirst: [4, ['0123', '4'], ''],
+      endless: [100_000, null, null],
+    };
+    const gives = { blob: () => new Blob([HEX]), endless: async function* () { for (;;) { yield Buffer.alloc(10_000); await sleep(0); } } };
+    await withTunnel({
+      driver, onError: (error, { kind, id, requestId }) => told.push({ kind, id, requestId, code: error.code, declared: error.declared, sent: error.sent, message: error.message }),
+      tasks: Object.fromEntries(Object.entries(tasks).flatMap(([id, [length, given]]) => [
+        [id, declared(length, gives[id] ?? (() => Readable.from([given].flat())))],
+        [`${id}.later`, declared(length, gives[id] ?? (() => slowly([given].flat())))],
+        [`${id}.web`, declared(length, gives[id] ?? (() => web([given].flat())))],
+      ])),
+    }, async (tunnel) => {
+      for (const [id, [length, given, seen]] of Object.entries(tasks)) {
+        for (const form of ['', '.later', '.web']) {
+          const { status, body, error } = await exchange(tunnel, id + form, { json: {}, headers: { 'x-runner-request-id': `rid-${id}` } });
+          if (seen === undefined) {
+            assert.deepEqual([status, body.toString(), error], [500, E500, null], id + form);
+          } else {
+            assert.deepEqual([status, error], [200, 'ECONNRESET'], id + form);
+            assert.ok(body.length < length, id + form);
+            if (seen !== null) assert.equal(body.toString(), seen, id + form);
+          }
+          await until(() => told.length === 1, `${id}${form} is told`);
+          const sent = given === null ? 110_000 : [given].flat().reduce((bytes, chunk) => bytes + Buffer.byteLength(chunk), 0);
+          const [{ message, ...rest }] = told.splice(0);
+          assert.deepEqual(rest, { kind: 'task', id: id + form, requestId: `rid-${id}`, code: 'FASTTUNNEL_ANSWER_LENGTH', declared: length, sent }, id + form);
+          assert.match(message, new RegExp(`content-length of ${length} bytes, and its stream has (given|ended after) ${sent}\\.`), id + form);
+        }
+      }
+      assert.equal(tunnel.stats().live, 0);
+      // Clients of every kind notice.
+      await assert.rejects(fetch(`${tunnel.url}/task/pieces`, { method: 'POST', body: '{}' }).then((response) => response.text()), /terminated|fetch failed/);
+    });
+  });
+
+  it('of the length that they declare are whole, also when their source ends late, and where there is no content', () => withTunnel({
+    driver, onError: (error) => assert.fail(error),
+    tasks: {
+      late: () => ({ stream: (async function* () { yield BYTES; await sleep(30); })(), headers: { 'content-length': BYTES.length } }),
+      paused: () => ({ stream: (async function* () { yield BYTES.subarray(0, 10); await sleep(5); yield BYTES.subarray(10); await sleep(5); yield ''; })(), headers: { 'content-length': BYTES.length } }),
+      zero: () => ({ stream: Readable.from([]), headers: { 'content-length': 0 } }),
+      none: () => ({ stream: Readable.from(['dropped']), status: 204, headers: { 'content-length': 3 } }),
+      same: () => ({ stream: Readable.from([]), status: 304, headers: { 'content-length': 1000 } }),
+    },
+  }, async (tunnel) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    for (const [id, status, bytes] of [['late', 200, BYTES], ['paused', 200, BYTES], ['zero', 200, ''], ['none', 204, ''], ['same', 304, ''], ['late', 200, BYTES]]) {
+      const answer = await exchange(tunnel, id, { json: {}, agent });
+      assert.deepEqual([answer.status, sha256(answer.body), answer.error], [status, sha256(bytes), null], id);
+    }
+    assert.equal(tunnel.stats().shards.reduce((all, { connections }) => all + connections, 0), 1);
+    agent.destroy();
+  }));
 
   it('end with their client: the source is destroyed and the signal aborts once', async () => {
     const seen = [];
