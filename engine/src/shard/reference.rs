@@ -4,6 +4,7 @@ use super::Shard;
 use super::replies::refusal_of;
 use crate::limits::{DRAIN_BYTES, REFERENCE_DRAIN_BYTES};
 use crate::tunnel::envelope::Refusal;
+use crate::tunnel::multipart::{MultipartReader, Reading};
 use crate::wire::head::{Head, HeadError, Method};
 
 /// `http.METHODS` of Node 20, but for those that [`Method`] knows.
@@ -51,6 +52,12 @@ impl Shard {
     /// Bytes of an unwanted body that are thrown away to keep the connection usable.
     pub(super) fn drain_bytes(&self) -> u64 {
         if self.reference { REFERENCE_DRAIN_BYTES } else { DRAIN_BYTES }
+    }
+
+    /// Reads a form.
+    pub(super) fn form_reader(&self, boundary: &[u8]) -> MultipartReader {
+        let reading = if self.reference { Reading::Reference } else { Reading::Standard };
+        MultipartReader::new(boundary, &self.limits.multipart).reading(reading)
     }
 
     /// The answer to a head that is refused, before the connection closes; `None` closes without a word.
