@@ -232,6 +232,7 @@ pub struct Rules {
     cors: Cors,
     disable_discovery: bool,
     server_options: bool,
+    any_coding: bool,
 }
 
 impl Rules {
@@ -249,6 +250,7 @@ impl Rules {
             cors: self.cors.clone(),
             disable_discovery: self.disable_discovery,
             server_options: self.server_options,
+            any_coding: self.any_coding,
         }
     }
 }
@@ -298,6 +300,7 @@ impl NativeOptions {
             cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,
             disable_discovery: self.disable_discovery,
             server_options: !self.reference,
+            any_coding: self.reference,
         })
     }
 
