@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Stream, Writable } from 'node:stream';
 import { after, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { TaskError } from 'fasttunnel';
 import { exchange, open, pattern, read, sha256 } from './support/byte-clients.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
@@ -322,10 +323,80 @@ onBothDrivers('downloads', (driver) => {
     await until(() => destroyed === 1, 'the source is destroyed');
   });
 
+  it('are what a Response is: its status, its header lines and its body', async () => {
+    const upstream = http.createServer((request, response) => {
+      const bytes = gzipSync(BYTES);
+      response.writeHead(207, 'Mine', { 'content-type': 'text/x', 'content-encoding': request.url === '/odd' ? 'x-odd' : 'gzip', 'content-length': bytes.length, 'x-upstream': 'yes', 'set-cookie': 'a=b', connection: 'close' });
+      response.end(request.method === 'HEAD' ? undefined : bytes);
+    });
+    await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${upstream.address().port}`;
+    const told = [];
+    let cancelled = 0;
+    const endless = () => new ReadableStream({ async pull(controller) { await sleep(1); controller.enqueue(new Uint8Array(1000)); }, cancel() { cancelled += 1; } });
+    /** As packages have it: a Node stream for a body. */
+    class Packaged {
+      constructor(body) { Object.assign(this, { body, size: 0 }); }
+      get [Symbol.toStringTag]() { return 'Response'; }
+      get status() { return 201; }
+      get headers() { return new Map([['X-Packaged', '1']]); }
+      get bodyUsed() { return false; }
+    }
+    const tasks = {
+      text: () => new Response('h\u00e9', { status: 202, headers: { 'x-a': '1', 'content-length': '3', 'set-cookie': 'a=b', 'access-control-allow-origin': 'https://evil' } }),
+      later: async () => { await sleep(1); return Response.json({ a: 1 }, { status: 418 }); },
+      coded: () => new Response(gzipSync('text'), { headers: { 'content-encoding': 'gzip' } }),
+      empty: () => new Response(null, { status: 302, headers: { location: '/there' } }), none: () => new Response(null, { status: 204 }),
+      fetched: () => fetch(url), fetchedHead: () => fetch(url, { method: 'HEAD' }), packaged: () => new Packaged(Readable.from(['packed'])),
+      error: () => Response.error(), used: async () => { const response = new Response('x'); await response.text(); return response; }, odd: () => fetch(`${url}/odd`), wrong: () => new Response('four', { headers: { 'content-length': '9' } }),
+      nested: async () => ({ answer: new Response('x') }), headers: () => new Headers(), endless: () => new Response(endless()),
+    };
+    try {
+      await withTunnel({ driver, onError: (error, { id }) => told.push([id, error.message]), tasks }, async (tunnel) => {
+        const ask = async (id) => { const { status, headers, body, error } = await exchange(tunnel, id, { json: {} }); return { status, headers, body: body.length === BYTES.length ? sha256(body) : body.toString(), error }; };
+        for (const [id, status, body, lines] of [
+          ['text', 202, 'h\u00e9', { 'content-type': 'text/plain;charset=UTF-8', 'x-a': '1', 'content-length': '3', 'set-cookie': undefined, 'access-control-allow-origin': '*', 'x-frame-options': 'DENY' }],
+          ['later', 418, '{"a":1}', { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }],
+          ['empty', 302, '', { location: '/there', 'content-length': '0', 'content-type': undefined }], ['none', 204, '', { 'content-length': undefined }],
+          ['fetched', 207, sha256(BYTES), { 'content-type': 'text/x', 'content-encoding': undefined, 'content-length': undefined, 'x-upstream': 'yes', 'set-cookie': undefined, connection: 'keep-alive' }],
+          ['fetchedHead', 207, '', { 'content-length': '0', 'x-upstream': 'yes' }], ['packaged', 201, 'packed', { 'x-packaged': '1' }],
+        ]) {
+          const answer = await ask(id);
+          assert.deepEqual([answer.status, answer.body, answer.error], [status, body, null], id);
+          assert.deepEqual(Object.fromEntries(Object.keys(lines).map((name) => [name, answer.headers[name]])), lines, id);
+        }
+        const coded = await exchange(tunnel, 'coded', { json: {} });
+        assert.deepEqual([coded.headers['content-encoding'], coded.body], ['gzip', gzipSync('text')]);
+        assert.deepEqual(told, []);
+        for (const [id, what] of [['error', /status from 200 to 599, not 0/], ['used', /body of the Response was read before/], ['odd', /content-encoding x-odd may be decoded or not/], ['nested', /a Response in a result has no JSON form/], ['headers', /a Headers in a result .* Object\.fromEntries/]]) {
+          const answer = await ask(id);
+          assert.deepEqual([answer.status, answer.body], [500, E500], id);
+          const [[where, message]] = told.splice(0);
+          assert.equal(where, id);
+          assert.match(message, what);
+        }
+        assert.equal((await ask('wrong')).error, 'ECONNRESET');
+        assert.match(told.splice(0)[0][1], /content-length of 9 bytes, and its stream has ended after 4/);
+        const { request, response } = open(tunnel, 'endless', { headers: { 'content-type': 'application/json' } });
+        request.end();
+        await new Promise((resolve) => response.then((answer) => answer.once('data', resolve)));
+        request.destroy();
+        await until(() => cancelled === 1, 'its body is cancelled');
+        // A form is answered like any other call.
+        const form = new FormData();
+        form.append('__manifest', '{"input":{}}');
+        assert.equal(await (await fetch(`${tunnel.url}/task/text`, { method: 'POST', body: form })).text(), 'h\u00e9');
+      });
+    } finally {
+      upstream.close();
+    }
+  });
+
   it('leave values with similar members alone', () => withTunnel({
-    driver, tasks: { members: () => ({ pipe: 1, stream: { pipe: 'x' }, getReader: 2 }), list: () => ['stream'], sync: () => new Set([1]), text: () => 'stream' },
+    driver, tasks: { members: () => ({ pipe: 1, stream: { pipe: 'x' }, getReader: 2 }), alike: () => ({ status: 200, headers: {}, body: 'b', bodyUsed: false }), list: () => ['stream'], sync: () => new Set([1]), text: () => 'stream' },
   }, async (tunnel) => {
     assert.equal((await callTask(tunnel, 'members', {})).text, '{"ok":true,"result":{"pipe":1,"stream":{"pipe":"x"},"getReader":2}}');
+    assert.equal((await callTask(tunnel, 'alike', {})).text, '{"ok":true,"result":{"status":200,"headers":{},"body":"b","bodyUsed":false}}');
     assert.equal((await callTask(tunnel, 'list', {})).text, '{"ok":true,"result":["stream"]}');
     assert.equal((await callTask(tunnel, 'sync', {})).text, '{"ok":true,"result":{}}');
     assert.equal((await callTask(tunnel, 'text', {})).text, '{"ok":true,"result":"stream"}');

@@ -71,6 +71,11 @@ onBothDrivers('runner streams', (driver) => {
     });
   });
 
+  it('leave a Response and its kin to the serializer, as the reference does', () => same(
+    [task('app.response', async () => new Response('text')), task('app.headers', async () => ({ headers: new Headers([['a', 'b']]) }))],
+    { 'app.response': { json: {} }, 'app.headers': { json: {} } },
+  ));
+
   it('keep their bytes, both ways at once and at the reader\'s pace', async () => {
     const written = [];
     const items = [
