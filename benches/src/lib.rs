@@ -54,6 +54,7 @@ pub fn exposure(handlers: &[Registration], tokens: Option<Vec<String>>) -> Expos
         cors: Cors::new(&CorsOptions::default()).expect("the default is valid"),
         disable_discovery: false,
         server_options: true,
+        any_coding: false,
     }
 }
 

@@ -35,6 +35,7 @@ fn main() {
         cors: Cors::new(&CorsOptions::default()).unwrap(),
         disable_discovery: false,
         server_options: true,
+        any_coding: false,
     };
     let mut config = Config::new(Listen::Tcp(([127, 0, 0, 1], port).into()), Arc::new(exposure));
     if let Some(shards) = args.get(2) {

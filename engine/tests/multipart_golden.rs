@@ -89,6 +89,7 @@ impl Form {
             Err(BodyRefusal::Fields) => too_large("Fields limit exceeded"),
             Err(BodyRefusal::Parts) => too_large("Parts limit exceeded"),
             Err(BodyRefusal::Truncated) => Err((500, "STREAM_ERROR", "Internal Error")),
+            Err(BodyRefusal::ManifestIsFile) => unreachable!("the reference passes it over"),
             Ok(()) => match manifest {
                 None => missing,
                 Some(_) if ids.iter().any(|id| self.file(id).is_none()) => {

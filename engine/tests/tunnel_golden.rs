@@ -161,6 +161,7 @@ fn exposure(app: &Value, registered: &[Registration]) -> Exposure {
         cors: Cors::new(&cors).unwrap(),
         disable_discovery: app["http"]["disableDiscovery"] == true,
         server_options: false,
+        any_coding: true,
     }
 }
 

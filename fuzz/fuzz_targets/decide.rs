@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
-use fasttunnel_engine::tunnel::decide::{Decision, Exposure, Verdict};
+use fasttunnel_engine::tunnel::decide::{BodyMode, Decision, Exposure, Verdict};
 use fasttunnel_engine::tunnel::request::Request;
 use fasttunnel_engine::tunnel::request_id::write_uuid_v4;
 use fasttunnel_engine::tunnel::route::BasePath;
@@ -63,6 +63,7 @@ fn setup(choice: u8) -> Setup {
         cors: Cors::new(&cors).expect("good options"),
         disable_discovery: bit(6),
         server_options: bit(7),
+        any_coding: bit(7),
     };
     Setup { exposure, header, tokens, anonymous, origin, credentials }
 }
@@ -99,7 +100,7 @@ fn check_lines(verdict: &Verdict<'_>, lines: &[u8]) {
         assert!(is_token(&name) && is_field_value(&value));
         let name = name.to_ascii_lowercase();
         assert!(
-            [&b"x-runner-request-id"[..], b"vary", b"allow"].contains(&&name[..])
+            [&b"x-runner-request-id"[..], b"vary", b"allow", b"accept-encoding"].contains(&&name[..])
                 || name.starts_with(b"access-control-"),
             "{}",
             name.escape_ascii()
@@ -161,8 +162,10 @@ fn check_entry(setup: &Setup, request: &Request<'_>, verdict: &Verdict<'_>) {
         Decision::Ask(question) => {
             assert!(question.origin && setup.origin == 3);
         }
-        Decision::Call { handler, kind, .. } => {
+        Decision::Call { handler, kind, body } => {
             assert_eq!(request.method, b"POST");
+            let raw = setup.exposure.any_coding || *body == BodyMode::OctetStream;
+            assert!(raw || !sent(request.fields, "content-encoding").contains(&&b"gzip"[..]), "read as it is");
             assert!(may_enter(setup, request.fields), "called without a token");
             let path = String::from_utf8(request.path.to_vec()).expect("ASCII");
             let expected = match handler {

@@ -40,6 +40,7 @@ fn engine() -> (Engine, SocketAddr) {
         cors: Cors::new(&CorsOptions::default()).unwrap(),
         disable_discovery: false,
         server_options: true,
+        any_coding: false,
     };
     let mut config = Config::new(Listen::Tcp(([127, 0, 0, 1], 0).into()), Arc::new(exposure));
     config.shards = 1;

@@ -10,7 +10,8 @@ import type { HandlerIndex } from './handler-index.js';
 import type { Asks } from './hooks.js';
 import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
 import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from './outcome.js';
-import { discardStream, streamAnswerOf } from './streams/source.js';
+import { answerOfResult, discardResult } from './streams/fetch-response.js';
+import { discardStream } from './streams/source.js';
 import { Streams } from './streams/streams.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from './task-error.js';
 import { isThenable } from './thenable.js';
@@ -231,7 +232,7 @@ export class Calls {
   #settle(call: Call, result: unknown, wanted: Wanted): void {
     const { ticket } = call;
     // A thenable may settle twice; the ticket may name another call by then.
-    if (this.#pending[ticket] !== call) return discardStream(result);
+    if (this.#pending[ticket] !== call) return wanted === STREAM ? discardResult(result) : discardStream(result);
     this.#pending[ticket] = undefined;
     this.#finish(call, result, wanted);
     this.#host.askFlush();
@@ -266,7 +267,7 @@ export class Calls {
     }
     if (wanted !== STREAM) return false;
     try {
-      const answer = streamAnswerOf(result);
+      const answer = answerOfResult(result);
       if (answer !== undefined) this.streams.send(call, answer);
       return answer !== undefined;
     } catch (error) {

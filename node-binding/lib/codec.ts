@@ -1,5 +1,5 @@
 import type { Serializer } from './types.js';
-import { depthOfJson, MAX_RESULT_DEPTH, revivePlain, scanPlain, UNDEFINED_RECORD } from './values.js';
+import { depthOfJson, MAX_RESULT_DEPTH, mustHaveJson, revivePlain, scanPlain, UNDEFINED_RECORD } from './values.js';
 
 /** How results become JSON text, and how marked bodies (those that may hold typed values) become values. */
 export interface ValueCodec {
@@ -40,6 +40,8 @@ export const plainCodec: ValueCodec = Object.freeze({
     if (result === undefined) return JSON.stringify(UNDEFINED_RECORD);
     const text: string | undefined = JSON.stringify(result, recordUndefined);
     if (text === undefined) throw new TypeError(`a result of type ${typeof result} has no JSON form`);
+    // Looked for only where there is something to find.
+    if (text.includes('{}')) JSON.stringify(result, refuseLost);
     if (depthOfJson(text) > MAX_RESULT_DEPTH) throw new RangeError(`a result nests deeper than ${MAX_RESULT_DEPTH} levels`);
     return text;
   },
@@ -47,6 +49,12 @@ export const plainCodec: ValueCodec = Object.freeze({
 
 function recordUndefined(_key: string, value: unknown): unknown {
   return value === undefined ? UNDEFINED_RECORD : value;
+}
+
+/** Says nothing; throws for a value that has become `{}` and should not have. */
+function refuseLost(_key: string, value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) mustHaveJson(value);
+  return value;
 }
 
 /** The serializer does both directions. */

@@ -124,6 +124,26 @@ export class SpoolError extends Error {
   }
 }
 
+/** A streamed answer has more bytes, or fewer, than its `content-length` declares: the connection was cut, or the call got a 500. */
+export class AnswerLengthError extends Error {
+  static {
+    this.prototype.name = 'AnswerLengthError';
+  }
+
+  readonly code = 'FASTTUNNEL_ANSWER_LENGTH';
+  /** Bytes, by `content-length`. */
+  readonly declared: number;
+  /** Bytes that the stream has given: all of them where they are too few, and with the first chunk that was too much. */
+  readonly sent: number;
+
+  constructor(declared: number, sent: number) {
+    const what = sent > declared ? `has given ${sent}` : `has ended after ${sent}`;
+    super(`the answer declares a content-length of ${declared} bytes, and its stream ${what}. Declare bytes, not characters (Buffer.byteLength(text)), or leave content-length out.`);
+    this.declared = declared;
+    this.sent = sent;
+  }
+}
+
 /** A part of the engine has failed: a defect of ours, please report it with what stands on stderr. */
 export class ShardError extends Error {
   static {

@@ -1,7 +1,7 @@
 export { fastTunnel } from './fast-tunnel.js';
 export { TunnelServer } from './server.js';
 export type { Tunnel } from './server.js';
-export { ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, ListenError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
+export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, ListenError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
 export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';

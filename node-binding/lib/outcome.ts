@@ -37,6 +37,11 @@ export class RawAnswer {
   }
 }
 
+/** False for the statuses whose answers end with the head, whatever was written (RFC 9110 6.4.1). */
+export function hasContent(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
 /** Hears what becomes of a streamed answer. */
 export interface StreamEvents {
   /** The source has failed before its first byte. Returns what the call fails with instead, for example a `CallFailure`. */

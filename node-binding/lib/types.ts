@@ -6,7 +6,7 @@ export type { CallContext, GracefulSignal };
 
 /**
  * What a task may return to answer with bytes instead of JSON: a Node stream, a web stream, an async iterable (of an
- * async generator, say) or a Blob. Chunks are bytes or strings (UTF-8). It is read as fast as the client takes it, and
+ * async generator, say) or a Blob. A `Response` of fetch is sent with its status and header lines as well. Chunks are bytes or strings (UTF-8). It is read as fast as the client takes it, and
  * destroyed, cancelled or returned when the client goes. If it fails before its first byte the call fails like any
  * other; later the connection is cut, and `onError` hears of it.
  */

@@ -63,6 +63,27 @@ function isUndefinedRecord(value: object): boolean {
   return (value as { __type?: unknown }).__type === 'Undefined' && Object.hasOwn(value, 'value') && !Array.isArray(value);
 }
 
+/** Objects of fetch that hold something and that JSON writes as `{}`, and what to return of them. */
+const WITHOUT_JSON: ReadonlyMap<string, string> = new Map([
+  ['Response', 'return it as the result itself, or what it holds: await response.json()'],
+  ['Request', 'return what of it is wanted'],
+  ['Headers', 'return Object.fromEntries(headers)'],
+  ['URLSearchParams', 'return Object.fromEntries(params), or String(params)'],
+  ['FormData', 'return Object.fromEntries(form)'],
+  ['ReadableStream', 'a task may return it as the result itself, or as the member `stream` of it'],
+  ['Blob', 'a task may return it as the result itself, or as the member `stream` of it'],
+  ['File', 'a task may return it as the result itself, or as the member `stream` of it'],
+]);
+
+/** Throws for what would be written as `{}` though that is not what it holds, by mistake almost certainly. */
+export function mustHaveJson(value: object): void {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return;
+  const name = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  const fix = WITHOUT_JSON.get(name);
+  if (fix !== undefined && Object.keys(value).length === 0) throw new TypeError(`a ${name} in a result has no JSON form, only {}: ${fix}`);
+}
+
 /** What {@link scanPlain} found. */
 export type Scan = 'plain' | 'special' | 'unknown';
 

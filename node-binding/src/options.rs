@@ -236,6 +236,7 @@ pub struct Rules {
     cors: Cors,
     disable_discovery: bool,
     server_options: bool,
+    any_coding: bool,
 }
 
 impl Rules {
@@ -253,6 +254,7 @@ impl Rules {
             cors: self.cors.clone(),
             disable_discovery: self.disable_discovery,
             server_options: self.server_options,
+            any_coding: self.any_coding,
         }
     }
 }
@@ -302,6 +304,7 @@ impl NativeOptions {
             cors: Cors::new(&self.cors.as_ref().map(NativeCors::options).unwrap_or_default()).map_err(bad_option)?,
             disable_discovery: self.disable_discovery,
             server_options: !self.reference,
+            any_coding: self.reference,
         })
     }
 

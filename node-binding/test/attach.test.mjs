@@ -454,6 +454,24 @@ onBothDrivers('attach', (driver) => {
     });
   });
 
+  it('an answer of another length than it declares is cut, so that its client notices', () => {
+    const declares = (id, length, chunks) => task(id, async () => ({ stream: Readable.from(chunks), headers: { 'content-length': length } }));
+    return attached({ items: [declares('app.tasks.more', 10, ['0123', '456789', 'AB']), declares('app.tasks.fewer', 10, ['0123', '4']), declares('app.tasks.right', 5, ['0123', '4'])] }, async ({ port, value }) => {
+      const ask = async (through, id) => {
+        const client = await connect(through);
+        await client.write(callBytes(id, {}, { lines: 'Connection: close\r\n' }));
+        await client.end();
+        return client.rest.slice(client.rest.indexOf('\r\n\r\n') + 4);
+      };
+      const all = async (through) => {
+        assert.deepEqual([await ask(through, 'app.tasks.more'), await ask(through, 'app.tasks.fewer'), await ask(through, 'app.tasks.right')], ['0123', '01234', '01234']);
+        await assert.rejects(fetch(`http://127.0.0.1:${through}/__runner/task/app.tasks.more`, { method: 'POST', headers: { 'x-runner-token': TOKEN }, body: '{}' }).then((response) => response.text()), /terminated|fetch failed/);
+      };
+      await all(port);
+      await withServer(value.createServer(), all);
+    });
+  });
+
   it('a streamed body waits for a task that does not read, and a client that goes on sending behind an answer is bounded', () => {
     const slow = task('app.tasks.slow', async () => {
       const { req } = useExposureContext();

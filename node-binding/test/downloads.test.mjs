@@ -1,10 +1,12 @@
 // Answers that are streams: of every kind, at the client's pace, and what becomes of them when one side fails.
 import assert from 'node:assert/strict';
 import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Stream, Writable } from 'node:stream';
 import { after, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { TaskError } from 'fasttunnel';
 import { exchange, open, pattern, read, sha256 } from './support/byte-clients.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
@@ -156,6 +158,68 @@ onBothDrivers('downloads', (driver) => {
     assert.deepEqual(errors, []);
   });
 
+  it('of another length than they declare are cut so that their client notices, or get a 500, and are told', async () => {
+    const told = [];
+    const emoji = 'caf\u00e9 \ud83d\ude00'.repeat(3);
+    const declared = (length, stream) => () => ({ stream: stream(), headers: { 'content-length': length } });
+    const HEX = '0123456789ABCDEF';
+    // What is declared, what is given, and what of it the client may see; undefined: a 500, since nothing was sent.
+    const tasks = {
+      oneChunk: [10, HEX, undefined], text: [emoji.length, emoji, undefined], nothing: [10, '', undefined], blob: [3, HEX, undefined],
+      short: [10, ['0123', '45'], '012345'], pieces: [10, ['0123', '4567', '89AB'], '01234567'], exactFirst: [4, ['0123', '4'], ''],
+      endless: [100_000, null, null],
+    };
+    const gives = { blob: () => new Blob([HEX]), endless: async function* () { for (;;) { yield Buffer.alloc(10_000); await sleep(0); } } };
+    await withTunnel({
+      driver, onError: (error, { kind, id, requestId }) => told.push({ kind, id, requestId, code: error.code, declared: error.declared, sent: error.sent, message: error.message }),
+      tasks: Object.fromEntries(Object.entries(tasks).flatMap(([id, [length, given]]) => [
+        [id, declared(length, gives[id] ?? (() => Readable.from([given].flat())))],
+        [`${id}.later`, declared(length, gives[id] ?? (() => slowly([given].flat())))],
+        [`${id}.web`, declared(length, gives[id] ?? (() => web([given].flat())))],
+      ])),
+    }, async (tunnel) => {
+      for (const [id, [length, given, seen]] of Object.entries(tasks)) {
+        for (const form of ['', '.later', '.web']) {
+          const { status, body, error } = await exchange(tunnel, id + form, { json: {}, headers: { 'x-runner-request-id': `rid-${id}` } });
+          if (seen === undefined) {
+            assert.deepEqual([status, body.toString(), error], [500, E500, null], id + form);
+          } else {
+            assert.deepEqual([status, error], [200, 'ECONNRESET'], id + form);
+            assert.ok(body.length < length, id + form);
+            if (seen !== null) assert.equal(body.toString(), seen, id + form);
+          }
+          await until(() => told.length === 1, `${id}${form} is told`);
+          const sent = given === null ? 110_000 : [given].flat().reduce((bytes, chunk) => bytes + Buffer.byteLength(chunk), 0);
+          const [{ message, ...rest }] = told.splice(0);
+          assert.deepEqual(rest, { kind: 'task', id: id + form, requestId: `rid-${id}`, code: 'FASTTUNNEL_ANSWER_LENGTH', declared: length, sent }, id + form);
+          assert.match(message, new RegExp(`content-length of ${length} bytes, and its stream has (given|ended after) ${sent}\\.`), id + form);
+        }
+      }
+      assert.equal(tunnel.stats().live, 0);
+      // Clients of every kind notice.
+      await assert.rejects(fetch(`${tunnel.url}/task/pieces`, { method: 'POST', body: '{}' }).then((response) => response.text()), /terminated|fetch failed/);
+    });
+  });
+
+  it('of the length that they declare are whole, also when their source ends late, and where there is no content', () => withTunnel({
+    driver, onError: (error) => assert.fail(error),
+    tasks: {
+      late: () => ({ stream: (async function* () { yield BYTES; await sleep(30); })(), headers: { 'content-length': BYTES.length } }),
+      paused: () => ({ stream: (async function* () { yield BYTES.subarray(0, 10); await sleep(5); yield BYTES.subarray(10); await sleep(5); yield ''; })(), headers: { 'content-length': BYTES.length } }),
+      zero: () => ({ stream: Readable.from([]), headers: { 'content-length': 0 } }),
+      none: () => ({ stream: Readable.from(['dropped']), status: 204, headers: { 'content-length': 3 } }),
+      same: () => ({ stream: Readable.from([]), status: 304, headers: { 'content-length': 1000 } }),
+    },
+  }, async (tunnel) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    for (const [id, status, bytes] of [['late', 200, BYTES], ['paused', 200, BYTES], ['zero', 200, ''], ['none', 204, ''], ['same', 304, ''], ['late', 200, BYTES]]) {
+      const answer = await exchange(tunnel, id, { json: {}, agent });
+      assert.deepEqual([answer.status, sha256(answer.body), answer.error], [status, sha256(bytes), null], id);
+    }
+    assert.equal(tunnel.stats().shards.reduce((all, { connections }) => all + connections, 0), 1);
+    agent.destroy();
+  }));
+
   it('end with their client: the source is destroyed and the signal aborts once', async () => {
     const seen = [];
     const endless = (id, more) => new Readable({ read() { setTimeout(() => this.push(Buffer.alloc(20_000)), 1); }, destroy(_error, done) { seen.push(id); done(); }, ...more });
@@ -259,10 +323,80 @@ onBothDrivers('downloads', (driver) => {
     await until(() => destroyed === 1, 'the source is destroyed');
   });
 
+  it('are what a Response is: its status, its header lines and its body', async () => {
+    const upstream = http.createServer((request, response) => {
+      const bytes = gzipSync(BYTES);
+      response.writeHead(207, 'Mine', { 'content-type': 'text/x', 'content-encoding': request.url === '/odd' ? 'x-odd' : 'gzip', 'content-length': bytes.length, 'x-upstream': 'yes', 'set-cookie': 'a=b', connection: 'close' });
+      response.end(request.method === 'HEAD' ? undefined : bytes);
+    });
+    await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${upstream.address().port}`;
+    const told = [];
+    let cancelled = 0;
+    const endless = () => new ReadableStream({ async pull(controller) { await sleep(1); controller.enqueue(new Uint8Array(1000)); }, cancel() { cancelled += 1; } });
+    /** As packages have it: a Node stream for a body. */
+    class Packaged {
+      constructor(body) { Object.assign(this, { body, size: 0 }); }
+      get [Symbol.toStringTag]() { return 'Response'; }
+      get status() { return 201; }
+      get headers() { return new Map([['X-Packaged', '1']]); }
+      get bodyUsed() { return false; }
+    }
+    const tasks = {
+      text: () => new Response('h\u00e9', { status: 202, headers: { 'x-a': '1', 'content-length': '3', 'set-cookie': 'a=b', 'access-control-allow-origin': 'https://evil' } }),
+      later: async () => { await sleep(1); return Response.json({ a: 1 }, { status: 418 }); },
+      coded: () => new Response(gzipSync('text'), { headers: { 'content-encoding': 'gzip' } }),
+      empty: () => new Response(null, { status: 302, headers: { location: '/there' } }), none: () => new Response(null, { status: 204 }),
+      fetched: () => fetch(url), fetchedHead: () => fetch(url, { method: 'HEAD' }), packaged: () => new Packaged(Readable.from(['packed'])),
+      error: () => Response.error(), used: async () => { const response = new Response('x'); await response.text(); return response; }, odd: () => fetch(`${url}/odd`), wrong: () => new Response('four', { headers: { 'content-length': '9' } }),
+      nested: async () => ({ answer: new Response('x') }), headers: () => new Headers(), endless: () => new Response(endless()),
+    };
+    try {
+      await withTunnel({ driver, onError: (error, { id }) => told.push([id, error.message]), tasks }, async (tunnel) => {
+        const ask = async (id) => { const { status, headers, body, error } = await exchange(tunnel, id, { json: {} }); return { status, headers, body: body.length === BYTES.length ? sha256(body) : body.toString(), error }; };
+        for (const [id, status, body, lines] of [
+          ['text', 202, 'h\u00e9', { 'content-type': 'text/plain;charset=UTF-8', 'x-a': '1', 'content-length': '3', 'set-cookie': undefined, 'access-control-allow-origin': '*', 'x-frame-options': 'DENY' }],
+          ['later', 418, '{"a":1}', { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }],
+          ['empty', 302, '', { location: '/there', 'content-length': '0', 'content-type': undefined }], ['none', 204, '', { 'content-length': undefined }],
+          ['fetched', 207, sha256(BYTES), { 'content-type': 'text/x', 'content-encoding': undefined, 'content-length': undefined, 'x-upstream': 'yes', 'set-cookie': undefined, connection: 'keep-alive' }],
+          ['fetchedHead', 207, '', { 'content-length': '0', 'x-upstream': 'yes' }], ['packaged', 201, 'packed', { 'x-packaged': '1' }],
+        ]) {
+          const answer = await ask(id);
+          assert.deepEqual([answer.status, answer.body, answer.error], [status, body, null], id);
+          assert.deepEqual(Object.fromEntries(Object.keys(lines).map((name) => [name, answer.headers[name]])), lines, id);
+        }
+        const coded = await exchange(tunnel, 'coded', { json: {} });
+        assert.deepEqual([coded.headers['content-encoding'], coded.body], ['gzip', gzipSync('text')]);
+        assert.deepEqual(told, []);
+        for (const [id, what] of [['error', /status from 200 to 599, not 0/], ['used', /body of the Response was read before/], ['odd', /content-encoding x-odd may be decoded or not/], ['nested', /a Response in a result has no JSON form/], ['headers', /a Headers in a result .* Object\.fromEntries/]]) {
+          const answer = await ask(id);
+          assert.deepEqual([answer.status, answer.body], [500, E500], id);
+          const [[where, message]] = told.splice(0);
+          assert.equal(where, id);
+          assert.match(message, what);
+        }
+        assert.equal((await ask('wrong')).error, 'ECONNRESET');
+        assert.match(told.splice(0)[0][1], /content-length of 9 bytes, and its stream has ended after 4/);
+        const { request, response } = open(tunnel, 'endless', { headers: { 'content-type': 'application/json' } });
+        request.end();
+        await new Promise((resolve) => response.then((answer) => answer.once('data', resolve)));
+        request.destroy();
+        await until(() => cancelled === 1, 'its body is cancelled');
+        // A form is answered like any other call.
+        const form = new FormData();
+        form.append('__manifest', '{"input":{}}');
+        assert.equal(await (await fetch(`${tunnel.url}/task/text`, { method: 'POST', body: form })).text(), 'h\u00e9');
+      });
+    } finally {
+      upstream.close();
+    }
+  });
+
   it('leave values with similar members alone', () => withTunnel({
-    driver, tasks: { members: () => ({ pipe: 1, stream: { pipe: 'x' }, getReader: 2 }), list: () => ['stream'], sync: () => new Set([1]), text: () => 'stream' },
+    driver, tasks: { members: () => ({ pipe: 1, stream: { pipe: 'x' }, getReader: 2 }), alike: () => ({ status: 200, headers: {}, body: 'b', bodyUsed: false }), list: () => ['stream'], sync: () => new Set([1]), text: () => 'stream' },
   }, async (tunnel) => {
     assert.equal((await callTask(tunnel, 'members', {})).text, '{"ok":true,"result":{"pipe":1,"stream":{"pipe":"x"},"getReader":2}}');
+    assert.equal((await callTask(tunnel, 'alike', {})).text, '{"ok":true,"result":{"status":200,"headers":{},"body":"b","bodyUsed":false}}');
     assert.equal((await callTask(tunnel, 'list', {})).text, '{"ok":true,"result":["stream"]}');
     assert.equal((await callTask(tunnel, 'sync', {})).text, '{"ok":true,"result":{}}');
     assert.equal((await callTask(tunnel, 'text', {})).text, '{"ok":true,"result":"stream"}');

@@ -5,6 +5,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { postBytes, RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, post, sleep, withTunnel } from './support/tunnels.mjs';
 
@@ -218,6 +219,35 @@ onBothDrivers('http', (driver) => {
       assert.equal(status, 400, body);
       assert.equal(text, '{"ok":false,"error":{"message":"Invalid JSON body","code":"INVALID_JSON"}}');
     }
+  }));
+
+  it('refuses a body that is coded, before it is read, and hands it to a task that reads bytes', () => withTunnel({
+    driver, auth: { token: 's' }, limits: { maxBodyBytes: 100 }, events: { told: () => {} },
+    tasks: { ...tasks, bytes: async (_input, { body, headers }) => { const chunks = []; for await (const chunk of body) chunks.push(chunk); return [headers['content-encoding'], Buffer.concat(chunks).toString('hex')]; } },
+  }, async (tunnel) => {
+    const socket = await RawSocket.connect(tunnel);
+    const gzip = gzipSync('{"input":5}');
+    const send = async (path, coding, body, more = {}) => {
+      const lines = Object.entries({ host: 'h', 'x-runner-token': 's', 'content-type': 'application/json', 'content-length': body.length, ...(coding === undefined ? {} : { 'content-encoding': coding }), ...more });
+      await socket.write(Buffer.concat([Buffer.from(`POST /__runner/${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`), Buffer.from(body)]));
+      return socket.answer();
+    };
+    for (const [path, coding, more] of [
+      ['task/echo', 'gzip'], ['task/echo', 'br, identity'], ['event/told', 'x-gzip'], ['event/told', 'gzip', { 'content-type': 'application/octet-stream' }],
+      ['task/echo', 'gzip', { 'content-type': 'multipart/form-data; boundary=x' }],
+    ]) {
+      const { status, headers, body } = await send(path, coding, gzip, more);
+      assert.deepEqual([status, headers['accept-encoding'], JSON.parse(body).error], [415, 'identity', { message: 'Content-Encoding is not supported; send the body as it is', code: 'UNSUPPORTED_MEDIA_TYPE' }], `${path} ${coding}`);
+    }
+    // Who may not call is told nothing of it; of a body that is too large besides, the coding is told.
+    assert.equal((await send('task/echo', 'gzip', gzip, { 'x-runner-token': 'no' })).status, 401);
+    assert.equal((await send('task/nope', 'gzip', gzip)).status, 403);
+    assert.equal((await send('task/echo', 'gzip', Buffer.alloc(200))).status, 415);
+    assert.equal((await send('task/echo', undefined, Buffer.alloc(200))).status, 413);
+    for (const coding of ['identity', 'Identity, identity', '']) assert.equal((await send('task/echo', coding, '{"input":5}')).body, ok(5), coding);
+    const bytes = await send('task/bytes', 'gzip', gzip, { 'content-type': 'application/octet-stream' });
+    assert.deepEqual(JSON.parse(bytes.body).result, ['gzip', gzip.toString('hex')]);
+    socket.destroy();
   }));
 
   it('works with node:http agents that send everything chunked', () => withTunnel({ driver, tasks }, async (tunnel) => {

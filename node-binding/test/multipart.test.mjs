@@ -186,12 +186,14 @@ onBothDrivers('multipart forms', (driver) => {
       'too large a manifest': [['echo', [manifest('x'.repeat(400))]], limit('Field')],
       'too many fields': [['echo', [manifest(1), field('a', '1'), field('b', '1'), field('c', '1')]], limit('Fields')],
       'too many parts': [['ignore', [field('a', '1'), input, field('b', '1'), small, part('B', 'x'), field('c', '')]], limit('Parts')],
-      'no such file': [['readOrTell', [input, part('F2', 'x')]], [500, '{"ok":false,"error":{"message":"Internal Error","code":"MISSING_FILE_PART"}}']],
+      'no such file': [['readOrTell', [input, part('F2', 'x')]], [400, '{"ok":false,"error":{"message":"Missing file part: F1","code":"MISSING_FILE_PART"}}']],
+      'a file that is a field': [['readOrTell', [input, field('file:F1', 'x')]], [400, '{"ok":false,"error":{"message":"Missing file part: F1","code":"MISSING_FILE_PART"}}']],
+      'a manifest that is a file': [['echo', [part('', '{"input":1}', { name: '__manifest', filename: 'blob', type: 'application/json' })]], [400, '{"ok":false,"error":{"message":"The part __manifest must be a field, not a file: send it without a file name","code":"MISSING_MANIFEST"}}']],
       'no manifest': [['echo', [small]], [400, '{"ok":false,"error":{"message":"Missing manifest","code":"MISSING_MANIFEST"}}']],
       'an empty one': [['echo', [field('__manifest', '')]], [400, '{"ok":false,"error":{"message":"Missing manifest","code":"MISSING_MANIFEST"}}']],
       'a broken one': [['echo', [field('__manifest', '{')]], [400, '{"ok":false,"error":{"message":"Invalid manifest","code":"INVALID_MULTIPART"}}']],
       'two of them': [['echo', [manifest(1), manifest(2)]], [400, '{"ok":false,"error":{"message":"Invalid manifest","code":"INVALID_MULTIPART"}}']],
-      'an end inside of a file': [['readOrTell', [input, partHead('file:F1'), 'begun'], ''], [500, '{"ok":false,"error":{"message":"Internal Error","code":"STREAM_ERROR"}}']],
+      'an end inside of a file': [['readOrTell', [input, partHead('file:F1'), 'begun'], ''], [400, '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}']],
       'an end before the manifest': [['echo', [`--${BOUNDARY}\r\nContent-Disposition: form-data; name="__manifest"\r\n\r\n{`], ''], [400, '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}']],
       'no form at all': [['echo', ['nothing'], ''], [400, '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}']],
     };
@@ -208,6 +210,78 @@ onBothDrivers('multipart forms', (driver) => {
     await until(() => tunnel.stats().live === 0, 'every task is done');
     assert.ok(seen.filter((what) => what === 'FASTTUNNEL_FILE_REFUSED').length >= 3, 'readers are told');
   }));
+
+  it('names are UTF-8 where they can be, else Latin-1', () => withForms({}, async (tunnel) => {
+    const named = async (filename) => (await result(tunnel, 'meta', [manifest({ file: sentinel('F1') }), part('F1', 'x', { filename })])).name;
+    assert.equal(await named('Zo\u00eb \u20ac \ud83d\ude00.txt'), 'Zo\u00eb \u20ac \ud83d\ude00.txt');
+    const latin1 = Buffer.from(partHead('file:F1', 'Zo\u00eb.txt').toString(), 'latin1');
+    assert.equal((await result(tunnel, 'meta', [manifest({ file: sentinel('F1') }), Buffer.concat([latin1, Buffer.from('x\r\n')])])).name, 'Zo\u00eb.txt');
+    const extended = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file:F1"; filename="\u00e9"; filename*=UTF-8''%e2%82%ac\r\n\r\nx\r\n`;
+    assert.equal((await result(tunnel, 'meta', [manifest({ file: sentinel('F1') }), extended])).name, '\u20ac');
+    // So are their ids.
+    assert.deepEqual(await result(tunnel, 'read', [manifest({ file: sentinel('\u00e9\u20ac') }), part('\u00e9\u20ac', 'x')]), whole(Buffer.from('x')));
+    const form = new FormData();
+    form.append('__manifest', JSON.stringify({ input: { file: sentinel('F1') } }));
+    form.append('file:F1', new File(['x'], 'Zo\u00eb \u20ac.txt'));
+    const answer = await fetch(`${tunnel.url}/task/meta`, { method: 'POST', body: form });
+    assert.equal((await answer.json()).result.name, 'Zo\u00eb \u20ac.txt');
+  }));
+
+  it('a task knows what its file is called, and of several when it waits for them', async () => {
+    const seen = [];
+    const tasks = {
+      one: ({ file }) => { const { name, type } = file; return { name, type }; },
+      several: async ({ a, b }) => {
+        seen.push(a.name, b.name);
+        const left = a.stream();
+        const { stream } = await b.resolve();
+        seen.push(b.name);
+        left.destroy();
+        return (await bytesOf(stream)).toString();
+      },
+      never: async ({ a, b }) => { a.stream().destroy(); const { stream } = await b.resolve(); await bytesOf(stream).catch(({ code }) => seen.push(code)); },
+      saved: async ({ a, b }) => { a.stream().destroy(); const { path } = await b.toTempFile(temp.directory); unlinkSync(path); return path.split('/').pop().split('.').slice(0, 2).join('.'); },
+      named: async ({ file }) => { seen.push(file.name); return (await bytesOf(file.stream())).toString(); },
+    };
+    const temp = temporary();
+    await withTunnel({ driver, tasks, tempDir: temp.directory }, async (tunnel) => {
+      /** Each part comes alone, and late. */
+      const slowly = async (id, parts, end) => {
+        const pieces = [...parts.map((one) => Buffer.from(one)), formBytes([], end)];
+        const socket = await RawSocket.connect(tunnel);
+        await socket.write(`POST /__runner/task/${id} HTTP/1.1\r\nHost: h\r\nContent-Type: ${FORM_TYPE['content-type']}\r\nContent-Length: ${pieces.reduce((bytes, piece) => bytes + piece.length, 0)}\r\n\r\n`);
+        for (const piece of pieces) {
+          await socket.write(piece);
+          await sleep(30);
+        }
+        const { status, body } = await socket.answer();
+        socket.destroy();
+        return [status, JSON.parse(body).result ?? JSON.parse(body).error.code];
+      };
+      const both = manifest({ a: sentinel('A'), b: sentinel('B') });
+      const [A, B] = [part('A', noise(300 * KIB), { filename: 'a.bin' }), part('B', 'bytes of b', { filename: 'b.txt' })];
+      assert.deepEqual(await slowly('one', [manifest({ file: sentinel('F1') }), part('F1', 'x', { filename: 'photo.png', type: 'image/png' })]), [200, { name: 'photo.png', type: 'image/png' }]);
+      assert.deepEqual(await slowly('several', [both, A, B]), [200, 'bytes of b']);
+      assert.deepEqual(seen.splice(0), ['a.bin', 'upload', 'b.txt']);
+      assert.deepEqual(await slowly('saved', [both, A, B]), [200, 'b.txt']);
+      assert.deepEqual(await slowly('never', [both, A]), [400, 'MISSING_FILE_PART']);
+      await until(() => seen.length > 0, 'the reader is told');
+      assert.deepEqual(seen.splice(0), ['FASTTUNNEL_FILE_REFUSED']);
+      // A file that the manifest names is not waited for.
+      assert.deepEqual(await slowly('named', [manifest({ file: sentinel('F1', { name: 'mine' }) }), part('F1', 'x')]), [200, 'x']);
+      assert.deepEqual(seen.splice(0), ['mine']);
+      // What never comes does not start.
+      assert.deepEqual(await slowly('named', [manifest({ file: sentinel('F1') })]), [400, 'MISSING_FILE_PART']);
+      assert.deepEqual(await slowly('named', [manifest({ file: sentinel('F1') })], '--'), [400, 'INVALID_MULTIPART']);
+      const gone = await RawSocket.connect(tunnel);
+      await gone.write(`POST /__runner/task/named HTTP/1.1\r\nHost: h\r\nContent-Type: ${FORM_TYPE['content-type']}\r\nContent-Length: 9999\r\n\r\n${manifest({ file: sentinel('F1') })}`);
+      await until(() => tunnel.stats().live === 1, 'the call has come');
+      gone.destroy();
+      await until(() => tunnel.stats().live === 0, 'the call is over');
+      assert.deepEqual(seen, []);
+    });
+    temp.remove();
+  });
 
   it('without bounds', () => withForms({ limits: { multipart: { fileSize: Infinity, files: Infinity, fields: Infinity, fieldSize: Infinity } } }, async (tunnel) => {
     const many = Array.from({ length: 200 }, (_, index) => `${index}`);

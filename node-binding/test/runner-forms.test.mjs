@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { bytesOf, field, FORM_TYPE, formBytes, manifest, noise, part, sentinel } from './support/forms.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
@@ -142,6 +143,11 @@ const SAME = {
   'a file back': ['back', [F1, small]],
   'a file back, wrapped': ['wrapped', [F1, small]],
   'a file back, and a missing part': ['back', [manifest({ file: sentinel('F1'), other: sentinel('F2') }), small]],
+  'a name in UTF-8': ['read', [F1, part('F1', 'x', { filename: 'Zo\u00eb \u20ac.txt' })]],
+  'a name in Latin-1': ['read', [F1, Buffer.from(part('F1', 'x', { filename: 'Zo\u00eb.txt' }).toString(), 'latin1')]],
+  'an id in UTF-8': ['read', [manifest({ file: sentinel('\u00e9') }), part('\u00e9', 'x')]],
+  'a manifest that is a file': ['echo', [part('', '{"input":1}', { name: '__manifest', filename: 'blob', type: 'application/json' })]],
+  'a manifest with a byte order mark': ['echo', [field('__manifest', '\ufeff{"input":1}')]],
   'the request': ['req', [manifest(1)]],
   'too large a file': ['keys', [F1, part('F1', 'x'.repeat(101))], { fileSize: 100 }],
   'just large enough': ['read', [F1, part('F1', 'x'.repeat(99))], { fileSize: 100 }],
@@ -179,6 +185,23 @@ onBothDrivers('forms of a Runner app', (driver) => {
       }
       for (const [what] of cases) assert.deepEqual([what, answers.fastTunnel[what]], [what, answers.nodeExposure[what]]);
     }
+  });
+
+  it('a Content-Encoding counts for nothing, as with nodeExposure', async () => {
+    const body = gzipSync(formBytes([manifest(1)]));
+    const requests = [
+      ['application/json', gzipSync('{"input":1}')], ['application/json', Buffer.from('{"input":1}')], [FORM_TYPE['content-type'], body], [FORM_TYPE['content-type'], formBytes([manifest(1)])],
+    ].map(([type, bytes]) => Buffer.concat([Buffer.from(`POST /__runner/task/app.tasks.echo HTTP/1.1\r\nHost: a\r\nx-runner-token: ${TOKEN}\r\nx-runner-request-id: r1\r\nContent-Type: ${type}\r\nContent-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n\r\n`), bytes]));
+    const answers = [];
+    for (const exposure of [nodeExposure, fastTunnel]) {
+      await withApp(exposure, { items }, async ({ port, logs }) => {
+        const all = [];
+        for (const request of requests) all.push(await exchange(port, request, logs));
+        answers.push(all);
+      });
+    }
+    assert.deepEqual(answers[1], answers[0]);
+    assert.deepEqual(answers[1].map(({ status }) => status), [400, 200, 400, 200]);
   });
 
   it('files keep typed values beside them', () => withApp(fastTunnel, { items: [...items, task('typed', async ({ at, map, set }) => [at instanceof Date, (await readInputFileToBuffer(map.get('file'))).toString(), set.size])] }, async (app) => {

@@ -71,6 +71,11 @@ onBothDrivers('runner streams', (driver) => {
     });
   });
 
+  it('leave a Response and its kin to the serializer, as the reference does', () => same(
+    [task('app.response', async () => new Response('text')), task('app.headers', async () => ({ headers: new Headers([['a', 'b']]) }))],
+    { 'app.response': { json: {} }, 'app.headers': { json: {} } },
+  ));
+
   it('keep their bytes, both ways at once and at the reader\'s pace', async () => {
     const written = [];
     const items = [
@@ -162,6 +167,37 @@ onBothDrivers('runner streams', (driver) => {
         else assert.deepEqual(told, logs, id);
       }
       assert.equal((await ask('returnsRes', { json: undefined, body: 'back' })).body.toString(), 'back');
+      await until(() => app.value.stats().live === 0, 'all calls are over');
+    }));
+    assert.deepEqual(errors, []);
+  });
+
+  it('of another length than they declare are cut so that their client notices, and are logged with both', async () => {
+    const declares = (length, chunks) => async () => ({ stream: Readable.from(chunks), headers: { 'content-length': length } });
+    const items = [
+      task('app.more', declares(10, ['0123', '456789', 'AB'])),
+      task('app.fewer', declares(10, ['0123'])),
+      task('app.atOnce', declares(10, ['0123456789AB'])),
+      task('app.setFirst', async () => { useExposureContext().res.setHeader('content-length', '3'); return Readable.from(['01', '23']); }),
+      task('app.writesMore', async () => { const { res } = useExposureContext(); res.setHeader('content-length', '6'); res.write('012'); await sleep(5); res.write('345'); await sleep(5); res.end('6'); }),
+      task('app.writesFewer', async () => { const { res } = useExposureContext(); res.writeHead(200, { 'content-length': 6 }); res.write('012'); await sleep(5); res.end(); }),
+      task('app.pipes', async () => { const { res } = useExposureContext(); res.setHeader('content-length', '6'); Readable.from(['012', '34', '56', '7']).pipe(res); }),
+      // Whole answers have the length that they have.
+      task('app.whole', async () => { const { res } = useExposureContext(); res.setHeader('content-length', '3'); res.end('whole'); }),
+    ];
+    const errors = await uncaught(() => withApp(fastTunnel, { items }, async (app) => {
+      for (const [id, status, body, error, message, declared, sent] of [
+        ['more', 200, '0123', 'ECONNRESET', 'exposure.stream.error', 10, 12], ['fewer', 200, '0123', 'ECONNRESET', 'exposure.stream.error', 10, 4],
+        ['atOnce', 500, E500, null, 'exposure.task.error', 10, 12], ['setFirst', 200, '01', 'ECONNRESET', 'exposure.stream.error', 3, 4],
+        ['writesMore', 200, '012', 'ECONNRESET', 'exposure.task.error', 6, 7], ['writesFewer', 200, '012', 'ECONNRESET', 'exposure.task.error', 6, 3],
+        ['pipes', 200, '01234', 'ECONNRESET', 'exposure.task.error', 6, 7], ['whole', 200, 'whole', null],
+      ]) {
+        const answer = await exchange(app, `app.${id}`, { json: {}, headers: { ...auth, 'x-runner-request-id': `rid-${id}` } });
+        assert.deepEqual([answer.status, answer.body.toString(), answer.error], [status, body, error], id);
+        if (message !== undefined) await until(() => app.logs.some(({ level }) => level === 'error'), `${id} is logged`);
+        const told = app.logs.splice(0).filter(({ level }) => level === 'error').map((log) => [log.message, log.context?.requestId, String(log.error).match(/\d+/g).map(Number)]);
+        assert.deepEqual(told, message === undefined ? [] : [[message, `rid-${id}`, [declared, sent]]], id);
+      }
       await until(() => app.value.stats().live === 0, 'all calls are over');
     }));
     assert.deepEqual(errors, []);

@@ -131,6 +131,22 @@ describe('writing results', () => {
     }
   });
 
+  it('throws for objects of fetch, which JSON.stringify empties, and says what to return', () => {
+    for (const [value, what] of [
+      [new Headers([['a', 'b']]), /a Headers in a result has no JSON form, only \{\}: return Object\.fromEntries\(headers\)/], [new URLSearchParams('a=b'), /a URLSearchParams .* Object\.fromEntries\(params\)/], [new FormData(), /a FormData /],
+      [new Request('http://localhost'), /a Request /], [new Response('x'), /a Response .*await response\.json\(\)/], [new ReadableStream(), /a ReadableStream /], [new Blob(['x']), /a Blob .*the member `stream`/], [new File(['x'], 'f'), /a File /],
+    ]) {
+      for (const result of [value, { a: value }, [1, [value]], { gone: undefined, b: [{ c: value }] }]) {
+        assert.equal(plainCodec.isPlain(result), false);
+        assert.throws(() => plainCodec.stringify(result), what);
+      }
+    }
+    // What has members of its own, or says how it is written, is written.
+    for (const value of [{ [Symbol.toStringTag]: 'Headers' }, Object.assign(new Headers(), { own: 1 }), Object.assign(new Response('x'), { toJSON: () => ({ mine: {} }) }), { empty: {}, at: new Date(0) }]) {
+      assert.equal(plainCodec.stringify(value), JSON.stringify(value));
+    }
+  });
+
   it('ends at the depth of the contract', () => {
     assert.equal(plainCodec.stringify(nestedArrays(999)), nested(999));
     for (const depth of [1000, 1500, 100_000]) assert.throws(() => plainCodec.stringify(nestedArrays(depth)), RangeError);

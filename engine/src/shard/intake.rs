@@ -12,7 +12,7 @@ use super::replies::refusal_of;
 use crate::limits::{Limits, READ_BUFFER_BYTES};
 use crate::tunnel::decide::{BodyMode, Decision};
 use crate::tunnel::envelope::Refusal;
-use crate::tunnel::multipart::{self, MultipartReader};
+use crate::tunnel::multipart;
 use crate::tunnel::table::Kind;
 use crate::wire::body::Step;
 use crate::wire::fields::Span;
@@ -259,7 +259,7 @@ impl Intake {
         if mode != BodyMode::Json {
             let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
             let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
-            let form = form.map(|boundary| MultipartReader::new(&boundary, &shard.limits.multipart));
+            let form = form.map(|boundary| shard.form_reader(&boundary));
             let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
             return self.open_stream(shard, conn, head, &ready, stream, last, behind);
         }

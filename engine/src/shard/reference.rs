@@ -3,6 +3,7 @@
 use super::Shard;
 use super::replies::refusal_of;
 use crate::tunnel::envelope::Refusal;
+use crate::tunnel::multipart::{MultipartReader, Reading};
 use crate::wire::head::{Head, HeadError, Method};
 
 /// `http.METHODS` of Node 20, but for those that [`Method`] knows.
@@ -47,6 +48,12 @@ enum Expectation {
 }
 
 impl Shard {
+    /// Reads a form.
+    pub(super) fn form_reader(&self, boundary: &[u8]) -> MultipartReader {
+        let reading = if self.reference { Reading::Reference } else { Reading::Standard };
+        MultipartReader::new(boundary, &self.limits.multipart).reading(reading)
+    }
+
     /// The answer to a head that is refused, before the connection closes; `None` closes without a word.
     pub(super) fn head_refusal(&self, error: HeadError) -> Option<Refusal<'static>> {
         match error.status() {

@@ -12,6 +12,7 @@ use super::request::Request;
 use super::request_id::{self, UUID_TEXT_BYTES};
 use super::route::{BasePath, Route};
 use super::table::{HandlerTable, Kind, Lookup};
+use crate::wire::fields::{FieldValue, Fields};
 
 /// How the body of a call is read (CONTRACT 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,9 @@ pub struct Exposure {
     pub disable_discovery: bool,
     /// Answer `OPTIONS *` with 204 (RFC 9110 9.3.7). Off: 404, as the reference does.
     pub server_options: bool,
+    /// Read JSON and forms as they come whatever their `Content-Encoding` says, as the reference does. Off: 415 for any
+    /// coding but `identity` (RFC 9110 15.5.16).
+    pub any_coding: bool,
 }
 
 impl Exposure {
@@ -92,7 +96,7 @@ impl Exposure {
     /// decision are those of an answer that does not wait for JavaScript's word (a 503, a 504).
     ///
     /// Appends to `lines` the header lines that come before `content-type` in the answer, each with its CRLF:
-    /// request id, Vary, CORS, Allow. `decoded` is a reused buffer for the id (its content does not matter).
+    /// request id, Vary, CORS, Allow or Accept-Encoding. `decoded` is a reused buffer for the id (its content does not matter).
     /// `fresh` writes a UUID ([`request_id::write_uuid_v4`]) and is called at most once.
     pub fn decide_advised<'a>(
         &self,
@@ -125,9 +129,9 @@ impl Exposure {
             decision = Decision::Ask(Question { origin: true, auth });
         }
         if let Decision::Refuse(refusal) = decision
-            && let Some(methods) = refusal.allow()
+            && let Some((name, value)) = refusal.line()
         {
-            for part in ["Allow: ", methods, "\r\n"] {
+            for part in [name, ": ", value, "\r\n"] {
                 lines.extend_from_slice(part.as_bytes());
             }
         }
@@ -165,7 +169,7 @@ impl Exposure {
         }
     }
 
-    /// Steps 9 and 10 of CONTRACT 3.
+    /// Steps 9 and 10 of CONTRACT 3, and what the head says of a body that cannot be read.
     fn decide_authenticated<'a>(&self, route: Route<'a>, request: &Request<'a>) -> Decision<'a> {
         let (kind, id) = match route {
             Route::Task(id) => (Kind::Task, id),
@@ -181,6 +185,9 @@ impl Exposure {
                     Kind::Task => body_mode(request.fields.get(b"content-type").first().unwrap_or_default()),
                     Kind::Event => BodyMode::Json,
                 };
+                if body != BodyMode::OctetStream && !self.any_coding && is_coded(request.fields) {
+                    return Decision::Refuse(Refusal::UnsupportedCoding);
+                }
                 Decision::Call { handler, kind, body }
             }
             Lookup::NotEnabled => Decision::Refuse(Refusal::ExposureNotEnabled),
@@ -208,6 +215,22 @@ fn write_request_id(
     let end = lines.len();
     lines.extend_from_slice(b"\r\n");
     start..end
+}
+
+/// True when the content is coded, in any way but `identity` (RFC 9110 8.4).
+fn is_coded(fields: Fields<'_>) -> bool {
+    const NAME: &[u8] = b"content-encoding";
+    let codes = |value: &[u8]| {
+        value
+            .split(|&byte| byte == b',')
+            .map(<[u8]>::trim_ascii)
+            .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+    };
+    match fields.get(NAME) {
+        FieldValue::Absent => false,
+        FieldValue::One(value) => codes(value),
+        FieldValue::Repeated(_) => fields.iter().any(|(name, value)| name.eq_ignore_ascii_case(NAME) && codes(value)),
+    }
 }
 
 /// How a task's body is read, by the value of its Content-Type (empty: none was sent). Multipart is looked for
@@ -245,6 +268,7 @@ mod tests {
             cors: Cors::new(&CorsOptions::default()).unwrap(),
             disable_discovery,
             server_options: false,
+            any_coding: false,
         }
     }
 
@@ -431,6 +455,54 @@ mod tests {
             assert!(!matches!(verdict.decision, Decision::Ask(_)), "{method} {path}");
             assert!(sent.contains(cors), "{method} {path}: {sent}");
         }
+    }
+
+    #[test]
+    fn a_coded_body_is_refused_where_it_is_to_be_read() {
+        let own = exposure(list(), token(), false);
+        let following = Exposure { any_coding: true, ..exposure(list(), token(), false) };
+        let t: (&str, &[u8]) = ("x-runner-token", b"t");
+        let refused = format!("{:?}", Decision::Refuse(Refusal::UnsupportedCoding));
+        for (codings, coded) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["identity"], false),
+            (&["Identity, ,identity"], false),
+            (&["", "identity"], false),
+            (&["gzip"], true),
+            (&["x"], true),
+            (&["identity, br"], true),
+            (&["identity", "gzip"], true),
+            (&["identityx"], true),
+            (&["deflate", "gzip", "identity"], true),
+        ] {
+            for (path, content_type, reads) in [
+                ("/__runner/task/add", "application/json", true),
+                ("/__runner/task/add", "multipart/form-data; boundary=x", true),
+                ("/__runner/event/notify", "application/octet-stream", true),
+                ("/__runner/task/add", "application/octet-stream", false),
+            ] {
+                let mut lines: Vec<(&str, &[u8])> = vec![t, ("Content-Type", content_type.as_bytes())];
+                lines.extend(codings.iter().map(|coding| ("Content-Encoding", coding.as_bytes())));
+                let (decision, sent) = decide(&own, "POST", path, &lines);
+                assert_eq!(decision == refused, coded && reads, "{path} {content_type} {codings:?}: {decision}");
+                assert_eq!(sent.ends_with("Accept-Encoding: identity\r\n"), coded && reads, "{sent}");
+                assert!(decide(&following, "POST", path, &lines).0.starts_with("Call"), "{codings:?}");
+            }
+        }
+        // Behind everything that the head is refused for otherwise.
+        let gzip: (&str, &[u8]) = ("Content-Encoding", b"gzip");
+        for (method, path, lines, status) in [
+            ("POST", "/__runner/task/add", [gzip, gzip], 401),
+            ("POST", "/__runner/task/hidden", [gzip, t], 403),
+            ("GET", "/__runner/task/add", [gzip, t], 405),
+        ] {
+            let (sample, mut decoded) = (Sample::new(method, path, &lines), Vec::new());
+            let verdict = own.decide(&sample.request(), &mut Vec::new(), &mut decoded, |_| {});
+            let Decision::Refuse(refusal) = verdict.decision else { panic!("{path}") };
+            assert_eq!(refusal.status(), status);
+        }
+        assert_eq!(decide(&own, "GET", "/__runner/discovery", &[gzip, t]).0, "Discovery");
     }
 
     #[test]

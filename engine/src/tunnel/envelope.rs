@@ -122,6 +122,8 @@ pub enum Refusal<'a> {
     UriTooLong,
     /// 415.
     UnsupportedMediaType,
+    /// 415: a body with a `Content-Encoding`.
+    UnsupportedCoding,
     /// 417: an expectation other than `100-continue`.
     ExpectationFailed,
     /// 431.
@@ -190,6 +192,9 @@ impl Refusal<'_> {
             Refusal::PartsExceeded => facts!(413, "PAYLOAD_TOO_LARGE", "Parts limit exceeded"),
             Refusal::UriTooLong => facts!(414, "URI_TOO_LONG", "URI Too Long"),
             Refusal::UnsupportedMediaType => facts!(415, "UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type"),
+            Refusal::UnsupportedCoding => {
+                facts!(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding is not supported; send the body as it is")
+            }
             Refusal::ExpectationFailed => facts!(417, "EXPECTATION_FAILED", "Expectation Failed"),
             Refusal::HeaderFieldsTooLarge => {
                 facts!(431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "Request Header Fields Too Large")
@@ -220,12 +225,13 @@ impl Refusal<'_> {
         self.facts().code
     }
 
-    /// Value of the `Allow` header: on a 405 only.
+    /// The header line that says what would do instead: `Allow` on a 405, `Accept-Encoding` on the 415 of a coding.
     #[must_use]
-    pub fn allow(&self) -> Option<&'static str> {
+    pub fn line(&self) -> Option<(&'static str, &'static str)> {
         match self {
-            Refusal::MethodNotAllowed(Allowed::Post) => Some("POST"),
-            Refusal::MethodNotAllowed(Allowed::Get) => Some("GET"),
+            Refusal::MethodNotAllowed(Allowed::Post) => Some(("Allow", "POST")),
+            Refusal::MethodNotAllowed(Allowed::Get) => Some(("Allow", "GET")),
+            Refusal::UnsupportedCoding => Some(("Accept-Encoding", "identity")),
             _ => None,
         }
     }
@@ -307,6 +313,12 @@ mod tests {
             (PartsExceeded, 413, "Parts limit exceeded", "PAYLOAD_TOO_LARGE"),
             (UriTooLong, 414, "URI Too Long", "URI_TOO_LONG"),
             (UnsupportedMediaType, 415, "Unsupported Media Type", "UNSUPPORTED_MEDIA_TYPE"),
+            (
+                UnsupportedCoding,
+                415,
+                "Content-Encoding is not supported; send the body as it is",
+                "UNSUPPORTED_MEDIA_TYPE",
+            ),
             (ExpectationFailed, 417, "Expectation Failed", "EXPECTATION_FAILED"),
             (HeaderFieldsTooLarge, 431, "Request Header Fields Too Large", "REQUEST_HEADER_FIELDS_TOO_LARGE"),
             (Aborted, 499, "Client Closed Request", "REQUEST_ABORTED"),
@@ -327,10 +339,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_405_says_what_is_allowed() {
-        assert_eq!(Refusal::MethodNotAllowed(Allowed::Post).allow(), Some("POST"));
-        assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).allow(), Some("GET"));
-        assert_eq!(Refusal::Unauthorized.allow(), None);
+    fn methods_and_codings_that_would_do_are_named() {
+        assert_eq!(Refusal::MethodNotAllowed(Allowed::Post).line(), Some(("Allow", "POST")));
+        assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).line(), Some(("Allow", "GET")));
+        assert_eq!(Refusal::UnsupportedCoding.line(), Some(("Accept-Encoding", "identity")));
+        assert_eq!((Refusal::Unauthorized.line(), Refusal::UnsupportedMediaType.line()), (None, None));
         // CONTRACT 7: a HEAD is answered with the 405 head and this length.
         assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).fixed_body().map(<[u8]>::len), Some(81));
     }

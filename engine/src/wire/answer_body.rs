@@ -19,6 +19,8 @@ pub struct AnswerBody {
     framing: AnswerFraming,
     /// Bytes still promised, where the length was.
     left: u64,
+    /// More came than was promised.
+    surplus: bool,
 }
 
 /// What became of a piece.
@@ -26,7 +28,8 @@ pub struct AnswerBody {
 pub struct Put {
     /// Bytes of the piece that were written.
     pub written: usize,
-    /// There were more than the answer's length has promised: it is over, and something is wrong with its sender.
+    /// There were more than the answer's length has promised: it is over, and something is wrong with its sender. The
+    /// last byte of that length is not written, if it was not before: with it the client would take the answer for whole.
     pub surplus: bool,
 }
 
@@ -35,7 +38,7 @@ impl AnswerBody {
     #[must_use]
     pub fn new(framing: AnswerFraming) -> Self {
         let left = if let AnswerFraming::Length(length) = framing { length } else { 0 };
-        AnswerBody { framing, left }
+        AnswerBody { framing, left, surplus: false }
     }
 
     /// How the content is delimited.
@@ -49,10 +52,16 @@ impl AnswerBody {
         let whole = Put { written: piece.len(), surplus: false };
         match self.framing {
             AnswerFraming::Length(_) => {
-                let written = usize::try_from(self.left).map_or(piece.len(), |left| left.min(piece.len()));
-                self.left -= written as u64;
-                out.extend_from_slice(&piece[..written]);
-                Put { written, surplus: written < piece.len() }
+                self.surplus |= piece.len() as u64 > self.left;
+                if self.surplus {
+                    let written = usize::try_from(self.left.saturating_sub(1)).map_or(0, |fits| fits.min(piece.len()));
+                    self.left = 0;
+                    out.extend_from_slice(&piece[..written]);
+                    return Put { written, surplus: true };
+                }
+                self.left -= piece.len() as u64;
+                out.extend_from_slice(piece);
+                whole
             }
             // A chunk without content would be the last one.
             AnswerFraming::Chunked if piece.is_empty() => whole,
@@ -72,13 +81,13 @@ impl AnswerBody {
         }
     }
 
-    /// Appends what ends the body; false when bytes that were promised are missing.
+    /// Appends what ends the body; false when bytes that were promised are missing, or there were too many.
     #[must_use = "when false, only the end of the connection tells the client"]
     pub fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         if self.framing == AnswerFraming::Chunked {
             out.extend_from_slice(b"0\r\n\r\n");
         }
-        self.left == 0
+        self.left == 0 && !self.surplus
     }
 }
 
@@ -108,8 +117,11 @@ mod tests {
         let length = AnswerFraming::Length;
         let puts = vec![put(2, false), put(0, false), put(3, false)];
         assert_eq!(write(length(5), &["ab", "", "cde"]), ("abcde".into(), puts, true));
-        assert_eq!(write(length(5), &["ab", "cdef", "g"]).0, "abcde");
-        assert_eq!(write(length(5), &["ab", "cdef", "g"]).1, [put(2, false), put(3, true), put(0, true)]);
+        // Nobody takes what is cut for the whole.
+        let puts = vec![put(2, false), put(2, true), put(0, true)];
+        assert_eq!(write(length(5), &["ab", "cdef", "g"]), ("abcd".into(), puts, false));
+        assert_eq!(write(length(2), &["ab", "c"]), ("ab".into(), vec![put(2, false), put(0, true)], false));
+        assert_eq!(write(length(0), &["a"]), (String::new(), vec![put(0, true)], false));
         assert_eq!(write(length(5), &["ab"]), ("ab".into(), vec![put(2, false)], false));
         assert_eq!(write(length(0), &[]), (String::new(), vec![], true));
     }

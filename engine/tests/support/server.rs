@@ -38,6 +38,7 @@ pub fn exposure(specs: &[Registration]) -> Exposure {
         cors: Cors::new(&CorsOptions::default()).unwrap(),
         disable_discovery: false,
         server_options: true,
+        any_coding: false,
     }
 }
 

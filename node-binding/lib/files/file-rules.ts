@@ -46,6 +46,6 @@ export function asTempDir(option: string, value: unknown): string {
 }
 
 /** What of the engine's options is ours. */
-export function fileRules({ limits, tempDir }: EngineOptions): FileRules {
-  return { files: (limits.multipart ?? MULTIPART_DEFAULTS).files, depth: limits.maxJsonDepth, directory: tempDir ?? tmpdir() };
+export function fileRules({ limits, tempDir, reference = false }: EngineOptions): FileRules {
+  return { reference, files: (limits.multipart ?? MULTIPART_DEFAULTS).files, depth: limits.maxJsonDepth, directory: tempDir ?? tmpdir() };
 }

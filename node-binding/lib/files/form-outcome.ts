@@ -1,6 +1,7 @@
 import type { CallFailure } from '../outcome.js';
 import { RawAnswer, StreamAnswer } from '../outcome.js';
-import { discardStream, streamAnswerOf } from '../streams/source.js';
+import { answerOfResult } from '../streams/fetch-response.js';
+import { discardStream } from '../streams/source.js';
 
 /** How the task of a form has settled, and how its call is answered. */
 export type FormOutcome = { readonly result: unknown } | { readonly error: unknown };
@@ -8,7 +9,7 @@ export type FormOutcome = { readonly result: unknown } | { readonly error: unkno
 /** A result that may be a stream, as the answer that it is. */
 export function withStream(result: unknown): FormOutcome {
   try {
-    return { result: streamAnswerOf(result) ?? result };
+    return { result: answerOfResult(result) ?? result };
   } catch (error) {
     return { error };
   }

@@ -24,13 +24,14 @@ export interface InputFileMeta {
 export interface InputFile extends InputFileMeta {
   /** The bytes, as they arrive. Throws a {@link FileConsumedError} when it was called before. */
   stream(): Readable;
+  /** The same, once its part of the form has begun: `name` and `type` are known by then. */
   resolve(): Promise<{ stream: Readable }>;
   /** Writes it to a new file in `directory` (default: the system's for temporary files), which is the task's to remove. */
   toTempFile(directory?: string): Promise<{ path: string; bytesWritten: number }>;
 }
 
-/** Makes the input's object for a file, and tells whether its stream was asked for. */
-export type InputFileFactory = (name: string, stream: Readable) => { readonly file: InputFile; opened(): boolean };
+/** Makes the input's object for a file, and tells whether its stream was asked for. `arrival` waits for the file's part. */
+export type InputFileFactory = (name: string, stream: Readable, arrival: () => Promise<void>) => { readonly file: InputFile; opened(): boolean };
 
 /** What a file is called of which no name is known. */
 export const UNNAMED_FILE = 'upload';
@@ -39,8 +40,8 @@ const MAX_NAME_CHARS = 64;
 const OWNER_ONLY = 0o600;
 
 /** The files of tunnels without Runner, which has a class of its own. */
-export const plainInputFile: InputFileFactory = (name, stream) => {
-  const file = new TunnelInputFile(name, stream);
+export const plainInputFile: InputFileFactory = (name, stream, arrival) => {
+  const file = new TunnelInputFile(name, stream, arrival);
   return { file, opened: () => file.opened };
 };
 
@@ -51,11 +52,13 @@ class TunnelInputFile implements InputFile {
   lastModified: number | undefined;
   extra: Record<string, unknown> | undefined;
   readonly #stream: Readable;
+  readonly #arrival: () => Promise<void>;
   #opened = false;
 
-  constructor(name: string, stream: Readable) {
+  constructor(name: string, stream: Readable, arrival: () => Promise<void>) {
     this.name = name;
     this.#stream = stream;
+    this.#arrival = arrival;
   }
 
   get opened(): boolean {
@@ -69,14 +72,16 @@ class TunnelInputFile implements InputFile {
   }
 
   async resolve(): Promise<{ stream: Readable }> {
-    return { stream: this.stream() };
+    const stream = this.stream();
+    await this.#arrival();
+    return { stream };
   }
 
   async toTempFile(directory?: string): Promise<{ path: string; bytesWritten: number }> {
     const target = directory || tmpdir();
-    const path = join(target, temporaryName(String(this.name)));
     await mkdir(target, { recursive: true });
-    const source = this.stream();
+    const { stream: source } = await this.resolve();
+    const path = join(target, temporaryName(String(this.name)));
     const file = createWriteStream(path, { flags: 'wx', mode: OWNER_ONLY });
     try {
       await pipeline(source, file);

@@ -12,7 +12,7 @@ import type { FormOutcome } from './form-outcome.js';
 import { plainInputFile } from './input-file.js';
 import { hydrate, readManifest } from './manifest.js';
 import type { FileSentinel } from './manifest.js';
-import { CLIENT_GONE, INVALID_MANIFEST, messageOf, MISSING_FILE_PART, MISSING_MANIFEST, refusalOf, TOO_MANY_FILES } from './refusals.js';
+import { CLIENT_GONE, INVALID_MANIFEST, messageOf, missingFilePart, MISSING_MANIFEST, refusalOf, TOO_MANY_FILES } from './refusals.js';
 import { Upload } from './upload.js';
 
 /** Where the form comes from. */
@@ -23,6 +23,8 @@ export interface MultipartPort {
 
 /** What the options say of files. */
 export interface FileRules {
+  /** As the reference has it: a task does not wait for the names of its files, and what is wrong with a form may be a 500. */
+  readonly reference: boolean;
   /** Files of one form, those that the manifest names and those that come together; `Infinity` for no bound. */
   readonly files: number;
   /** `maxJsonDepth`, of the manifest. */
@@ -62,8 +64,10 @@ export class MultipartCall implements PartPort {
   readonly #holding = new Set<FilePart>();
   #letting = false;
   readonly #ballast = new Ballast();
-  /** The task has been called. */
+  /** The manifest is read: the task has been called, or is {@link #heldBack}. */
   #started = false;
+  /** Calls the task, which waits for the next file to begin: the manifest does not say what its files are called. */
+  #heldBack: (() => void) | undefined;
   /** It may still be at work, and read files at its own pace. */
   #busy = false;
   /** All of the form has come, or nothing more of it does. */
@@ -106,14 +110,15 @@ export class MultipartCall implements PartPort {
       this.#addStranger(id);
       part.fail(new FileLostError(id));
     }
-    // What has come together with the manifest is looked at first: the task should know what its files are called.
-    queueMicrotask(() => this.#start(input));
+    this.#heldBack = () => this.#start(input);
+    if (this.#rules.reference || !this.#lacksNames()) this.#letStart();
   }
 
   /** A file begins: JSON of `{ name, filename?, type }`. */
   file(head: Buffer): void {
     this.#current = undefined;
     if (this.#ended) return;
+    this.#letStart();
     const { name, filename, type } = JSON.parse(head.toString('utf8')) as { name: string; filename?: string; type: string };
     const id = name.slice(FILE_PREFIX.length);
     const known = this.#uploads.get(id);
@@ -126,8 +131,7 @@ export class MultipartCall implements PartPort {
     if (known?.arrived === true) return;
     const upload = known ?? this.#add(id);
     if (this.#tooMany()) return this.#fail(TOO_MANY_FILES);
-    upload.arrived = true;
-    upload.describeByPart({ name: filename, type });
+    upload.arrive({ name: filename, type });
     this.#current = upload.part;
   }
 
@@ -151,20 +155,21 @@ export class MultipartCall implements PartPort {
   end(): void {
     if (this.#ended) return;
     if (!this.#started) return this.#fail(MISSING_MANIFEST);
-    for (const { expected, arrived } of this.#uploads.values()) if (expected && !arrived) return this.#fail(MISSING_FILE_PART);
+    for (const [id, { expected, arrived }] of this.#uploads) if (expected && !arrived) return this.#fail(missingFilePart(id, this.#rules.reference));
     this.#ended = true;
     if (this.#outcome !== undefined) this.#conclude();
   }
 
   /** The engine refuses the form; nothing more of it comes. */
   refused(reason: number): void {
-    if (!this.#ended) this.#fail(refusalOf(reason));
+    if (!this.#ended) this.#fail(refusalOf(reason, this.#rules.reference));
   }
 
   /** With an error: the client has gone. Without: the call is answered, though the form may not have come to its end. */
   abandon(error?: Error): void {
     if (error === undefined) {
       this.#ended = true;
+      this.#heldBack = undefined;
       const own = this.#outcome !== undefined && isOwn(this.#outcome);
       for (const [id, { part, opened }] of this.#uploads) {
         if (!part.complete) part.fail(new FileRefusedError('its call was answered before all of it had come'));
@@ -177,7 +182,7 @@ export class MultipartCall implements PartPort {
     this.#failure = CLIENT_GONE;
     this.#failFiles(error);
     // A task that has not settled is waited for: nobody else does.
-    if (!this.#started || this.#outcome !== undefined) this.#conclude();
+    if (!this.#called || this.#outcome !== undefined) this.#conclude();
   }
 
   credit(bytes: number): void {
@@ -220,6 +225,24 @@ export class MultipartCall implements PartPort {
     return this.#uploads.size + this.#strangers.size > this.#rules.files;
   }
 
+  /** The manifest leaves it to the part of a file what that is called. */
+  #lacksNames(): boolean {
+    for (const { arrived, named } of this.#uploads.values()) if (!arrived && !named) return true;
+    return false;
+  }
+
+  /** The task has been called, or is about to be. */
+  get #called(): boolean {
+    return this.#started && this.#heldBack === undefined;
+  }
+
+  #letStart(): void {
+    const start = this.#heldBack;
+    this.#heldBack = undefined;
+    // What has come together with the manifest is looked at first: the task should know what its files are called.
+    if (start !== undefined) queueMicrotask(start);
+  }
+
   #start(input: unknown): void {
     try {
       const result = this.#run(input);
@@ -254,7 +277,7 @@ export class MultipartCall implements PartPort {
     this.#ended = true;
     this.#failure = failure;
     this.#failFiles(new FileRefusedError(messageOf(failure)));
-    if (!this.#started || this.#outcome !== undefined) this.#conclude();
+    if (!this.#called || this.#outcome !== undefined) this.#conclude();
     // The task sees it first, and may have an answer of its own; whether it is quick about it or not.
     else setImmediate(() => this.#conclude());
   }
@@ -263,6 +286,7 @@ export class MultipartCall implements PartPort {
   #conclude(): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#heldBack = undefined;
     const outcome = this.#outcome;
     const failure = this.#failure;
     this.#call.releaseNotes(failure === undefined);

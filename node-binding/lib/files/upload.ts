@@ -11,18 +11,29 @@ export class Upload {
   readonly part: FilePart;
   readonly file: InputFile;
   readonly #opened: () => boolean;
-  /** The manifest says what it is called. */
   #named = false;
+  #arrived = false;
+  /** Tells whoever waits for its part. */
+  #tell: (() => void) | undefined;
+  #waited: Promise<void> | undefined;
   /** The manifest names it. */
   expected = false;
-  /** Its part of the form has begun. */
-  arrived = false;
 
   constructor(part: FilePart, factory: InputFileFactory) {
     this.part = part;
-    const { file, opened } = factory(UNNAMED_FILE, part.stream);
+    const { file, opened } = factory(UNNAMED_FILE, part.stream, () => this.#wait());
     this.file = file;
     this.#opened = opened;
+  }
+
+  /** Its part of the form has begun. */
+  get arrived(): boolean {
+    return this.#arrived;
+  }
+
+  /** The manifest says what it is called. */
+  get named(): boolean {
+    return this.#named;
   }
 
   /** Its stream was asked for. */
@@ -37,10 +48,24 @@ export class Upload {
     this.#named ||= meta.name !== undefined;
   }
 
-  /** What the part's head says fills the gaps. */
-  describeByPart({ name, type }: { readonly name: string | undefined; readonly type: string }): void {
+  /** Its part has begun; what its head says fills the gaps. */
+  arrive({ name, type }: { readonly name: string | undefined; readonly type: string }): void {
     const { file } = this;
+    this.#arrived = true;
     if (name !== undefined && !this.#named && file.name === UNNAMED_FILE) file.name = name;
     if (file.type === undefined) file.type = type;
+    this.#tell?.();
+  }
+
+  /** Until its part has begun, or will not come. */
+  #wait(): Promise<void> {
+    const { stream } = this.part;
+    if (this.#arrived || stream.destroyed) return Promise.resolve();
+    // Files before it do not hold back the body for their own readers meanwhile.
+    stream.read(0);
+    return (this.#waited ??= new Promise((resolve) => {
+      this.#tell = resolve;
+      stream.once('close', resolve);
+    }));
   }
 }

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { Writable } from 'node:stream';
-import { CallFailure, RawAnswer, StreamAnswer } from '../outcome.js';
+import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../outcome.js';
 import type { Outlet, Source } from '../streams/outlet.js';
 import { lengthOf } from '../streams/source.js';
 import { INTERNAL_ERROR } from '../task-error.js';
@@ -146,8 +146,7 @@ export class TunnelResponse extends Writable {
 
   override _final(done: () => void): void {
     if (this.#whole !== undefined) {
-      // 204 and 304 have no body, whatever was written.
-      const body = this.statusCode === 204 || this.statusCode === 304 ? '' : Buffer.concat(this.#whole);
+      const body = hasContent(this.statusCode) ? Buffer.concat(this.#whole) : '';
       this.#deliver(new RawAnswer(this.statusCode, this.#lines(), body, this.#own, this.statusMessage));
       return done();
     }
@@ -211,7 +210,7 @@ export class TunnelResponse extends Writable {
         this.#continue();
       },
       resume: () => this.#continue(),
-      destroy: () => this.destroy(),
+      destroy: (error) => this.destroy(error),
     };
     const answer = new StreamAnswer(this.statusCode, this.#lines(), source, this.#own, { length: this.#length(), reason: this.statusMessage });
     // Whoever waits for it to close tells of the error.

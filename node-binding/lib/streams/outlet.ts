@@ -1,3 +1,4 @@
+import { AnswerLengthError } from '../errors.js';
 import { Ballast } from './ballast.js';
 
 /** Bytes that may be sent before any credit has come: `ANSWER_FIRST_BYTES` of `engine/src/limits.rs`. */
@@ -10,8 +11,8 @@ export interface Source {
   /** Writes to `outlet` from now on, until that has no room; then waits for {@link resume}. */
   start(outlet: Outlet): void;
   resume(): void;
-  /** Nobody wants it (any more). May be called without {@link start}, or twice. */
-  destroy(): void;
+  /** Nobody wants it (any more); because of `error`, if there is one. May be called without {@link start}, or twice. */
+  destroy(error?: Error): void;
 }
 
 /** Where an {@link Outlet} leads. */
@@ -27,6 +28,9 @@ export interface OutletPort {
 /**
  * The sending end of a streamed answer: takes chunks of any size, and hands on as many bytes as the client's end has
  * given credit for. The head goes with the first of them: a source that fails before it gets a proper answer.
+ *
+ * An answer of a declared length is complete for its client with the last byte of it. So the last piece waits until the
+ * source has ended, as the last chunk of an answer without a length does: a source that gives more is cut in time.
  */
 export class Outlet {
   readonly #port: OutletPort;
@@ -40,13 +44,19 @@ export class Outlet {
   #ended = false;
   /** Over, one way or the other. */
   #closed = false;
+  /** Bytes that the head declares. */
+  readonly #length: number | undefined;
+  /** Bytes that the source has given, and those of them that are sent. */
+  #given = 0;
+  #passed = 0;
   readonly #ballast = new Ballast();
   /** Of the last chunk. */
   #memory: ArrayBufferLike | undefined;
 
-  constructor(port: OutletPort, source: Source) {
+  constructor(port: OutletPort, source: Source, length?: number) {
     this.#port = port;
     this.#source = source;
+    this.#length = length;
   }
 
   start(): void {
@@ -55,7 +65,8 @@ export class Outlet {
 
   /** A source should write only while it is true. */
   get hasRoom(): boolean {
-    return this.#room > 0 && this.#waiting.length === 0 && !this.#closed;
+    // What is complete waits for nothing but the end of its source.
+    return this.#room > 0 && (this.#waiting.length === 0 || this.#given === this.#length) && !this.#closed;
   }
 
   /** Sends the head, if it is not sent. */
@@ -74,6 +85,11 @@ export class Outlet {
       return false;
     }
     if (bytes.length === 0) return this.hasRoom;
+    this.#given += bytes.length;
+    if (this.#length !== undefined && this.#given > this.#length) {
+      this.fail(new AnswerLengthError(this.#length, this.#given));
+      return false;
+    }
     if (!this.open()) return false;
     // A source that gives the same memory again and again makes no garbage.
     if (bytes.buffer !== this.#memory) {
@@ -88,6 +104,7 @@ export class Outlet {
   /** The source has no more. */
   end(): void {
     if (this.#ended || this.#closed) return;
+    if (this.#length !== undefined && this.#given < this.#length) return this.fail(new AnswerLengthError(this.#length, this.#given));
     this.#ended = true;
     if (!this.#opened) this.#open(true);
     this.#send();
@@ -96,7 +113,7 @@ export class Outlet {
   /** The source has failed. */
   fail(error: unknown): void {
     if (this.#closed) return;
-    this.abandon();
+    this.abandon(error instanceof Error ? error : undefined);
     this.#port.fail(error, this.#opened);
   }
 
@@ -107,12 +124,12 @@ export class Outlet {
     if (!this.#ended && this.hasRoom) this.#source.resume();
   }
 
-  /** Nobody listens any more. */
-  abandon(): void {
+  /** Nobody listens any more; because of `error`, if there is one. */
+  abandon(error?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiting.length = 0;
-    this.#source.destroy();
+    this.#source.destroy(error);
   }
 
   #open(empty: boolean): void {
@@ -126,6 +143,7 @@ export class Outlet {
       const first = waiting[0]!;
       const sent = this.#sent;
       const count = Math.min(first.length - sent, this.#room, FRAME_BYTES);
+      if (!this.#ended && this.#passed + count === this.#length) break;
       const whole = count === first.length;
       if (sent + count === first.length) {
         waiting.shift();
@@ -134,6 +152,7 @@ export class Outlet {
         this.#sent = sent + count;
       }
       this.#room -= count;
+      this.#passed += count;
       this.#port.data(whole ? first : first.subarray(sent, sent + count));
     }
     if (this.#ended && !this.#closed && waiting.length === 0) {

@@ -7,10 +7,14 @@ import { PullSource, ReadableSource } from './pump.js';
 import type { Pipeable } from './pump.js';
 
 const OCTET_STREAM = 'application/octet-stream';
-const OWN: OwnLines = { cors: true, security: true };
+export const OWN: OwnLines = { cors: true, security: true };
 
-/** Lines that a wrapper may not write (CONTRACT 14). */
 const BLOCKED = new Set(['set-cookie', 'access-control-allow-origin', 'access-control-allow-credentials', 'x-content-type-options', 'x-frame-options']);
+
+/** A line that a wrapper may not write (CONTRACT 14). */
+export function isBlocked(name: string): boolean {
+  return BLOCKED.has(name);
+}
 
 interface Wrapper {
   readonly stream: unknown;
@@ -67,7 +71,7 @@ function wrapped(wrapper: Wrapper, source: Source): StreamAnswer {
     const lines = new Map<string, readonly [string, string][]>([['content-type', linesOf('content-type', contentType ?? OCTET_STREAM)]]);
     for (const [name, value] of Object.entries(headers ? (headers as object) : {})) {
       const key = name.toLowerCase();
-      if (!BLOCKED.has(key)) lines.set(key, linesOf(name, value));
+      if (!isBlocked(key)) lines.set(key, linesOf(name, value));
     }
     const length = lengthOf(lines.get('content-length')?.[0]?.[1]);
     return new StreamAnswer(status, [...lines.values()].flat(), source, OWN, { length });
@@ -75,6 +79,11 @@ function wrapped(wrapper: Wrapper, source: Source): StreamAnswer {
     source.destroy();
     throw error;
   }
+}
+
+/** Whatever of these it is. */
+export function sourceOf(stream: object): Source | undefined {
+  return isPipeable(stream) ? new ReadableSource(stream) : pulledFrom(stream);
 }
 
 /** A web stream, or what `for await` can read. */
@@ -93,7 +102,7 @@ function pulledFrom(value: object): Source | undefined {
 }
 
 /** As `node:http` reads it, and as far as the engine writes it. */
-function statusOf(value: unknown): number {
+export function statusOf(value: unknown): number {
   const status = (value as number) | 0;
   if (status >= 200 && status <= 599) return status;
   throw new RangeError(`a streamed answer has a status from 200 to 599, not ${String(value)}`);
@@ -106,7 +115,7 @@ export function lengthOf(value: string | undefined): number | undefined {
   throw new TypeError(`content-length has to be a number of bytes, not ${JSON.stringify(value)}`);
 }
 
-function linesOf(name: string, value: unknown): [string, string][] {
+export function linesOf(name: string, value: unknown): [string, string][] {
   validateHeaderName(name);
   return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one) => {
     validateHeaderValue(name, one as string);

@@ -2,6 +2,7 @@ import type { NativeTunnel } from '../addon.js';
 import type { Call } from '../call.js';
 import type { MultipartCall, MultipartPort } from '../files/multipart-call.js';
 import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../layout.js';
+import { hasContent } from '../outcome.js';
 import type { StreamAnswer } from '../outcome.js';
 import { BodyStream, connectionReset } from './body.js';
 import type { BodyPort } from './body.js';
@@ -133,7 +134,7 @@ class CallStreams implements BodyPort, OutletPort {
 
   send(answer: StreamAnswer): void {
     this.#answer = answer;
-    const outlet = new Outlet(this, answer.source);
+    const outlet = new Outlet(this, answer.source, hasContent(answer.status) ? answer.length : undefined);
     this.#outlet = outlet;
     if (this.#call.gone) this.#drop();
     else this.#call.within(() => outlet.start());

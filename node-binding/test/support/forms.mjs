@@ -46,7 +46,7 @@ export class Form {
   runs = 0;
   notes = [];
 
-  constructor(run, { files = 10, depth = 1001, directory = tmpdir(), codec = plainCodec, entry = {} } = {}) {
+  constructor(run, { reference = true, files = 10, depth = 1001, directory = tmpdir(), codec = plainCodec, entry = {} } = {}) {
     this.call = new Call('task', 'app.tasks.form', 1, undefined);
     const port = { credit: (bytes) => { this.credited += bytes; } };
     const task = { kind: 'task', id: this.call.id, streams: true, run, ...entry };
@@ -54,7 +54,7 @@ export class Form {
       this.runs += 1;
       return run(input, this.call);
     };
-    this.parts = new MultipartCall(this.call, task, codec, { files, depth, directory }, port, started, (outcome) => this.outcomes.push(outcome));
+    this.parts = new MultipartCall(this.call, task, codec, { reference, files, depth, directory }, port, started, (outcome) => this.outcomes.push(outcome));
   }
 
   manifest(value) {

@@ -8,6 +8,8 @@ pub(super) enum Charset {
     Utf8,
     /// Byte by byte: U+0000..=U+00FF.
     Latin1,
+    /// UTF-8 where it is valid, else Latin-1. No label means this.
+    Utf8OrLatin1,
 }
 
 /// Labels, in lower case, that the reference reads as Latin-1.
@@ -34,6 +36,10 @@ impl Charset {
     pub(super) fn decode(self, bytes: &[u8]) -> String {
         match self {
             Charset::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
+            Charset::Utf8OrLatin1 => match std::str::from_utf8(bytes) {
+                Ok(text) => text.to_owned(),
+                Err(_) => Charset::Latin1.decode(bytes),
+            },
             Charset::Latin1 => bytes.iter().map(|&byte| char::from(byte)).collect(),
         }
     }

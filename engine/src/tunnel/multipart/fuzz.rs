@@ -1,7 +1,7 @@
 //! Invariants of the reader for arbitrary bytes. Called by fuzz targets and by property tests; panics on a violation.
 
 use super::part_head::PartHead;
-use super::{BodyRefusal, Event, MultipartReader, boundary, write_file_json};
+use super::{BodyRefusal, Event, MultipartReader, Reading, boundary, write_file_json};
 use crate::limits::MultipartLimits;
 use crate::wire::fuzz::cuts;
 
@@ -13,6 +13,8 @@ const LIMITS: [MultipartLimits; 2] = [
     MultipartLimits { file_bytes: Some(8), files: Some(2), field_bytes: Some(16), fields: Some(3), parts: Some(4) },
     MultipartLimits { file_bytes: None, files: None, field_bytes: None, fields: None, parts: None },
 ];
+
+const READINGS: [Reading; 2] = [Reading::Reference, Reading::Standard];
 
 /// An event that is kept. Bytes of one file that come in pieces are put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,14 @@ pub fn read<'a>(
     limits: &MultipartLimits,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Told>, Result<(), BodyRefusal>) {
+    read_by(MultipartReader::new(boundary, limits), pieces)
+}
+
+/// The same, by a reader of any kind.
+pub(super) fn read_by<'a>(
+    mut reader: MultipartReader,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Told>, Result<(), BodyRefusal>) {
     let mut told: Vec<Told> = Vec::new();
     let mut sink = |event: Event<'_>| match (event, told.last_mut()) {
         (Event::Manifest(bytes), _) => told.push(Told::Manifest(bytes.to_vec())),
@@ -41,7 +51,6 @@ pub fn read<'a>(
         (Event::Data(bytes), _) => told.push(Told::Data(bytes.to_vec())),
         (Event::FileEnd, _) => told.push(Told::FileEnd),
     };
-    let mut reader = MultipartReader::new(boundary, limits);
     let mut verdict = Ok(());
     for piece in pieces {
         let step = reader.feed(piece, &mut sink);
@@ -56,14 +65,15 @@ pub fn read<'a>(
 /// Any bytes as a body: whole, cut in two at any place and byte by byte they tell the same; what they tell is in order
 /// and within the bounds.
 pub fn fuzz_multipart(data: &[u8]) {
-    for limits in &LIMITS {
-        let whole = read(BOUNDARY, limits, [data]);
+    for (limits, reading) in LIMITS.iter().flat_map(|limits| READINGS.map(|reading| (limits, reading))) {
+        let reader = || MultipartReader::new(BOUNDARY, limits).reading(reading);
+        let whole = read_by(reader(), [data]);
         for cut in cuts(data) {
             let (first, second) = data.split_at(cut);
-            let again = read(BOUNDARY, limits, [first, second]);
+            let again = read_by(reader(), [first, second]);
             assert_eq!(again, whole, "cut at {cut}: {}", data.escape_ascii());
         }
-        assert_eq!(read(BOUNDARY, limits, data.chunks(1)), whole, "byte by byte: {}", data.escape_ascii());
+        assert_eq!(read_by(reader(), data.chunks(1)), whole, "byte by byte: {}", data.escape_ascii());
         check_order(&whole.0, whole.1, limits);
     }
 }
@@ -99,8 +109,10 @@ fn check_order(told: &[Told], verdict: Result<(), BodyRefusal>, limits: &Multipa
 
 /// Any bytes as the values of header fields: what comes of them is safe to pass on.
 pub fn fuzz_part_head(disposition: &[u8], content_type: &[u8]) {
-    if let Some(head) = PartHead::new(Some(disposition), Some(content_type)) {
-        check_head(&head);
+    for reading in READINGS {
+        if let Some(head) = PartHead::new(Some(disposition), Some(content_type), reading) {
+            check_head(&head);
+        }
     }
     if let Some(boundary) = boundary(content_type) {
         assert!(!boundary.is_empty() && boundary.iter().all(|byte| byte.is_ascii() && !b"\r\n\0".contains(byte)));

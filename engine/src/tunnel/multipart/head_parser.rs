@@ -1,5 +1,6 @@
 //! The header of a part, byte by byte: field lines up to the empty one.
 
+use super::Reading;
 use super::parameters::Malformed;
 use super::part_head::PartHead;
 use crate::limits::{MAX_PART_FIELDS, MAX_PART_HEAD_BYTES};
@@ -32,6 +33,7 @@ pub(super) struct HeadParser {
     value: Vec<u8>,
     disposition: Option<Vec<u8>>,
     content_type: Option<Vec<u8>>,
+    reading: Reading,
 }
 
 /// What came of the bytes.
@@ -43,6 +45,10 @@ pub(super) enum Progress {
 }
 
 impl HeadParser {
+    pub(super) fn new(reading: Reading) -> Self {
+        HeadParser { reading, ..HeadParser::default() }
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Progress, Malformed> {
         let mut next = 0;
         while let Some(&byte) = bytes.get(next) {
@@ -72,7 +78,8 @@ impl HeadParser {
                     self.go(if last { At::LastLf } else { At::Name }, last)
                 }
                 At::LastLf if byte == b'\n' => {
-                    let head = PartHead::new(self.disposition.as_deref(), self.content_type.as_deref());
+                    let (disposition, content_type) = (self.disposition.as_deref(), self.content_type.as_deref());
+                    let head = PartHead::new(disposition, content_type, self.reading);
                     return Ok(Progress::Complete(next + 1, head));
                 }
                 At::Name | At::Value | At::Lf | At::LastLf => return Err(Malformed),

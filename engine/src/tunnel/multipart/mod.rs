@@ -63,6 +63,7 @@ mod part_head;
 mod parts;
 mod reader;
 
+use charset::Charset;
 pub use media_type::boundary;
 pub use part_head::{PartHead, write_file_json};
 pub use reader::MultipartReader;
@@ -78,6 +79,26 @@ pub enum Event<'a> {
     Data(&'a [u8]),
     /// That file is complete.
     FileEnd,
+}
+
+/// How a form is read where the reference has its own ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// As the reference: names are Latin-1, and a manifest that is a file is passed over.
+    #[default]
+    Reference,
+    /// As browsers, curl and fetch mean it: names are UTF-8 (RFC 7578 5.1), Latin-1 only where they cannot be, and a
+    /// manifest that is a file is refused.
+    Standard,
+}
+
+impl Reading {
+    fn names(self) -> Charset {
+        match self {
+            Reading::Reference => Charset::Latin1,
+            Reading::Standard => Charset::Utf8OrLatin1,
+        }
+    }
 }
 
 /// Why a multipart body is refused (CONTRACT 6). The host answers: what the task makes of it is replaced.
@@ -98,6 +119,9 @@ pub enum BodyRefusal {
     Fields = 6,
     /// 413 "Parts limit exceeded".
     Parts = 7,
-    /// 500 `STREAM_ERROR`: the body ends inside of a file.
+    /// 500 `STREAM_ERROR`, or 400 `INVALID_MULTIPART` where the reference is not followed: the body ends inside of a
+    /// file.
     Truncated = 8,
+    /// 400 `MISSING_MANIFEST`: the part `__manifest` is a file. Of [`Reading::Standard`].
+    ManifestIsFile = 9,
 }

@@ -14,12 +14,12 @@ pub(super) struct Parameters<'a>(Vec<(&'a [u8], String)>);
 impl<'a> Parameters<'a> {
     /// Those of a `Content-Type`.
     pub(super) fn of_content_type(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Cursor { rest: bytes, extended: false }.collect::<Result<_, _>>().map(Parameters)
+        Cursor { rest: bytes, extended: false, charset: Charset::Latin1 }.collect::<Result<_, _>>().map(Parameters)
     }
 
-    /// Those of a `Content-Disposition`: a name that ends in `*` has a value as in RFC 8187.
-    pub(super) fn of_disposition(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Cursor { rest: bytes, extended: true }.collect::<Result<_, _>>().map(Parameters)
+    /// Those of a `Content-Disposition`, quoted strings in `charset`: a name that ends in `*` has a value as in RFC 8187.
+    pub(super) fn of_disposition(bytes: &'a [u8], charset: Charset) -> Result<Self, Malformed> {
+        Cursor { rest: bytes, extended: true, charset }.collect::<Result<_, _>>().map(Parameters)
     }
 
     /// The first of that name, in any case of letters.
@@ -33,6 +33,7 @@ impl<'a> Parameters<'a> {
 struct Cursor<'a> {
     rest: &'a [u8],
     extended: bool,
+    charset: Charset,
 }
 
 impl<'a> Iterator for Cursor<'a> {
@@ -72,7 +73,7 @@ impl<'a> Cursor<'a> {
         let mut value = Vec::new();
         loop {
             match self.take().ok_or(Malformed)? {
-                b'"' => return Ok(Charset::Latin1.decode(&value)),
+                b'"' => return Ok(self.charset.decode(&value)),
                 b'\\' => match self.rest.first() {
                     Some(&escaped @ (b'"' | b'\\')) => {
                         value.push(escaped);

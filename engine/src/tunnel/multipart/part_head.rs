@@ -1,5 +1,6 @@
 //! What the header of a part says about it (RFC 7578 4.2).
 
+use super::Reading;
 use super::charset::Charset;
 use super::media_type::MediaType;
 use super::parameters::Parameters;
@@ -9,9 +10,9 @@ use crate::wire::token::is_tchar;
 /// The header of a part that is part of the form, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartHead {
-    /// `name`, its bytes read as Latin-1.
+    /// `name`, its bytes read as the [`Reading`] says.
     pub name: Option<String>,
-    /// `filename*`, else `filename` with its bytes read as Latin-1; without the path. May be empty where only a path
+    /// `filename*`, else `filename` with its bytes read like those of `name`; without the path. May be empty where only a path
     /// was given.
     pub filename: Option<String>,
     /// `type/subtype` in lower case; `text/plain` where there is none that can be read.
@@ -22,14 +23,14 @@ pub struct PartHead {
 
 impl PartHead {
     /// From the values of `Content-Disposition` and `Content-Type`. `None`: no part of the form, to be passed over.
-    pub(super) fn new(disposition: Option<&[u8]>, content_type: Option<&[u8]>) -> Option<PartHead> {
+    pub(super) fn new(disposition: Option<&[u8]>, content_type: Option<&[u8]>, reading: Reading) -> Option<PartHead> {
         let disposition = disposition?;
         let len = disposition.iter().position(|&byte| !is_tchar(byte)).unwrap_or(disposition.len());
         let (kind, parameters) = disposition.split_at(len);
         if !kind.eq_ignore_ascii_case(b"form-data") {
             return None;
         }
-        let parameters = Parameters::of_disposition(parameters).ok()?;
+        let parameters = Parameters::of_disposition(parameters, reading.names()).ok()?;
         let value = |name| parameters.get(name).filter(|value| !value.is_empty());
         let content_type = content_type.and_then(MediaType::parse);
         let charset = content_type.as_ref().and_then(|content_type| content_type.parameters.get("charset"));
@@ -72,6 +73,10 @@ pub fn write_file_json(out: &mut Vec<u8>, head: &PartHead) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    fn by_reference(disposition: Option<&[u8]>, content_type: Option<&[u8]>) -> Option<PartHead> {
+        PartHead::new(disposition, content_type, Reading::Reference)
+    }
 
     /// `None`: passed over. A field: its name and type. A file: its JSON.
     type Meaning<'a> = Option<Result<(Option<&'a str>, &'a str), &'a str>>;
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn dispositions_mean_what_they_mean_to_the_reference() {
         for (disposition, expected) in DISPOSITIONS {
-            let head = PartHead::new(Some(disposition), None);
+            let head = by_reference(Some(disposition), None);
             let mut json = Vec::new();
             let meaning = head.as_ref().map(|head| {
                 if head.is_file() {
@@ -164,13 +169,29 @@ mod tests {
             });
             assert_eq!(meaning, *expected, "{}", disposition.escape_ascii());
         }
-        assert_eq!(PartHead::new(None, Some(b"text/plain")), None);
+        assert_eq!(by_reference(None, Some(b"text/plain")), None);
+    }
+
+    #[test]
+    fn names_are_utf_8_where_they_can_be_and_the_reference_is_not_followed() {
+        for (disposition, name, filename) in [
+            (&b"form-data; name=\"file:\xc3\xa9\"; filename=\"\xe2\x82\xac.txt\""[..], "file:\u{e9}", "\u{20ac}.txt"),
+            // Not UTF-8: as before.
+            (b"form-data; name=\"file:\xe9\"; filename=\"\xe9\xc3\xa9\"", "file:\u{e9}", "\u{e9}\u{c3}\u{a9}"),
+            (b"form-data; name=\"file:1\"; filename=\"a/\xc3\xa9\\b\\\xc3\xbc\"", "file:1", "\u{fc}"),
+            (b"form-data; name=x; filename=\"\xc3\xa9\"; filename*=UTF-8''%e2%82%ac", "x", "\u{20ac}"),
+            (b"form-data; name=x; filename*=ISO-8859-1''%c3%a9", "x", "\u{c3}\u{a9}"),
+        ] {
+            let head = PartHead::new(Some(disposition), None, Reading::Standard).unwrap();
+            let named = (head.name.as_deref(), head.filename.as_deref());
+            assert_eq!(named, (Some(name), Some(filename)), "{}", disposition.escape_ascii());
+        }
     }
 
     #[test]
     fn types_are_read_or_plain_text() {
         for (content_type, expected) in CONTENT_TYPES {
-            let head = PartHead::new(Some(b"form-data; name=x; filename=f"), Some(content_type)).unwrap();
+            let head = by_reference(Some(b"form-data; name=x; filename=f"), Some(content_type)).unwrap();
             assert_eq!(head.media_type, *expected, "{}", content_type.escape_ascii());
         }
     }
@@ -183,9 +204,9 @@ mod tests {
             ("application/octet-stream; a", false),
             ("application/json", false),
         ] {
-            let head = PartHead::new(Some(b"form-data; name=\"file:\x01\""), Some(content_type.as_bytes()));
+            let head = by_reference(Some(b"form-data; name=\"file:\x01\""), Some(content_type.as_bytes()));
             assert_eq!(head, None, "a control byte");
-            let head = PartHead::new(Some(b"form-data; name=\"file:1\""), Some(content_type.as_bytes())).unwrap();
+            let head = by_reference(Some(b"form-data; name=\"file:1\""), Some(content_type.as_bytes())).unwrap();
             assert_eq!(head.is_file(), file, "{content_type}");
             let mut json = Vec::new();
             write_file_json(&mut json, &head);
@@ -203,7 +224,7 @@ mod tests {
             ("text/plain; Charset=Latin1; charset=utf-8", Charset::Latin1),
             ("text/plain; charset=utf-16le", Charset::Utf8),
         ] {
-            let head = PartHead::new(Some(b"form-data; name=x"), Some(content_type.as_bytes())).unwrap();
+            let head = by_reference(Some(b"form-data; name=x"), Some(content_type.as_bytes())).unwrap();
             assert_eq!(head.charset, expected, "{content_type}");
         }
     }

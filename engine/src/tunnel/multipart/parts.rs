@@ -3,8 +3,11 @@
 use super::charset::Charset;
 use super::head_parser::{HeadParser, Progress};
 use super::part_head::PartHead;
-use super::{BodyRefusal, Event};
+use super::{BodyRefusal, Event, Reading};
 use crate::limits::{MAX_MANIFEST_BYTES, MultipartLimits};
+
+/// The name of the field that says what the files are.
+const MANIFEST: &str = "__manifest";
 
 /// What the next bytes are.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ enum Part {
 #[derive(Debug)]
 pub(super) struct Parts {
     limits: MultipartLimits,
+    pub(super) reading: Reading,
     state: State,
     /// Bytes of the open part.
     size: u64,
@@ -60,6 +64,7 @@ impl Parts {
     pub(super) fn new(limits: &MultipartLimits) -> Self {
         Parts {
             limits: *limits,
+            reading: Reading::default(),
             state: State::Content(Part::Ignored),
             size: 0,
             manifest: Vec::new(),
@@ -91,7 +96,7 @@ impl Parts {
                 (State::Delimiter, b'-') => (State::Dash, rest),
                 (State::Delimiter, b'\r') => (State::Lf, rest),
                 (State::Dash, b'-') => (State::Complete, rest),
-                (State::Lf, b'\n') => (State::Head(HeadParser::default()), rest),
+                (State::Lf, b'\n') => (State::Head(HeadParser::new(self.reading)), rest),
                 (State::Delimiter | State::Dash | State::Lf, _) => (State::Content(Part::Ignored), bytes),
             };
         }
@@ -112,7 +117,9 @@ impl Parts {
                 let manifest = std::mem::take(&mut self.manifest);
                 match charset {
                     Charset::Utf8 => sink(Event::Manifest(&manifest)),
-                    Charset::Latin1 => sink(Event::Manifest(charset.decode(&manifest).as_bytes())),
+                    Charset::Latin1 | Charset::Utf8OrLatin1 => {
+                        sink(Event::Manifest(charset.decode(&manifest).as_bytes()))
+                    }
                 }
             }
             State::Content(Part::Field | Part::Ignored) | State::Delimiter | State::Dash | State::Lf => {}
@@ -138,6 +145,9 @@ impl Parts {
         let name = head.name.as_deref().unwrap_or_default();
         if head.is_file() {
             count(&mut self.files, self.limits.files).ok_or(BodyRefusal::Files)?;
+            if name == MANIFEST && self.reading == Reading::Standard && !self.manifest_seen {
+                return Err(BodyRefusal::ManifestIsFile);
+            }
             if !name.starts_with("file:") {
                 return Ok(Part::Ignored);
             }
@@ -145,7 +155,7 @@ impl Parts {
             return Ok(Part::File);
         }
         count(&mut self.fields, self.limits.fields).ok_or(BodyRefusal::Fields)?;
-        if name != "__manifest" {
+        if name != MANIFEST {
             return Ok(Part::Field);
         }
         let second = std::mem::replace(&mut self.manifest_seen, true);

@@ -2,7 +2,7 @@
 
 use super::delimiter::{Delimiter, Found, Resumed};
 use super::parts::Parts;
-use super::{BodyRefusal, Event};
+use super::{BodyRefusal, Event, Reading};
 use crate::limits::MultipartLimits;
 
 /// Reads one body.
@@ -18,6 +18,13 @@ impl MultipartReader {
     #[must_use]
     pub fn new(boundary: &[u8], limits: &MultipartLimits) -> Self {
         MultipartReader { delimiter: Delimiter::new(boundary), parts: Parts::new(limits), refused: false }
+    }
+
+    /// The same, read in this way.
+    #[must_use]
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.parts.reading = reading;
+        self
     }
 
     /// Bytes that are held of what has come.
@@ -73,7 +80,7 @@ impl MultipartReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fuzz::{Told, read};
+    use super::super::fuzz::{Told, read, read_by};
     use super::*;
 
     const MANIFEST: &str = "Content-Disposition: form-data; name=\"__manifest\"";
@@ -112,6 +119,21 @@ mod tests {
             Told::FileEnd => ".".into(),
         });
         (words.collect::<Vec<_>>().join(" "), whole.1)
+    }
+
+    #[test]
+    fn a_manifest_that_is_a_file_is_refused_where_the_reference_is_not_followed() {
+        let blob = part("Content-Disposition: form-data; name=\"__manifest\"; filename=\"blob\"", "{}");
+        let octets =
+            part("Content-Disposition: form-data; name=__manifest\r\nContent-Type: application/octet-stream", "{}");
+        let standard =
+            |body: &str| read_by(MultipartReader::new(b"B", &NONE).reading(Reading::Standard), [body.as_bytes()]).1;
+        for body in [blob.clone() + "--B--", octets + "--B--", field("x") + &blob + "--B--"] {
+            assert_eq!(standard(&body), Err(BodyRefusal::ManifestIsFile), "{body}");
+            assert_eq!(told(&body, &NONE).1, Ok(()), "{body}");
+        }
+        // There is one already.
+        assert_eq!(standard(&(manifest("{}") + &blob + "--B--")), Ok(()));
     }
 
     #[test]
