@@ -5,6 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use bytes::BytesMut;
+
 use crate::limits::{ANSWER_BUFFERS, CONN_BUFFER_KEEP_BYTES};
 
 #[derive(Debug, Default)]
@@ -61,6 +63,11 @@ impl Buffers {
         free.truncate(keep);
         self.least.set(free.len());
     }
+}
+
+/// Bytes that a read buffer counts for: an empty one of the usual size is what every connection has.
+pub(super) fn held_by(buffer: &BytesMut) -> usize {
+    if buffer.is_empty() { buffer.capacity().saturating_sub(CONN_BUFFER_KEEP_BYTES) } else { buffer.capacity() }
 }
 
 #[cfg(test)]

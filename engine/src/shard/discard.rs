@@ -9,9 +9,8 @@ use monoio::io::{AsyncReadRent, OwnedReadHalf};
 use monoio::net::TcpStream;
 
 use super::Shard;
+use super::buffers::held_by;
 use super::conn::{Conn, Origin, Phase};
-use super::intake::Intake;
-use super::reader::held_by;
 use crate::limits::{
     DISCARD_TURN_BYTES, DISCARD_UNSEEN_BYTES, LEAN_READ_BUFFER_BYTES, Limits, READ_BUFFER_MAX_BYTES, UNSEEN_BYTES,
 };
@@ -95,16 +94,16 @@ impl Discard {
     }
 }
 
-/// Reads on after the last request, so that the client can finish sending and read the last answer (RFC 9112 9.6).
+/// Reads on after the last request, of which `rest` is still to come, so that the client can finish sending and read the last answer (RFC 9112 9.6).
 pub(super) async fn discard(
     shard: &Shard,
     conn: &Conn,
     socket: &mut OwnedReadHalf<TcpStream>,
-    intake: Intake,
+    rest: Option<Discard>,
     mut buffer: BytesMut,
 ) {
     let limits = &shard.limits;
-    let mut rest = match intake.into_rest(limits) {
+    let mut rest = match rest {
         Some(rest) => {
             enter(shard, conn, Phase::Skip);
             rest

@@ -13,6 +13,7 @@ use monoio::net::TcpStream;
 
 use super::Shard;
 use super::asks::{Consulted, consult};
+use super::buffers::held_by;
 use super::conn::{Conn, Origin, Phase};
 use super::discard::discard;
 use super::intake::{Flow, Intake};
@@ -140,7 +141,8 @@ pub(super) fn read_loop(shard: &Shard, conn: &Conn, mut socket: OwnedReadHalf<Tc
         };
         if stop == Stop::Close {
             conn.begin_close();
-            Box::pin(discard(shard, conn, &mut socket, input.intake, input.buffer)).await;
+            let rest = input.intake.into_rest(&shard.limits);
+            Box::pin(discard(shard, conn, &mut socket, rest, input.buffer)).await;
         }
         conn.hold_input(0);
     }
@@ -200,11 +202,6 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
             }
         }
     }
-}
-
-/// Bytes that a read buffer counts for: an empty one of the usual size is what every connection has.
-pub(super) fn held_by(buffer: &BytesMut) -> usize {
-    if buffer.is_empty() { buffer.capacity().saturating_sub(CONN_BUFFER_KEEP_BYTES) } else { buffer.capacity() }
 }
 
 impl Input {

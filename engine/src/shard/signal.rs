@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use monoio::net::TcpStream;
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
 
 use super::driver::Driver;
 
@@ -63,4 +65,15 @@ impl Signal {
             },
         }
     }
+}
+
+/// Lets a timer strike after `first`, and every `period` from then on. Zero for `first` stops it, zero for `period` lets it strike
+/// once.
+pub(super) fn set_timer(timer: &OwnedFd, first: Duration, period: Duration) -> rustix::io::Result<()> {
+    let spec = |duration: Duration| Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    };
+    let setting = Itimerspec { it_interval: spec(period), it_value: spec(first) };
+    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting).map(|_| ())
 }

@@ -20,16 +20,12 @@ use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use super::accept::{Acceptors, Homes};
 use super::driver::ShardRuntime;
 use super::listener::Listeners;
-use super::signal::Signal;
-use super::tick::set_timer;
+use super::signal::{Signal, set_timer};
+use super::tick::Broken;
 use super::{GIVEN_UP, Setup, Shard};
 use crate::limits::{RESTART_PAUSE, SHARD_RESTART_WINDOW, SHARD_RESTARTS, WIND_DOWN};
 use crate::link::batch::CallBatch;
 use crate::link::port;
-
-/// A task has ended that its shard cannot do without.
-#[derive(Debug)]
-pub(super) struct Broken;
 
 /// What a shard that has failed leaves to the next.
 #[derive(Default)]

@@ -5,16 +5,17 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec};
-
 use super::Shard;
 use super::accept::Acceptors;
 use super::conn::{Origin, Phase};
-use super::signal::Signal;
-use super::supervisor::Broken;
+use super::signal::{Signal, set_timer};
 use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
 use crate::link::port::ToShard;
 use crate::wire::date::HttpDate;
+
+/// A task has ended that its shard cannot do without.
+#[derive(Debug)]
+pub(super) struct Broken;
 
 impl Shard {
     /// Runs the shard's tasks until `Stop` was received and everything has ended, or until one of those that it cannot
@@ -344,13 +345,4 @@ fn wake_all(waiters: &mut Vec<Waker>) {
     for waker in waiters.drain(..) {
         waker.wake();
     }
-}
-
-pub(super) fn set_timer(timer: &std::os::fd::OwnedFd, first: Duration, period: Duration) -> rustix::io::Result<()> {
-    let spec = |duration: Duration| Timespec {
-        tv_sec: duration.as_secs() as i64,
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    };
-    let setting = Itimerspec { it_interval: spec(period), it_value: spec(first) };
-    rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting).map(|_| ())
 }

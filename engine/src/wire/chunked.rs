@@ -1,6 +1,6 @@
 //! The chunked transfer coding (RFC 9112 7.1), as a machine that stops and goes on at any byte.
 
-use super::body::{BodyError, Step};
+use super::body_step::{BodyError, Step};
 use super::token::{is_field_byte, is_qdtext, is_tchar};
 use crate::limits::{DEFAULT_CHUNK_EXTENSION_BYTES, DEFAULT_TRAILER_BYTES, MAX_HEADERS};
 

@@ -2,8 +2,9 @@
 
 pub use super::framing::Framing;
 pub use super::head_error::HeadError;
+pub use super::head_limits::HeadLimits;
 pub use super::method::Method;
-pub use super::scanner::{HeadLimits, HeadScanner, Scan};
+pub use super::scanner::{HeadScanner, Scan};
 
 use super::fields::{FieldSpan, FieldTable, Span};
 use super::framing::FramingFields;

@@ -7,6 +7,7 @@
 
 pub mod answer_body;
 pub mod body;
+mod body_step;
 mod chunked;
 pub mod date;
 pub mod fields;
@@ -15,6 +16,7 @@ pub mod framing;
 pub mod fuzz;
 pub mod head;
 pub mod head_error;
+mod head_limits;
 pub mod host;
 pub mod method;
 pub mod raw_reply;

@@ -2,9 +2,9 @@
 
 use super::fields::Span;
 use super::head_error::HeadError;
+use super::head_limits::HeadLimits;
 use super::host::is_host;
 use super::method::Method;
-use super::scanner::HeadLimits;
 use super::token::is_tchar;
 use crate::limits::MAX_METHOD_BYTES;
 use memchr::{memchr, memchr2, memrchr};
