@@ -12,23 +12,17 @@ use monoio::io::{AsyncReadRent, OwnedReadHalf};
 use monoio::net::TcpStream;
 
 use super::Shard;
+use super::asking::Advised;
 use super::conn::{Conn, Origin, Phase};
-use super::intake::{Flow, Intake};
+use super::flow::Flow;
+use super::id_line::{id_in_line, id_line_len};
+use super::intake::Intake;
 use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
-use crate::link::batch::{AnswerRecord, CallKey, CallRecord, Outcome, flags};
+use crate::link::batch::{AnswerRecord, CallRecord, Outcome, flags};
 use crate::tunnel::advice::{Advice, Question};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::fields::Span;
-
-/// The word on a request, and the id that it was asked under.
-#[derive(Debug)]
-pub(super) struct Advised {
-    pub advice: Advice,
-    /// A fresh id must not change between question and answer. Empty where the answer carries none.
-    pub request_id: Vec<u8>,
-    /// Nobody had the time to be asked: 503.
-    pub overloaded: bool,
-}
+use crate::wire::scanner::begins_a_head;
 
 impl Shard {
     /// Asks about a request of `conn`; false when too many calls are under way.
@@ -81,17 +75,6 @@ impl Shard {
         }
         conn.advise(Box::new(Advised { advice, request_id, overloaded }));
     }
-}
-
-/// Bytes of the line that ends with the request id at `id`.
-pub(super) fn id_line_len(id: Span) -> usize {
-    id.end as usize + b"\r\n".len()
-}
-
-/// The id in its line.
-fn id_in_line(line: &[u8]) -> &[u8] {
-    let start = memchr::memchr(b' ', line).map_or(line.len(), |at| at + 1);
-    line.get(start..line.len().saturating_sub(2)).unwrap_or_default()
 }
 
 /// What has become of a connection that asked.
@@ -187,21 +170,9 @@ async fn end_of_input(
     })
     .await;
     if flow == Flow::More {
-        intake.end_of_input(shard, conn, super::reader::begins_a_head(buffer));
+        intake.end_of_input(shard, conn, begins_a_head(buffer));
     } else if !conn.settled() {
         conn.enter(Phase::HalfClosed, shard.now_ms());
     }
     Consulted::Ended
-}
-
-/// Where the questions of a connection stand.
-#[derive(Debug, Default)]
-pub(super) enum Asking {
-    /// It has none.
-    #[default]
-    Nothing,
-    /// JavaScript is asked under this key.
-    Waiting(CallKey),
-    /// The word has come; the request is to be decided again.
-    Advised(Box<Advised>),
 }

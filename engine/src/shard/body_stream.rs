@@ -1,58 +1,23 @@
 //! Bodies that a call reads as they come: into frames of the open batch, within a window that the host gives back.
 
 use super::Shard;
-use super::asks::id_line_len;
 use super::body_frames::{read_form, read_octets};
 use super::conn::{Conn, Phase};
-use super::discard::Discard;
-use super::intake::{Flow, Intake, ReadyCall, State, Took};
+use super::flow::{Flow, Took};
+use super::id_line::id_line_len;
+use super::inflow::Inflow;
+use super::ready_call::ReadyCall;
 use super::replies::refusal_of;
 use crate::limits::{
     BODY_WINDOW_BYTES, BODY_WINDOW_MIN_BYTES, BODY_WINDOWS_BYTES, CONN_BUFFER_KEEP_BYTES, MAX_BATCH_BYTES,
-    READ_BUFFER_MAX_BYTES, STREAM_READ_BYTES,
+    STREAM_READ_BYTES,
 };
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
-use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::MultipartReader;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::fields::Span;
-use crate::wire::head::Head;
-use crate::wire::reply::{CONTINUE, put_decimal};
-
-/// What the reader of a body and the shard share of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Inflow {
-    /// The call that reads it.
-    pub key: CallKey,
-    /// Bytes that may be on their way to the host or wait there.
-    window: u32,
-    /// Bytes that are.
-    in_flight: u32,
-    /// The open batch has no room for more.
-    batch_full: bool,
-    /// Bytes still to come; 0 where the head has not said how many.
-    rest: u64,
-    /// The client wants no other request answered after this one.
-    last: bool,
-}
-
-impl Inflow {
-    /// The same; but no other request is answered after this one.
-    pub fn as_last(self) -> Self {
-        Inflow { last: true, ..self }
-    }
-
-    /// The largest read buffer that pays: a large one only for a body with a whole window.
-    pub fn read_buffer_max(&self) -> usize {
-        if self.window == BODY_WINDOW_BYTES { STREAM_READ_BYTES } else { READ_BUFFER_MAX_BYTES }
-    }
-
-    /// True when more may be read.
-    pub fn is_open(&self) -> bool {
-        self.in_flight < self.window && !self.batch_full
-    }
-}
+use crate::wire::reply::put_decimal;
 
 /// Reads such a body.
 pub(super) struct BodyStream {
@@ -99,17 +64,17 @@ impl Shard {
         self.counters.streamed_bodies.add(1);
         let rest = stream.reader.remaining_length().unwrap_or(0);
         conn.restart(stream.phase(), self.now_ms());
-        conn.set_inflow(Some(Inflow { key, window, in_flight: 0, batch_full: false, rest, last }));
+        conn.set_inflow(Some(Inflow::new(key, window, rest, last)));
         true
     }
 
     /// Takes in what has come of a body.
     pub(super) fn take_stream(&self, conn: &Conn, stream: &mut BodyStream, rest: &[u8]) -> StreamStep {
-        let Some(mut inflow) = conn.inflow() else { return StreamStep::Unwanted };
+        let Some(inflow) = conn.inflow() else { return StreamStep::Unwanted };
         let mut open = self.open.borrow_mut();
-        inflow.batch_full = open.data.len() >= MAX_BATCH_BYTES;
+        let inflow = inflow.with_batch_full(open.data.len() >= MAX_BATCH_BYTES);
         if !inflow.is_open() {
-            if inflow.batch_full {
+            if inflow.waits_for_batch() {
                 self.batch_waiters.borrow_mut().push(conn.id);
             }
             conn.set_inflow(Some(inflow));
@@ -117,7 +82,7 @@ impl Shard {
             return StreamStep::Took(Took::Stop(Flow::Full));
         }
         // Content is never longer than what it came in, so the window holds.
-        let input = rest.get(..(inflow.window - inflow.in_flight) as usize).unwrap_or(rest);
+        let input = rest.get(..inflow.room()).unwrap_or(rest);
         if input.len() > CONN_BUFFER_KEEP_BYTES && open.data.capacity() == 0 {
             // At once, not by doubling: each size on the way would be memory that the allocator keeps for that size.
             open.data.reserve(2 * STREAM_READ_BYTES);
@@ -138,8 +103,7 @@ impl Shard {
                 return StreamStep::Took(Took::Stop(Flow::Close));
             }
         };
-        inflow.in_flight = inflow.in_flight.saturating_add(taken);
-        inflow.rest = stream.reader.remaining_length().unwrap_or(0);
+        let inflow = inflow.took(taken, stream.reader.remaining_length().unwrap_or(0));
         conn.set_inflow(Some(inflow).filter(|_| !done));
         if done {
             conn.enter(Phase::Idle, self.now_ms());
@@ -169,11 +133,10 @@ impl Shard {
 
     /// The host has used up some of a body.
     pub(super) fn credit_body(&self, conn: &Conn, key: CallKey, bytes: u32) {
-        if let Some(mut inflow) = conn.inflow().filter(|inflow| inflow.key == key) {
-            let was_open = inflow.is_open();
-            inflow.in_flight = inflow.in_flight.saturating_sub(bytes);
+        if let Some(before) = conn.inflow().filter(|inflow| inflow.key == key) {
+            let inflow = before.credited(bytes);
             conn.set_inflow(Some(inflow));
-            if !was_open && inflow.is_open() {
+            if !before.is_open() && inflow.is_open() {
                 conn.wake();
             }
         }
@@ -185,7 +148,7 @@ impl Shard {
             let conns = self.conns.borrow();
             let Some(conn) = conns.get(id as usize) else { continue };
             if let Some(inflow) = conn.inflow() {
-                conn.set_inflow(Some(Inflow { batch_full: false, ..inflow }));
+                conn.set_inflow(Some(inflow.with_batch_full(false)));
                 conn.wake();
             }
         }
@@ -196,12 +159,12 @@ impl Shard {
     pub(super) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
         conn.inflow()
             .filter(|inflow| inflow.key == key)
-            .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest > self.limits.max_discarded_bytes)
+            .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest() > self.limits.max_discarded_bytes)
     }
 
     /// The same, for an answer that is only begun: the call may still read the rest.
     pub(super) fn ends_connection(&self, inflow: Inflow) -> bool {
-        inflow.last || self.stopping()
+        inflow.is_last() || self.stopping()
     }
 
     /// Nobody wants the rest of the body of call `key`: it is thrown away, or the connection takes no more requests.
@@ -239,52 +202,6 @@ impl Shard {
         // Who is too slow gets no further time. Anybody else may still be sending.
         let phase = if refusal == Refusal::RequestTimeout { Phase::Linger } else { Phase::Skip };
         conn.restart(phase, self.now_ms());
-    }
-}
-
-impl Intake {
-    /// Runs a call at once, which reads its body as it comes.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn open_stream(
-        &mut self,
-        shard: &Shard,
-        conn: &Conn,
-        head: &Head,
-        call: &ReadyCall<'_>,
-        stream: BodyStream,
-        last: bool,
-        behind: &[u8],
-    ) -> Took {
-        if head.expect_continue && behind.is_empty() {
-            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
-        }
-        if !shard.dispatch_stream(conn, call, &stream, last) {
-            shard.counters.overloaded.add(1);
-            let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
-            return self.answer(shard, conn, head, refusal, call.lines, last, behind);
-        }
-        self.state = State::Stream(Box::new(stream));
-        Took::Bytes(0)
-    }
-
-    pub(super) fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
-        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
-        match shard.take_stream(conn, stream, rest) {
-            StreamStep::Took(took) => took,
-            StreamStep::Done(step, last) => {
-                self.state = State::Head;
-                if last {
-                    conn.begin_close();
-                    return Took::Stop(Flow::Close);
-                }
-                Took::Bytes(step.consumed)
-            }
-            StreamStep::Unwanted => {
-                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
-                self.state = State::Skip(Box::new(Discard::new(stream.reader, &shard.limits)));
-                Took::Bytes(0)
-            }
-        }
     }
 }
 

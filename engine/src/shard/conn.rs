@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use monoio::io::{CancelHandle, Canceller};
 
 use super::answer_queue::{AnswerQueue, Output};
-use super::asks::{Advised, Asking};
-use super::body_stream::Inflow;
+use super::asking::{Advised, Asking};
 use super::buffers::Buffers;
+use super::inflow::Inflow;
 use super::timing::Answered;
 use crate::limits::{Limits, REST_AFTER_MS};
 use crate::link::batch::CallKey;

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::Shard;
-use super::asks::id_line_len;
 use super::conn::Conn;
-use super::intake::ReadyCall;
+use super::id_line::id_line_len;
+use super::ready_call::ReadyCall;
 use crate::limits::{ANSWERS_POOL, BATCH_POOL, MAX_BATCH_BYTES};
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, flags};
 use crate::tunnel::envelope::Refusal;

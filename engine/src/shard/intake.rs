@@ -3,38 +3,27 @@
 use bytes::{Buf, BytesMut};
 
 use super::Shard;
-use super::asks::Advised;
-use super::body_stream::BodyStream;
-use super::body_whole::OpenCall;
+use super::asking::Advised;
+use super::body_stream::{BodyStream, StreamStep};
+use super::body_whole::{OpenCall, WholeStep};
 use super::conn::{Conn, Origin, Phase};
 use super::discard::{Discard, Unending};
+use super::early_answer::Answered;
+use super::flow::{Flow, Took};
+use super::plan::{Plan, Standing, plan};
+use super::ready_call::ReadyCall;
 use super::replies::refusal_of;
-use crate::limits::{Limits, READ_BUFFER_BYTES};
-use crate::tunnel::decide::{BodyMode, Decision};
+use crate::limits::Limits;
+use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
-use crate::tunnel::multipart;
-use crate::tunnel::table::Kind;
 use crate::wire::body::Step;
 use crate::wire::fields::Span;
-use crate::wire::head::{Framing, Head, HeadError, HeadScanner, Method, Scan};
+use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
 use crate::wire::reply::CONTINUE;
-
-/// What the read loop should do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// Read more.
-    More,
-    /// The connection has as many requests under way, or as much of a body, as it may: wait until there is room.
-    Full,
-    /// The next request waits for JavaScript's word; it is still at the front of the buffer.
-    Ask,
-    /// No further request on this connection.
-    Close,
-}
 
 /// Where in a message the input stands.
 #[derive(Default)]
-pub(super) enum State {
+enum State {
     /// In or before a head.
     #[default]
     Head,
@@ -46,38 +35,20 @@ pub(super) enum State {
     Skip(Box<Discard>),
 }
 
-/// A call that is ready to go, in borrowed pieces.
-pub(super) struct ReadyCall<'a> {
-    /// Index the handler was registered with.
-    pub handler: u32,
-    /// Event or task.
-    pub event: bool,
-    /// The client speaks HTTP/1.0.
-    pub old: bool,
-    /// Header lines of the answer that depend on the request.
-    pub lines: &'a [u8],
-    /// The effective request id, in `lines`.
-    pub request_id: Span,
-    /// The head as received, with its empty line.
-    pub head: &'a [u8],
-    /// The body.
-    pub body: &'a [u8],
-}
-
 /// The parser's state of one connection.
 #[derive(Default)]
 pub(super) struct Intake {
     scanner: HeadScanner,
     /// Requests that were read on this connection, the one that is decided on included.
     requests: u64,
-    pub(super) state: State,
+    state: State,
 }
 
 impl Intake {
     /// Bytes that are held of a request which is not complete.
     pub fn held_bytes(&self) -> usize {
         match &self.state {
-            State::Body(open) => open.body.capacity() + open.head.capacity() + open.lines.capacity(),
+            State::Body(open) => open.held_bytes(),
             State::Stream(stream) => stream.held_bytes(),
             State::Head | State::Skip(_) => 0,
         }
@@ -139,7 +110,7 @@ impl Intake {
                 conn.enter(Phase::Head, shard.now_ms());
                 return Took::Stop(Flow::More);
             }
-            Err(error) => return self.refuse_head(shard, conn, error),
+            Err(error) => return shard.refuse_head(conn, error),
         };
         self.scanner.reset();
         // Each head has a clock of its own, also when its bytes came in one read with others.
@@ -159,9 +130,9 @@ impl Intake {
             Err(HeadError::Expectation) if shard.reference => {
                 self.note_request(shard);
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
-                self.answer(shard, conn, &head, answer, b"", last, behind)
+                self.settle(shard.answer_early(conn, &head, answer, b"", last, behind))
             }
-            Err(error) => return self.refuse_head(shard, conn, error),
+            Err(error) => return shard.refuse_head(conn, error),
         };
         match took {
             Took::Bytes(body) => Took::Bytes(end + body),
@@ -182,6 +153,12 @@ impl Intake {
         !head.keep_alive || shard.stopping() || (most > 0 && self.requests >= most)
     }
 
+    /// The request is answered, and what is left of it is thrown away.
+    fn settle(&mut self, answered: Answered) -> Took {
+        self.state = answered.rest.map_or(State::Head, |rest| State::Skip(Box::new(rest)));
+        answered.took
+    }
+
     /// Decides on a request whose head is complete; `behind` is what has come of its body so far, and more.
     fn decide(
         &mut self,
@@ -195,9 +172,9 @@ impl Intake {
         if conn.origin() == Origin::Admin {
             let answer = shard.health().answer(head.method, head.path.of(bytes));
             let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
-            return self.answer_by(shard, conn, head, last, behind, |out, last| {
+            return self.settle(shard.answer_by(conn, head, last, behind, |out, last| {
                 shard.write_admin(out, answer, head_only, last);
-            });
+            }));
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
@@ -211,148 +188,119 @@ impl Intake {
         }
         let head = &*head;
         let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
-        let max_body_bytes = shard.limits.max_body_bytes;
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
         let last = self.is_last(shard, head);
-        let mut mode = BodyMode::Json;
-        let (handler, event, refusal) = match verdict.decision {
-            _ if advised.is_some_and(|advised| advised.overloaded) => (0, false, Some(Refusal::ServiceUnavailable)),
-            Decision::Call { body: BodyMode::OctetStream | BodyMode::Multipart, .. }
-                if !shard.backend.takes_frames() =>
-            {
-                (0, false, Some(Refusal::UnsupportedMediaType))
-            }
-            Decision::Call { body: BodyMode::Json, .. }
-                if exceeds(head.framing, max_body_bytes)
-                    && (!shard.reference || behind.len() as u64 > max_body_bytes) =>
-            {
-                (0, false, Some(Refusal::PayloadTooLarge))
-            }
-            Decision::Call { body: BodyMode::Multipart, .. } if form_boundary(head, bytes).is_none() => {
-                (0, false, Some(Refusal::InvalidMultipart))
-            }
-            Decision::Call { .. } if shard.is_full() => {
-                shard.counters.overloaded.add(1);
-                (0, false, Some(Refusal::ServiceUnavailable))
-            }
-            Decision::Call { handler, kind, body } => {
-                mode = body;
-                (handler, kind == Kind::Event, None)
-            }
-            Decision::Ask(question) => {
-                if shard.ask(conn, question, &lines, request_id, bytes) {
-                    return Took::Stop(Flow::Ask);
-                }
-                shard.counters.overloaded.add(1);
-                (0, false, Some(Refusal::ServiceUnavailable))
-            }
-            answer => {
-                shard.notice(answer, head, bytes, request_id.unwrap_or_default().of(&lines));
-                return self.answer(shard, conn, head, answer, &lines, last, behind);
-            }
+        let plan = if advised.is_some_and(|advised| advised.overloaded) {
+            Plan::Answer(Decision::Refuse(Refusal::ServiceUnavailable))
+        } else {
+            plan(verdict.decision, head, bytes, behind.len(), shard.standing(), || shard.is_full())
         };
-        if let Some(refusal) = refusal {
-            return self.answer(shard, conn, head, Decision::Refuse(refusal), &lines, last, behind);
-        }
-        let request_id = request_id.unwrap_or_default();
-        let old = head.minor_version == 0;
-        if mode != BodyMode::Json {
-            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body: b"" };
-            let form = if mode == BodyMode::Multipart { form_boundary(head, bytes) } else { None };
-            let form = form.map(|boundary| shard.form_reader(&boundary));
-            let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
-            return self.open_stream(shard, conn, head, &ready, stream, last, behind);
-        }
-        let whole = match head.framing {
-            Framing::None => Some(0),
-            Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= behind.len()),
-            Framing::Chunked => None,
-        };
-        if let Some(length) = whole {
-            let body = behind.get(..length).unwrap_or_default();
-            let ready = ReadyCall { handler, event, old, lines: &lines, request_id, head: bytes, body };
-            shard.dispatch(conn, &ready, last);
-            return if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) };
-        }
-        let reserve = match head.framing {
-            // No more than what has come suggests: what a head declares costs nothing.
-            Framing::Length(length) => (length as usize).min(READ_BUFFER_BYTES.max(2 * behind.len())),
-            Framing::None | Framing::Chunked => 0,
-        };
-        if head.expect_continue && behind.is_empty() {
-            // In its turn, behind the answers to the requests before it.
-            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
-        }
-        self.state = State::Body(Box::new(OpenCall {
-            // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_body`.
-            reader: shard.body_reader(head.framing, if shard.reference { u64::MAX } else { max_body_bytes }),
-            body: Vec::with_capacity(reserve),
+        let ready = |handler, event, body| ReadyCall {
             handler,
             event,
-            old,
-            last,
-            lines: lines.clone(),
-            request_id,
-            head: bytes.to_vec(),
-        }));
-        conn.restart(Phase::Body, shard.now_ms());
-        Took::Bytes(0)
-    }
-
-    /// Answers a request without a call, then gets rid of its body.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn answer(
-        &mut self,
-        shard: &Shard,
-        conn: &Conn,
-        head: &Head,
-        answer: Decision<'_>,
-        lines: &[u8],
-        last: bool,
-        behind: &[u8],
-    ) -> Took {
-        shard.counters.refused.add(1);
-        self.answer_by(shard, conn, head, last, behind, |out, last| {
-            shard.write_decision(out, answer, lines, head.method == Method::Head, last);
-        })
-    }
-
-    /// The same, for an answer that `write` knows; it hears whether it is the last one.
-    fn answer_by(
-        &mut self,
-        shard: &Shard,
-        conn: &Conn,
-        head: &Head,
-        last: bool,
-        behind: &[u8],
-        write: impl FnOnce(&mut Vec<u8>, bool),
-    ) -> Took {
-        let mut reader = shard.body_reader(head.framing, u64::MAX);
-        let step = reader.skip(behind);
-        // What has come counts no more.
-        let rest = Discard::new(reader, &shard.limits);
-        // A client that waits for `100 Continue` and gets an answer instead may or may not send the body.
-        let unsure = head.expect_continue && !matches!(step, Ok(Step { done: true, .. }));
-        // An answer that lets the connection go on is a promise: the rest of the body is read.
-        let last = last || unsure || step.is_err() || !rest.fits();
-        conn.answer_now(|out| write(out, last));
-        match step {
-            Ok(Step { done: false, .. }) if !unsure => self.skip(shard, conn, rest, last),
-            Ok(Step { consumed, .. }) if !last => Took::Bytes(consumed),
-            _ => Took::Stop(Flow::Close),
+            old: head.minor_version == 0,
+            lines: &lines,
+            request_id: request_id.unwrap_or_default(),
+            head: bytes,
+            body,
+        };
+        match plan {
+            Plan::Ask(question) if shard.ask(conn, question, &lines, request_id, bytes) => Took::Stop(Flow::Ask),
+            Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, conn, head, &lines, last, behind),
+            Plan::Answer(answer) => {
+                shard.notice(answer, head, bytes, request_id.unwrap_or_default().of(&lines));
+                self.settle(shard.answer_early(conn, head, answer, &lines, last, behind))
+            }
+            Plan::Run { handler, event, length } => {
+                let body = behind.get(..length).unwrap_or_default();
+                shard.dispatch(conn, &ready(handler, event, body), last);
+                if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) }
+            }
+            Plan::Gather { handler, event, reserve } => {
+                shard.expect_body(conn, head, behind);
+                // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_whole`.
+                let most = if shard.reference { u64::MAX } else { shard.limits.max_body_bytes };
+                self.state = State::Body(Box::new(OpenCall {
+                    reader: shard.body_reader(head.framing, most),
+                    body: Vec::with_capacity(reserve),
+                    handler,
+                    event,
+                    old: head.minor_version == 0,
+                    last,
+                    lines: lines.clone(),
+                    request_id: request_id.unwrap_or_default(),
+                    head: bytes.to_vec(),
+                }));
+                conn.restart(Phase::Body, shard.now_ms());
+                Took::Bytes(0)
+            }
+            Plan::Stream { handler, boundary } => {
+                shard.expect_body(conn, head, behind);
+                let form = boundary.map(|boundary| shard.form_reader(&boundary));
+                let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
+                if !shard.dispatch_stream(conn, &ready(handler, false, b""), &stream, last) {
+                    return self.turn_away(shard, conn, head, &lines, last, behind);
+                }
+                self.state = State::Stream(Box::new(stream));
+                Took::Bytes(0)
+            }
         }
     }
 
-    /// The request is answered, but not all of its body has come: the rest is thrown away.
-    pub(super) fn skip(&mut self, shard: &Shard, conn: &Conn, rest: Discard, last: bool) -> Took {
-        conn.restart(Phase::Skip, shard.now_ms());
-        self.state = State::Skip(Box::new(rest));
-        if last { Took::Stop(Flow::Close) } else { Took::All }
+    /// The shard has too much to do: 503.
+    fn turn_away(&mut self, shard: &Shard, conn: &Conn, head: &Head, lines: &[u8], last: bool, behind: &[u8]) -> Took {
+        shard.counters.overloaded.add(1);
+        let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
+        self.settle(shard.answer_early(conn, head, refusal, lines, last, behind))
+    }
+
+    fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Body(open) = &mut self.state else { return Took::Bytes(0) };
+        let step = shard.take_whole(open, rest);
+        if matches!(step, WholeStep::More) {
+            return Took::All;
+        }
+        let State::Body(open) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
+        match step {
+            WholeStep::More => Took::All,
+            WholeStep::Complete(consumed) => {
+                conn.enter(Phase::Idle, shard.now_ms());
+                let last = open.last || shard.stopping();
+                shard.dispatch(conn, &open.ready(), last);
+                if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
+            }
+            WholeStep::Refused(step, refusal) => {
+                let OpenCall { reader, lines, last, .. } = *open;
+                let rest = Discard::new(reader, &shard.limits);
+                self.settle(shard.answer_within(conn, step, rest, refusal, &lines, last))
+            }
+            WholeStep::Broken(status) => shard.refuse_framing(conn, status, &open.lines),
+        }
+    }
+
+    fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
+        let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
+        match shard.take_stream(conn, stream, rest) {
+            StreamStep::Took(took) => took,
+            StreamStep::Done(step, last) => {
+                self.state = State::Head;
+                if last {
+                    conn.begin_close();
+                    return Took::Stop(Flow::Close);
+                }
+                Took::Bytes(step.consumed)
+            }
+            StreamStep::Unwanted => {
+                let State::Stream(stream) = std::mem::take(&mut self.state) else { return Took::Bytes(0) };
+                self.state = State::Skip(Box::new(Discard::new(stream.reader, &shard.limits)));
+                Took::Bytes(0)
+            }
+        }
     }
 
     /// The body that nobody wants, if the input stands in one.
-    pub fn unwanted(&mut self) -> Option<&mut Discard> {
-        match &mut self.state {
+    pub fn unwanted(&self) -> Option<&Discard> {
+        match &self.state {
             State::Skip(rest) => Some(rest),
             State::Head | State::Body(_) | State::Stream(_) => None,
         }
@@ -379,24 +327,6 @@ impl Intake {
         }
     }
 
-    /// The head is refused: nobody knows where the next message begins.
-    fn refuse_head(&mut self, shard: &Shard, conn: &Conn, error: HeadError) -> Took {
-        match shard.head_refusal(error) {
-            Some(refusal) => self.protocol_error(shard, conn, refusal),
-            None => {
-                shard.counters.protocol_errors.add(1);
-                Took::Stop(Flow::Close)
-            }
-        }
-    }
-
-    /// The input makes no sense, or breaks a bound: one answer, then the end.
-    pub(super) fn protocol_error(&mut self, shard: &Shard, conn: &Conn, refusal: Refusal<'_>) -> Took {
-        shard.counters.protocol_errors.add(1);
-        conn.answer_now(|out| shard.write_refusal(out, refusal, b"", false, true));
-        Took::Stop(Flow::Close)
-    }
-
     /// The client has sent FIN.
     pub fn end_of_input(&mut self, shard: &Shard, conn: &Conn, in_head: bool) {
         let incomplete = match self.state {
@@ -413,7 +343,7 @@ impl Intake {
         };
         if !conn.closing() && incomplete {
             // A message that will never be complete is never run (RFC 9112 8).
-            self.protocol_error(shard, conn, refusal_of(400));
+            shard.protocol_error(conn, refusal_of(400));
         }
         if !conn.settled() {
             conn.enter(Phase::HalfClosed, shard.now_ms());
@@ -422,22 +352,19 @@ impl Intake {
     }
 }
 
-/// What one step of the parser did.
-pub(super) enum Took {
-    /// So many bytes are done with; go on.
-    Bytes(usize),
-    /// Everything that has come is done with, and the message is not over.
-    All,
-    /// Stop here.
-    Stop(Flow),
-}
+impl Shard {
+    fn standing(&self) -> Standing {
+        Standing {
+            max_body_bytes: self.limits.max_body_bytes,
+            reference: self.reference,
+            takes_frames: self.backend.takes_frames(),
+        }
+    }
 
-/// What delimits the parts of a form, if the head says so in a usable way.
-fn form_boundary(head: &Head, bytes: &[u8]) -> Option<Vec<u8>> {
-    multipart::boundary(head.fields.of(bytes).get(b"content-type").first().unwrap_or_default())
-}
-
-/// True when the declared length alone is too much; a chunked body is measured as it comes.
-fn exceeds(framing: Framing, max_body_bytes: u64) -> bool {
-    matches!(framing, Framing::Length(length) if length > max_body_bytes)
+    /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
+    fn expect_body(&self, conn: &Conn, head: &Head, behind: &[u8]) {
+        if head.expect_continue && behind.is_empty() {
+            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+        }
+    }
 }

@@ -16,8 +16,10 @@ use super::asks::{Consulted, consult};
 use super::buffers::held_by;
 use super::conn::{Conn, Origin, Phase};
 use super::discard::discard;
-use super::intake::{Flow, Intake};
+use super::flow::Flow;
+use super::intake::Intake;
 use crate::limits::{CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::wire::scanner::begins_a_head;
 
 /// What has come and is not taken in yet.
 struct Input {
@@ -265,9 +267,4 @@ impl Input {
             }
         }
     }
-}
-
-/// True when the input ends in a head: an empty line behind the last body is no request (RFC 9112 2.2).
-pub(super) fn begins_a_head(buffer: &[u8]) -> bool {
-    buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
 }

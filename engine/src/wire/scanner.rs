@@ -132,6 +132,12 @@ impl HeadScanner {
     }
 }
 
+/// True when the input ends in a head: an empty line behind the last body is no request (RFC 9112 2.2).
+#[must_use]
+pub fn begins_a_head(buffer: &[u8]) -> bool {
+    buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
