@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fasttunnel_engine::link::batch::Outcome;
+use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
@@ -400,6 +401,13 @@ fn port_of(address: &Listen) -> u32 {
         Listen::Tcp(address) => u32::from(address.port()),
         Listen::Unix(_) | Listen::InProcess => 0,
     }
+}
+
+/// Milliseconds of processor time that the calling thread has used.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn thread_cpu_ms() -> f64 {
+    clock::thread_cpu_ns() as f64 / 1e6
 }
 
 /// The numbers of [`layout`], for TypeScript to compare with its own: the addon and the script must be of one build.
