@@ -1,5 +1,7 @@
 const { bun, deno, node } = process.versions;
 
+export const onBun = bun !== undefined;
+
 /** False on Bun and Deno, which have most of Node's API, but not all of what it does. */
 export const onNode = bun === undefined && deno === undefined;
 
