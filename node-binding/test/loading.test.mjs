@@ -14,6 +14,9 @@ const NATIVE = join(DIST, 'cjs', 'native.js');
 const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-loading-'));
 after(() => rmSync(folder, { recursive: true }));
 
+/** As it is called since Node 23.5. */
+const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+
 const place = (name) => join(folder, name);
 
 /** Loads the addon in a process of its own: `loaded`, or the error. A process that dies of it fails the test. */
@@ -118,14 +121,14 @@ describe('an addon that may not be loaded', () => {
   });
 
   it('says that --permission needs --allow-addons', () => {
-    const args = ['--experimental-permission', '--allow-fs-read=*', '--no-warnings'];
+    const args = [PERMISSION, '--allow-fs-read=*', '--no-warnings'];
     expectRefused(load(ADDON, { args }), ADDON, 'loading addons is disabled', 'Node runs with --permission: give it --allow-addons as well');
     expectNoAddons(load(ADDON, { args: [...args, '--allow-addons', '--no-addons'] }));
     assert.deepEqual(load(undefined, { args: [...args, '--allow-addons'] }), { loaded: true });
   });
 
   it('is loaded where its file may not be read by JavaScript', () => {
-    const args = ['--experimental-permission', `--allow-fs-read=${DIST}*`, '--allow-addons', '--no-warnings'];
+    const args = [PERMISSION, `--allow-fs-read=${DIST}*`, '--allow-addons', '--no-warnings'];
     for (const file of [ADDON, undefined]) assert.deepEqual(load(file, { args }), { loaded: true });
   });
 
