@@ -132,10 +132,11 @@ describe('an addon that may not be loaded', () => {
     for (const file of [ADDON, undefined]) assert.deepEqual(load(file, { args }), { loaded: true });
   });
 
-  it('knows what the system forbids', () => {
+  it('knows what the system forbids, and what it lacks', () => {
     const { fixFor } = createRequire(import.meta.url)(NATIVE);
     assert.match(fixFor('/mnt/x.node: failed to map segment from shared object: Operation not permitted'), /noexec/);
     assert.match(fixFor('/x.node: cannot open shared object file: Permission denied'), /read the file/);
+    assert.match(fixFor('libc.musl-x86_64.so.1: cannot open shared object file: No such file or directory'), /installed elsewhere/);
   });
 });
 

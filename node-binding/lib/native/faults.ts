@@ -14,6 +14,7 @@ export interface Fault {
 
 const DAMAGED = 'The file is damaged: remove it and install or build again.';
 const INSTALL_HERE = 'Install fasttunnel on the machine or in the image where it runs, or build it there with `make build`: packages that were installed elsewhere have its addon';
+const NEEDS_MUSL = `${INSTALL_HERE} for that libc.`;
 const NEEDS_GLIBC = 'The addon is built for glibc; on Alpine and other musl systems use a Debian or Ubuntu image.';
 
 /** What is wrong when nothing is where the addon should be. */
@@ -45,7 +46,7 @@ function elfFault(elf: Elf, bytes: number): Fault | undefined {
   if (bytes < elf.leastBytes) return { reason: `the file is cut off: it has ${bytes} bytes and should have ${elf.leastBytes}`, fix: DAMAGED };
   // The other way round is left to the linker, which refuses it unless somebody has seen to it (gcompat).
   if (wantedLibc(elf) === 'musl' && processLibc() === 'glibc') {
-    return { reason: 'the file is made for musl, and this system has glibc', fix: `${INSTALL_HERE} for that libc.` };
+    return { reason: 'the file is made for musl, and this system has glibc', fix: NEEDS_MUSL };
   }
   return undefined;
 }
@@ -75,7 +76,8 @@ function fixForDisabled(): string {
 export function fixFor(reason: string): string {
   const glibc = /GLIBC_([0-9.]+)' not found/.exec(reason)?.[1];
   if (glibc !== undefined) return `The addon needs glibc ${glibc} or newer: use a newer distribution or container image, or build it here with \`make build\`.`;
-  if (/ld-linux|libc\.musl|Error relocating|symbol not found/i.test(reason)) return NEEDS_GLIBC;
+  if (/libc\.musl/.test(reason)) return NEEDS_MUSL;
+  if (/ld-linux|Error relocating|symbol not found/i.test(reason)) return NEEDS_GLIBC;
   if (/wrong ELF class|invalid ELF header|file too short/i.test(reason)) return 'The file is damaged or made for another processor: remove it and install or build again.';
   if (/cannot allocate memory in static TLS/i.test(reason)) return 'Load fasttunnel before other native addons.';
   if (/ffi access/.test(reason)) return 'Run Deno with --allow-ffi: a native addon is what Deno calls FFI.';

@@ -22,9 +22,9 @@ export function describePlatform(): string {
 
 function describeLibc(): string {
   const libc = processLibc();
-  if (libc === undefined) return 'unknown libc';
-  const version = libc === 'glibc' && onNode ? glibcVersion() : undefined;
-  return version === undefined ? libc : `${libc} ${version}`;
+  // Its program may not be read everywhere, the report may.
+  const version = onNode && libc !== 'musl' ? glibcVersion() : undefined;
+  return version === undefined ? (libc ?? 'unknown libc') : `glibc ${version}`;
 }
 
 function glibcVersion(): string | undefined {
