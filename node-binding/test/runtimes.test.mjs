@@ -11,16 +11,19 @@ import { COMMANDS, run, RUNTIMES } from './support/runtimes.mjs';
 /** Node's event loop has a way to be woken that the others do not have. */
 const ringOf = (name) => (name.startsWith('Node') ? 'loop' : 'threadsafe');
 
-for (const [name, command] of Object.entries(COMMANDS)) {
-  it(`${name} answers calls, streams and forms, hears of aborts, attaches to a server, ends workers and closes`, { timeout: 60_000 }, async () => {
-    const { status, signal, stdout, stderr } = await run([...command, join(RUNTIMES, 'suite.mjs')]);
-    assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr);
-    const { passed, driver, ring } = JSON.parse(stdout);
-    assert.deepEqual(passed, ['calls', 'refusals', 'streams', 'forms', 'aborts', 'attached', 'workers']);
-    assert.match(driver, /^(io_uring|epoll)$/);
-    assert.equal(ring, ringOf(name));
-  });
-}
+// Two at a time: they mostly wait.
+describe('the package', { concurrency: 2 }, () => {
+  for (const [name, command] of Object.entries(COMMANDS)) {
+    it(`on ${name} answers calls, streams and forms, hears of aborts, attaches to a server, ends workers and closes`, { timeout: 60_000 }, async () => {
+      const { status, signal, stdout, stderr } = await run([...command, join(RUNTIMES, 'suite.mjs')]);
+      assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr);
+      const { passed, driver, ring } = JSON.parse(stdout);
+      assert.deepEqual(passed, ['calls', 'refusals', 'streams', 'forms', 'aborts', 'attached', 'workers']);
+      assert.match(driver, /^(io_uring|epoll)$/);
+      assert.equal(ring, ringOf(name));
+    });
+  }
+});
 
 describe('without leave to load an addon', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-runtimes-'));

@@ -48,7 +48,8 @@ const tasks = {
   }),
 };
 
-const open = (options) => fastTunnel({ auth, tasks, onError: (error) => { throw error; }, ...options });
+/** However busy the machine is: calls wait for their turn. */
+const open = (options) => fastTunnel({ auth, tasks, limits: { queueTimeoutMs: 0 }, onError: (error) => { throw error; }, ...options });
 
 function post(tunnel, id, body, more = {}) {
   return fetch(`${tunnel.url}/task/${id}`, { method: 'POST', body, ...more, headers: { ...headers, ...more.headers } });
