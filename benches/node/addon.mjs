@@ -8,6 +8,6 @@ const file = fileURLToPath(new URL(`../../target/${profile}/fasttunnel_node_benc
 const require = createRequire(import.meta.url);
 
 process.env.FASTTUNNEL_NATIVE_PATH = file;
-export const native = require(file);
 /** The package's modules, by name. */
 export const lib = (name) => require(`../../node-binding/dist/cjs/${name}.js`);
+export const native = lib('addon').addon();

@@ -117,6 +117,8 @@ export interface NativeTunnel {
 interface Addon {
   NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
   callTableLayout(): number[];
+  /** Processor time of the thread that calls. */
+  threadCpuMs(): number;
 }
 
 let checked: Addon | undefined;

@@ -14,6 +14,7 @@ import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './layout.js';
+import { onNode } from './runtime.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot. */
@@ -57,7 +58,7 @@ class EngineBridge implements Bridge {
   /** Draining, or about to: false while native code would ring. */
   #awake = false;
   #resumeAsked = false;
-  readonly #budget = new TurnBudget();
+  readonly #budget: TurnBudget;
   /** Frames that belong behind the calls of a drain that was interrupted. */
   #heldFrames = 0;
   #drains = 0;
@@ -70,7 +71,9 @@ class EngineBridge implements Bridge {
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
-    const { NativeTunnel } = addon();
+    const { NativeTunnel, threadCpuMs } = addon();
+    // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
+    this.#budget = new TurnBudget(onNode ? () => performance.eventLoopUtilization().active : threadCpuMs);
     this.#hooks = hooks;
     this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.publish(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
     this.admin = adminAddress(options.admin, this.#native.adminPort);

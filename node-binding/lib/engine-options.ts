@@ -3,6 +3,7 @@ import type { Address } from './addresses.js';
 import type { ValueCodec } from './codec.js';
 import type { MultipartBounds } from './files/file-rules.js';
 import type { BridgeHooks } from './hooks.js';
+import { onNode } from './runtime.js';
 
 /** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
 export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
@@ -103,7 +104,7 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
 
 /** Other runtimes have Node-API and no libuv, or its functions without what they do. */
 function defaultRing(): Ring {
-  return process.versions.bun === undefined && process.versions.deno === undefined ? 'loop' : 'threadsafe';
+  return onNode ? 'loop' : 'threadsafe';
 }
 
 /** A bound that is not there is none. */

@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { isOrdinary } from './native/elf.js';
+import type { Fault } from './native/faults.js';
+import { chosenPlace, ownPlace, TARGETS } from './native/place.js';
 
 /** The native addon could not be loaded. The message says for which platform, what was tried and what to do. */
 export class NativeLoadError extends Error {
@@ -17,12 +18,6 @@ export class NativeLoadError extends Error {
   }
 }
 
-/** What there is an addon for. */
-const TARGETS = ['linux-x64-gnu'] as const;
-
-/** Set it to load another build of the addon, for example one with debug symbols. */
-const PATH_VARIABLE = 'FASTTUNNEL_NATIVE_PATH';
-
 let loaded: unknown;
 
 /** The native addon. Both module forms, and every tunnel of a thread, share one. */
@@ -31,53 +26,45 @@ export function loadNative(): unknown {
 }
 
 function load(): unknown {
-  const chosen = process.env[PATH_VARIABLE];
+  const chosen = chosenPlace();
   const { platform, arch } = process;
-  if (!chosen && !TARGETS.some((target) => target.startsWith(`${platform}-${arch}-`))) {
-    throw new NativeLoadError(`fasttunnel has no native addon for ${describePlatform()}. It runs on ${TARGETS.join(', ')}.`, []);
+  if (chosen === undefined && !TARGETS.some((target) => target.startsWith(`${platform}-${arch}-`))) {
+    throw new NativeLoadError(`fasttunnel has no native addon for ${platformText()}. It runs on ${TARGETS.join(', ')}.`, []);
   }
-  const file = chosen || join(__dirname, '..', '..', 'native', `fasttunnel.${TARGETS[0]}.node`);
-  if (!existsSync(file)) {
-    const fix = chosen ? `Check ${PATH_VARIABLE}, or unset it.` : 'Run `make build` in a checkout, or `npm install fasttunnel` again in an app.';
-    throw new NativeLoadError(`fasttunnel's native addon is missing. Platform: ${describePlatform()}. Tried: ${file}. ${fix}`, [file]);
-  }
+  const { file, ...place } = chosen ?? ownPlace();
+  if (file === undefined) throw failure(faults().missingFault(place), place.tried);
+  const fault = isOrdinary(file) ? undefined : faults().faultOf(file);
+  if (fault !== undefined) throw couldNot(fault, file);
+  // Not `require`: bundlers take that for theirs, single executables have none for files, and it takes what is not named
+  // `.node` for JavaScript.
+  const addon = { exports: {} };
   try {
-    // A literal `require` of the file name would be resolved by bundlers, which cannot pack it anyway.
-    return require(file) as unknown;
+    process.dlopen(addon, file);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new NativeLoadError(
-      `fasttunnel's native addon could not be loaded: ${reason}. Platform: ${describePlatform()}. Tried: ${file}. ${fixFor(reason)}`,
-      [file],
-      { cause: error },
-    );
+    throw couldNot(faults().loadFault(file, error), file, { cause: error });
   }
+  return addon.exports;
 }
 
-/** What to do about a message of the dynamic linker. */
+function couldNot({ reason, fix }: Fault, file: string, options?: { cause: unknown }): NativeLoadError {
+  return failure({ reason: `fasttunnel's native addon could not be loaded: ${reason.replace(/\.$/, '')}`, fix }, [file], options);
+}
+
+function failure({ reason, fix }: Fault, tried: readonly string[], options?: { cause: unknown }): NativeLoadError {
+  return new NativeLoadError(`${reason}. Platform: ${platformText()}. Tried: ${tried.join(', ') || 'nothing'}. ${fix}`, tried, options);
+}
+
+// What follows is loaded when something is wrong: most never need it.
+
+function faults(): typeof import('./native/faults.js') {
+  return require('./native/faults.js') as typeof import('./native/faults.js');
+}
+
+/** What to do about a message of the dynamic linker, or of a runtime that guards it. */
 export function fixFor(reason: string): string {
-  const glibc = /GLIBC_([0-9.]+)' not found/.exec(reason)?.[1];
-  if (glibc !== undefined) return `The addon needs glibc ${glibc} or newer: use a newer distribution or container image, or build it here with \`make build\`.`;
-  if (/ld-linux|libc\.musl|Error relocating|symbol not found/i.test(reason)) return 'The addon is built for glibc; on Alpine and other musl systems use a Debian or Ubuntu image.';
-  if (/wrong ELF class|invalid ELF header|file too short/i.test(reason)) return 'The file is damaged or made for another processor: remove it and install or build again.';
-  if (/cannot allocate memory in static TLS/i.test(reason)) return 'Load fasttunnel before other native addons.';
-  return 'Build it for this machine with `make build`, or report this text.';
+  return faults().fixFor(reason);
 }
 
-function describePlatform(): string {
-  return `${process.platform} ${process.arch}${process.platform === 'linux' ? ` ${describeLibc()}` : ''}, Node ${process.versions.node}`;
-}
-
-function describeLibc(): string {
-  // The report also lists network interfaces, which can take seconds; it has no other switch in Node 20.
-  const report = process.report as (typeof process.report & { excludeNetwork?: boolean }) | undefined;
-  if (report === undefined) return 'unknown libc';
-  const excludeNetwork = report.excludeNetwork;
-  report.excludeNetwork = true;
-  try {
-    const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-    return header.glibcVersionRuntime === undefined ? 'musl' : `glibc ${header.glibcVersionRuntime}`;
-  } finally {
-    if (excludeNetwork !== undefined) report.excludeNetwork = excludeNetwork;
-  }
+function platformText(): string {
+  return (require('./native/platform.js') as typeof import('./native/platform.js')).describePlatform();
 }

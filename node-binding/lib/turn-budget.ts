@@ -35,8 +35,14 @@ export class TurnBudget {
   #countedMs = 0;
   #callMs = FIRST_CALL_MS;
   #sampledMs = 0;
-  #activeMs = 0;
+  #busyMs = 0;
   #answered = 0;
+  readonly #busy: () => number;
+
+  /** `busy`: for how many milliseconds the event loop was busy, since any time that stays the same. */
+  constructor(busy: () => number) {
+    this.#busy = busy;
+  }
 
   /** A new turn. */
   begin(): void {
@@ -82,11 +88,11 @@ export class TurnBudget {
   }
 
   #sample(now: number): void {
-    const { active } = performance.eventLoopUtilization();
+    const busyMs = this.#busy();
     // While nothing is answered, nothing is known.
-    if (this.#answered > 0) this.#callMs = Math.max((active - this.#activeMs) / this.#answered, Number.EPSILON);
+    if (this.#answered > 0) this.#callMs = Math.max((busyMs - this.#busyMs) / this.#answered, Number.EPSILON);
     this.#sampledMs = now;
-    this.#activeMs = active;
+    this.#busyMs = busyMs;
     this.#answered = 0;
   }
 }

@@ -70,11 +70,50 @@ struct OpenHandle {
 // SAFETY: the one thing that other threads do with it is `uv_async_send`, which libuv allows from any thread.
 unsafe impl Send for OpenHandle {}
 
+/// What a call into JavaScript needs of its environment: the function, and the context that async hooks see. Both are
+/// given back when it is dropped, which has to be on the environment's thread, while the environment is there.
+struct Target {
+    env: sys::napi_env,
+    context: sys::napi_async_context,
+    /// Null until it was made.
+    callback: sys::napi_ref,
+}
+
+impl Target {
+    fn new(env: sys::napi_env, callback: sys::napi_value) -> Result<Self> {
+        let mut name = ptr::null_mut();
+        let mut target = Target { env, context: ptr::null_mut(), callback: ptr::null_mut() };
+        // SAFETY: plain Node-API calls on the environment's thread with live arguments, and places to write to that
+        // outlive them. What was made before a failure is given back by `Drop`.
+        unsafe {
+            check("napi_create_string_utf8", || {
+                sys::napi_create_string_utf8(env, c"FASTTUNNEL_RING".as_ptr(), 15, &mut name)
+            })?;
+            check("napi_async_init", || sys::napi_async_init(env, ptr::null_mut(), name, &mut target.context))?;
+            check("napi_create_reference", || sys::napi_create_reference(env, callback, 1, &mut target.callback))?;
+        }
+        Ok(target)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // SAFETY: on the environment's thread, see above; both came from it and are given back once.
+        unsafe {
+            if !self.callback.is_null() {
+                sys::napi_delete_reference(self.env, self.callback);
+            }
+            if !self.context.is_null() {
+                sys::napi_async_destroy(self.env, self.context);
+            }
+        }
+    }
+}
+
 /// What the handle's callbacks work with. On the event loop's thread only.
 struct Inner {
-    env: sys::napi_env,
-    callback: sys::napi_ref,
-    context: sys::napi_async_context,
+    /// Nothing, once the handle is being closed.
+    target: Option<Target>,
     hook: sys::napi_async_cleanup_hook_handle,
     open: Arc<Mutex<Option<OpenHandle>>>,
     /// The handle itself, in words so that it is aligned.
@@ -120,27 +159,17 @@ impl LoopRing {
             if sys::napi_get_uv_event_loop(raw, &mut event_loop) != sys::Status::napi_ok || event_loop.is_null() {
                 return Ok(None);
             }
-            let mut name = ptr::null_mut();
-            check(
-                sys::napi_create_string_utf8(raw, c"FASTTUNNEL_RING".as_ptr(), 15, &mut name),
-                "napi_create_string_utf8",
-            )?;
-            let mut context = ptr::null_mut();
-            check(sys::napi_async_init(raw, ptr::null_mut(), name, &mut context), "napi_async_init")?;
-            let mut reference = ptr::null_mut();
-            check(sys::napi_create_reference(raw, callback.raw(), 1, &mut reference), "napi_create_reference")?;
+            let target = Target::new(raw, callback.raw())?;
             let words = (uv.handle_size)(UV_ASYNC).div_ceil(8);
             let open = Arc::new(Mutex::new(None));
             let inner = Box::into_raw(Box::new(Inner {
-                env: raw,
-                callback: reference,
-                context,
+                target: Some(target),
                 hook: ptr::null_mut(),
                 open: open.clone(),
                 memory: vec![0; words].into_boxed_slice(),
             }));
             let handle: Handle = (*inner).memory.as_mut_ptr().cast();
-            if (uv.async_init)(event_loop, handle, on_ring) != 0 {
+            if attempt("uv_async_init", || (uv.async_init)(event_loop, handle, on_ring)) != 0 {
                 drop(Box::from_raw(inner));
                 return Ok(None);
             }
@@ -150,10 +179,9 @@ impl LoopRing {
             let ring = LoopRing { open, stays: PhantomData };
             // Should it fail, dropping `ring` closes the handle; without a hook, the environment would not wait for that,
             // but it has not ended yet.
-            check(
-                sys::napi_add_async_cleanup_hook(raw, Some(on_environment_end), inner.cast(), &mut (*inner).hook),
-                "napi_add_async_cleanup_hook",
-            )?;
+            check("napi_add_async_cleanup_hook", || {
+                sys::napi_add_async_cleanup_hook(raw, Some(on_environment_end), inner.cast(), &mut (*inner).hook)
+            })?;
             Ok(Some(ring))
         }
     }
@@ -175,12 +203,10 @@ fn close(open: &Mutex<Option<OpenHandle>>) {
     let taken = open.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(OpenHandle { uv, handle }) = taken else { return };
     // SAFETY: on the environment's thread (`LoopRing` stays on it, as does the hook); the handle was open, and nobody can
-    // find it any more. `inner` lives until `on_closed`. The reference and the context are used by `on_ring` only,
-    // which libuv does not call any more for a handle that is being closed.
+    // find it any more. `inner` lives until `on_closed`. Its target is used by `on_ring` only, which libuv does not call
+    // any more for a handle that is being closed.
     unsafe {
-        let inner = inner_of(handle);
-        sys::napi_delete_reference((*inner).env, (*inner).callback);
-        sys::napi_async_destroy((*inner).env, (*inner).context);
+        drop((*inner_of(handle)).target.take());
         (uv.close)(handle, on_closed);
     }
 }
@@ -193,21 +219,20 @@ unsafe fn inner_of(handle: Handle) -> *mut Inner {
 
 /// libuv: somebody has rung. Calls the function as Node calls any callback: microtasks and `nextTick` run behind it.
 unsafe extern "C" fn on_ring(handle: Handle) {
-    // SAFETY: libuv calls this on the environment's thread, for a handle that is not being closed: `inner`, its reference
-    // and its context are alive. The values are used within the scope that is opened and closed here.
+    // SAFETY: libuv calls this on the environment's thread, for a handle that is not being closed: `inner` and its target
+    // are alive. The values are used within the scope that is opened and closed here.
     unsafe {
-        let inner = &*inner_of(handle);
-        let env = inner.env;
+        // The function may close the ring: nothing of `inner` is used behind this but copies.
+        let Some(&Target { env, context, callback: reference }) = (*inner_of(handle)).target.as_ref() else { return };
         let mut scope = ptr::null_mut();
         if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
             return;
         }
         let (mut callback, mut receiver, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        if sys::napi_get_reference_value(env, inner.callback, &mut callback) == sys::Status::napi_ok
+        if sys::napi_get_reference_value(env, reference, &mut callback) == sys::Status::napi_ok
             && sys::napi_get_global(env, &mut receiver) == sys::Status::napi_ok
         {
-            // The function may close the ring: nothing of `inner` is used after it but copies.
-            let status = sys::napi_make_callback(env, inner.context, receiver, callback, 0, ptr::null(), &mut result);
+            let status = sys::napi_make_callback(env, context, receiver, callback, 0, ptr::null(), &mut result);
             let mut error = ptr::null_mut();
             if status == sys::Status::napi_pending_exception
                 && sys::napi_get_and_clear_last_exception(env, &mut error) == sys::Status::napi_ok
@@ -259,10 +284,22 @@ fn stay_loaded() {
     });
 }
 
-fn check(status: sys::napi_status, call: &str) -> Result<()> {
+/// The status of a call, zero when it went well. Where the tests' addon is told so, the call is not made and fails.
+fn attempt(name: &str, call: impl FnOnce() -> c_int) -> c_int {
+    #[cfg(feature = "fault-injection")]
+    if crate::saboteur::refuses(name) {
+        return sys::Status::napi_generic_failure;
+    }
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = name;
+    call()
+}
+
+fn check(name: &str, call: impl FnOnce() -> sys::napi_status) -> Result<()> {
+    let status = attempt(name, call);
     if status == sys::Status::napi_ok {
         Ok(())
     } else {
-        Err(Error::new(Status::from(status), format!("{call} failed")))
+        Err(Error::new(Status::from(status), format!("{name} failed")))
     }
 }

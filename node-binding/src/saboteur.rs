@@ -1,5 +1,7 @@
-//! Ends a shard when a test asks for it. In no addon that ships: see the feature `fault-injection`.
+//! Ends a shard, or lets a call of Node-API fail, when a test asks for it. In no addon that ships: see the feature
+//! `fault-injection`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,6 +9,25 @@ use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::port::ShardPort;
+use napi_derive::napi;
+
+thread_local! {
+    /// The call that fails when it comes next.
+    static REFUSED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Lets the next call of this name fail on this thread: one of those that make a ring.
+// `--all-targets` compiles the library for tests as well, where nothing registers exports.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn refuse_call(name: String) {
+    REFUSED.set(Some(name));
+}
+
+/// Whether this call is to fail; only once.
+pub fn refuses(name: &str) -> bool {
+    REFUSED.with_borrow_mut(|refused| refused.take_if(|refused| refused == name).is_some())
+}
 
 /// Panics once more when it is dropped: what contains the first panic does not contain that one.
 struct Bomb;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::link::batch::Outcome;
+use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
@@ -27,31 +28,42 @@ use crate::stats::shards_json;
 #[napi]
 pub struct NativeTunnel {
     rules: Rules,
-    running: Rc<RefCell<Option<Running>>>,
-    bridge: RefCell<Bridge>,
+    life: Rc<Life>,
     table: RefCell<Uint32Array>,
     engine_facts: Facts,
     hook: Rc<RefCell<Option<CleanupHook>>>,
     /// A frame has been fetched: bodies travel here.
     streams: Cell<bool>,
+}
+
+/// What has to end before the environment does. Not every runtime collects the objects of an environment that ends (Deno
+/// does not for a worker that is terminated): what is left to their end stays.
+struct Life {
+    running: RefCell<Option<Running>>,
+    bridge: RefCell<Bridge>,
     /// Shards that were given up, as of the last look.
     failed_shards: Cell<usize>,
     #[cfg(feature = "fault-injection")]
     saboteur: RefCell<Option<Arc<crate::saboteur::Saboteur>>>,
 }
 
-/// What has to end before the environment does.
 struct Running {
     engine: Engine,
     ring: Ring,
 }
 
-impl Running {
-    /// Cuts everything off, joins the threads, and lets the ring go last.
-    fn end(self) {
-        let Running { engine, ring } = self;
+impl Life {
+    /// Cuts everything off, joins the threads, lets go of the letter boxes, and of the ring last.
+    fn end(&self) {
+        let running = self.running.borrow_mut().take();
+        let Some(Running { engine, ring }) = running else { return };
+        self.failed_shards.set(engine.failed_shards());
         engine.stop(Duration::ZERO);
         engine.join();
+        self.bridge.borrow_mut().detach();
+        // It holds the host, and with it the letter boxes.
+        #[cfg(feature = "fault-injection")]
+        self.saboteur.take();
         drop(ring);
     }
 }
@@ -107,31 +119,23 @@ impl NativeTunnel {
             shards: engine.shards() as u32,
             ring: ring.name(),
         };
-        let running = Rc::new(RefCell::new(Some(Running { engine, ring })));
-        let hook = Rc::new(RefCell::new(None));
-        let (ending, place) = (running.clone(), hook.clone());
-        let added = CleanupHook::add(&env, move || {
-            // It runs now: nobody may remove it any more.
-            let _: Option<CleanupHook> = place.borrow_mut().take();
-            let running = ending.borrow_mut().take();
-            if let Some(running) = running {
-                running.end();
-            }
-        })
-        .map_err(coded)?;
-        hook.replace(Some(added));
-        Ok(NativeTunnel {
-            rules,
-            running,
+        let life = Rc::new(Life {
+            running: RefCell::new(Some(Running { engine, ring })),
             bridge: RefCell::new(Bridge::new(host, shards, queue_timeout_ms)),
-            table: RefCell::new(table),
-            engine_facts,
-            hook,
-            streams: Cell::new(false),
             failed_shards: Cell::new(0),
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::new(Some(saboteur)),
+        });
+        let hook = Rc::new(RefCell::new(None));
+        let (ending, place) = (life.clone(), hook.clone());
+        let added = CleanupHook::add(&env, move || {
+            // It runs now: nobody may remove it any more.
+            let _: Option<CleanupHook> = place.borrow_mut().take();
+            ending.end();
         })
+        .map_err(coded)?;
+        hook.replace(Some(added));
+        Ok(NativeTunnel { rules, life, table: RefCell::new(table), engine_facts, hook, streams: Cell::new(false) })
     }
 
     /// Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
@@ -139,7 +143,7 @@ impl NativeTunnel {
     #[napi(catch_unwind)]
     pub fn poll<'env>(&self, env: &'env Env, max_calls: u32) -> napi::Result<Option<JsString<'env>>> {
         let mut table = self.table.borrow_mut();
-        let mut bridge = self.bridge.borrow_mut();
+        let mut bridge = self.life.bridge.borrow_mut();
         let mut table = Table(elements(&mut table));
         let drained = bridge.drain(&mut table, max_calls as usize);
         table.write_header(&drained);
@@ -164,26 +168,26 @@ impl NativeTunnel {
     ) -> napi::Result<Option<JsString<'env>>> {
         let rows = elements(&mut rows);
         let used = rows.get(..count as usize * layout::PER_ANSWER).unwrap_or_default();
-        self.bridge.borrow_mut().answer(answers(used), |out| append_utf8(env, text, out))?;
+        self.life.bridge.borrow_mut().answer(answers(used), |out| append_utf8(env, text, out))?;
         if max_calls > 0 { self.poll(env, max_calls) } else { Ok(None) }
     }
 
     /// The effective request id of a call that is not answered yet.
     #[napi(catch_unwind)]
     pub fn request_id<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
-        self.bridge.borrow().request_id(ticket).map(|id| env.create_string_latin1(id)).transpose()
+        self.life.bridge.borrow().request_id(ticket).map(|id| env.create_string_latin1(id)).transpose()
     }
 
     /// The head, as received (latin-1), of a call that is not answered yet.
     #[napi(catch_unwind)]
     pub fn head<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<JsString<'env>>> {
-        self.bridge.borrow().head(ticket).map(|head| env.create_string_latin1(head)).transpose()
+        self.life.bridge.borrow().head(ticket).map(|head| env.create_string_latin1(head)).transpose()
     }
 
     /// Says what a request that was asked about may do; it leaves with the next `complete`.
     #[napi(catch_unwind)]
     pub fn advise(&self, ticket: u32, passed: bool, origin: Option<String>) {
-        self.bridge.borrow_mut().advise(ticket, passed, origin.as_deref());
+        self.life.bridge.borrow_mut().advise(ticket, passed, origin.as_deref());
     }
 
     /// Answers a call with a status, header lines (names and values in turn) and a body of its own; it leaves with the
@@ -201,7 +205,7 @@ impl NativeTunnel {
         security: bool,
     ) {
         let parts = RawParts { status, reason: &reason, headers: &headers, body: &body, cors, security };
-        self.bridge.borrow_mut().answer_raw(ticket, &parts);
+        self.life.bridge.borrow_mut().answer_raw(ticket, &parts);
     }
 
     /// The next of the frames of which the table has told: what it is goes into the table, its bytes are copied.
@@ -211,7 +215,7 @@ impl NativeTunnel {
             keep_freed_memory();
         }
         let mut table = self.table.borrow_mut();
-        let mut bridge = self.bridge.borrow_mut();
+        let mut bridge = self.life.bridge.borrow_mut();
         let frame = bridge.next_frame();
         Table(elements(&mut table)).write_frame(frame.map(|(ticket, kind, _)| (ticket, kind)));
         let bytes = frame.map(|(_, _, bytes)| bytes).filter(|bytes| !bytes.is_empty());
@@ -234,50 +238,50 @@ impl NativeTunnel {
     ) -> bool {
         let parts = RawParts { status, reason: &reason, headers: &headers, body: b"", cors, security };
         let length = (length >= 0.0).then_some(length as u64);
-        self.bridge.borrow_mut().open_stream(ticket, &parts, length)
+        self.life.bridge.borrow_mut().open_stream(ticket, &parts, length)
     }
 
     /// The next piece of that body.
     #[napi(catch_unwind)]
     pub fn send_data(&self, ticket: u32, bytes: Uint8ArraySlice<'_>) {
-        self.bridge.borrow_mut().append(ticket, Outcome::Data, &bytes);
+        self.life.bridge.borrow_mut().append(ticket, Outcome::Data, &bytes);
     }
 
     /// That body is complete.
     #[napi(catch_unwind)]
     pub fn end_stream(&self, ticket: u32) {
-        self.bridge.borrow_mut().close_stream(ticket, Outcome::End);
+        self.life.bridge.borrow_mut().close_stream(ticket, Outcome::End);
     }
 
     /// That body breaks off.
     #[napi(catch_unwind)]
     pub fn cut_stream(&self, ticket: u32) {
-        self.bridge.borrow_mut().close_stream(ticket, Outcome::Cut);
+        self.life.bridge.borrow_mut().close_stream(ticket, Outcome::Cut);
     }
 
     /// So many bytes of the request's body are used up.
     #[napi(catch_unwind)]
     pub fn credit_body(&self, ticket: u32, bytes: u32) {
-        self.bridge.borrow_mut().append(ticket, Outcome::Credit(bytes), b"");
+        self.life.bridge.borrow_mut().append(ticket, Outcome::Credit(bytes), b"");
     }
 
     /// Nobody wants the rest of the request's body.
     #[napi(catch_unwind)]
     pub fn discard_body(&self, ticket: u32) {
-        self.bridge.borrow_mut().append(ticket, Outcome::Discard, b"");
+        self.life.bridge.borrow_mut().append(ticket, Outcome::Discard, b"");
     }
 
     /// The refusals of which the table has told: the members of a JSON array.
     #[napi(catch_unwind)]
     pub fn notices<'env>(&self, env: &'env Env) -> napi::Result<JsString<'env>> {
-        env.create_string_latin1(self.bridge.borrow_mut().take_notices())
+        env.create_string_latin1(self.life.bridge.borrow_mut().take_notices())
     }
 
     /// Replaces the handlers; counts from the next request on.
     #[napi(catch_unwind)]
     pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<(), CodedError> {
         let exposure = Arc::new(self.rules.exposure(handler_table(&handlers, &allow)?));
-        if let Some(running) = &*self.running.borrow() {
+        if let Some(running) = &*self.life.running.borrow() {
             running.engine.set_exposure(&exposure);
         }
         Ok(())
@@ -288,7 +292,7 @@ impl NativeTunnel {
     /// Throws with `code` `FASTTUNNEL_FULL`, `FASTTUNNEL_CLOSED`, or the operating system's name.
     #[napi(catch_unwind)]
     pub fn connect(&self) -> Result<i32, CodedError> {
-        let running = self.running.borrow();
+        let running = self.life.running.borrow();
         let engine = running.as_ref().map(|running| &running.engine);
         let socket = engine.ok_or(ConnectError::Ended).and_then(Engine::connect);
         socket.map(IntoRawFd::into_raw_fd).map_err(|error| connect_error(&error))
@@ -303,7 +307,7 @@ impl NativeTunnel {
     /// Lets `/readyz` say that no calls are wanted any more.
     #[napi(catch_unwind)]
     pub fn retire(&self) {
-        if let Some(running) = &*self.running.borrow() {
+        if let Some(running) = &*self.life.running.borrow() {
             running.engine.retire();
         }
     }
@@ -312,7 +316,7 @@ impl NativeTunnel {
     /// and the table says so; then call `finish`.
     #[napi(catch_unwind)]
     pub fn stop(&self, drain_ms: f64) {
-        if let Some(running) = &*self.running.borrow() {
+        if let Some(running) = &*self.life.running.borrow() {
             running.engine.stop(Duration::from_millis(drain_ms as u64));
         }
     }
@@ -320,15 +324,7 @@ impl NativeTunnel {
     /// Joins the threads and lets the ring go. Cuts off what has not ended.
     #[napi(catch_unwind)]
     pub fn finish(&self) {
-        let running = self.running.borrow_mut().take();
-        if let Some(running) = running {
-            self.failed_shards.set(running.engine.failed_shards());
-            running.end();
-            self.bridge.borrow_mut().detach();
-            // It holds the host, and with it the letter boxes.
-            #[cfg(feature = "fault-injection")]
-            self.saboteur.take();
-        }
+        self.life.end();
         if let Some(hook) = self.hook.borrow_mut().take() {
             hook.remove();
         }
@@ -373,13 +369,17 @@ impl NativeTunnel {
     /// JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
-        let bridge = self.bridge.borrow();
+        let bridge = self.life.bridge.borrow();
         let mut shards = String::new();
-        if let Some(running) = &*self.running.borrow() {
-            self.failed_shards.set(running.engine.failed_shards());
+        if let Some(running) = &*self.life.running.borrow() {
+            self.life.failed_shards.set(running.engine.failed_shards());
             shards = shards_json(&running.engine, bridge.link());
         }
-        format!("{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{}}}", self.failed_shards.get(), bridge.live())
+        format!(
+            "{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{}}}",
+            self.life.failed_shards.get(),
+            bridge.live()
+        )
     }
 }
 
@@ -390,7 +390,7 @@ impl NativeTunnel {
     /// The next calls that this shard hands over end it as a whole.
     #[napi]
     pub fn sabotage(&self, shard: u32) {
-        if let Some(saboteur) = &*self.saboteur.borrow() {
+        if let Some(saboteur) = &*self.life.saboteur.borrow() {
             saboteur.arm(shard);
         }
     }
@@ -407,6 +407,13 @@ fn port_of(address: &Listen) -> u32 {
         Listen::Tcp(address) => u32::from(address.port()),
         Listen::Unix(_) | Listen::InProcess => 0,
     }
+}
+
+/// Milliseconds of processor time that the calling thread has used.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn thread_cpu_ms() -> f64 {
+    clock::thread_cpu_ns() as f64 / 1e6
 }
 
 /// The numbers of [`layout`], for TypeScript to compare with its own: the addon and the script must be of one build.

@@ -1,5 +1,7 @@
 import { closeSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
+import type { NetConnectOpts } from 'node:net';
+import { onBun } from '../runtime.js';
 import { AnswerReader } from './answer-reader.js';
 import type { AnswerSink } from './answer-reader.js';
 
@@ -9,6 +11,11 @@ export interface Holder extends AnswerSink {
   drained(): void;
   /** The connection has ended before the answer has. */
   cut(): void;
+}
+
+/** Bun opens a descriptor by connecting to it: a socket that is made with one is closed there. */
+function socketOf(fd: number): Socket {
+  return onBun ? connect({ fd } as unknown as NetConnectOpts) : new Socket({ fd, readable: true, writable: true });
 }
 
 /** One connection to the engine: one request at a time, and its answer. */
@@ -22,7 +29,7 @@ export class Connection {
   /** Takes the descriptor over. */
   constructor(descriptor: number) {
     try {
-      this.#socket = new Socket({ fd: descriptor, readable: true, writable: true });
+      this.#socket = socketOf(descriptor);
     } catch (error) {
       closeSync(descriptor);
       throw error;

@@ -37,7 +37,9 @@ export interface LoadedRunner {
  * @throws RunnerPeerError when it is missing or out of range
  */
 export function loadRunner(from?: string): LoadedRunner {
-  const places = from === undefined ? [__filename, join(process.cwd(), 'package.json')] : [join(from, 'package.json')];
+  // A bundle of ES modules has no name of a file.
+  const own = typeof __filename === 'string' ? [__filename] : [];
+  const places = from === undefined ? [...own, join(process.cwd(), 'package.json')] : [join(from, 'package.json')];
   let missing: unknown;
   for (const place of places) {
     const requireFrom = createRequire(place);
