@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
-use crate::shard::driver::DriverChoice;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -17,6 +16,18 @@ pub enum Listen {
     Unix(PathBuf),
     /// Nowhere: only [`Engine::connect`](crate::Engine::connect) makes connections.
     InProcess,
+}
+
+/// The driver that the user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring if it works here, else epoll.
+    #[default]
+    Auto,
+    /// io_uring; starting fails where it does not work.
+    IoUring,
+    /// epoll.
+    Epoll,
 }
 
 /// What an engine is started with.

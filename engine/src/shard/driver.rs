@@ -4,19 +4,9 @@ use std::fmt;
 
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
-use crate::limits::RING_ENTRIES;
+pub use crate::config::DriverChoice;
 
-/// The driver that the user asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DriverChoice {
-    /// io_uring if it works here, else epoll.
-    #[default]
-    Auto,
-    /// io_uring; starting fails where it does not work.
-    IoUring,
-    /// epoll.
-    Epoll,
-}
+use crate::limits::RING_ENTRIES;
 
 /// The driver that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,138 @@
+//! Rooms and their doors: which folder may know which, and that no files of one folder know each other in a circle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Folders and files at the top, each with those that it may know. What is not named in a list is not known.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("wire", &["limits"]),
+    ("tunnel", &["limits", "wire"]),
+    ("link", &["limits", "wire", "tunnel"]),
+    ("host", &["limits", "wire", "tunnel", "link"]),
+    ("handlers", &["limits", "wire", "tunnel", "link"]),
+    ("sys", &["limits"]),
+    ("config", &["limits", "tunnel"]),
+    ("shard", &["limits", "wire", "tunnel", "link", "sys", "config"]),
+    ("error", &["limits", "config", "shard"]),
+    ("engine", &["limits", "wire", "tunnel", "link", "sys", "config", "shard", "error"]),
+];
+
+/// The code of a file, without its tests and comments.
+fn code(text: &str) -> String {
+    let code = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Names that follow `prefix` in the code, also in the braces of a list.
+fn names_behind<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let name = |text: &'a str| &text[..text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())];
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(prefix) {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        match rest.strip_prefix('{').and_then(|list| list.split_once("};")) {
+            Some((list, _)) => names.extend(list.split(',').map(|item| name(item.trim()))),
+            None => drop(names.insert(name(rest))),
+        }
+    }
+    names
+}
+
+/// The Rust files of a folder, by module name, those of folders in it included: `multipart` for `multipart/mod.rs` and all
+/// beside that. The folder's own `mod.rs` is `mod`.
+fn modules(folder: &Path) -> BTreeMap<String, String> {
+    let mut modules: BTreeMap<String, String> = BTreeMap::new();
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in entries.map(|entry| entry.expect("a readable folder").path()) {
+        let name = path.file_stem().expect("a file name").to_string_lossy().into_owned();
+        if name == "tests" {
+            continue;
+        }
+        let text = if path.is_dir() {
+            modules_of_folder(&path)
+        } else {
+            code(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        };
+        modules.entry(name).or_default().push_str(&text);
+    }
+    modules
+}
+
+fn modules_of_folder(folder: &Path) -> String {
+    // What these files know of each other is their own business, of what is around them not.
+    let texts =
+        modules(folder).into_values().map(|text| text.replace("super::super::", "OUTER::").replace("super::", ""));
+    texts.map(|text| text.replace("OUTER::", "super::")).collect()
+}
+
+fn source() -> BTreeMap<String, BTreeMap<String, String>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let top = std::fs::read_dir(&source).expect("the sources").map(|entry| entry.expect("a readable folder").path());
+    let rooms = top.filter_map(|path| {
+        let name = path.file_stem()?.to_string_lossy().into_owned();
+        let files = if path.is_dir() {
+            modules(&path)
+        } else {
+            BTreeMap::from([(name.clone(), code(&std::fs::read_to_string(&path).expect("a readable file")))])
+        };
+        (name != "lib").then_some((name, files))
+    });
+    rooms.collect()
+}
+
+#[test]
+fn folders_know_only_what_lies_below_them() {
+    let rooms = source();
+    let known: BTreeSet<_> = MAY_KNOW.iter().map(|(room, _)| *room).collect();
+    assert_eq!(known, rooms.keys().map(String::as_str).collect(), "each has a row above");
+    let mut found = Vec::new();
+    for (room, below) in MAY_KNOW {
+        for (file, text) in &rooms[*room] {
+            let others = names_behind(text, "crate::").into_iter().filter(|name| name != room && known.contains(name));
+            found.extend(others.filter(|name| !below.contains(name)).map(|name| format!("{room}/{file} knows {name}")));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn files_of_a_folder_do_not_know_each_other_in_circles() {
+    for (room, files) in source() {
+        let prefix = format!("crate::{room}::");
+        let arrows: BTreeMap<&str, BTreeSet<&str>> = files
+            .iter()
+            .filter(|(file, _)| *file != "mod")
+            .map(|(file, text)| {
+                let mut known = names_behind(text, "super::");
+                known.extend(names_behind(text, &prefix));
+                known.retain(|name| name != file && files.contains_key(*name));
+                (file.as_str(), known)
+            })
+            .collect();
+        // Takes away who knows nobody (any more), until nobody is left, or only circles are.
+        let mut left = arrows;
+        loop {
+            let free: Vec<&str> = left.iter().filter(|(_, known)| known.is_empty()).map(|(file, _)| *file).collect();
+            if free.is_empty() {
+                break;
+            }
+            for file in free {
+                left.remove(file);
+                for known in left.values_mut() {
+                    known.remove(file);
+                }
+            }
+        }
+        assert!(left.is_empty(), "{room}: in a circle, or above one: {left:#?}");
+    }
+}
+
+#[test]
+fn the_search_sees_names_in_lists_and_paths() {
+    let code = code("use super::{a, b::C, Shard};\n// super::d\nlet x = super::e::f();\n#[cfg(test)]\nuse super::g;");
+    assert_eq!(names_behind(&code, "super::"), BTreeSet::from(["a", "b", "Shard", "e"]));
+    assert_eq!(names_behind("crate::wire::x; my_crate::link::y", "crate::"), BTreeSet::from(["wire"]));
+}
