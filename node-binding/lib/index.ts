@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { fastTunnel } from './fast-tunnel.js';
 export { TunnelServer } from './server.js';
 export type { Tunnel } from './server.js';

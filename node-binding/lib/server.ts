@@ -1,6 +1,6 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 import { resolveHost, showAddress, urlOf } from './addresses.js';
 import type { AdminAddress } from './addresses.js';
+import { asyncDispose } from './async-dispose.js';
 import { startBridge } from './bridge.js';
 import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
@@ -12,9 +12,6 @@ import { stopOnSignals } from './signals.js';
 import { describeThrown } from './task-error.js';
 import { isThenable } from './thenable.js';
 import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from './types.js';
-
-// Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
-const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 /** Handlers that are put in force one by one. */
 const CHANGES_AT_ONCE = 64;

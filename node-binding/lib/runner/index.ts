@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** The Runner side of fasttunnel: {@link fastTunnel} stands where an app had `nodeExposure`. */
 export { fastTunnel } from './resource.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
