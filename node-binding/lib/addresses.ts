@@ -1,6 +1,7 @@
 // Where to listen: the tunnel itself, and its admin listener.
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { NUMBERS } from './bounds.js';
 import { asGroup, asInteger, fail } from './checks.js';
 import { listenErrorOf } from './errors.js';
 
@@ -31,7 +32,7 @@ export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' 
   }
   return {
     host: asHost(`${prefix}host`, given.host),
-    port: asInteger(`${prefix}port`, given.port, 0, 0, 65_535),
+    port: asInteger(`${prefix}port`, given.port, NUMBERS.port),
     ...(socketPath === undefined ? {} : { socketPath }),
   };
 }

@@ -8,7 +8,7 @@ import { Calls } from './calls.js';
 import type { ValueCodec } from './codec.js';
 import { nativeAllow, nativeOptions } from './engine-options.js';
 import type { Allow, EngineOptions } from './engine-options.js';
-import { ShardError } from './errors.js';
+import { optionErrorOf, ShardError } from './errors.js';
 import { fileRules } from './files/file-rules.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
@@ -16,7 +16,7 @@ import type { BridgeHooks } from './hooks.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './layout.js';
 import { TurnBudget } from './turn-budget.js';
 
-/** Starts the engine; rejects with what it says when it cannot. */
+/** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. */
 export async function startBridge(
   options: EngineOptions,
   entries: readonly Entry[],
@@ -24,7 +24,11 @@ export async function startBridge(
   onError: OnError,
   hooks: BridgeHooks = {},
 ): Promise<Bridge> {
-  return new EngineBridge(options, entries, codec, onError, hooks);
+  try {
+    return new EngineBridge(options, entries, codec, onError, hooks);
+  } catch (error) {
+    throw optionErrorOf(error);
+  }
 }
 
 function adminAddress(given: Address | undefined, port: number): AdminAddress | undefined {
@@ -106,7 +110,11 @@ class EngineBridge implements Bridge {
   }
 
   setEntries(entries: readonly Entry[], allow?: Allow): void {
-    this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+    try {
+      this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
   }
 
   connect(): number {

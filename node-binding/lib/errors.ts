@@ -18,14 +18,27 @@ export class OptionError extends TypeError {
   readonly code = 'FASTTUNNEL_BAD_OPTION';
   /** Path of the option, for example `limits.maxBodyBytes`. */
   readonly option: string;
-  /** What was given, `(hidden)` for tokens. */
+  /** What was given, `(hidden)` for tokens, and where only the engine has noticed. */
   readonly value: unknown;
 
-  constructor(option: string, value: unknown, message: string) {
-    super(message);
+  constructor(option: string, value: unknown, message: string, options?: { cause?: unknown }) {
+    super(message, options);
     this.option = option;
     this.value = value;
   }
+}
+
+/**
+ * How what native code says of an option becomes an {@link OptionError}; any other error stays what it is. It is what
+ * our own checks have let through: its message begins with the option's name, or is one of Node-API's about a type.
+ */
+export function optionErrorOf(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof OptionError) return error;
+  const { code } = error as Error & { code?: unknown };
+  if (code !== 'FASTTUNNEL_BAD_OPTION' && !/^(?:InvalidArg|[A-Z]\w+Expected)$/.test(String(code))) return error;
+  const named = /^([\w.]+): (.*)$/s.exec(error.message);
+  const [option, problem] = named === null ? ['options', error.message] : [named[1]!, named[2]!];
+  return new OptionError(option, '(hidden)', `${option}: ${problem}. The engine refuses it.`, { cause: error });
 }
 
 /** The tunnel could not listen. `code` is the system's: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, … */

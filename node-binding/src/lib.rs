@@ -3,11 +3,12 @@
 //! `tunnel` is the class that TypeScript sees, `bridge` moves batches between the engine's link and one JavaScript
 //! call per batch (the texts of answers are read by `texts`), `frames` keeps pieces of bodies until JavaScript fetches
 //! them, `layout` has the numbers that both languages agree on, `options` turns checked options into the engine's
-//! configuration, `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON,
-//! `raw_answer` checks answers that JavaScript makes as a whole, `ring` wakes JavaScript, `raw` and `raw_ring` hold all
-//! the `unsafe`.
+//! configuration, `bounds` has their ranges and defaults for TypeScript to compare, `start_error` puts failures into the
+//! system's words, `stats` puts counters and histograms into JSON, `raw_answer` checks answers that JavaScript makes as a
+//! whole, `ring` wakes JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
 #![deny(unsafe_code)]
 
+mod bounds;
 mod bridge;
 mod frames;
 mod layout;

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../engine-options.js';
+import { NUMBERS } from '../bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
 import { OptionError } from '../errors.js';
 import { asAdmin } from '../addresses.js';
@@ -110,8 +111,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asAdmin('engine.admin', engine.admin),
-      backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
-      shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
+      backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
+      shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
       // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
       basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
@@ -130,7 +131,7 @@ function asListen(value: unknown): Pick<EngineOptions, 'host' | 'port' | 'inProc
   if (value === undefined) return IN_PROCESS;
   const listen = asGroup('http.listen', value, ['port', 'host']);
   if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
-  return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, 0, 0, 65_535) };
+  return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, NUMBERS.port) };
 }
 
 /** Anything that emits requests and lets go of listeners; what it is made of is its own business. */
