@@ -70,13 +70,13 @@ export class ClosedError extends Error {
   }
 }
 
-/** Something was done in the wrong order: `listen()` twice, or `port` before `listen()`. */
+/** Something was done in the wrong order (`listen()` twice, or `port` before `listen()`), or would have no effect. */
 export class StateError extends Error {
   static {
     this.prototype.name = 'StateError';
   }
 
-  readonly code: 'FASTTUNNEL_ALREADY_LISTENING' | 'FASTTUNNEL_NOT_LISTENING';
+  readonly code: 'FASTTUNNEL_ALREADY_LISTENING' | 'FASTTUNNEL_NOT_LISTENING' | 'FASTTUNNEL_NOT_OFFERED';
 
   constructor(code: StateError['code'], message: string) {
     super(message);

@@ -12,5 +12,6 @@ export type {
   FastTunnelLimits,
   MultipartLimits,
 } from './config.js';
-export type { FastTunnelExposure, ListeningServer } from './exposure.js';
-export type { AttachableServer, ForeignHandlers, RequestListener, ServerAnswer, ServerRequest } from './foreign-servers.js';
+export type { FastTunnelExposure } from './exposure.js';
+export type { AttachableServer } from './attachable-server.js';
+export type { ForeignHandlers, RequestListener, ServerAnswer, ServerRequest } from './foreign-servers.js';
