@@ -2,7 +2,8 @@
 export { fastTunnel } from './fast-tunnel.js';
 export { TunnelServer } from './server.js';
 export type { Tunnel } from './server.js';
-export { ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, ListenError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
+export { ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
+export { ListenError } from './listen-error.js';
 export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';

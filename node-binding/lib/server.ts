@@ -1,11 +1,12 @@
-import { resolveHost, showAddress, urlOf } from './addresses.js';
+import { resolveHost, urlOf, whereOf } from './addresses.js';
 import type { AdminAddress } from './addresses.js';
 import { asyncDispose } from './async-dispose.js';
 import { startBridge } from './bridge.js';
 import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
 import { forgetTokens } from './engine-options.js';
-import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
+import { ClosedError, DuplicateTaskError, StateError } from './errors.js';
+import { listenErrorOf } from './listen-error.js';
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
 import { stopOnSignals } from './signals.js';
@@ -111,7 +112,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
-      throw listenErrorOf(error, showAddress(engine), admin.admin === undefined ? undefined : showAddress(admin.admin));
+      throw listenErrorOf(error, whereOf(engine), admin.admin === undefined ? undefined : whereOf(admin.admin));
     }
   }
 

@@ -2,13 +2,14 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { resolveHost, showAddress } from '../addresses.js';
+import { resolveHost, whereOf } from '../addresses.js';
 import type { AdminAddress } from '../addresses.js';
 import { startBridge } from '../bridge.js';
 import type { Bridge, Entry, Stats } from '../bridge-types.js';
 import { forgetTokens } from '../engine-options.js';
 import type { Allow } from '../engine-options.js';
-import { listenErrorOf, StateError } from '../errors.js';
+import { StateError } from '../errors.js';
+import { listenErrorOf } from '../listen-error.js';
 import { takeAllowList } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { AsyncContexts } from './async-contexts.js';
@@ -105,7 +106,7 @@ class Exposure implements FastTunnelExposure {
   async listen(validators: Validators): Promise<void> {
     const { engine, cors, server } = this.#config;
     const listens = engine.inProcess !== true;
-    const address = listens ? showAddress(engine) : 'no address (in process)';
+    const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     const listen = listens ? await resolveHost(engine) : engine;
     try {
@@ -115,7 +116,7 @@ class Exposure implements FastTunnelExposure {
         onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
       });
     } catch (error) {
-      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : showAddress(admin.admin));
+      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : whereOf(admin.admin));
     } finally {
       forgetTokens(engine);
     }
