@@ -7,6 +7,7 @@ import { codecOf } from './codec.js';
 import { forgetTokens } from './engine-options.js';
 import { ClosedError, DuplicateTaskError, StateError } from './errors.js';
 import { listenErrorOf } from './listen-error.js';
+import { OpenTunnel } from './open-tunnel.js';
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
 import { stopOnSignals } from './signals.js';
@@ -90,19 +91,21 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     if (this.#listening !== undefined) {
       return Promise.reject(new StateError('FASTTUNNEL_ALREADY_LISTENING', 'listen: it was called before. One TunnelServer listens once; create another for another address.'));
     }
-    this.#listening = this.#start().catch((error: unknown) => {
+    const open = new OpenTunnel();
+    this.#listening = this.#start(open).catch((error: unknown) => {
+      open.end();
       this.#listening = undefined;
       throw error;
     });
     return this.#listening;
   }
 
-  async #start(): Promise<this> {
+  async #start(open: OpenTunnel): Promise<this> {
     const { engine, serializer, onError } = this.#options;
     const listen = await resolveHost(engine);
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     try {
-      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
+      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr), {}, open);
       this.#bridge = bridge;
       forgetTokens(engine);
       // What was registered or said while it started.

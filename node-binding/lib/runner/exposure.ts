@@ -10,6 +10,7 @@ import { forgetTokens } from '../engine-options.js';
 import type { Allow } from '../engine-options.js';
 import { StateError } from '../errors.js';
 import { listenErrorOf } from '../listen-error.js';
+import { OpenTunnel } from '../open-tunnel.js';
 import { takeAllowList } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { AsyncContexts } from './async-contexts.js';
@@ -103,7 +104,19 @@ class Exposure implements FastTunnelExposure {
     };
   }
 
+  /** When it rejects, nothing is left open. */
   async listen(validators: Validators): Promise<void> {
+    const open = this.#listens ? new OpenTunnel() : undefined;
+    try {
+      await this.#start(validators, open);
+    } catch (error) {
+      open?.end();
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #start(validators: Validators, open: OpenTunnel | undefined): Promise<void> {
     const { engine, cors, server } = this.#config;
     const listens = engine.inProcess !== true;
     const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
@@ -114,7 +127,7 @@ class Exposure implements FastTunnelExposure {
         ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
         authenticate: (request) => validators.pass(request),
         onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
-      });
+      }, open);
     } catch (error) {
       throw listenErrorOf(error, address, admin.admin === undefined ? undefined : whereOf(admin.admin));
     } finally {
