@@ -131,9 +131,15 @@ describe('numbers that the engine has as well', () => {
   });
 });
 
-describe("README's tables", () => {
+describe("README's numbers", () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const rows = Object.fromEntries([...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, says]) => [name, says]));
+
+  it('has the time that a client has for its answer once it has closed its half', () => {
+    const limits = readFileSync(new URL('../../engine/src/limits.rs', import.meta.url), 'utf8');
+    const constant = (name) => Number(new RegExp(`const ${name}: u64 = (\\d+);`).exec(limits)[1]);
+    assert.ok(readme.includes(`is still answered for ${constant('HALF_CLOSE_GRACE_MS')} ms. After that it counts as gone (\`signal\` aborts within ${(2 * constant('TIMER_MS')) / 1000} s`));
+  });
 
   for (const [name, { fallback }] of [...Object.entries(LIMITS), ...Object.entries(NUMBERS).filter(([name]) => name in rows)]) {
     it(`${name} has a row with its default`, () => {
