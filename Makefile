@@ -77,7 +77,7 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies and that the
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cd $(BINDING) && node_modules/.bin/tsc --noEmit -p . && node_modules/.bin/tsc -p test/types
+	cd $(BINDING) && npm run --silent typecheck
 	cargo test --locked --package fasttunnel-engine --test purity
 	node scripts/security-table.mjs
 

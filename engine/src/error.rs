@@ -28,7 +28,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The number of shards is out of range. The caller's fault.
-    #[error("shards must be between 1 and {max}, got {got}")]
+    #[error("shards: must be an integer from 1 to {max}, got {got}")]
     Shards {
         /// What was asked for.
         got: usize,

@@ -158,8 +158,9 @@ pub const ALWAYS_ANSWERED_BYTES: usize = 4 * 1024;
 /// closed, and so is who sends more slowly than [`Limits::min_body_bytes_per_s`]. Who was late has no more than that in all.
 pub const LINGER_MS: u64 = 2_000;
 
-/// A client that has sent FIN may still be reading: calls under way have this long to finish. Later: the client
-/// counts as gone, as in the reference (CONTRACT 18); the connection is cut off one turn of the timer after that.
+/// A client that has sent FIN may still be reading: calls under way have this long to finish. Later (up to two turns of the
+/// timer, as with every time): the client counts as gone, as in the reference (CONTRACT 18), for a FIN is all that tells of
+/// one; the connection is cut off one turn after that.
 pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.

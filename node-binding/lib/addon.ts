@@ -1,5 +1,9 @@
 import type { Ring } from './engine-options.js';
-import { checkLayout } from './layout.js';
+import { checkBounds, NUMBERS } from './bounds.js';
+import type { NativeBound } from './bounds.js';
+import { checkLayout, otherBuild } from './layout.js';
+import { MULTIPART } from './files/file-rules.js';
+import { LIMITS } from './limits.js';
 import { loadNative } from './native.js';
 
 /** `src/options.rs`, `NativeOptions`. */
@@ -119,6 +123,10 @@ interface Addon {
   callTableLayout(): number[];
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
+  /** The ranges of options that the engine sets. */
+  optionBounds(): NativeBound[];
+  /** The limits that hold where none are given. */
+  defaultLimits(): NativeOptions['limits'];
 }
 
 let checked: Addon | undefined;
@@ -128,6 +136,10 @@ export function addon(): Addon {
   if (checked === undefined) {
     const loaded = loadNative() as Addon;
     checkLayout(loaded.callTableLayout());
+    if (typeof loaded.optionBounds !== 'function') throw otherBuild();
+    const { multipart = {}, ...limits } = loaded.defaultLimits();
+    checkBounds({ ...NUMBERS, ...LIMITS }, loaded.optionBounds(), limits);
+    checkBounds(MULTIPART, [], multipart);
     checked = loaded;
   }
   return checked;

@@ -1,8 +1,10 @@
 // Where to listen: the tunnel itself, and its admin listener.
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { NUMBERS } from './bounds.js';
 import { asGroup, asInteger, fail } from './checks.js';
-import { listenErrorOf } from './errors.js';
+import { listenErrorOf } from './listen-error.js';
+import type { Where } from './listen-error.js';
 
 /** An address as it was given: a socket path, or host and port. */
 export interface Address {
@@ -31,7 +33,7 @@ export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' 
   }
   return {
     host: asHost(`${prefix}host`, given.host),
-    port: asInteger(`${prefix}port`, given.port, 0, 0, 65_535),
+    port: asInteger(`${prefix}port`, given.port, NUMBERS.port),
     ...(socketPath === undefined ? {} : { socketPath }),
   };
 }
@@ -49,13 +51,18 @@ export async function resolveHost<Given extends Address>(address: Given): Promis
   try {
     return { ...address, host: (await lookup(address.host)).address };
   } catch (error) {
-    throw listenErrorOf(error, showAddress(address));
+    throw listenErrorOf(error, whereOf(address));
   }
 }
 
 /** As an address is written in messages; with an IP address, as the engine does. */
 export function showAddress({ host, port, socketPath }: Address): string {
   return socketPath ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** The same for errors. */
+export function whereOf(address: Address): Where {
+  return { shown: showAddress(address), socketPath: address.socketPath };
 }
 
 /** What a client calls that is to reach the address. */

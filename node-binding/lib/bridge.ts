@@ -8,24 +8,31 @@ import { Calls } from './calls.js';
 import type { ValueCodec } from './codec.js';
 import { nativeAllow, nativeOptions } from './engine-options.js';
 import type { Allow, EngineOptions } from './engine-options.js';
-import { ShardError } from './errors.js';
+import { optionErrorOf, ShardError } from './errors.js';
 import { fileRules } from './files/file-rules.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './layout.js';
+import type { OpenTunnel } from './open-tunnel.js';
 import { onNode } from './runtime.js';
 import { TurnBudget } from './turn-budget.js';
 
-/** Starts the engine; rejects with what it says when it cannot. */
+/** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
 export async function startBridge(
   options: EngineOptions,
   entries: readonly Entry[],
   codec: ValueCodec,
   onError: OnError,
   hooks: BridgeHooks = {},
+  open?: OpenTunnel,
 ): Promise<Bridge> {
-  return new EngineBridge(options, entries, codec, onError, hooks);
+  try {
+    return new EngineBridge(options, entries, codec, onError, hooks, open);
+  } catch (error) {
+    open?.end();
+    throw optionErrorOf(error);
+  }
 }
 
 function adminAddress(given: Address | undefined, port: number): AdminAddress | undefined {
@@ -52,6 +59,7 @@ class EngineBridge implements Bridge {
   readonly #asks: Asks;
   readonly #calls: Calls;
   readonly #drainTimeoutMs: number;
+  readonly #open: OpenTunnel | undefined;
   readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
   #flushAsked = false;
@@ -65,7 +73,8 @@ class EngineBridge implements Bridge {
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
 
-  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks) {
+  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
+    this.#open = open;
     this.#onError = onError;
     this.#answers = new Answers(codec, (error, call) => this.#calls.report(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
@@ -109,7 +118,11 @@ class EngineBridge implements Bridge {
   }
 
   setEntries(entries: readonly Entry[], allow?: Allow): void {
-    this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+    try {
+      this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
   }
 
   connect(): number {
@@ -127,11 +140,14 @@ class EngineBridge implements Bridge {
   }
 
   ref(): void {
-    if (this.#closing === undefined) this.#keepAlive.ref();
+    if (this.#closing !== undefined) return;
+    this.#keepAlive.ref();
+    this.#open?.ref();
   }
 
   unref(): void {
     this.#keepAlive.unref();
+    this.#open?.unref();
   }
 
   retire(): void {
@@ -159,6 +175,7 @@ class EngineBridge implements Bridge {
       this.#native.finish();
     } finally {
       clearInterval(this.#keepAlive);
+      this.#open?.end();
       this.#calls.abandon();
     }
   }

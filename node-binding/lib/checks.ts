@@ -1,5 +1,6 @@
 // The checks that every option goes through. Each throws an OptionError that names the option, the value and the fix.
 import { inspect } from 'node:util';
+import type { Bounds } from './bounds.js';
 import { OptionError } from './errors.js';
 
 /** Throws: `<option> <problem>, got <value>. <fix>` */
@@ -59,12 +60,12 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === null || Object.getPrototypeOf(prototype as object) === null;
 }
 
-export function asInteger(option: string, value: unknown, fallback: number, least: number, most: number, unit = ''): number {
-  if (value === undefined) return fallback;
+export function asInteger(option: string, value: unknown, { fallback, least, most, unit }: Bounds): number {
+  if (value === undefined && fallback !== undefined) return fallback;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    const range = `an integer from ${least} to ${most}${unit === '' ? '' : ` (${unit})`}`;
+    const range = `an integer from ${least} to ${most}${unit === undefined ? '' : ` (${unit})`}`;
     const numeric = typeof value === 'string' && value.trim() !== '' && Number.isInteger(Number(value));
-    fail(option, value, `must be ${range}`, numeric ? `Pass a number: Number(${show(value)}).` : `The default is ${fallback}.`);
+    fail(option, value, `must be ${range}`, numeric ? `Pass a number: Number(${show(value)}).` : fallback === undefined ? 'Leave it out for none.' : `The default is ${fallback}.`);
   }
   return value;
 }

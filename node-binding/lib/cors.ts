@@ -1,4 +1,5 @@
 import type { EngineOptions } from './engine-options.js';
+import { NUMBERS } from './bounds.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from './checks.js';
 
 type Cors = NonNullable<EngineOptions['cors']>;
@@ -21,7 +22,7 @@ export function asCors(value: unknown, origins: unknown): Cors | undefined {
     credentials: asBoolean('cors.credentials', given.credentials, false),
     varyOrigin: asBoolean('cors.varyOrigin', given.varyOrigin, true),
   };
-  if (given.maxAge !== undefined) cors.maxAge = asInteger('cors.maxAge', given.maxAge, 0, 0, 2 ** 31 - 1, 'seconds');
+  if (given.maxAge !== undefined) cors.maxAge = asInteger('cors.maxAge', given.maxAge, NUMBERS.maxAge);
   if (given.origin !== undefined) cors.origin = asOriginOption(given.origin);
   if (cors.credentials && cors.origin === '*') {
     fail('cors.origin', '*', 'cannot be combined with credentials: browsers refuse that', 'List the origins that may send credentials.');

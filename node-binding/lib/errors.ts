@@ -1,14 +1,3 @@
-const LISTEN_FIXES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'Something listens there already: stop it, choose another address, or use port 0 for any free port.',
-  EACCES: 'The process may not: use a port above 1023, or a socket path in a directory that it may write.',
-  EADDRNOTAVAIL: 'This machine has no such address: use 127.0.0.1, 0.0.0.0 or one of its own.',
-  ENOTFOUND: 'The host name is unknown: check `host`, or give an IP address.',
-  EAI_AGAIN: 'The host name could not be resolved now: give an IP address as `host`.',
-  ENOENT: 'The directory of the socket path does not exist: create it first.',
-  EMFILE: 'The process has no file descriptors left: raise `ulimit -n`, or use fewer shards.',
-  ENOMEM: 'The system has no memory for it: raise `ulimit -l` (io_uring counts as locked memory on old kernels), or use `driver: \'epoll\'`.',
-};
-
 /** An option was wrong; nothing listens. The message names the option, the value and the fix. */
 export class OptionError extends TypeError {
   static {
@@ -18,30 +7,27 @@ export class OptionError extends TypeError {
   readonly code = 'FASTTUNNEL_BAD_OPTION';
   /** Path of the option, for example `limits.maxBodyBytes`. */
   readonly option: string;
-  /** What was given, `(hidden)` for tokens. */
+  /** What was given, `(hidden)` for tokens, and where only the engine has noticed. */
   readonly value: unknown;
 
-  constructor(option: string, value: unknown, message: string) {
-    super(message);
+  constructor(option: string, value: unknown, message: string, options?: { cause?: unknown }) {
+    super(message, options);
     this.option = option;
     this.value = value;
   }
 }
 
-/** The tunnel could not listen. `code` is the system's: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, … */
-export class ListenError extends Error {
-  static {
-    this.prototype.name = 'ListenError';
-  }
-
-  readonly code: string;
-  readonly address: string;
-
-  constructor(code: string, address: string, options?: { cause?: unknown }) {
-    super(`cannot listen on ${address}: ${code}. ${LISTEN_FIXES[code] ?? 'See the cause for what the system said.'}`, options);
-    this.code = code;
-    this.address = address;
-  }
+/**
+ * How what native code says of an option becomes an {@link OptionError}; any other error stays what it is. It is what
+ * our own checks have let through: its message begins with the option's name, or is one of Node-API's about a type.
+ */
+export function optionErrorOf(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof OptionError) return error;
+  const { code } = error as Error & { code?: unknown };
+  if (code !== 'FASTTUNNEL_BAD_OPTION' && !/^(?:InvalidArg|[A-Z]\w+Expected)$/.test(String(code))) return error;
+  const named = /^([\w.]+): (.*)$/s.exec(error.message);
+  const [option, problem] = named === null ? ['options', error.message] : [named[1]!, named[2]!];
+  return new OptionError(option, '(hidden)', `${option}: ${problem}. The engine refuses it.`, { cause: error });
 }
 
 /** The tunnel is closed (or closing) and cannot be used again. */
@@ -57,13 +43,13 @@ export class ClosedError extends Error {
   }
 }
 
-/** Something was done in the wrong order: `listen()` twice, or `port` before `listen()`. */
+/** Something was done in the wrong order (`listen()` twice, or `port` before `listen()`), or would have no effect. */
 export class StateError extends Error {
   static {
     this.prototype.name = 'StateError';
   }
 
-  readonly code: 'FASTTUNNEL_ALREADY_LISTENING' | 'FASTTUNNEL_NOT_LISTENING';
+  readonly code: 'FASTTUNNEL_ALREADY_LISTENING' | 'FASTTUNNEL_NOT_LISTENING' | 'FASTTUNNEL_NOT_OFFERED';
 
   constructor(code: StateError['code'], message: string) {
     super(message);
@@ -172,17 +158,4 @@ export class DuplicateTaskError extends Error {
     super(`task ${JSON.stringify(id)} is already registered. A task has one handler: call unregisterTask(${JSON.stringify(id)}) first.`);
     this.id = id;
   }
-}
-
-/**
- * How an error from a system call becomes a {@link ListenError}; any other error stays what it is.
- * The code is taken from `error.code`, or from the message, which is all that crosses from Rust; so does which of two
- * addresses it was.
- */
-export function listenErrorOf(error: unknown, address: string, admin?: string): unknown {
-  if (!(error instanceof Error) || error instanceof ListenError || error instanceof OptionError) return error;
-  const given: unknown = (error as Error & { code?: unknown }).code;
-  const code = typeof given === 'string' && /^E[A-Z0-9_]+$/.test(given) ? given : /\b(E[A-Z][A-Z0-9_]{2,})\b/.exec(error.message)?.[1];
-  const where = admin !== undefined && error.message.startsWith(`cannot listen on ${admin}: `) ? `${admin} (admin)` : address;
-  return code === undefined ? error : new ListenError(code, where, { cause: error });
 }

@@ -1,7 +1,9 @@
+/// <reference types="node" preserve="true" />
 export { fastTunnel } from './fast-tunnel.js';
 export { TunnelServer } from './server.js';
 export type { Tunnel } from './server.js';
-export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, ListenError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
+export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
+export { ListenError } from './listen-error.js';
 export { NativeLoadError } from './native.js';
 export { TaskError } from './task-error.js';
 export type { TaskErrorOptions } from './task-error.js';

@@ -58,9 +58,12 @@ export const INVALID_JSON = 3;
 /** All numbers of the table, as the addon lists its own. */
 export const NUMBERS = [CALLS, GONE, SHARDS, NOTICES, FRAMES, HEADER, PER_CALL, MAX_CALLS, FRAME, LENGTH, PER_ANSWER];
 
-/** An addon of another build would read our table wrongly. */
+/** An addon of another build would read our tables wrongly. */
+export function otherBuild(): Error {
+  return new Error("fasttunnel's native addon is of another version than its JavaScript. Run `npm install fasttunnel` again, or `make build` in a checkout.");
+}
+
+/** Compares the addon's numbers with ours. */
 export function checkLayout(numbers: readonly number[]): void {
-  if (numbers.length !== NUMBERS.length || NUMBERS.some((number, index) => number !== numbers[index])) {
-    throw new Error("fasttunnel's native addon is of another version than its JavaScript. Run `npm install fasttunnel` again, or `make build` in a checkout.");
-  }
+  if (numbers.length !== NUMBERS.length || NUMBERS.some((number, index) => number !== numbers[index])) throw otherBuild();
 }

@@ -1,3 +1,4 @@
+import type { Bounds } from './bounds.js';
 import type { EngineOptions } from './engine-options.js';
 import { asGroup, asInteger, fail } from './checks.js';
 import { asMultipart, MULTIPART_DEFAULTS } from './files/file-rules.js';
@@ -9,7 +10,7 @@ type Limits = EngineOptions['limits'];
 type NumberLimits = Omit<Limits, 'multipart'>;
 
 /** Default, least and most of every limit. The README's table says what happens when one is reached. */
-export const LIMITS: Readonly<Record<keyof NumberLimits, { fallback: number; least: number; most: number; unit: string }>> = {
+export const LIMITS: Readonly<Record<keyof NumberLimits, Required<Bounds>>> = {
   maxHeadBytes: { fallback: 16_384, least: 512, most: 65_536, unit: 'bytes' },
   maxTargetBytes: { fallback: 8192, least: 16, most: 65_536, unit: 'bytes' },
   // The engine's table of field lines has a fixed size.
@@ -65,8 +66,7 @@ export function asLimits(value: unknown, flat: Readonly<Partial<Record<(typeof F
 
   const limits = { multipart: asMultipart(`${group}.multipart`, given['multipart'], MULTIPART_DEFAULTS) } as Limits;
   for (const name of LIMIT_NAMES) {
-    const { fallback, least, most, unit } = LIMITS[name];
-    limits[name] = asInteger(paths[name] ?? `${group}.${name}`, given[name], fallback, least, most, unit);
+    limits[name] = asInteger(paths[name] ?? `${group}.${name}`, given[name], LIMITS[name]);
   }
   return limits;
 

@@ -1,6 +1,7 @@
 import type { EngineOptions } from './engine-options.js';
 import { asAddress, asAdmin } from './addresses.js';
 import { asAuth } from './auth.js';
+import { NUMBERS } from './bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
 import { asTempDir } from './files/file-rules.js';
@@ -39,8 +40,8 @@ export function checkOptions(options: unknown): CheckedOptions {
   const engine: EngineOptions = {
     ...asAddress('', given),
     ...asAdmin('admin', given.admin),
-    backlog: asInteger('backlog', given.backlog, 4096, 1, 65_535, 'connections'),
-    shards: asInteger('shards', given.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
+    backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
+    shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
     basePath: asBasePath(given.basePath),
     auth: asAuth(given.auth),
@@ -61,7 +62,7 @@ export function checkOptions(options: unknown): CheckedOptions {
 }
 
 function asReadinessDelay(value: unknown, signals: unknown): number {
-  const delayMs = asInteger('readinessDelayMs', value, 0, 0, 600_000, 'milliseconds');
+  const delayMs = asInteger('readinessDelayMs', value, NUMBERS.readinessDelayMs);
   if (delayMs > 0 && (signals === undefined || signals === false)) fail('readinessDelayMs', value, 'counts from a signal, and gracefulSignals is not set', 'Set gracefulSignals: true, or leave it out.');
   return delayMs;
 }

@@ -1,20 +1,19 @@
-/// <reference lib="esnext.disposable" preserve="true" />
-import { resolveHost, showAddress, urlOf } from './addresses.js';
+import { resolveHost, urlOf, whereOf } from './addresses.js';
 import type { AdminAddress } from './addresses.js';
+import { asyncDispose } from './async-dispose.js';
 import { startBridge } from './bridge.js';
 import type { Bridge, Entry, Stats } from './bridge-types.js';
 import { codecOf } from './codec.js';
 import { forgetTokens } from './engine-options.js';
-import { ClosedError, DuplicateTaskError, listenErrorOf, StateError } from './errors.js';
+import { ClosedError, DuplicateTaskError, StateError } from './errors.js';
+import { listenErrorOf } from './listen-error.js';
+import { OpenTunnel } from './open-tunnel.js';
 import { asFunction, asId, checkOptions } from './options.js';
 import type { CheckedOptions } from './options.js';
 import { stopOnSignals } from './signals.js';
 import { describeThrown } from './task-error.js';
 import { isThenable } from './thenable.js';
 import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from './types.js';
-
-// Node 20.3 has no Symbol.asyncDispose yet; this is the symbol that later versions and compilers use.
-const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 
 /** Handlers that are put in force one by one. */
 const CHANGES_AT_ONCE = 64;
@@ -92,19 +91,21 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     if (this.#listening !== undefined) {
       return Promise.reject(new StateError('FASTTUNNEL_ALREADY_LISTENING', 'listen: it was called before. One TunnelServer listens once; create another for another address.'));
     }
-    this.#listening = this.#start().catch((error: unknown) => {
+    const open = new OpenTunnel();
+    this.#listening = this.#start(open).catch((error: unknown) => {
+      open.end();
       this.#listening = undefined;
       throw error;
     });
     return this.#listening;
   }
 
-  async #start(): Promise<this> {
+  async #start(open: OpenTunnel): Promise<this> {
     const { engine, serializer, onError } = this.#options;
     const listen = await resolveHost(engine);
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     try {
-      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr));
+      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr), {}, open);
       this.#bridge = bridge;
       forgetTokens(engine);
       // What was registered or said while it started.
@@ -114,7 +115,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
-      throw listenErrorOf(error, showAddress(engine), admin.admin === undefined ? undefined : showAddress(admin.admin));
+      throw listenErrorOf(error, whereOf(engine), admin.admin === undefined ? undefined : whereOf(admin.admin));
     }
   }
 

@@ -15,13 +15,14 @@ use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
 use napi_derive::napi;
 use zeroize::Zeroize;
 
+use crate::bounds;
 use crate::raw;
 
 /// An error with the code that JavaScript sees as `error.code`.
 pub type CodedError = napi::Error<String>;
 
 /// The code of an option that TypeScript should have refused.
-const BAD_OPTION: &str = "FASTTUNNEL_BAD_OPTION";
+pub const BAD_OPTION: &str = "FASTTUNNEL_BAD_OPTION";
 
 /// What TypeScript's `EngineOptions` becomes; numbers are in range, `0` asks for the default where it says so.
 /// Dropped, with the tokens wiped, as soon as the tunnel runs.
@@ -262,9 +263,10 @@ impl Rules {
 impl NativeOptions {
     /// The engine's configuration, which decides by this exposure.
     pub fn config(&self, exposure: Exposure) -> Result<Config, CodedError> {
+        bounds::check(self)?;
         let mut config = Config::new(self.listen()?, Arc::new(exposure));
         config.admin = match &self.admin {
-            Some(admin) => Some(listen(&admin.host, admin.port, admin.socket_path.as_deref())?),
+            Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
         config.backlog = self.backlog;
@@ -272,7 +274,8 @@ impl NativeOptions {
         config.driver = match self.driver.as_str() {
             "io_uring" => DriverChoice::IoUring,
             "epoll" => DriverChoice::Epoll,
-            _ => DriverChoice::Auto,
+            "auto" => DriverChoice::Auto,
+            other => return Err(bad_option(format!("driver: {other:?} is no driver"))),
         };
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
@@ -287,7 +290,7 @@ impl NativeOptions {
         if self.in_process {
             return Ok(Listen::InProcess);
         }
-        listen(&self.host, self.port, self.socket_path.as_deref())
+        listen("listen", &self.host, self.port, self.socket_path.as_deref())
     }
 
     /// Compiles what decides on requests. Once: the tokens are taken, and wiped.
@@ -362,12 +365,13 @@ impl NativeCors {
     }
 }
 
-fn listen(host: &str, port: u32, socket_path: Option<&str>) -> Result<Listen, CodedError> {
+/// `option` is what messages call the address.
+fn listen(option: &str, host: &str, port: u32, socket_path: Option<&str>) -> Result<Listen, CodedError> {
     if let Some(path) = socket_path {
         return Ok(Listen::Unix(PathBuf::from(path)));
     }
-    let address: IpAddr = host.parse().map_err(|_| bad_option(format!("host: {host:?} is not an IP address")))?;
-    let port = u16::try_from(port).map_err(|_| bad_option(format!("port: {port} is out of range")))?;
+    let address: IpAddr = host.parse().map_err(|_| bad_option(format!("{option}: {host:?} is not an IP address")))?;
+    let port = u16::try_from(port).map_err(|_| bad_option(format!("{option}: port {port} is out of range")))?;
     Ok(Listen::Tcp(SocketAddr::new(address, port)))
 }
 
@@ -381,9 +385,10 @@ pub fn handler_table(handlers: &[NativeHandler], allow: &NativeAllow) -> Result<
             index: handler.index,
         })
         .collect();
-    HandlerTable::new(&registrations, &allow.policy()?).map_err(bad_option)
+    HandlerTable::new(&registrations, &allow.policy()?).map_err(|error| bad_option(format!("handlers: {error}")))
 }
 
-fn bad_option(reason: impl ToString) -> CodedError {
+/// `reason` begins with the option's name and a colon.
+pub fn bad_option(reason: impl ToString) -> CodedError {
     CodedError::new(BAD_OPTION.to_owned(), reason.to_string())
 }

@@ -2,7 +2,7 @@
 
 use fasttunnel_engine::{ConnectError, StartError};
 
-use crate::options::CodedError;
+use crate::options::{BAD_OPTION, CodedError};
 
 /// An error of Node-API's.
 pub fn coded(error: napi::Error) -> CodedError {
@@ -13,6 +13,7 @@ pub fn coded(error: napi::Error) -> CodedError {
 pub fn start_error(error: &StartError) -> CodedError {
     let code = match error {
         StartError::Driver(_) => "FASTTUNNEL_NO_IO_URING",
+        StartError::Shards { .. } => BAD_OPTION,
         _ => error.os_error().map_or("FASTTUNNEL_START", errno_name),
     };
     CodedError::new(code.to_owned(), error.to_string())
@@ -40,6 +41,9 @@ fn errno_name(errno: i32) -> &'static str {
         libc::EISDIR => "EISDIR",
         libc::EROFS => "EROFS",
         libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ELOOP => "ELOOP",
+        libc::ENOSPC => "ENOSPC",
+        libc::EDQUOT => "EDQUOT",
         libc::EINVAL => "EINVAL",
         libc::EMFILE => "EMFILE",
         libc::ENFILE => "ENFILE",

@@ -191,6 +191,25 @@ onBothDrivers('attach', (driver) => {
     });
   }));
 
+  it('attaches to a server that has only one of the names for letting go, and refuses one that has none', async () => {
+    for (const name of ['off', 'removeListener']) {
+      const server = http.createServer(own);
+      const narrow = { on: (...given) => server.on(...given), [name]: (...given) => server.off(...given), address: () => server.address() };
+      await withServer(server, async (port) => {
+        const url = `http://127.0.0.1:${port}/__runner`;
+        await withHandlers(fastTunnel, { items: [add], http: { server: narrow } }, async ({ value }) => {
+          assert.deepEqual(await call(url, '/task/app.tasks.add', { a: 1, b: 2 }), OK3);
+          const detach = value.attachTo(narrow);
+          assert.equal(server.listenerCount('request'), 3, name);
+          detach();
+          assert.equal(server.listenerCount('request'), 2, name);
+          assert.throws(() => value.attachTo({ on() {} }), { name: 'OptionError', option: 'attachTo(server)', message: /must be an http\.Server/ });
+        });
+        assert.equal(server.listenerCount('request'), 1, name);
+      });
+    }
+  });
+
   it('two exposures share a server under two base paths', async () => {
     const server = http.createServer(own);
     const other = { with: (options, engine) => fastTunnel.with({ ...options, basePath: '/other' }, engine), resource: fastTunnel.resource };

@@ -11,7 +11,7 @@ import { loadRunner, RunnerPeerError } from 'fasttunnel/runner';
 
 const require = createRequire(import.meta.url);
 const { errorAnswerOf, describeThrown, INTERNAL_ERROR } = require('../dist/cjs/task-error.js');
-const { listenErrorOf } = require('../dist/cjs/errors.js');
+const { listenErrorOf } = require('../dist/cjs/listen-error.js');
 const { fixFor } = require('../dist/cjs/native.js');
 const { plainCodec } = require('../dist/cjs/codec.js');
 
@@ -78,18 +78,18 @@ describe('whatever else a handler throws', () => {
 describe('ListenError', () => {
   it('names the address and the fix', () => {
     const system = Object.assign(new Error('bind failed'), { code: 'EADDRINUSE' });
-    const error = listenErrorOf(system, '127.0.0.1:7070');
+    const error = listenErrorOf(system, { shown: '127.0.0.1:7070' });
     assert.ok(error instanceof ListenError);
     assert.equal(error.code, 'EADDRINUSE');
     assert.equal(error.cause, system);
     assert.match(error.message, /cannot listen on 127\.0\.0\.1:7070: EADDRINUSE\. Something listens there already.*port 0/);
-    assert.match(listenErrorOf(Object.assign(new Error(''), { code: 'EACCES' }), '0.0.0.0:80').message, /above 1023/);
+    assert.match(listenErrorOf(Object.assign(new Error(''), { code: 'EACCES' }), { shown: '0.0.0.0:80' }).message, /above 1023/);
   });
   it('reads the code from the text where that is all there is', () => {
-    assert.equal(listenErrorOf(new Error('EADDRNOTAVAIL: bind 10.9.8.7:1'), 'x').code, 'EADDRNOTAVAIL');
+    assert.equal(listenErrorOf(new Error('EADDRNOTAVAIL: bind 10.9.8.7:1'), { shown: 'x' }).code, 'EADDRNOTAVAIL');
   });
   it('leaves other errors alone', () => {
-    for (const error of [new NativeLoadError('x', []), new Error('something'), 'text', undefined]) assert.equal(listenErrorOf(error, 'x'), error);
+    for (const error of [new NativeLoadError('x', []), new Error('something'), 'text', undefined]) assert.equal(listenErrorOf(error, { shown: 'x' }), error);
   });
 });
 

@@ -266,6 +266,22 @@ onBothDrivers('http', (driver) => {
     agent.destroy();
   }));
 
+  it('a client that closes its half has 0.1 s for its answer, whenever in a turn of the timer it does', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    await Promise.all(Array.from({ length: 40 }, async (_, index) => {
+      const socket = await RawSocket.connect(tunnel);
+      await sleep(index * 5);
+      await socket.write(taskBytes('sleep', { ms: 40 }));
+      socket.socket.end();
+      assert.equal((await socket.answer()).body, ok(40), `the ${index}th`);
+    }));
+    // Later it counts as gone.
+    const late = await RawSocket.connect(tunnel);
+    await late.write(taskBytes('sleep', { ms: 1000 }));
+    late.socket.end();
+    await late.end();
+    assert.equal(late.rest, '');
+  }));
+
   it('listens on a Unix domain socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-'));
     const socketPath = join(folder, 'tunnel.sock');

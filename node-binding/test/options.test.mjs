@@ -61,7 +61,7 @@ const REFUSED = [
   ['a delay too long', { auth, gracefulSignals: true, readinessDelayMs: 600_001 }, 'readinessDelayMs', /0 to 600000/],
   ['a delay after no signal', { auth, readinessDelayMs: 100 }, 'readinessDelayMs', /Set gracefulSignals/],
   ['a long socket path', { auth, socketPath: `/tmp/${'x'.repeat(120)}` }, 'socketPath', /107 bytes/],
-  ['no shards', { auth, shards: -1 }, 'shards', /0 to 256/],
+  ['no shards', { auth, shards: -1 }, 'shards', /0 to 64/],
   ['an unknown driver', { auth, driver: 'iouring' }, 'driver', /'io_uring'.*Did you mean 'io_uring'\?/],
   ['a backlog of nothing', { auth, backlog: 0 }, 'backlog', /1 to 65535/],
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -21,7 +21,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum ListenSocket {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, path: PathBuf },
+    // The file goes first: whoever comes then finds nobody, not somebody who refuses.
+    Unix { _file: SocketFile, listener: UnixListener },
 }
 
 impl Listener {
@@ -48,11 +49,12 @@ impl Listener {
                 remove_stale_socket(path)?;
                 let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.bind(&SockAddr::unix(path)?)?;
+                let file = SocketFile::at(path);
                 socket.listen(backlog)?;
                 socket.set_nonblocking(true)?;
                 let listener = UnixListener::from(OwnedFd::from(socket));
                 Ok(Listener {
-                    socket: ListenSocket::Unix { listener, path: path.clone() },
+                    socket: ListenSocket::Unix { _file: file, listener },
                     address: Listen::Unix(path.clone()),
                 })
             }
@@ -88,21 +90,47 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+/// The file that `bind` has made. It goes with the listener, unless another has taken its place by then: of a process that
+/// was started to take over, say.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> Self {
+        SocketFile { path: path.to_path_buf(), identity: identity(path) }
+    }
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let ListenSocket::Unix { path, .. } = &self.socket {
-            let _ = std::fs::remove_file(path);
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Device and inode of what stands at a path.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 /// A socket file that nobody listens on is left over from a crash; anything else at that path is not ours to remove.
 fn remove_stale_socket(path: &Path) -> io::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    if is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+    if is_socket && refuses(path)? {
         std::fs::remove_file(path)?;
     }
     Ok(())
+}
+
+/// Whether nobody listens on a socket file. Waits for nobody: whoever has a full backlog listens.
+fn refuses(path: &Path) -> io::Result<bool> {
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    Ok(probe.connect(&SockAddr::unix(path)?).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
 /// Wakes an accept loop for good: the socket stops listening.
@@ -140,6 +168,33 @@ mod tests {
         let listener = Listener::bind(&listen, 16).unwrap();
         assert!(Listener::bind(&listen, 16).is_err(), "somebody listens: not stale");
         drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_listener_with_a_full_backlog_is_not_stale_and_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("fasttunnel-full-{}.sock", std::process::id()));
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        busy.listen(0).unwrap();
+        let waiting = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let error = Listener::bind(&Listen::Unix(path.clone()), 16).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+        assert!(path.exists());
+        drop((busy, waiting));
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_has_taken_the_place_of_its_socket_file_stays_at_the_end() {
+        let path = std::env::temp_dir().join(format!("fasttunnel-moved-{}.sock", std::process::id()));
+        let listen = Listen::Unix(path.clone());
+        let first = Listener::bind(&listen, 16).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = Listener::bind(&listen, 16).unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second one's");
+        drop(second);
         assert!(!path.exists());
     }
 

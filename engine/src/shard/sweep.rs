@@ -128,6 +128,8 @@ impl Shard {
         }
         let (phase, since, bytes) = conn.phase();
         let elapsed = now.saturating_sub(since);
+        // Noted at the last turn of the timer, and the FIN has come later than that.
+        let half_closed = before.saturating_sub(since);
         let (time, verdict) = match phase {
             Phase::Fresh => (limits.head_timeout_ms, Verdict::Close),
             Phase::Idle if conn.settled() => (limits.idle_timeout_ms, Verdict::Close),
@@ -138,8 +140,8 @@ impl Shard {
             Phase::Body => (body_time_ms(limits, bytes), Verdict::TimedOut),
             Phase::Skip => (discard_time_ms(limits, limits.discard_timeout_ms, conn, bytes), Verdict::Close),
             Phase::Stray if conn.settled() => (discard_time_ms(limits, LINGER_MS, conn, bytes), Verdict::Cut),
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
-            Phase::HalfClosed if elapsed < HALF_CLOSE_GRACE_MS + TIMER_MS => return Verdict::Forsake,
+            Phase::HalfClosed if half_closed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
+            Phase::HalfClosed if half_closed < HALF_CLOSE_GRACE_MS + TIMER_MS => return Verdict::Forsake,
             Phase::HalfClosed => return Verdict::Cut,
             Phase::Linger if elapsed >= LINGER_MS && conn.settled() => return Verdict::Cut,
             Phase::Idle | Phase::Held | Phase::Stray | Phase::Linger => return Verdict::Wait,

@@ -45,9 +45,9 @@ pub enum BasePathError {
 impl fmt::Display for BasePathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BasePathError::ForbiddenByte(byte) => write!(f, "base path: byte 0x{byte:02x} cannot occur in a URL path"),
-            BasePathError::DotSegment => f.write_str("base path: dot segments are never matched"),
-            BasePathError::Authority => f.write_str("base path: must not start with two slashes"),
+            BasePathError::ForbiddenByte(byte) => write!(f, "basePath: byte 0x{byte:02x} cannot occur in a URL path"),
+            BasePathError::DotSegment => f.write_str("basePath: dot segments are never matched"),
+            BasePathError::Authority => f.write_str("basePath: must not start with two slashes"),
         }
     }
 }
@@ -368,7 +368,7 @@ mod tests {
         ] {
             let error = BasePath::new(given).unwrap_err();
             assert_eq!(error, expected, "{given}");
-            assert!(error.to_string().starts_with("base path: "));
+            assert!(error.to_string().starts_with("basePath: "));
         }
     }
 

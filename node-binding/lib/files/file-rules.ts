@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import type { Bounds } from '../bounds.js';
 import { asGroup, fail } from '../checks.js';
 import type { EngineOptions } from '../engine-options.js';
 import type { FileRules } from './multipart-call.js';
@@ -21,6 +22,12 @@ export const MULTIPART_DEFAULTS: MultipartBounds = Object.freeze({ fileSize: 20 
 export const PARSER_DEFAULTS: MultipartBounds = Object.freeze({ fileSize: Infinity, files: Infinity, fieldSize: MEBIBYTE, fields: Infinity, parts: Infinity });
 
 const NAMES = Object.keys(MULTIPART_DEFAULTS) as (keyof MultipartBounds)[];
+
+/** The same as a table: what each of them may be. */
+export const MULTIPART: Readonly<Record<string, Required<Bounds>>> = Object.fromEntries(
+  NAMES.map((name) => [name, { fallback: MULTIPART_DEFAULTS[name], least: 0, most: Infinity, unit: 'Infinity = none' }]),
+);
+
 /** Known to the reference, where the first has no visible effect; the engine has bounds of its own for them. */
 const IGNORED = ['fieldNameSize', 'headerPairs'] as const;
 

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../engine-options.js';
+import { NUMBERS } from '../bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
 import { OptionError } from '../errors.js';
 import { asAdmin } from '../addresses.js';
@@ -7,7 +8,8 @@ import type { MultipartBounds } from '../files/file-rules.js';
 import { asLimits, LIMITS } from '../limits.js';
 import type { AdminOptions, LimitOptions } from '../types.js';
 import { asCors } from './cors-config.js';
-import type { AttachableServer } from './foreign-servers.js';
+import { asAttachable } from './attachable-server.js';
+import type { AttachableServer } from './attachable-server.js';
 import type { CorsConfig, FastTunnelCors } from './cors-config.js';
 
 export type { FastTunnelCors } from './cors-config.js';
@@ -98,7 +100,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
   const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
-  const server = asServer(http.server);
+  const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
   const cors = asCors(http.cors);
@@ -110,8 +112,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asAdmin('engine.admin', engine.admin),
-      backlog: asInteger('engine.backlog', engine.backlog, 4096, 1, 65_535, 'connections'),
-      shards: asInteger('engine.shards', engine.shards, 0, 0, 256, 'threads, 0 = by the number of cores'),
+      backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
+      shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
       // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
       basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
@@ -130,17 +132,7 @@ function asListen(value: unknown): Pick<EngineOptions, 'host' | 'port' | 'inProc
   if (value === undefined) return IN_PROCESS;
   const listen = asGroup('http.listen', value, ['port', 'host']);
   if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
-  return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, 0, 0, 65_535) };
-}
-
-/** Anything that emits requests and lets go of listeners; what it is made of is its own business. */
-function asServer(value: unknown): AttachableServer | undefined {
-  if (value === undefined || value === null) return undefined;
-  const { on, removeListener } = Object(value) as Partial<Record<'on' | 'removeListener', unknown>>;
-  if (typeof on !== 'function' || typeof removeListener !== 'function') {
-    fail('http.server', value, 'must be an http.Server', 'Pass what http.createServer() has returned, or use http.listen for a listener of its own.');
-  }
-  return value as AttachableServer;
+  return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, NUMBERS.port) };
 }
 
 function asHost(value: unknown): string {

@@ -1,4 +1,5 @@
 import type { EngineOptions } from '../engine-options.js';
+import { NUMBERS } from '../bounds.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from '../checks.js';
 
 /** What browsers on other origins may do, as `nodeExposure` has it. */
@@ -36,7 +37,7 @@ export function asCors(value: unknown): CorsConfig | undefined {
     credentials: asBoolean('http.cors.credentials', given.credentials, false),
     varyOrigin: asBoolean('http.cors.varyOrigin', given.varyOrigin, true),
   };
-  if (given.maxAge !== undefined) engine.maxAge = asInteger('http.cors.maxAge', given.maxAge, 0, 0, 2 ** 31 - 1, 'seconds');
+  if (given.maxAge !== undefined) engine.maxAge = asInteger('http.cors.maxAge', given.maxAge, NUMBERS.maxAge);
   if (decide !== undefined) engine.originFromHook = true;
   else if (given.origin !== undefined) engine.origin = asOrigin(given.origin);
   return { engine, decide };

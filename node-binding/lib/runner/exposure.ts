@@ -1,13 +1,16 @@
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { resolveHost, showAddress } from '../addresses.js';
+import { resolveHost, whereOf } from '../addresses.js';
 import type { AdminAddress } from '../addresses.js';
 import { startBridge } from '../bridge.js';
 import type { Bridge, Entry, Stats } from '../bridge-types.js';
 import { forgetTokens } from '../engine-options.js';
 import type { Allow } from '../engine-options.js';
-import { listenErrorOf, StateError } from '../errors.js';
+import { StateError } from '../errors.js';
+import { listenErrorOf } from '../listen-error.js';
+import { OpenTunnel } from '../open-tunnel.js';
 import { takeAllowList } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { AsyncContexts } from './async-contexts.js';
@@ -20,6 +23,7 @@ import { Failures } from './failures.js';
 import { ForeignServers } from './foreign-servers.js';
 import type { ForeignHandlers } from './foreign-servers.js';
 import { inputFilesOf } from './input-files.js';
+import { listeningServer } from './listening-server.js';
 import { Logs } from './logs.js';
 import { ResultValues } from './result-values.js';
 import { runnerOf } from './runtime.js';
@@ -45,21 +49,16 @@ export interface FastTunnelExposure extends ForeignHandlers {
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
   /**
-   * As with `nodeExposure`: `http.server` where it is given; with a listener of its own something to ask for
-   * `server.address().port`, which is no `http.Server`; else null.
+   * As with `nodeExposure`: `http.server` where it is given, as it was given (an `http2` server is one still); with a
+   * listener of its own an `http.Server` that tells of it and closes it, and throws a StateError where it would have to
+   * bring requests into JavaScript; else null.
    */
-  readonly server: ListeningServer | null;
+  readonly server: Server | null;
   /** Asks the tunnels again who may be called. Needed only when their values change after the app is ready. */
   refresh(): void;
   stats(): Stats;
   /** Stops accepting, answers what is in flight within the drain time, ends every thread. May be called again. */
   close(): Promise<void>;
-}
-
-/** What is left of an `http.Server` where none is needed. */
-export interface ListeningServer {
-  readonly listening: boolean;
-  address(): AddressInfo | string | null;
 }
 
 /** Starts to listen. Rejects with an OptionError, a ListenError or a RunnerPeerError that says what to do. */
@@ -74,7 +73,7 @@ export async function openExposure(config: FastTunnelConfig | undefined, service
 
 class Exposure implements FastTunnelExposure {
   readonly basePath: string;
-  readonly server: ListeningServer | null;
+  readonly server: Server | null;
   readonly #config: ExposureConfig;
   readonly #services: Services;
   readonly #runner: Runner;
@@ -105,10 +104,22 @@ class Exposure implements FastTunnelExposure {
     };
   }
 
+  /** When it rejects, nothing is left open. */
   async listen(validators: Validators): Promise<void> {
+    const open = this.#listens ? new OpenTunnel() : undefined;
+    try {
+      await this.#start(validators, open);
+    } catch (error) {
+      open?.end();
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #start(validators: Validators, open: OpenTunnel | undefined): Promise<void> {
     const { engine, cors, server } = this.#config;
     const listens = engine.inProcess !== true;
-    const address = listens ? showAddress(engine) : 'no address (in process)';
+    const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     const listen = listens ? await resolveHost(engine) : engine;
     try {
@@ -116,9 +127,9 @@ class Exposure implements FastTunnelExposure {
         ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
         authenticate: (request) => validators.pass(request),
         onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
-      });
+      }, open);
     } catch (error) {
-      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : showAddress(admin.admin));
+      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : whereOf(admin.admin));
     } finally {
       forgetTokens(engine);
     }
@@ -207,6 +218,7 @@ class Exposure implements FastTunnelExposure {
     this.#foreign?.retire();
     await this.#bridge?.close();
     await this.#foreign?.close();
+    if (this.#listens) this.server?.emit('close');
   }
 
   #allowOf({ enabled, tasks, events }: AllowList): Allow {
@@ -239,9 +251,19 @@ class Exposure implements FastTunnelExposure {
     return this.#config.engine.inProcess !== true;
   }
 
-  #serverOf({ server, engine }: ExposureConfig): ListeningServer | null {
-    if (server !== undefined) return server as unknown as ListeningServer;
-    return engine.inProcess === true ? null : { listening: true, address: () => this.#ownAddress() };
+  #serverOf({ server, engine }: ExposureConfig): Server | null {
+    if (server !== undefined) return server as unknown as Server;
+    if (engine.inProcess === true) return null;
+    const listening = {
+      limits: engine.limits,
+      address: () => (this.#bridge === undefined || this.#closing !== undefined ? null : this.#ownAddress()),
+      connections: () => this.#running().stats().shards.reduce((sum, { connections }) => sum + connections, 0),
+      ref: () => this.#running().ref(),
+      unref: () => this.#running().unref(),
+      close: () => this.close(),
+      cut: () => this.#running().cut(),
+    };
+    return listeningServer(listening, (request, response) => this.createRequestListener()(request, response));
   }
 
   #ownAddress(): AddressInfo {

@@ -6,6 +6,8 @@ import { answer, NOT_ENABLED, NOT_FOUND } from '../in-process/answers.js';
 import { InProcessClient } from '../in-process/client.js';
 import { isBodyLost } from '../in-process/foreign.js';
 import type { ForeignRequest, ForeignResponse } from '../in-process/foreign.js';
+import { asAttachable, letGo } from './attachable-server.js';
+import type { AttachableServer } from './attachable-server.js';
 import { messageOf } from './logs.js';
 import type { Logs } from './logs.js';
 
@@ -13,12 +15,6 @@ import type { Logs } from './logs.js';
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
 export type ServerAnswer = ServerResponse | Http2ServerResponse;
 export type RequestListener = (request: ServerRequest, response: ServerAnswer) => void;
-
-/** What it takes to be attached to: an `http.Server`, an `https.Server`, or an `http2` one with its compatibility API. */
-export interface AttachableServer {
-  on(event: 'request', listener: (request: any, response: any) => void): unknown;
-  removeListener(event: 'request', listener: (request: any, response: any) => void): unknown;
-}
 
 /** What serves the requests of servers that are not fasttunnel's own: the same engine, the same answers. */
 export interface ForeignHandlers {
@@ -77,14 +73,15 @@ export class ForeignServers implements ForeignHandlers {
 
   readonly createServer = (): Server => createServer(this.createRequestListener());
 
-  readonly attachTo = (server: AttachableServer): (() => void) => {
+  readonly attachTo = (given: AttachableServer): (() => void) => {
+    const server = asAttachable('attachTo(server)', given);
     const listener: RequestListener = (request, response) => {
       const target = request.url ?? '/';
       if (this.#bridge.route(target) !== 'outside') this.#contained(request, response, target);
     };
     server.on('request', listener);
     const detach = (): void => {
-      if (this.#attached.delete(detach)) server.removeListener('request', listener);
+      if (this.#attached.delete(detach)) letGo(server, listener);
     };
     this.#attached.add(detach);
     return detach;

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** The Runner side of fasttunnel: {@link fastTunnel} stands where an app had `nodeExposure`. */
 export { fastTunnel } from './resource.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
@@ -11,5 +12,6 @@ export type {
   FastTunnelLimits,
   MultipartLimits,
 } from './config.js';
-export type { FastTunnelExposure, ListeningServer } from './exposure.js';
-export type { AttachableServer, ForeignHandlers, RequestListener, ServerAnswer, ServerRequest } from './foreign-servers.js';
+export type { FastTunnelExposure } from './exposure.js';
+export type { AttachableServer } from './attachable-server.js';
+export type { ForeignHandlers, RequestListener, ServerAnswer, ServerRequest } from './foreign-servers.js';

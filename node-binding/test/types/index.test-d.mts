@@ -8,6 +8,7 @@ import { ReadableStream } from 'node:stream/web';
 import type { AdminAddress, ByteStream, CallContext, EventsOf, InputFile, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
 import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
 import { r } from '@bluelibs/runner';
+import type { JsonLimits, NodeExposureConfig, NodeExposureHandlers, NodeExposureHttpConfig, NodeExposureHttpCorsConfig } from '@bluelibs/runner/node';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<Expected>() {
@@ -163,3 +164,31 @@ void fastTunnelResource.with({ engine: { limits: { maxBodyBytes: 1 } } });
 void fastTunnelResource.with({ http: { server: 7070 } });
 // @ts-expect-error the port is a number
 void fastTunnelResource.with({ http: { listen: { port: '1' } } });
+// Code that names what Runner exports of its exposure takes ours: its value, and its configuration.
+const exposureBaseUrl = ({ server, basePath }: NodeExposureHandlers): string => {
+  const address = server?.address();
+  if (!address || typeof address === 'string') throw new Error('no port');
+  return `http://127.0.0.1:${address.port}${basePath}`;
+};
+const upstreamApp = r
+  .resource('upstream')
+  .dependencies({ exposure: fastTunnelResource })
+  .init(async (_config, { exposure }) => {
+    expectType<Server | null>()(exposure.server);
+    const handlers: NodeExposureHandlers = exposure;
+    const { attachTo, createRequestListener, close }: NodeExposureHandlers = exposure;
+    attachTo(createServer(createRequestListener()));
+    void close;
+    return [handlers, exposureBaseUrl(exposure)];
+  })
+  .build();
+void upstreamApp;
+const upstreamConfigs = (config: NodeExposureConfig, http: NodeExposureHttpConfig, cors: NodeExposureHttpCorsConfig, json: JsonLimits) => [
+  fastTunnelResource.with(config), fastTunnelResource.with({ http }), fastTunnelResource.with({ http: { cors } }), fastTunnelResource.with({ http: { limits: { json } } }),
+];
+void upstreamConfigs;
+// A server with one of the two names for letting go.
+void fastTunnelResource.with({ http: { server: { on() {}, off() {} } } });
+void fastTunnelResource.with({ http: { server: { on() {}, removeListener() {} } } });
+// @ts-expect-error it could not be let go
+void fastTunnelResource.with({ http: { server: { on() {} } } });

@@ -1,0 +1,150 @@
+// Every option that is a number, at its edges: the list is read from the published types, so that a new one is in it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { describe, it } from 'node:test';
+import { fastTunnel, OptionError, TunnelServer } from 'fasttunnel';
+import { fastTunnel as resource } from 'fasttunnel/runner';
+import { withBridge } from './support/bridges.mjs';
+import { atPath, RUNNER, STANDALONE } from './support/number-options.mjs';
+import { RawSocket } from './support/raw-socket.mjs';
+import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
+
+const require = createRequire(import.meta.url);
+const { addon } = require('../dist/cjs/addon.js');
+const { LIMITS } = require('../dist/cjs/limits.js');
+const { NUMBERS } = require('../dist/cjs/bounds.js');
+
+/** What no numeric option takes, whatever its range. */
+const NEVER = (least) => [NaN, -Infinity, `${least}`, 'many', BigInt(least), null, true, [least], { valueOf: () => least }];
+/** Counts and sizes of forms, and Runner's size of bodies, are compared only: fractions and Infinity have a meaning there. */
+const isOpen = (path) => /multipart\.|^http\.limits\.json\./.test(path);
+/** Where another option has to be given as well. */
+const BESIDE = { readinessDelayMs: { gracefulSignals: true } };
+
+const refusedBy = (path, { least, most }) => [least - 1, ...(isOpen(path) ? [] : [most + 1, least + 0.5, Infinity]), ...NEVER(least)];
+const takenBy = (path, { least, most }) => (isOpen(path) ? [least, least + 0.5, Number.MAX_SAFE_INTEGER, Infinity] : [...new Set([least, most])]);
+
+function expectOptionError(path) {
+  return (error) => {
+    assert.ok(error instanceof OptionError, `${error?.stack}`);
+    assert.equal(error.option, path);
+    assert.ok(error.message.includes(`${path} must be `) && /, got .+\. \S/.test(error.message), error.message);
+    return true;
+  };
+}
+
+/** The smallest call that there is: within every limit at its least. */
+async function answersACall({ port, host = '127.0.0.1' }) {
+  const socket = await RawSocket.connect({ port, host });
+  await socket.write('POST /task/a HTTP/1.1\r\nHost: t\r\n\r\n');
+  const { status, body } = await socket.answer();
+  socket.destroy();
+  return `${status} ${body}`;
+}
+
+describe('numbers, standalone', () => {
+  const anonymous = { basePath: '/', auth: { allowAnonymous: true }, driver: 'epoll', shards: 1, tasks: { a: () => 1 } };
+
+  for (const { path, bounds } of STANDALONE) {
+    const options = (value) => atPath(path, value, { ...anonymous, ...BESIDE[path] });
+
+    it(`${path}: nothing out of its range, and nothing that is no number, passes`, () => {
+      assert.ok(bounds !== undefined, `no table of bounds has ${path}`);
+      for (const value of refusedBy(path, bounds)) assert.throws(() => new TunnelServer(options(value)), expectOptionError(path), `${path}: ${String(value)}`);
+    });
+
+    it(`${path}: it serves with the least and with the most`, async () => {
+      for (const value of takenBy(path, bounds)) {
+        const tunnel = await fastTunnel(options(value));
+        try {
+          assert.equal(await answersACall(tunnel), '200 {"ok":true,"result":1}', `${path}: ${value}`);
+        } finally {
+          await tunnel.close();
+        }
+      }
+    });
+  }
+});
+
+describe("numbers, under Runner's configuration", () => {
+  const task = R.r.task('a').run(async () => 1).build();
+  const everything = R.r.resource('all').tags([R.globals.tags.tunnel]).init(async () => ({ mode: 'server', tasks: [task] })).build();
+  const base = { http: { basePath: '/', listen: { port: 0, host: '127.0.0.1' }, auth: { allowAnonymous: true, token: undefined } }, engine: { driver: 'epoll', shards: 1 } };
+
+  for (const { path, bounds } of RUNNER) {
+    it(`${path}: nothing out of its range, and nothing that is no number, passes`, async () => {
+      assert.ok(bounds !== undefined, `no table of bounds has ${path}`);
+      for (const value of refusedBy(path, bounds)) {
+        await assert.rejects(R.run(R.r.resource('app').register([resource.with(atPath(path, value, base))]).build(), QUIET), expectOptionError(path), `${path}: ${String(value)}`);
+      }
+    });
+
+    it(`${path}: it serves with the least and with the most`, async () => {
+      for (const value of takenBy(path, bounds)) {
+        const { http, engine } = atPath(path, value, base);
+        await withApp(exposuresFor('epoll').fastTunnel, { items: [task], tunnels: [everything], http, engine }, async ({ port }) => {
+          assert.equal(await answersACall({ port }), '200 {"ok":true,"result":1}', `${path}: ${value}`);
+        });
+      }
+    });
+  }
+});
+
+describe('numbers that the engine has as well', () => {
+  it('have the ranges and defaults of the tables, and every limit is among them', () => {
+    const { optionBounds, defaultLimits } = addon();
+    for (const { option, least, most } of optionBounds()) {
+      const { least: ourLeast, most: ourMost } = LIMITS[option] ?? NUMBERS[option];
+      assert.deepEqual({ option, least, most }, { option, least: ourLeast, most: ourMost });
+    }
+    const { multipart: _forms, ...defaults } = defaultLimits();
+    // The engine waits as long as it is told to, each time.
+    const { drainTimeoutMs: _ours, ...fallbacks } = Object.fromEntries(Object.entries(LIMITS).map(([name, { fallback }]) => [name, fallback]));
+    assert.deepEqual(defaults, fallbacks);
+  });
+
+  it('are an OptionError where the engine refuses them, as is whatever else it refuses', async () => {
+    const ranges = addon().optionBounds().flatMap(({ option, most }) => [[option, option in LIMITS ? { limits: { [option]: most + 1 } } : { [option]: most + 1 }]]);
+    const others = {
+      listen: { host: 'localhost' }, driver: { driver: 'kqueue' }, basePath: { basePath: '/a b' }, auth: { auth: { header: 'x', tokens: [''], allowAnonymous: false } },
+      cors: { cors: { origin: 'a\nb', methods: [], allowedHeaders: [], exposedHeaders: [], credentials: false, varyOrigin: true } }, admin: { admin: { host: 'x', port: 0 } },
+      handlers: { entries: [{ kind: 'task', id: 'a', run: () => 1 }, { kind: 'task', id: 'a', run: () => 1 }] }, options: { shards: 'x' },
+    };
+    for (const [option, options] of [...ranges, ...Object.entries(others)]) {
+      await assert.rejects(withBridge(options, () => {}), (error) => {
+        assert.ok(error instanceof OptionError, `${option}: ${error?.stack}`);
+        assert.equal(error.option, option);
+        assert.ok(error.cause instanceof Error);
+        return true;
+      });
+    }
+  });
+
+  it('an addon with other numbers is of another build', () => {
+    const { checkBounds } = require('../dist/cjs/bounds.js');
+    const table = { a: { fallback: 1, least: 0, most: 2 } };
+    checkBounds(table, [{ option: 'a', least: 0, most: 2 }], { a: 1 });
+    for (const [bounds, defaults] of [[[{ option: 'a', least: 0, most: 3 }], {}], [[{ option: 'a', least: 1, most: 2 }], {}], [[{ option: 'b', least: 0, most: 2 }], {}], [[], { a: 2 }], [[], { b: 1 }]]) {
+      assert.throws(() => checkBounds(table, bounds, defaults), /another version/);
+    }
+  });
+});
+
+describe("README's numbers", () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const rows = Object.fromEntries([...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, says]) => [name, says]));
+
+  it('has the time that a client has for its answer once it has closed its half', () => {
+    const limits = readFileSync(new URL('../../engine/src/limits.rs', import.meta.url), 'utf8');
+    const constant = (name) => Number(new RegExp(`const ${name}: u64 = (\\d+);`).exec(limits)[1]);
+    assert.ok(readme.includes(`is still answered for ${constant('HALF_CLOSE_GRACE_MS')} ms. After that it counts as gone (\`signal\` aborts within ${(2 * constant('TIMER_MS')) / 1000} s`));
+  });
+
+  for (const [name, { fallback }] of [...Object.entries(LIMITS), ...Object.entries(NUMBERS).filter(([name]) => name in rows)]) {
+    it(`${name} has a row with its default`, () => {
+      assert.ok(name in rows, `no row for ${name}`);
+      assert.equal(rows[name].split(/[ :]/, 1)[0], String(fallback));
+    });
+  }
+});

@@ -1,0 +1,53 @@
+// Which options are numbers, read from the types that are published: a new one cannot be forgotten here.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const ts = require('typescript-5.0');
+const { NUMBERS } = require('../../dist/cjs/bounds.js');
+const { LIMITS } = require('../../dist/cjs/limits.js');
+const { MULTIPART } = require('../../dist/cjs/files/file-rules.js');
+
+const declarations = (name) => fileURLToPath(new URL(`../../dist/cjs/${name}.d.ts`, import.meta.url));
+
+/** Paths of the numbers in an exported type, such as `limits.maxBodyBytes`. */
+function numbersIn(file, name) {
+  const program = ts.createProgram([file], { module: ts.ModuleKind.NodeNext, strict: true, types: ['node'] });
+  const checker = program.getTypeChecker();
+  const [symbol] = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file))).filter((one) => one.name === name);
+  const found = [];
+  const walk = (type, path) => {
+    for (const property of checker.getPropertiesOfType(type)) {
+      const given = checker.getNonNullableType(checker.getTypeOfSymbol(property));
+      const here = [...path, property.name];
+      if ((given.flags & ts.TypeFlags.NumberLike) !== 0) found.push(here.join('.'));
+      // Groups of options; what else is an object (a server, a handler) is no group of ours.
+      else if (property.declarations?.every((one) => one.getSourceFile().fileName.includes('/dist/cjs/')) && isGroup(given)) walk(given, here);
+    }
+  };
+  const isGroup = (type) => type.isClassOrInterface() || (type.flags & ts.TypeFlags.Object) !== 0 && type.getCallSignatures().length === 0 && checker.getIndexInfosOfType(type).length === 0;
+  walk(checker.getDeclaredTypeOfSymbol(symbol), []);
+  return found;
+}
+
+/** What a number may be, by its path; undefined where no table has it. */
+function boundsOf(path) {
+  const [group, name] = path.split('.').slice(-2).concat(undefined);
+  const own = name ?? group;
+  if (group === 'multipart') return MULTIPART[own] ?? { least: 0, most: Infinity };
+  if (group === 'json' && own === 'maxSize') return LIMITS.maxBodyBytes;
+  return LIMITS[own] ?? NUMBERS[own];
+}
+
+const withBounds = (path) => ({ path, bounds: boundsOf(path) });
+
+/** Of `fastTunnel()` and `TunnelServer`. */
+export const STANDALONE = numbersIn(declarations('types'), 'TunnelOptions').map(withBounds);
+/** Of Runner's resource. */
+export const RUNNER = numbersIn(declarations('runner/config'), 'FastTunnelConfig').map(withBounds);
+
+/** `{ a: { b: value } }` for the path `a.b`, with `rest` beside. */
+export function atPath(path, value, rest = {}) {
+  const [first, ...deeper] = path.split('.');
+  return { ...rest, [first]: deeper.length === 0 ? value : atPath(deeper.join('.'), value, rest[first]) };
+}
