@@ -39,7 +39,7 @@ impl Shard {
         // noted with the time of the first, so nothing ends before its time.
         let before = self.swept_ms.replace(now);
         self.sweep_calls(before);
-        self.look_for_departed();
+        self.look_for_departed(before);
         self.make_room(now);
         if self.stopping() && now.saturating_sub(self.stopped_ms.get()) >= IDLE_GRACE_MS {
             self.let_idle_go();
@@ -99,7 +99,7 @@ impl Shard {
     }
 
     /// Looks whether the clients are still there whose sockets nobody reads: only a read would tell.
-    fn look_for_departed(&self) {
+    fn look_for_departed(&self, before: u64) {
         let (unread, sockets): (Vec<_>, Vec<_>) = {
             let conns = self.conns.borrow();
             conns.iter().filter_map(|(_, conn)| Some((conn.clone(), conn.unread_socket()?))).unzip()
@@ -115,7 +115,8 @@ impl Shard {
                 }
             } else if flags.contains(PollFlags::RDHUP) && !conn.closing() {
                 // FIN. Should there be room within the grace, the reader sees what came before it.
-                conn.enter(Phase::HalfClosed, self.now_ms());
+                // It has come since the turn before.
+                conn.enter(Phase::HalfClosed, before);
             }
         }
     }
