@@ -1,8 +1,8 @@
 //! Invariants of the bookkeeping of bodies and answers that travel in pieces, for arbitrary input. Called by fuzz targets
 //! and by property tests; panics on a violation.
 
-use super::answer_queue::{AnswerQueue, Progress};
-use super::body_frames::{read_form, read_octets};
+use super::connection::answer_queue::{AnswerQueue, Progress};
+use super::request::body_frames::{read_form, read_octets};
 use crate::limits::{ANSWER_FIRST_BYTES, BODY_WINDOW_MIN_BYTES, FRAME_BYTES, MultipartLimits};
 use crate::link::batch::{CallBatch, CallKey, FrameKind};
 use crate::tunnel::multipart::MultipartReader;

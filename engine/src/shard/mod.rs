@@ -4,45 +4,23 @@
 //! inbox is emptied, answers go into the connections' buffers, and the shard parks. Nothing wakes a task from another
 //! thread (monoio without `sync`): foreign threads write an eventfd, and only when the shard has said that it sleeps.
 
-mod accept;
-mod admin;
-mod answer_queue;
-mod answer_stream;
-mod asking;
-mod asks;
-mod body_frames;
-mod body_stream;
-mod body_whole;
-mod buffers;
-mod conn;
-pub mod counters;
-mod discard;
-mod dispatch;
-pub mod driver;
-mod early_answer;
-mod flow;
+mod answers;
+mod bounds;
+mod calls;
+mod connection;
+mod door;
+mod exchange;
 #[doc(hidden)]
 pub mod fuzz;
-mod id_line;
-mod inflow;
-mod intake;
-pub mod listener;
-mod memory;
-mod notices;
-mod plan;
-mod reader;
-mod ready_call;
-mod reference;
-mod replies;
-mod rest;
+pub(crate) mod life;
+mod reactor;
+mod request;
 mod serve;
-mod signal;
-mod slots;
-pub(crate) mod supervisor;
-mod sweep;
-mod tick;
-pub mod timing;
-mod unseen;
+mod watch;
+
+pub use door::listener;
+pub use reactor::driver;
+pub use watch::{counters, timing};
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -72,17 +50,17 @@ use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::body::ChunkLimits;
 use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
-use accept::{Door, Entrance};
-use asking::Advised;
-use buffers::Buffers;
-use conn::{Conn, Origin};
-use counters::Counters;
-use driver::Driver;
-use rest::{HeldReads, Spell};
-use slots::SlotTable;
-use supervisor::Legacy;
-use timing::{ShardMeter, Timing};
-use unseen::Unseen;
+use calls::slots::SlotTable;
+use connection::buffers::Buffers;
+use connection::conn::{Conn, Origin};
+use connection::idle::{HeldReads, Spell};
+use connection::unseen::Unseen;
+use door::accept::{Door, Entrance};
+use exchange::asking::Advised;
+use life::supervisor::Legacy;
+use reactor::driver::Driver;
+use watch::counters::Counters;
+use watch::timing::{ShardMeter, Timing};
 
 /// What a shard is started with.
 #[derive(Clone)]
@@ -359,7 +337,7 @@ impl Shard {
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let socket = stream.as_raw_fd();
                 let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
-                monoio::spawn(serve::serve(self.begin_task(), conn, stream));
+                monoio::spawn(serve::task::serve(self.begin_task(), conn, stream));
             }
             _ => self.forget_load(origin),
         }

@@ -1,0 +1,4 @@
+//! Answers that have come back: into the connections' queues, whole or as streams.
+
+pub(in crate::shard) mod answer_stream;
+pub(in crate::shard) mod replies;

@@ -1,0 +1,4 @@
+//! What ends a connection or a call before its time: deadlines, and the memory of all together.
+
+pub(in crate::shard) mod deadlines;
+pub(in crate::shard) mod memory;

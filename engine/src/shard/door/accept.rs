@@ -1,0 +1,272 @@
+//! The accept loops: one that feeds all shards, and one for the admin listener.
+//!
+//! Shard 0 accepts and hands each connection to the shard with the fewest: with SO_REUSEPORT the kernel would spread
+//! by hash, and few long-lived connections would pile up on one shard. Accepting is `accept4` after a readiness wait:
+//! no accepted socket can be lost with a dropped operation, and descriptors are close-on-exec (monoio 0.2.4 does
+//! neither through its own accept).
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use rustix::io::Errno;
+
+use crate::limits::{ACCEPT_BURST, LAST_ACCEPTS};
+use crate::shard::Shard;
+use crate::shard::door::listener::{self, Listener, Listeners};
+
+/// Which of the two listening sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) enum Entrance {
+    Main,
+    Admin,
+}
+
+/// What a shard knows of one of its accept loops.
+#[derive(Default)]
+pub(in crate::shard) struct Door {
+    /// Set while the loop runs.
+    handle: RefCell<Option<OwnedFd>>,
+    waker: RefCell<Option<Waker>>,
+    closing: Cell<bool>,
+}
+
+impl Door {
+    /// Nobody further is let in. The loop ends soon; the address is free then.
+    pub fn close(&self) {
+        self.closing.set(true);
+        self.wake();
+    }
+
+    /// Makes the loop look again.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// True while the loop runs.
+    pub fn is_open(&self) -> bool {
+        self.handle.borrow().is_some()
+    }
+
+    /// Ends the listening at once, whatever becomes of the loop.
+    pub fn shut(&self) {
+        if let Some(handle) = self.handle.borrow().as_ref() {
+            listener::shut(handle);
+        }
+    }
+}
+
+/// Where a listener is while no accept loop has it: it outlives a shard that fails.
+pub(in crate::shard) type ListenerHome = Rc<Cell<Option<Listener>>>;
+
+/// The homes of both.
+#[derive(Clone)]
+pub(in crate::shard) struct Homes {
+    main: ListenerHome,
+    admin: ListenerHome,
+}
+
+impl Homes {
+    pub fn new(Listeners { main, admin }: Listeners) -> Self {
+        Homes { main: Rc::new(Cell::new(main)), admin: Rc::new(Cell::new(admin)) }
+    }
+
+    /// Nobody is to wait in a backlog any more.
+    pub fn shut(&self) {
+        for listener in [self.main.take(), self.admin.take()].into_iter().flatten() {
+            listener.shut();
+        }
+    }
+}
+
+/// What is to be accepted from.
+pub(in crate::shard) struct Acceptors {
+    main: Option<Acceptor>,
+    admin: Option<Acceptor>,
+}
+
+impl Acceptors {
+    /// Registers the listeners that are at home. Before the shard says that it is ready: an engine must not start deaf.
+    pub fn new(homes: &Homes) -> io::Result<Self> {
+        Ok(Acceptors { main: Acceptor::new(&homes.main)?, admin: Acceptor::new(&homes.admin)? })
+    }
+
+    /// Starts the loops.
+    pub fn begin(self, shard: &Rc<Shard>) {
+        for (entrance, acceptor) in [(Entrance::Main, self.main), (Entrance::Admin, self.admin)] {
+            if let Some(acceptor) = acceptor {
+                shard.spawn(accept_loop(shard.clone(), acceptor, entrance));
+            }
+        }
+    }
+}
+
+/// A listener that is registered with the driver of the current thread's runtime. Goes home when it is dropped.
+struct Acceptor {
+    listener: Option<Listener>,
+    home: ListenerHome,
+    readiness: monoio::net::TcpStream,
+    handle: Option<OwnedFd>,
+}
+
+impl Acceptor {
+    fn new(home: &ListenerHome) -> io::Result<Option<Self>> {
+        let Some(listener) = home.take() else { return Ok(None) };
+        let registered = (|| {
+            let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
+            let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
+            Ok((readiness, handle))
+        })();
+        match registered {
+            Ok((readiness, handle)) => {
+                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle: Some(handle) }))
+            }
+            Err(error) => {
+                home.set(Some(listener));
+                Err(error)
+            }
+        }
+    }
+
+    fn accept(&self) -> io::Result<OwnedFd> {
+        self.listener.as_ref().map_or(Err(io::ErrorKind::NotConnected.into()), Listener::accept)
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.home.set(self.listener.take());
+    }
+}
+
+/// Says that the loop has ended, however it does.
+struct Running<'a>(&'a Door);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.handle.take();
+    }
+}
+
+/// Accepts until the door is closed.
+async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor, entrance: Entrance) {
+    let door = shard.door(entrance);
+    door.handle.replace(acceptor.handle.take());
+    let _running = Running(door);
+    accept(&shard, &acceptor, entrance).await;
+    if shard.winding_down.get() {
+        return;
+    }
+    if door.closing.get() {
+        // At once, not when the last call has been answered: the address is free for others.
+        acceptor.listener = None;
+        if entrance == Entrance::Main {
+            shard.vitals.end_accepting(&shard.ports);
+        }
+    } else {
+        shard.break_down();
+    }
+}
+
+async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
+    let door = shard.door(entrance);
+    // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
+    let mut reserve = reserve_descriptor();
+    loop {
+        let mut readable = pin!(acceptor.readiness.readable(false));
+        let mut ready = None;
+        std::future::poll_fn(|cx: &mut Context<'_>| {
+            if shard.winding_down.get() || door.closing.get() {
+                return Poll::Ready(());
+            }
+            door.waker.replace(Some(cx.waker().clone()));
+            readable.as_mut().poll(cx).map(|outcome| ready = Some(is_intact(&outcome)))
+        })
+        .await;
+        shard.touch();
+        if shard.winding_down.get() {
+            return;
+        }
+        if door.closing.get() {
+            // Whom the kernel has let in may have sent a request: shutting would reset the connection.
+            if entrance == Entrance::Main {
+                accept_some(shard, acceptor, entrance, &mut reserve, LAST_ACCEPTS);
+            }
+            door.shut();
+            if ready.is_none() {
+                // Ends because the socket was shut. No operation may be in flight when the ring goes.
+                let _ = readable.await;
+            }
+            return;
+        }
+        if ready != Some(true) {
+            return;
+        }
+        match accept_some(shard, acceptor, entrance, &mut reserve, ACCEPT_BURST) {
+            Came::Fine => {}
+            // The surplus is closed at the pace of the timer, not in a busy loop.
+            Came::Starved => shard.next_timer().await,
+            Came::Lost => return,
+        }
+        shard.next_tick().await;
+    }
+}
+
+/// True unless the socket has become something else. A signal that interrupts the question (see [`Signal::wait`]) says
+/// nothing about it: accepting tells.
+///
+/// [`Signal::wait`]: crate::shard::reactor::signal::Signal::wait
+fn is_intact(readable: &io::Result<()>) -> bool {
+    readable.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::Interrupted, |()| true)
+}
+
+/// What became of a few accepts.
+enum Came {
+    Fine,
+    /// No descriptors or memory are left, or something else that may pass.
+    Starved,
+    /// The socket is no longer what it was: nobody would ever be accepted.
+    Lost,
+}
+
+/// Accepts those who wait, at most so many.
+fn accept_some(
+    shard: &Rc<Shard>,
+    acceptor: &Acceptor,
+    entrance: Entrance,
+    reserve: &mut Option<std::fs::File>,
+    most: usize,
+) -> Came {
+    for _ in 0..most {
+        match acceptor.accept() {
+            Ok(socket) => match entrance {
+                Entrance::Main => shard.place(socket),
+                Entrance::Admin => shard.admit(socket),
+            },
+            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::AGAIN) => return Came::Fine,
+                Some(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    drop(reserve.take());
+                    if acceptor.accept().is_ok() {
+                        shard.counters.turned_away.add(1);
+                    }
+                    *reserve = reserve_descriptor();
+                    return Came::Starved;
+                }
+                Some(Errno::BADF | Errno::NOTSOCK | Errno::INVAL) => return Came::Lost,
+                _ => return Came::Starved,
+            },
+        }
+    }
+    Came::Fine
+}
+
+fn reserve_descriptor() -> Option<std::fs::File> {
+    std::fs::File::open("/dev/null").ok()
+}

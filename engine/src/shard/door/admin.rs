@@ -1,0 +1,44 @@
+//! The connections of the admin listener: ordinary ones of shard 0 in all but what they are answered. They need neither
+//! the host nor a slot, count for no bound but their own, and stay until the engine ends.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::limits::{HOST_BEHIND, MAX_ADMIN_CONNECTIONS};
+use crate::shard::connection::conn::Origin;
+use crate::shard::{GIVEN_UP, Shard};
+use crate::tunnel::admin::{AdminAnswer, Health};
+use crate::wire::reply::{Content, ReplyHead};
+
+impl Shard {
+    /// Takes a connection of the admin listener over; turns it away when there are too many.
+    pub(in crate::shard) fn admit(self: &Rc<Self>, socket: OwnedFd) {
+        if self.admin_conns.get() >= MAX_ADMIN_CONNECTIONS {
+            return self.turn_away(socket);
+        }
+        self.adopt(socket, Origin::Admin);
+    }
+
+    /// How the engine is.
+    pub(in crate::shard) fn health(&self) -> Health {
+        let behind = u64::try_from(HOST_BEHIND.as_nanos()).unwrap_or(u64::MAX);
+        Health {
+            shard_failed: self.loads.iter().any(|load| load.load(Ordering::Relaxed) == GIVEN_UP),
+            closing: self.vitals.is_closing(),
+            starting: self.vitals.is_starting(),
+            host_behind: (0..self.loads.len()).any(|shard| self.backend.unseen_ns(shard) >= behind),
+        }
+    }
+
+    /// Writes what the admin listener answers.
+    pub(in crate::shard) fn write_admin(&self, out: &mut Vec<u8>, answer: AdminAnswer, head_only: bool, last: bool) {
+        let AdminAnswer { status, lines, text } = answer;
+        let content = Some(Content { media_type: b"text/plain; charset=utf-8", length: text.len() as u64 });
+        let (date, connection) = (&self.date.borrow(), self.connection(last));
+        ReplyHead { status, lines, content, security: true, date, connection }.encode(out);
+        if !head_only {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One request and its answer, as far as more than one room has to know: ground types, which know no socket.
+
+pub(in crate::shard) mod asking;
+pub(in crate::shard) mod flow;
+pub(in crate::shard) mod id_line;
+pub(in crate::shard) mod inflow;
+pub(in crate::shard) mod ready_call;

@@ -1,0 +1,21 @@
+//! A call that is ready to go.
+
+use crate::wire::fields::Span;
+
+/// In borrowed pieces.
+pub(in crate::shard) struct ReadyCall<'a> {
+    /// Index the handler was registered with.
+    pub handler: u32,
+    /// Event or task.
+    pub event: bool,
+    /// The client speaks HTTP/1.0.
+    pub old: bool,
+    /// Header lines of the answer that depend on the request.
+    pub lines: &'a [u8],
+    /// The effective request id, in `lines`.
+    pub request_id: Span,
+    /// The head as received, with its empty line.
+    pub head: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+}

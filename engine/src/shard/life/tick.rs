@@ -1,0 +1,353 @@
+//! The shard's heart: the tick, the doorbell, the timer, and the end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
+use crate::link::port::ToShard;
+use crate::shard::Shard;
+use crate::shard::connection::conn::{Origin, Phase};
+use crate::shard::door::accept::Acceptors;
+use crate::shard::reactor::signal::{Signal, set_timer};
+use crate::wire::date::HttpDate;
+
+/// A task has ended that its shard cannot do without.
+#[derive(Debug)]
+pub(in crate::shard) struct Broken;
+
+impl Shard {
+    /// Runs the shard's tasks until `Stop` was received and everything has ended, or until one of those that it cannot
+    /// do without is at an end.
+    pub(in crate::shard) async fn run(
+        self: &Rc<Self>,
+        bell: Signal,
+        timer: Signal,
+        acceptors: Acceptors,
+    ) -> Result<(), Broken> {
+        self.spawn(tick_loop(self.clone()));
+        self.spawn(bell_loop(self.clone(), bell));
+        self.spawn(timer_loop(self.clone(), timer));
+        acceptors.begin(self);
+        // Anything sent before this point was rung into a running bell: look once.
+        self.touch();
+        std::future::poll_fn(|cx| {
+            self.main_waker.replace(Some(cx.waker().clone()));
+            if self.broken.get() {
+                return Poll::Ready(Err(Broken));
+            }
+            if self.finished.get() && self.tasks.get() == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await?;
+        self.backend.stopped(self.index);
+        Ok(())
+    }
+
+    /// A task has ended that the shard cannot do without: it has to be started anew.
+    pub(in crate::shard) fn break_down(&self) {
+        if !self.stopping() {
+            self.broken.set(true);
+            self.wake_main();
+        }
+    }
+
+    fn wake_main(&self) {
+        if let Some(waker) = self.main_waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Cuts everything off, so that all tasks end.
+    pub(in crate::shard) fn cut_all(&self) {
+        self.stopping.set(true);
+        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+        conns.iter().for_each(|conn| self.cut_off(conn));
+        self.main_door.wake();
+        self.admin_door.wake();
+        self.look_at_end();
+    }
+
+    /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
+    pub(in crate::shard) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let counted = self.begin_task();
+        monoio::spawn(async move {
+            task.await;
+            drop(counted);
+        });
+    }
+
+    /// Counts a task that is about to be spawned, until it drops what it gets here, last of all. For those of which there
+    /// are many: awaiting them in another, as `spawn` does, would hold them twice.
+    pub(in crate::shard) fn begin_task(self: &Rc<Self>) -> CountedTask {
+        self.tasks.set(self.tasks.get() + 1);
+        CountedTask(self.clone())
+    }
+
+    /// Something happens: a tick will follow at the end of this round of tasks, so nobody needs to wake us.
+    #[inline]
+    pub(in crate::shard) fn touch(&self) {
+        if !self.ticking.replace(true) {
+            self.inbox.bell.state.awake();
+            self.timing.begin_round();
+            if let Some(waker) = self.tick_waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Completes after the next tick: lets everybody else have a turn (a task must not wake itself under monoio 0.2.4,
+    /// it would run before all others).
+    pub(in crate::shard) async fn next_tick(&self) {
+        let mut asked = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.wake_after_tick(cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Wakes a task after the next tick.
+    pub(in crate::shard) fn wake_after_tick(&self, waker: &Waker) {
+        self.tick_waiters.borrow_mut().push(waker.clone());
+        self.touch();
+    }
+
+    /// Completes at the next turn of the timer.
+    pub(in crate::shard) async fn next_timer(&self) {
+        let mut asked = false;
+        self.arm_timer();
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            self.timer_waiters.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn tick(self: &Rc<Self>) {
+        self.counters.ticks.add(1);
+        self.timing.end_round();
+        self.count_held();
+        for _ in 0..TICK_ROUNDS {
+            self.submit();
+            while let Ok(message) = self.inbox.messages.try_recv() {
+                self.receive(message);
+            }
+            for message in self.inbox.bell.take_surplus() {
+                self.receive(message);
+            }
+            if self.stopping() {
+                // Another shard has something to tell, perhaps.
+                self.look_at_end();
+            }
+            // Inline backends and dying connections may have left something to say.
+            self.submit();
+            if self.inbox.bell.state.try_park() {
+                self.ticking.set(false);
+                wake_all(&mut self.tick_waiters.borrow_mut());
+                return;
+            }
+            self.inbox.bell.state.awake();
+        }
+        // Rung again and again: I/O gets a turn first. The own eventfd brings us back.
+        self.ticking.set(false);
+        wake_all(&mut self.tick_waiters.borrow_mut());
+        self.inbox.bell.wake();
+    }
+
+    fn receive(self: &Rc<Self>, message: ToShard) {
+        match message {
+            ToShard::Answers(answers) => {
+                self.timing.answers_came(self.take_answers(&answers));
+                self.keep_answers(answers);
+            }
+            ToShard::CallsHome(batch) => self.keep(batch),
+            ToShard::Socket(socket) => self.adopt(socket, Origin::Network),
+            ToShard::InProcess(socket) => self.adopt(socket, Origin::InProcess),
+            ToShard::Stop { drain_ms } => self.stop(drain_ms),
+        }
+    }
+
+    fn stop(self: &Rc<Self>, drain_ms: u64) {
+        self.read_clock();
+        let deadline = self.now_ms().saturating_add(drain_ms);
+        let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
+        self.drain_deadline_ms.set(Some(earlier.min(deadline)));
+        if !self.stopping.replace(true) {
+            self.stopped_ms.set(self.now_ms());
+        }
+        self.main_door.close();
+        for (_, conn) in self.conns.borrow().iter() {
+            // A request that is being received is still answered (with `Connection: close`), and so is one that is on its
+            // way: see `let_idle_go`. An in-process peer closes by itself when it has no more to ask: what it has sent
+            // already is not to be lost.
+            let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
+            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.origin() == Origin::Network {
+                conn.begin_close();
+            }
+        }
+        self.arm_timer();
+        // One more than that: the clock is read in whole milliseconds.
+        let _ = set_timer(&self.timer, Duration::from_millis(IDLE_GRACE_MS + 1), Duration::from_millis(TIMER_MS));
+        if drain_ms == 0 {
+            self.sweep();
+        }
+        self.look_at_end();
+    }
+
+    /// Runs a part of the housekeeping. A panic in it (a backend's, or a defect of ours) leaves it open which calls were
+    /// handed over, so it costs the connections that the shard has; the shard goes on.
+    fn contain(&self, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.counters.panics.add(1);
+            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+            conns.iter().for_each(|conn| self.cut_off(conn));
+            // The tick that was broken off has not parked.
+            self.ticking.set(false);
+            self.touch();
+        }
+    }
+
+    /// True while somebody is connected who may call.
+    fn has_calls(&self) -> bool {
+        self.conns.borrow().len() > self.admin_conns.get()
+    }
+
+    /// True unless another shard may hand a connection over, or this one has to say how the others are.
+    fn may_leave(&self) -> bool {
+        let late = self.drain_deadline_ms.get().is_some_and(|deadline| self.now_ms() >= deadline);
+        let handed_over = !self.vitals.is_accepting() && self.inbox.messages.is_empty();
+        let heard_out = !self.admin_door.is_open() || self.vitals.is_last();
+        self.winding_down.get() || late || (handed_over && heard_out)
+    }
+
+    /// There is nothing more to say on the admin listener: it goes, with its connections.
+    fn end_admin(&self) {
+        if !self.admin_over.replace(true) {
+            self.admin_door.close();
+            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
+            conns.iter().for_each(|conn| self.cut_off(conn));
+        }
+    }
+
+    /// When the last connection has gone, lets the housekeeping tasks end too.
+    fn look_at_end(&self) {
+        if self.stopping() && !self.main_door.is_open() && !self.has_calls() && self.may_leave() {
+            self.end_admin();
+        }
+        if self.admin_over.get()
+            && self.conns.borrow().is_empty()
+            && !self.admin_door.is_open()
+            && !self.finished.replace(true)
+        {
+            // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
+            self.inbox.bell.wake();
+            let _ = set_timer(&self.timer, Duration::from_nanos(1), Duration::ZERO);
+            if let Some(waker) = self.tick_waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+            wake_all(&mut self.tick_waiters.borrow_mut());
+            wake_all(&mut self.timer_waiters.borrow_mut());
+        }
+        if self.finished.get() {
+            self.wake_main();
+        }
+    }
+
+    /// Reads the clock: once a timer turn, never per request. The monotonic one, and it stands still while the shard
+    /// does: who was not heard because the process was stopped, or the shard busy, is not late.
+    pub(in crate::shard) fn read_clock(&self) {
+        let read = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = read.saturating_sub(self.clock_read_ms.replace(read));
+        self.now_ms.set(self.now_ms.get().saturating_add(passed.min(TURN_COUNTS_MS)));
+    }
+
+    fn read_date(&self) {
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.date.replace(HttpDate::from_unix(unix_s));
+    }
+
+    /// Starts the timer with the first connection; an idle shard sleeps for good.
+    pub(in crate::shard) fn arm_timer(&self) {
+        if !self.timer_armed.replace(true) {
+            self.read_clock();
+            self.read_date();
+            let period = Duration::from_millis(TIMER_MS);
+            let _ = set_timer(&self.timer, period, period);
+        }
+    }
+
+    fn on_timer(&self) {
+        self.read_clock();
+        self.read_date();
+        self.sweep();
+        self.buffers.trim();
+        self.release_spell();
+        wake_all(&mut self.timer_waiters.borrow_mut());
+        if self.conns.borrow().is_empty() && !self.stopping() && !self.spell.is_long() {
+            self.timer_armed.set(false);
+            let _ = set_timer(&self.timer, Duration::ZERO, Duration::ZERO);
+        }
+        self.touch();
+    }
+}
+
+/// A task that counts; also when it ends by a panic.
+pub(in crate::shard) struct CountedTask(pub(in crate::shard) Rc<Shard>);
+
+impl Drop for CountedTask {
+    fn drop(&mut self) {
+        self.0.tasks.set(self.0.tasks.get() - 1);
+        // After a panic somebody else looks: a second one now would end the process.
+        if !std::thread::panicking() {
+            self.0.look_at_end();
+        }
+    }
+}
+
+async fn tick_loop(shard: Rc<Shard>) {
+    while !shard.finished.get() {
+        std::future::poll_fn(|cx| {
+            shard.tick_waker.replace(Some(cx.waker().clone()));
+            if shard.ticking.get() || shard.finished.get() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        shard.contain(|| shard.tick());
+    }
+}
+
+async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
+    while !shard.finished.get() {
+        if bell.wait().await.is_err() {
+            // The descriptor is ours and open; an error here would repeat for ever. Without it the shard is deaf.
+            return shard.break_down();
+        }
+        shard.counters.wakes.add(1);
+        shard.touch();
+    }
+}
+
+async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
+    while !shard.finished.get() {
+        if timer.wait().await.is_err() {
+            return shard.break_down();
+        }
+        // What has come in this round, from clients and from the host, is taken in before anybody is found late.
+        if !shard.finished.get() {
+            shard.next_tick().await;
+        }
+        shard.contain(|| shard.on_timer());
+    }
+}
+
+fn wake_all(waiters: &mut Vec<Waker>) {
+    for waker in waiters.drain(..) {
+        waker.wake();
+    }
+}

@@ -1,0 +1,10 @@
+//! From bytes to calls: where a request ends, what is decided on it, and how its body is read.
+
+pub(in crate::shard) mod body_frames;
+pub(in crate::shard) mod body_stream;
+pub(in crate::shard) mod body_whole;
+pub(in crate::shard) mod early_answer;
+pub(in crate::shard) mod intake;
+pub(in crate::shard) mod plan;
+pub(in crate::shard) mod questions;
+pub(in crate::shard) mod reference;

@@ -1,0 +1,4 @@
+//! What a shard counts and measures of itself.
+
+pub mod counters;
+pub mod timing;
