@@ -125,7 +125,7 @@ fn a_ring_publishes_what_was_written_before() {
     });
 }
 
-/// `shard/tick`: own events touch, the tick drains in rounds and parks, and gives I/O a turn when rung too often.
+/// `shard/life/tick`: own events touch, the tick drains in rounds and parks, and gives I/O a turn when rung too often.
 #[test]
 fn a_shard_that_ticks_in_rounds_loses_nothing() {
     const ROUNDS: usize = 1;

@@ -50,7 +50,7 @@ struct Found {
 }
 
 impl Found {
-    /// As `shard/tick` does it.
+    /// As `shard/life/tick` does it.
     fn look(&mut self, inbox: &Inbox) {
         while let Ok(message) = inbox.messages.try_recv() {
             self.take(message);

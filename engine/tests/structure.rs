@@ -1,4 +1,5 @@
-//! Rooms and their doors: which folder may know which, and that no files of one folder know each other in a circle.
+//! Rooms and their doors: which folder may know which, that no files of one folder know each other in a circle, and that
+//! ARCHITECTURE.md names what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -141,6 +142,21 @@ fn files_of_a_folder_do_not_know_each_other_in_circles() {
         }
         assert!(left.is_empty(), "{path} in a circle, or above one: {left:#?}");
     }
+}
+
+#[test]
+fn what_the_architecture_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let paths: BTreeSet<&str> = text.split('`').skip(1).step_by(2).filter(|name| name.contains('/')).collect();
+    let own = |path: &&&str| path.starts_with("engine/") || path.starts_with("node-binding/");
+    let missing: Vec<_> = paths.iter().filter(own).filter(|path| !root.join(path).exists()).collect();
+    assert!(paths.len() > 30 && missing.is_empty(), "{missing:#?}");
+    // And every room of the shard has its line.
+    let rooms = modules(&root.join("engine/src/shard"));
+    let rooms = rooms.keys().filter(|room| !["mod", "fuzz"].contains(&room.as_str()));
+    let without: Vec<_> = rooms.filter(|room| !text.contains(&format!("| `engine/src/shard/{room}` |"))).collect();
+    assert!(without.is_empty(), "{without:#?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::shard::exchange::inflow::Inflow;
 use crate::shard::watch::timing::Answered;
 use crate::sys::{self, Shutdown};
 
-/// What the read side is waiting for; each phase has its own deadline (`sweep`).
+/// What the read side is waiting for; each phase has its own deadline (`deadlines`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum Phase {
     /// The first byte after accepting.

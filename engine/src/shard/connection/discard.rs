@@ -2,7 +2,7 @@
 //! request before it reads would otherwise meet a reset instead of its answer (RFC 9112 9.6).
 //!
 //! A read of a few bytes waits for more; what has come behind them the kernel drops without a copy. How long that goes on
-//! is a matter of time without progress, of pace, of what the request has declared, and of a total (see `sweep`).
+//! is a matter of time without progress, of pace, of what the request has declared, and of a total (see `deadlines`).
 
 use bytes::BytesMut;
 use monoio::io::{AsyncReadRent, OwnedReadHalf};
@@ -94,7 +94,8 @@ impl Discard {
     }
 }
 
-/// Reads on after the last request, of which `rest` is still to come, so that the client can finish sending and read the last answer (RFC 9112 9.6).
+/// Reads on after the last request, of which `rest` is still to come, so that the client can finish sending and read the
+/// last answer (RFC 9112 9.6).
 pub(in crate::shard) async fn discard(
     shard: &Shard,
     conn: &Conn,

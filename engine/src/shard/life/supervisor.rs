@@ -1,6 +1,6 @@
 //! A shard's thread: runs the shard, and starts it anew when it fails, a bounded number of times.
 //!
-//! A panic in the task of one connection, or in the housekeeping, is contained where it happens (`serve`, `tick`). What
+//! A panic in the task of one connection, or in the housekeeping, is contained where it happens (`task`, `tick`). What
 //! gets here has ended the whole shard: a panic anywhere else, or a descriptor that it cannot do without. Its connections
 //! are cut, the backend hears of the calls under way as of those of clients that have left, and the shard begins again
 //! with the same letter box and listening socket. When that does not help, the backend is told that it is given up.

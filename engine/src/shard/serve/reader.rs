@@ -121,7 +121,7 @@ impl Source for Loose<'_> {
 }
 
 /// Reads until there is nothing more to read. No `async fn`, as those below: it would hold its arguments twice.
-#[allow(clippy::manual_async_fn)] // see `serve`
+#[allow(clippy::manual_async_fn)] // see `task`
 pub(in crate::shard) fn read_loop(
     shard: &Shard,
     conn: &Conn,
@@ -163,7 +163,7 @@ fn lean_bytes(conn: &Conn) -> usize {
     }
 }
 
-#[allow(clippy::manual_async_fn)] // see `serve`
+#[allow(clippy::manual_async_fn)] // see `task`
 fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source: S) -> impl Future<Output = Stop> {
     async move {
         loop {

@@ -63,7 +63,7 @@ pub(in crate::shard) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStre
 }
 
 /// Writes what is to be sent until everything is said.
-#[allow(clippy::manual_async_fn)] // see `serve`
+#[allow(clippy::manual_async_fn)] // see `task`
 fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>) -> impl Future<Output = ()> {
     async move {
         #[allow(clippy::while_let_loop)]
