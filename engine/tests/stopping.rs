@@ -51,6 +51,22 @@ fn a_request_that_is_being_received_is_answered(driver: DriverChoice) {
     server.join();
 }
 
+/// What comes between the stop and the next look at the connection counts: else its rest would be waited for in vain.
+fn a_refused_body_that_has_come_is_not_waited_for(driver: DriverChoice) {
+    let mut server = Server::start(driver);
+    let mut client = server.client();
+    client.send(format!("POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{}", "x".repeat(1000)));
+    assert_eq!(client.reply().status, 404);
+    let start = Instant::now();
+    server.engine().stop(ms(6000));
+    std::thread::sleep(ms(100));
+    client.send("x".repeat(4000));
+    client.expect_fin();
+    // Then the client has two seconds to close, and does not.
+    server.join();
+    assert!(start.elapsed() < ms(4500), "{:?}", start.elapsed());
+}
+
 /// What had arrived when the stop came used to be thrown away: on idle connections it was not looked at any more, and the
 /// kernel reset those in the backlog.
 fn what_has_arrived_is_answered(driver: DriverChoice) {
@@ -245,6 +261,7 @@ fn a_start_that_fails_leaves_nothing(driver: DriverChoice) {
 on_both_drivers!(
     calls_in_flight_are_answered_with_close,
     a_request_that_is_being_received_is_answered,
+    a_refused_body_that_has_come_is_not_waited_for,
     what_has_arrived_is_answered,
     a_connection_for_another_shard_is_not_lost,
     idle_connections_are_closed_at_once,

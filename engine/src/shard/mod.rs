@@ -27,8 +27,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Waker;
-use std::time::Instant;
 
 use monoio::net::TcpStream;
 use rand_chacha::ChaCha8Rng;
@@ -48,8 +46,8 @@ use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
 use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::body::ChunkLimits;
-use crate::wire::date::HttpDate;
 use crate::wire::head::{Head, HeadLimits};
+use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
 use connection::conn::{Conn, Origin};
@@ -57,8 +55,11 @@ use connection::idle::{HeldReads, Spell};
 use connection::unseen::Unseen;
 use door::accept::{Door, Entrance};
 use exchange::asking::Advised;
+use life::lifecycle::Lifecycle;
 use life::supervisor::Legacy;
 use reactor::driver::Driver;
+use reactor::waiters::{Waiter, Waiters};
+use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
 
@@ -108,7 +109,6 @@ struct Shard {
     head_limits: HeadLimits,
     chunk_limits: ChunkLimits,
     max_calls: usize,
-    max_held: usize,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -123,7 +123,7 @@ struct Shard {
     loads: Arc<[AtomicUsize]>,
     counters: Arc<Counters>,
     timing: Timing,
-    timer: OwnedFd,
+    clock: Clock,
     main_door: Door,
     admin_door: Door,
     vitals: Arc<Vitals>,
@@ -139,10 +139,7 @@ struct Shard {
     inline: RefCell<AnswerBatch>,
     #[allow(clippy::vec_box)]
     answers_pool: RefCell<Vec<Box<AnswerBatch>>>,
-    /// What is on its way to the host, or waits there.
-    with_host: Scales,
-    /// When something was refused last for want of memory.
-    short_of_memory_ms: Cell<Option<u64>>,
+    ledger: Ledger,
     /// Connections that read no further because the open batch is full.
     batch_waiters: RefCell<Vec<u32>>,
 
@@ -155,35 +152,19 @@ struct Shard {
     checker: RefCell<JsonChecker>,
     random: RefCell<ChaCha8Rng>,
 
-    date: RefCell<HttpDate>,
-    started: Instant,
-    /// What the clock said when it was read last.
-    clock_read_ms: Cell<u64>,
-    now_ms: Cell<u64>,
     /// When deadlines were looked at last.
     swept_ms: Cell<u64>,
-    timer_armed: Cell<bool>,
     ticking: Cell<bool>,
-    tick_waker: RefCell<Option<Waker>>,
-    tick_waiters: RefCell<Vec<Waker>>,
-    timer_waiters: RefCell<Vec<Waker>>,
+    tick_task: Waiter,
+    tick_waiters: Waiters,
+    timer_waiters: Waiters,
     buffers: Rc<Buffers>,
     held_reads: HeldReads,
     unseen: Unseen,
     spell: Spell,
     release_memory: fn(),
-    tasks: Cell<usize>,
-    stopping: Cell<bool>,
-    finished: Cell<bool>,
-    /// The admin connections are being closed: nothing else is left.
-    admin_over: Cell<bool>,
-    /// The shard has to be started anew.
-    broken: Cell<bool>,
-    /// It ends for that: the accept loop gives the listening socket back.
-    winding_down: Cell<bool>,
-    main_waker: RefCell<Option<Waker>>,
-    stopped_ms: Cell<u64>,
-    drain_deadline_ms: Cell<Option<u64>>,
+    life: Lifecycle,
+    main_task: Waiter,
 }
 
 impl Shard {
@@ -208,7 +189,6 @@ impl Shard {
             head_limits,
             chunk_limits,
             max_calls: setup.max_calls,
-            max_held: setup.max_held,
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
             reference: setup.reference,
@@ -221,7 +201,7 @@ impl Shard {
             ports: setup.ports,
             loads: setup.loads,
             counters: setup.counters,
-            timer,
+            clock: Clock::new(timer),
             main_door: Door::default(),
             admin_door: Door::default(),
             vitals: setup.vitals,
@@ -232,8 +212,7 @@ impl Shard {
             pool: RefCell::default(),
             inline: RefCell::default(),
             answers_pool: RefCell::default(),
-            with_host: setup.with_host,
-            short_of_memory_ms: Cell::default(),
+            ledger: Ledger::new(setup.max_held, setup.with_host),
             batch_waiters: RefCell::default(),
             head: RefCell::default(),
             lines: RefCell::default(),
@@ -242,43 +221,30 @@ impl Shard {
             retry_lines: RefCell::default(),
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
-            date: RefCell::new(HttpDate::from_unix(0)),
-            started: Instant::now(),
-            clock_read_ms: Cell::new(0),
-            now_ms: Cell::new(0),
             swept_ms: Cell::new(0),
-            timer_armed: Cell::new(false),
             ticking: Cell::new(false),
-            tick_waker: RefCell::default(),
-            tick_waiters: RefCell::default(),
-            timer_waiters: RefCell::default(),
+            tick_task: Waiter::default(),
+            tick_waiters: Waiters::default(),
+            timer_waiters: Waiters::default(),
             buffers: Rc::default(),
             held_reads: HeldReads::default(),
             unseen: Unseen::default(),
             spell: Spell::default(),
             release_memory: setup.release_memory,
-            tasks: Cell::new(0),
-            stopping: Cell::new(false),
-            finished: Cell::new(false),
-            admin_over: Cell::new(false),
-            broken: Cell::new(false),
-            winding_down: Cell::new(false),
-            main_waker: RefCell::default(),
-            stopped_ms: Cell::new(0),
-            drain_deadline_ms: Cell::new(None),
+            life: Lifecycle::default(),
+            main_task: Waiter::default(),
             limits: setup.limits,
         };
-        shard.read_clock();
         Rc::new(shard)
     }
 
     /// Milliseconds that the shard has run, as of the last turn of the timer.
     fn now_ms(&self) -> u64 {
-        self.now_ms.get()
+        self.clock.now_ms()
     }
 
     fn stopping(&self) -> bool {
-        self.stopping.get()
+        self.life.is_stopping()
     }
 
     fn door(&self, entrance: Entrance) -> &Door {
@@ -291,9 +257,9 @@ impl Shard {
     /// True while a new connection may still be served. Whom the kernel had let in when the stop came is.
     fn takes(&self, origin: Origin) -> bool {
         match origin {
-            Origin::Network => !self.finished.get() && !self.winding_down.get(),
+            Origin::Network => !self.life.is_finished() && !self.life.is_winding_down(),
             Origin::InProcess => !self.stopping(),
-            Origin::Admin => !self.admin_over.get() && !self.winding_down.get(),
+            Origin::Admin => !self.life.is_admin_over() && !self.life.is_winding_down(),
         }
     }
 
@@ -333,7 +299,7 @@ impl Shard {
         let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
         match prepared.and_then(|()| TcpStream::from_std(socket)) {
             Ok(stream) if self.takes(origin) => {
-                self.arm_timer();
+                self.clock.arm();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let socket = stream.as_raw_fd();
                 let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));

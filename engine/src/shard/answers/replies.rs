@@ -142,13 +142,13 @@ impl Shard {
         connection: Connection,
     ) {
         let own = if raw.cors { &slot.lines[..] } else { slot.lines.get(..slot.id_line).unwrap_or_default() };
-        let date = &self.date.borrow();
+        let date = &self.clock.date();
         RawReply { status: raw.status, reason, own, lines, framing, security: raw.security, date, connection }
             .encode(out);
     }
 
     fn write_head(&self, out: &mut Vec<u8>, status: u16, lines: &[u8], length: usize, connection: Connection) {
-        let date = &self.date.borrow();
+        let date = &self.clock.date();
         let length = length as u64;
         if status == 200 && connection == (Connection::KeepAlive { hint_s: KEEP_ALIVE_HINT_S }) {
             return encode_json_ok(out, lines, length, date);
@@ -180,7 +180,7 @@ impl Shard {
                 lines,
                 content: None,
                 security: false,
-                date: &self.date.borrow(),
+                date: &self.clock.date(),
                 connection: self.connection(last),
             }
             .encode(out),

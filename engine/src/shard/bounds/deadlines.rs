@@ -41,10 +41,10 @@ impl Shard {
         self.sweep_calls(before);
         self.look_for_departed(before);
         self.make_room(now);
-        if self.stopping() && now.saturating_sub(self.stopped_ms.get()) >= IDLE_GRACE_MS {
+        if self.stopping() && self.life.stopping_for_ms(now) >= IDLE_GRACE_MS {
             self.let_idle_go();
         }
-        let drain_over = self.drain_deadline_ms.get().is_some_and(|deadline| now >= deadline);
+        let drain_over = self.life.is_drain_over(now);
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         let mut ends = 0;
         for conn in conns {

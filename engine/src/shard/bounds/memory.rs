@@ -1,27 +1,45 @@
 //! The memory of all connections of a shard together: what they hold, and who makes room when that is too much.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::limits::MEMORY_GRACE_MS;
 use crate::link::batch::CallBatch;
+use crate::link::weight::Scales;
 use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::tunnel::envelope::Refusal;
+
+/// What is held beside the buffers of connections, and what may be held in all.
+pub(in crate::shard) struct Ledger {
+    /// Bytes that the shard may hold.
+    most: usize,
+    /// What is on its way to the host, or waits there.
+    pub with_host: Scales,
+    /// When something was refused last for want of memory.
+    short_ms: Cell<Option<u64>>,
+}
+
+impl Ledger {
+    pub fn new(most: usize, with_host: Scales) -> Self {
+        Ledger { most, with_host, short_ms: Cell::default() }
+    }
+}
 
 impl Shard {
     /// Bytes that the shard holds: what has come of requests, calls in the open batch and with the host, and answers that
     /// are not sent.
     #[inline]
     pub(in crate::shard) fn held_bytes(&self, open: &CallBatch) -> usize {
-        self.buffers.held() + self.with_host.bytes() + open.unweighed_bytes()
+        self.buffers.held() + self.ledger.with_host.bytes() + open.unweighed_bytes()
     }
 
     /// True when it holds all that it may: no further call is taken, nor a large answer. Whoever asks is refused, so room
     /// is to be made.
     pub(in crate::shard) fn holds_too_much(&self, open: &CallBatch) -> bool {
-        let full = self.held_bytes(open) >= self.max_held;
+        let full = self.held_bytes(open) >= self.ledger.most;
         if full {
-            self.short_of_memory_ms.set(Some(self.now_ms()));
+            self.ledger.short_ms.set(Some(self.now_ms()));
         }
         full
     }
@@ -35,7 +53,7 @@ impl Shard {
     /// should not pay for who does not.
     pub(in crate::shard) fn make_room(&self, now: u64) {
         let lately = |at: u64| now.saturating_sub(at) <= 2 * MEMORY_GRACE_MS;
-        if !self.short_of_memory_ms.get().is_some_and(lately) && !self.holds_too_much(&self.open.borrow()) {
+        if !self.ledger.short_ms.get().is_some_and(lately) && !self.holds_too_much(&self.open.borrow()) {
             return;
         }
         let mut idlers = Vec::new();
@@ -50,7 +68,7 @@ impl Shard {
         }
         idlers.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (bytes, conn) in idlers {
-            if staying <= self.max_held / 2 {
+            if staying <= self.ledger.most / 2 {
                 break;
             }
             staying -= bytes;

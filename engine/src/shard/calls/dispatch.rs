@@ -104,7 +104,7 @@ impl Shard {
         batch.answers_home.append(&mut self.answers_pool.borrow_mut());
         let (records, calls, frames) = (batch.records.len() as u64, batch.calls(), batch.frames.len() as u64);
         self.timing.offer(&mut batch);
-        batch.weigh(&self.with_host);
+        batch.weigh(&self.ledger.with_host);
         batch.note_arrival(Instant::now());
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {

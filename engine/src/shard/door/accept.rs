@@ -159,7 +159,7 @@ async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor, entrance: Entranc
     door.handle.replace(acceptor.handle.take());
     let _running = Running(door);
     accept(&shard, &acceptor, entrance).await;
-    if shard.winding_down.get() {
+    if shard.life.is_winding_down() {
         return;
     }
     if door.closing.get() {
@@ -181,7 +181,7 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
         let mut readable = pin!(acceptor.readiness.readable(false));
         let mut ready = None;
         std::future::poll_fn(|cx: &mut Context<'_>| {
-            if shard.winding_down.get() || door.closing.get() {
+            if shard.life.is_winding_down() || door.closing.get() {
                 return Poll::Ready(());
             }
             door.waker.replace(Some(cx.waker().clone()));
@@ -189,7 +189,7 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
         })
         .await;
         shard.touch();
-        if shard.winding_down.get() {
+        if shard.life.is_winding_down() {
             return;
         }
         if door.closing.get() {

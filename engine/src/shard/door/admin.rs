@@ -35,7 +35,7 @@ impl Shard {
     pub(in crate::shard) fn write_admin(&self, out: &mut Vec<u8>, answer: AdminAnswer, head_only: bool, last: bool) {
         let AdminAnswer { status, lines, text } = answer;
         let content = Some(Content { media_type: b"text/plain; charset=utf-8", length: text.len() as u64 });
-        let (date, connection) = (&self.date.borrow(), self.connection(last));
+        let (date, connection) = (&self.clock.date(), self.connection(last));
         ReplyHead { status, lines, content, security: true, date, connection }.encode(out);
         if !head_only {
             out.extend_from_slice(text.as_bytes());

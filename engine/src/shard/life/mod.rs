@@ -1,4 +1,5 @@
 //! How a shard starts, turns, fails and ends.
 
+pub(in crate::shard) mod lifecycle;
 pub(crate) mod supervisor;
 pub(in crate::shard) mod tick;

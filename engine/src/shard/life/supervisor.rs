@@ -168,7 +168,7 @@ fn timer() -> io::Result<OwnedFd> {
 impl Shard {
     /// Ends what is left of a shard that has failed; false when it does not end in time.
     async fn wind_down(self: &Rc<Self>) -> bool {
-        self.winding_down.set(true);
+        self.life.wind_down();
         let Ok(bound) = timer() else { return false };
         let Ok(mut signal) = bound.try_clone().and_then(|bound| Signal::new(&self.driver, bound)) else { return false };
         if set_timer(&bound, WIND_DOWN, Duration::ZERO).is_err() {
@@ -179,8 +179,8 @@ impl Shard {
         self.cut_all();
         let mut late = pin!(signal.wait());
         let ended = std::future::poll_fn(|cx| {
-            self.main_waker.replace(Some(cx.waker().clone()));
-            if self.tasks.get() == 0 { Poll::Ready(true) } else { late.as_mut().poll(cx).map(|_| false) }
+            self.main_task.remember(cx);
+            if self.life.is_empty() { Poll::Ready(true) } else { late.as_mut().poll(cx).map(|_| false) }
         })
         .await;
         if ended {
@@ -193,7 +193,7 @@ impl Shard {
 
     /// `Stop` has come before it failed, or since.
     fn told_to_stop(&self) -> bool {
-        self.drain_deadline_ms.get().is_some()
+        self.life.was_told_to_stop()
     }
 
     fn legacy(&self) -> Legacy {

@@ -3,15 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS, TIMER_MS, TURN_COUNTS_MS};
+use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS};
 use crate::link::port::ToShard;
 use crate::shard::Shard;
 use crate::shard::connection::conn::{Origin, Phase};
 use crate::shard::door::accept::Acceptors;
-use crate::shard::reactor::signal::{Signal, set_timer};
-use crate::wire::date::HttpDate;
+use crate::shard::reactor::signal::Signal;
 
 /// A task has ended that its shard cannot do without.
 #[derive(Debug)]
@@ -33,11 +32,11 @@ impl Shard {
         // Anything sent before this point was rung into a running bell: look once.
         self.touch();
         std::future::poll_fn(|cx| {
-            self.main_waker.replace(Some(cx.waker().clone()));
-            if self.broken.get() {
+            self.main_task.remember(cx);
+            if self.life.is_broken() {
                 return Poll::Ready(Err(Broken));
             }
-            if self.finished.get() && self.tasks.get() == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+            if self.life.is_finished() && self.life.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
         .await?;
         self.backend.stopped(self.index);
@@ -47,20 +46,14 @@ impl Shard {
     /// A task has ended that the shard cannot do without: it has to be started anew.
     pub(in crate::shard) fn break_down(&self) {
         if !self.stopping() {
-            self.broken.set(true);
-            self.wake_main();
-        }
-    }
-
-    fn wake_main(&self) {
-        if let Some(waker) = self.main_waker.borrow().as_ref() {
-            waker.wake_by_ref();
+            self.life.break_down();
+            self.main_task.wake();
         }
     }
 
     /// Cuts everything off, so that all tasks end.
     pub(in crate::shard) fn cut_all(&self) {
-        self.stopping.set(true);
+        self.life.stop_at_once();
         let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         conns.iter().for_each(|conn| self.cut_off(conn));
         self.main_door.wake();
@@ -80,7 +73,7 @@ impl Shard {
     /// Counts a task that is about to be spawned, until it drops what it gets here, last of all. For those of which there
     /// are many: awaiting them in another, as `spawn` does, would hold them twice.
     pub(in crate::shard) fn begin_task(self: &Rc<Self>) -> CountedTask {
-        self.tasks.set(self.tasks.get() + 1);
+        self.life.begin_task();
         CountedTask(self.clone())
     }
 
@@ -90,44 +83,25 @@ impl Shard {
         if !self.ticking.replace(true) {
             self.inbox.bell.state.awake();
             self.timing.begin_round();
-            if let Some(waker) = self.tick_waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+            self.tick_task.wake();
         }
     }
 
     /// Completes after the next tick: lets everybody else have a turn (a task must not wake itself under monoio 0.2.4,
     /// it would run before all others).
     pub(in crate::shard) async fn next_tick(&self) {
-        let mut asked = false;
-        std::future::poll_fn(|cx| {
-            if std::mem::replace(&mut asked, true) {
-                return Poll::Ready(());
-            }
-            self.wake_after_tick(cx.waker());
-            Poll::Pending
-        })
-        .await;
+        self.tick_waiters.wait(|| self.touch()).await;
     }
 
     /// Wakes a task after the next tick.
     pub(in crate::shard) fn wake_after_tick(&self, waker: &Waker) {
-        self.tick_waiters.borrow_mut().push(waker.clone());
+        self.tick_waiters.push(waker.clone());
         self.touch();
     }
 
     /// Completes at the next turn of the timer.
     pub(in crate::shard) async fn next_timer(&self) {
-        let mut asked = false;
-        self.arm_timer();
-        std::future::poll_fn(|cx| {
-            if std::mem::replace(&mut asked, true) {
-                return Poll::Ready(());
-            }
-            self.timer_waiters.borrow_mut().push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        self.timer_waiters.wait(|| self.clock.arm()).await;
     }
 
     fn tick(self: &Rc<Self>) {
@@ -150,14 +124,14 @@ impl Shard {
             self.submit();
             if self.inbox.bell.state.try_park() {
                 self.ticking.set(false);
-                wake_all(&mut self.tick_waiters.borrow_mut());
+                self.tick_waiters.wake_all();
                 return;
             }
             self.inbox.bell.state.awake();
         }
         // Rung again and again: I/O gets a turn first. The own eventfd brings us back.
         self.ticking.set(false);
-        wake_all(&mut self.tick_waiters.borrow_mut());
+        self.tick_waiters.wake_all();
         self.inbox.bell.wake();
     }
 
@@ -175,13 +149,8 @@ impl Shard {
     }
 
     fn stop(self: &Rc<Self>, drain_ms: u64) {
-        self.read_clock();
-        let deadline = self.now_ms().saturating_add(drain_ms);
-        let earlier = self.drain_deadline_ms.get().unwrap_or(u64::MAX);
-        self.drain_deadline_ms.set(Some(earlier.min(deadline)));
-        if !self.stopping.replace(true) {
-            self.stopped_ms.set(self.now_ms());
-        }
+        self.clock.read();
+        self.life.stop(self.now_ms(), self.now_ms().saturating_add(drain_ms));
         self.main_door.close();
         for (_, conn) in self.conns.borrow().iter() {
             // A request that is being received is still answered (with `Connection: close`), and so is one that is on its
@@ -192,9 +161,9 @@ impl Shard {
                 conn.begin_close();
             }
         }
-        self.arm_timer();
+        self.clock.arm();
         // One more than that: the clock is read in whole milliseconds.
-        let _ = set_timer(&self.timer, Duration::from_millis(IDLE_GRACE_MS + 1), Duration::from_millis(TIMER_MS));
+        self.clock.strike(Duration::from_millis(IDLE_GRACE_MS + 1));
         if drain_ms == 0 {
             self.sweep();
         }
@@ -221,15 +190,15 @@ impl Shard {
 
     /// True unless another shard may hand a connection over, or this one has to say how the others are.
     fn may_leave(&self) -> bool {
-        let late = self.drain_deadline_ms.get().is_some_and(|deadline| self.now_ms() >= deadline);
+        let late = self.life.is_drain_over(self.now_ms());
         let handed_over = !self.vitals.is_accepting() && self.inbox.messages.is_empty();
         let heard_out = !self.admin_door.is_open() || self.vitals.is_last();
-        self.winding_down.get() || late || (handed_over && heard_out)
+        self.life.is_winding_down() || late || (handed_over && heard_out)
     }
 
     /// There is nothing more to say on the admin listener: it goes, with its connections.
     fn end_admin(&self) {
-        if !self.admin_over.replace(true) {
+        if self.life.end_admin() {
             self.admin_door.close();
             let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
             conns.iter().for_each(|conn| self.cut_off(conn));
@@ -241,58 +210,31 @@ impl Shard {
         if self.stopping() && !self.main_door.is_open() && !self.has_calls() && self.may_leave() {
             self.end_admin();
         }
-        if self.admin_over.get()
+        if self.life.is_admin_over()
             && self.conns.borrow().is_empty()
             && !self.admin_door.is_open()
-            && !self.finished.replace(true)
+            && self.life.finish()
         {
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
-            let _ = set_timer(&self.timer, Duration::from_nanos(1), Duration::ZERO);
-            if let Some(waker) = self.tick_waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
-            wake_all(&mut self.tick_waiters.borrow_mut());
-            wake_all(&mut self.timer_waiters.borrow_mut());
+            self.clock.strike_last();
+            self.tick_task.wake();
+            self.tick_waiters.wake_all();
+            self.timer_waiters.wake_all();
         }
-        if self.finished.get() {
-            self.wake_main();
-        }
-    }
-
-    /// Reads the clock: once a timer turn, never per request. The monotonic one, and it stands still while the shard
-    /// does: who was not heard because the process was stopped, or the shard busy, is not late.
-    pub(in crate::shard) fn read_clock(&self) {
-        let read = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let passed = read.saturating_sub(self.clock_read_ms.replace(read));
-        self.now_ms.set(self.now_ms.get().saturating_add(passed.min(TURN_COUNTS_MS)));
-    }
-
-    fn read_date(&self) {
-        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.date.replace(HttpDate::from_unix(unix_s));
-    }
-
-    /// Starts the timer with the first connection; an idle shard sleeps for good.
-    pub(in crate::shard) fn arm_timer(&self) {
-        if !self.timer_armed.replace(true) {
-            self.read_clock();
-            self.read_date();
-            let period = Duration::from_millis(TIMER_MS);
-            let _ = set_timer(&self.timer, period, period);
+        if self.life.is_finished() {
+            self.main_task.wake();
         }
     }
 
     fn on_timer(&self) {
-        self.read_clock();
-        self.read_date();
+        self.clock.read_all();
         self.sweep();
         self.buffers.trim();
         self.release_spell();
-        wake_all(&mut self.timer_waiters.borrow_mut());
+        self.timer_waiters.wake_all();
         if self.conns.borrow().is_empty() && !self.stopping() && !self.spell.is_long() {
-            self.timer_armed.set(false);
-            let _ = set_timer(&self.timer, Duration::ZERO, Duration::ZERO);
+            self.clock.rest();
         }
         self.touch();
     }
@@ -303,7 +245,7 @@ pub(in crate::shard) struct CountedTask(pub(in crate::shard) Rc<Shard>);
 
 impl Drop for CountedTask {
     fn drop(&mut self) {
-        self.0.tasks.set(self.0.tasks.get() - 1);
+        self.0.life.end_task();
         // After a panic somebody else looks: a second one now would end the process.
         if !std::thread::panicking() {
             self.0.look_at_end();
@@ -312,10 +254,10 @@ impl Drop for CountedTask {
 }
 
 async fn tick_loop(shard: Rc<Shard>) {
-    while !shard.finished.get() {
+    while !shard.life.is_finished() {
         std::future::poll_fn(|cx| {
-            shard.tick_waker.replace(Some(cx.waker().clone()));
-            if shard.ticking.get() || shard.finished.get() { Poll::Ready(()) } else { Poll::Pending }
+            shard.tick_task.remember(cx);
+            if shard.ticking.get() || shard.life.is_finished() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
         shard.contain(|| shard.tick());
@@ -323,7 +265,7 @@ async fn tick_loop(shard: Rc<Shard>) {
 }
 
 async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
-    while !shard.finished.get() {
+    while !shard.life.is_finished() {
         if bell.wait().await.is_err() {
             // The descriptor is ours and open; an error here would repeat for ever. Without it the shard is deaf.
             return shard.break_down();
@@ -334,20 +276,14 @@ async fn bell_loop(shard: Rc<Shard>, mut bell: Signal) {
 }
 
 async fn timer_loop(shard: Rc<Shard>, mut timer: Signal) {
-    while !shard.finished.get() {
+    while !shard.life.is_finished() {
         if timer.wait().await.is_err() {
             return shard.break_down();
         }
         // What has come in this round, from clients and from the host, is taken in before anybody is found late.
-        if !shard.finished.get() {
+        if !shard.life.is_finished() {
             shard.next_tick().await;
         }
         shard.contain(|| shard.on_timer());
-    }
-}
-
-fn wake_all(waiters: &mut Vec<Waker>) {
-    for waker in waiters.drain(..) {
-        waker.wake();
     }
 }

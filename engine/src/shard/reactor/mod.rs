@@ -2,3 +2,4 @@
 
 pub mod driver;
 pub(in crate::shard) mod signal;
+pub(in crate::shard) mod waiters;

@@ -117,13 +117,13 @@ impl Shard {
         }
         if refused.is_some() {
             self.discard_body(conn, inflow.key);
-            return StreamStep::Took(if conn.closing() { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) });
+            return StreamStep::Took(Took::Bytes(step.consumed));
         }
         if stream.held_bytes() > 0 && self.holds_too_much(&self.open.borrow()) {
             // The task has not begun: it waits for its manifest.
             self.counters.overloaded.add(1);
             self.break_body(conn, Refusal::ServiceUnavailable);
-            return StreamStep::Took(Took::Stop(Flow::Close));
+            return StreamStep::Took(Took::Bytes(step.consumed));
         }
         if rest.is_empty() {
             conn.enter(stream.phase(), self.now_ms());

@@ -57,6 +57,7 @@ impl Intake {
     /// Handles every request in `buffer` that is complete, and leaves the rest there.
     pub fn take_in(&mut self, shard: &Shard, conn: &Conn, buffer: &mut BytesMut) -> Flow {
         if conn.closing() {
+            self.give_up(&shard.limits, buffer);
             return Flow::Close;
         }
         let mut taken = 0;
@@ -315,6 +316,15 @@ impl Intake {
             self.state = State::Head;
         }
         complete || turn_is_over
+    }
+
+    /// No further request is taken, and nobody wants the one that the input stands in. What has come of it is done with.
+    fn give_up(&mut self, limits: &Limits, buffer: &mut BytesMut) {
+        if let Some(mut rest) = std::mem::take(self).into_rest(limits) {
+            let complete = matches!(rest.take(buffer), Ok(Step { done: true, .. }));
+            self.state = if complete { State::Head } else { State::Skip(Box::new(rest)) };
+        }
+        buffer.clear();
     }
 
     /// What is still to come of the request that the input stands in, which nobody wants any more.

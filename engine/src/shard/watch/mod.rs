@@ -1,4 +1,5 @@
 //! What a shard counts and measures of itself.
 
+pub(in crate::shard) mod clock;
 pub mod counters;
 pub mod timing;
