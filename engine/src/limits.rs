@@ -65,7 +65,7 @@ pub const DRAIN_NOTICES: usize = 1024;
 /// Bytes of frames in one drain, unless a single frame has more. More: at the next drain, and no further batch is fetched.
 pub const DRAIN_FRAME_BYTES: usize = 1024 * 1024;
 
-/// The same in frames, which may be empty.
+/// Frames in one drain, which may be empty. More: at the next drain, and no further batch is fetched.
 pub const DRAIN_FRAMES: usize = 1024;
 
 /// Memory of frames that were fetched, kept for the next batches. More: freed.
@@ -102,7 +102,7 @@ pub const CONN_BUFFER_KEEP_BYTES: usize = 16 * 1024;
 /// A buffer that has grown over this is freed, not kept, when its batch is done with it.
 pub const BATCH_BUFFER_KEEP_BYTES: usize = 256 * 1024;
 
-/// The same for the bytes of streamed bodies.
+/// A buffer for the bytes of streamed bodies that has grown over this is freed when its batch is done with it.
 pub const BATCH_DATA_KEEP_BYTES: usize = 1024 * 1024;
 
 /// Emptied batches a shard keeps for the next ticks. More: freed.
@@ -166,7 +166,8 @@ pub const HALF_CLOSE_GRACE_MS: u64 = 100;
 /// Bytes of one request body that may be on their way to the host or wait there. Full: that socket is not read.
 pub const BODY_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// The same when many bodies are under way: so many bytes for all of a shard, and at least so many for each.
+/// Bytes of all request bodies of a shard that may be on their way to the host or wait there: with many, each gets its
+/// part of them, and at least [`BODY_WINDOW_MIN_BYTES`].
 pub const BODY_WINDOWS_BYTES: u32 = 32 * 1024 * 1024;
 /// See [`BODY_WINDOWS_BYTES`].
 pub const BODY_WINDOW_MIN_BYTES: u32 = 16 * 1024;

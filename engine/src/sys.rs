@@ -33,7 +33,8 @@ pub fn departures(sockets: &[RawFd]) -> Vec<PollFlags> {
     poll(sockets, PollFlags::RDHUP)
 }
 
-/// The same: whether there is something to read from them.
+/// What the kernel knows of the bytes of these connections, in their order: whether there is something to read. Does not
+/// wait. `sockets` as for [`shutdown`].
 pub fn arrivals(sockets: &[RawFd]) -> Vec<PollFlags> {
     poll(sockets, PollFlags::IN)
 }

@@ -45,7 +45,7 @@ export function asAdmin(option: string, value: unknown): { admin?: Address } {
   return { admin: asAddress(`${option}.`, asGroup(option, value, known, { hostname: `${option}.host`, path: `${option}.socketPath`, listen: `${option}.port` })) };
 }
 
-/** The same address with an IP address for the host's name. Rejects with a ListenError. */
+/** An address with the IP address of its host's name instead of the name. Rejects with a ListenError. */
 export async function resolveHost<Given extends Address>(address: Given): Promise<Given> {
   if (address.socketPath !== undefined || isIP(address.host) !== 0) return address;
   try {
@@ -60,7 +60,7 @@ export function showAddress({ host, port, socketPath }: Address): string {
   return socketPath ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** The same for errors. */
+/** An address as errors name it. */
 export function whereOf(address: Address): Where {
   return { shown: showAddress(address), socketPath: address.socketPath };
 }

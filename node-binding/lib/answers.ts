@@ -14,7 +14,7 @@ const SEPARATOR = '\0';
 
 /** A string beyond this is written alone: together they could be longer than a string can be. */
 const MAX_VALUE_CHARS = 65_536;
-/** The same, for all of them. */
+/** All strings that are written together have at most so many characters. */
 const MAX_VALUES_CHARS = 16 * 1024 * 1024;
 /** Characters of texts in one native call, unless a single one has more. What is left goes in the next. */
 const MAX_PORTION_CHARS = 64 * 1024 * 1024;

@@ -10,7 +10,7 @@ export interface Bounds {
   readonly unit?: string;
 }
 
-/** The numeric options but those in `limits`, by their names without the group. The README's tables say what they do. */
+/** The numeric options but those in `limits`, by their names without the group. docs/options.md says what they do. */
 export const NUMBERS = {
   port: { fallback: 0, least: 0, most: 65_535 },
   backlog: { fallback: 4096, least: 1, most: 65_535, unit: 'connections' },

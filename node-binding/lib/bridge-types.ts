@@ -62,7 +62,7 @@ export interface ShardStats {
   readonly dropped: number;
   /** Calls refused with 503 because there were too many. */
   readonly overloaded: number;
-  /** The same, because they had waited too long for JavaScript. */
+  /** Calls refused with 503 because they had waited too long for JavaScript. */
   readonly shed: number;
   /** Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds. */
   readonly heldBytes: number;

@@ -13,7 +13,7 @@ export interface DurationHistogram {
   readonly buckets: readonly { readonly leUs: number; readonly count: number }[];
 }
 
-/** The same of numbers without a unit. */
+/** How numbers without a unit are distributed, such as sizes of batches. */
 export interface SizeHistogram {
   readonly count: number;
   readonly sum: number;

@@ -9,7 +9,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 type Limits = EngineOptions['limits'];
 type NumberLimits = Omit<Limits, 'multipart'>;
 
-/** Default, least and most of every limit. The README's table says what happens when one is reached. */
+/** Default, least and most of every limit. docs/options.md says what happens when one is reached. */
 export const LIMITS: Readonly<Record<keyof NumberLimits, Required<Bounds>>> = {
   maxHeadBytes: { fallback: 16_384, least: 512, most: 65_536, unit: 'bytes' },
   maxTargetBytes: { fallback: 8192, least: 16, most: 65_536, unit: 'bytes' },

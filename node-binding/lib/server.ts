@@ -44,7 +44,7 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   getTaskIds(): IdOf<Tasks>[];
   getEventIds(): IdOf<Events>[];
 
-  /** What was counted and measured since it listens, in total and by shard; the README says how to read it. */
+  /** What was counted and measured since it listens, in total and by shard; docs/operating.md says how to read it. */
   stats(): Stats;
   /** Listening keeps the process alive (the default). */
   ref(): this;

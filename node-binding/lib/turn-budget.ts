@@ -2,7 +2,7 @@ import { MAX_CALLS } from './layout.js';
 
 /** Drains in a row before the application's own events get their turn. */
 const MAX_ROUNDS = 64;
-/** The same, in milliseconds. */
+/** Milliseconds of drains in a row before the application's own events get their turn. */
 const TURN_MS = 5;
 /**
  * What all calls that are started in a turn may take together, most of it later. More than the time of the turn itself:

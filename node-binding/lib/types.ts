@@ -12,7 +12,7 @@ export type { CallContext, GracefulSignal };
  */
 export type ByteStream = NodeJS.ReadableStream | ReadableStream | AsyncIterable<Uint8Array | string> | Blob;
 
-/** The same with a head of its own. */
+/** A {@link ByteStream} with a head of its own. */
 export interface StreamResult {
   stream: ByteStream;
   /** From 200 to 599, default 200. */
@@ -98,7 +98,7 @@ export interface CorsOptions {
   varyOrigin?: boolean | undefined;
 }
 
-/** Bounds; the README's table says what happens when each is reached. */
+/** Bounds; docs/options.md says what happens when each is reached. */
 export interface LimitOptions {
   maxHeadBytes?: number | undefined;
   /** Bytes of the request target. */

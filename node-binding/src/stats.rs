@@ -10,7 +10,7 @@ use fasttunnel_engine::link::host::Host;
 /// Bounds of the buckets of durations: 1.024 µs to 69 s, as powers of two, in nanoseconds. The same for every histogram
 /// and for all time, as metrics systems want it.
 const DURATION_LOGS: RangeInclusive<u32> = 10..=36;
-/// The same of sizes of batches: 1 to 16384.
+/// Bounds of the buckets of sizes of batches: 1 to 16384, as powers of two.
 const SIZE_LOGS: RangeInclusive<u32> = 0..=14;
 
 /// The shards' objects, comma-separated: `ShardStats` of `lib/bridge-types.ts`.

@@ -39,7 +39,7 @@ const KINDS = {
   },
 };
 
-/** The same through a server of node:http's, which has its own parser and its own way to lose a client. */
+/** The departures through a server of node:http's, which has its own parser and its own way to lose a client. */
 const THROUGH_CREATE_SERVER = {
   ...Object.fromEntries(Object.entries(DEPARTURES).filter(([, reason]) => !reason.startsWith('node:http: '))),
   'abort/client-half-close-during-task-counts-as-abort': 'timing: node:http closes first, the signal aborts a moment later; attach.test.mjs waits for it',

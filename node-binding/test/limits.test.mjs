@@ -11,7 +11,7 @@ import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 const require = createRequire(import.meta.url);
 const { LIMITS } = require('../dist/cjs/limits.js');
 const { MULTIPART_DEFAULTS } = require('../dist/cjs/files/file-rules.js');
-const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const OPTIONS = readFileSync(new URL('../../docs/options.md', import.meta.url), 'utf8');
 
 const tasks = { echo: (input) => input };
 
@@ -31,17 +31,17 @@ describe('every limit', () => {
       assert.ok(fallback >= least && fallback <= most);
     });
 
-    it(`${name} and its default are in README's table`, () => {
-      const [, said] = new RegExp(`^\\| \`${name}\` \\| ([^|]*) \\|`, 'm').exec(README) ?? [];
-      assert.equal(Number.parseInt(said, 10), fallback, `README says ${said}`);
+    it(`${name} and its default are in the table of docs/options.md`, () => {
+      const [, said] = new RegExp(`^\\| \`${name}\` \\| ([^|]*) \\|`, 'm').exec(OPTIONS) ?? [];
+      assert.equal(Number.parseInt(said, 10), fallback, `docs/options.md says ${said}`);
     });
   }
 
-  it('README names no other, and the defaults of forms', () => {
-    const [table] = /\| option \| default \| what happens when it is reached \|\n(?:\|.*\n)+/.exec(README);
+  it('docs/options.md names no other, and the defaults of forms', () => {
+    const [table] = /\| option \| default \| range \| what happens when it is reached \|\n(?:\|.*\n)+/.exec(OPTIONS);
     assert.deepEqual([...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name).sort(), Object.keys(LIMITS).sort());
     for (const [name, bound] of Object.entries(MULTIPART_DEFAULTS)) {
-      const [, said] = new RegExp(`^\\| \`${name}\` \\| (\\S+)`, 'm').exec(README);
+      const [, said] = new RegExp(`^\\| \`${name}\` \\| (\\S+)`, 'm').exec(OPTIONS);
       assert.equal(said === 'none' ? Infinity : Number(said), bound, name);
     }
   });

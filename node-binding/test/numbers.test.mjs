@@ -131,20 +131,33 @@ describe('numbers that the engine has as well', () => {
   });
 });
 
-describe("README's numbers", () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const rows = Object.fromEntries([...readme.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, says]) => [name, says]));
+describe('numbers in the documents', () => {
+  const read = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+  const table = read('docs/options.md');
+  const rows = Object.fromEntries([...table.matchAll(/^\| `([\w.]+)` \| ([^|]*) \| ([^|]*) \|/gm)].map(([, name, says, range]) => [name.replace('cors.', ''), { says, range }]));
 
   it('has the time that a client has for its answer once it has closed its half', () => {
-    const limits = readFileSync(new URL('../../engine/src/limits.rs', import.meta.url), 'utf8');
+    const limits = read('engine/src/limits.rs');
     const constant = (name) => Number(new RegExp(`const ${name}: u64 = (\\d+);`).exec(limits)[1]);
-    assert.ok(readme.includes(`is still answered for ${constant('HALF_CLOSE_GRACE_MS')} ms. After that it counts as gone (\`signal\` aborts within ${(2 * constant('TIMER_MS')) / 1000} s`));
+    assert.ok(read('docs/operating.md').includes(`is still answered for ${constant('HALF_CLOSE_GRACE_MS')} ms. After that it counts as gone (\`signal\` aborts within ${(2 * constant('TIMER_MS')) / 1000} s`));
   });
 
-  for (const [name, { fallback }] of [...Object.entries(LIMITS), ...Object.entries(NUMBERS).filter(([name]) => name in rows)]) {
-    it(`${name} has a row with its default`, () => {
+  for (const [name, { fallback, least, most }] of [...Object.entries(LIMITS), ...Object.entries(NUMBERS)]) {
+    it(`${name} has a row with its default and its range`, () => {
       assert.ok(name in rows, `no row for ${name}`);
-      assert.equal(rows[name].split(/[ :]/, 1)[0], String(fallback));
+      assert.equal(rows[name].says.split(/[ :]/, 1)[0], String(fallback ?? 'none'));
+      assert.equal(rows[name].range, `${least} to ${most}`);
     });
   }
+
+  it('have the figures of README as docs/performance.md has them', () => {
+    /** The requests per second of a file's table, by row and column. */
+    const figures = (name) => {
+      const [header, , ...lines] = /^\| requests\/s.*\n(?:\|.*\n)+/m.exec(read(name))[0].trimEnd().split('\n').map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+      return new Map(lines.flatMap(([row, ...cells]) => cells.map((cell, column) => [`${row}: ${header[column + 1]}`, /[\d.]+[kM]?/.exec(cell)?.[0]])));
+    };
+    const [shown, all] = [figures('README.md'), figures('docs/performance.md')];
+    assert.ok(shown.size >= 20);
+    for (const [which, figure] of shown) assert.equal(figure, all.get(which), which);
+  });
 });

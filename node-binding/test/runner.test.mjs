@@ -13,7 +13,7 @@ const E500 = '{"ok":false,"error":{"message":"Internal Error","code":"INTERNAL_E
 
 onBothDrivers('runner tasks', (driver) => {
   const { fastTunnel, nodeExposure } = exposuresFor(driver);
-  /** The same questions to both; what they answer must be the same. Dates and request ids aside. */
+  /** Asks both the same questions; what they answer must be the same. Dates and request ids aside. */
   const same = async (options, ask) => {
     const outcomes = [];
     for (const exposure of [nodeExposure, fastTunnel]) outcomes.push(await withApp(exposure, options, ask));

@@ -29,7 +29,8 @@ pub trait Backend: Send + Sync + 'static {
     /// The shard's thread is about to end: the last thing it says.
     fn stopped(&self, shard: usize);
 
-    /// The same, but nobody has told it to stop: it has failed too often, and is given up. Its calls are gone.
+    /// The shard's thread is about to end, and nobody has told it to: it has failed too often, and is given up. Its calls
+    /// are gone.
     fn failed(&self, shard: usize) {
         self.stopped(shard);
     }

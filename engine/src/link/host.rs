@@ -171,7 +171,7 @@ pub enum Next {
     Calls(Box<CallBatch>),
     /// The shard's thread has said goodbye.
     Stopped,
-    /// The same, but it was not told to: see [`Backend::failed`].
+    /// The shard's thread has said goodbye without being told to: see [`Backend::failed`].
     Failed,
     /// Nothing for now.
     Nothing,

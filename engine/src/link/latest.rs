@@ -32,7 +32,7 @@ impl<T> Latest<T> {
         (place.clone(), self.version.load(Ordering::Acquire))
     }
 
-    /// The same, unless the reader has that version already.
+    /// The value and its version, unless the reader has that version already.
     #[inline]
     pub fn newer_than(&self, version: u64) -> Option<(Arc<T>, u64)> {
         (self.version.load(Ordering::Acquire) != version).then(|| self.get())

@@ -73,7 +73,7 @@ impl std::error::Error for CorsError {}
 /// Where the `Access-Control-Allow-Origin` line comes from.
 #[derive(Clone, Debug)]
 enum AllowOrigin {
-    /// The same line (or none) for everybody.
+    /// One line (or none) for everybody.
     Same(Vec<u8>),
     /// A listed origin (as sent) and its line.
     Listed(Vec<(Vec<u8>, Vec<u8>)>),

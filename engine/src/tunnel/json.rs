@@ -19,7 +19,8 @@ pub enum JsonVerdict<'a> {
     Empty,
     /// JSON that means to the serializer what it means to `JSON.parse`.
     Plain(&'a [u8]),
-    /// The same, and an object with `input` as its only member: the whole text, [`input_of`] is the member's.
+    /// JSON as for [`JsonVerdict::Plain`], and an object with `input` as its only member: the whole text, [`input_of`] is
+    /// the member's.
     Input(&'a [u8]),
     /// JSON that the serializer has to read: a string in it is (or may hide) `__type`, `__graph`, `__proto__`,
     /// `constructor`, `prototype` or starts with `$runner.escape::`.

@@ -37,7 +37,7 @@ pub fn check_grammar(text: &[u8]) -> Grammar {
     check_grammar_within(text, MAX_JSON_DEPTH)
 }
 
-/// The same, refusing values inside `max_depth` containers, at most [`MAX_JSON_DEPTH`].
+/// Checks `text` as [`check_grammar`] does, and refuses values inside `max_depth` containers, at most [`MAX_JSON_DEPTH`].
 #[must_use]
 pub fn check_grammar_within(text: &[u8], max_depth: usize) -> Grammar {
     let mut cursor = Cursor { text, at: 0, max_depth: max_depth.min(MAX_JSON_DEPTH), marked: false };

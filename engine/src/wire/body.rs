@@ -27,7 +27,7 @@ impl BodyReader {
         BodyReader::within(framing, max_body_bytes, ChunkLimits::default())
     }
 
-    /// The same, with the bounds of what stands around chunked content.
+    /// A reader as of [`BodyReader::new`], with other bounds of what stands around chunked content.
     #[must_use]
     pub fn within(framing: Framing, max_body_bytes: u64, limits: ChunkLimits) -> BodyReader {
         let kind = match framing {

@@ -134,7 +134,7 @@ impl TestHost {
         self.try_next(Duration::from_secs(5), pick).unwrap_or_else(|| panic!("not told within 5 seconds: {what}"))
     }
 
-    /// The same, within `time`.
+    /// What [`Self::next`] finds, or nothing when it has not come within `time`.
     pub fn try_next<T>(&self, time: Duration, pick: impl Fn(&Told) -> Option<T>) -> Option<T> {
         let mut aside = self.aside.lock().unwrap();
         if let Some((at, found)) = aside.iter().enumerate().find_map(|(at, told)| Some((at, pick(told)?))) {

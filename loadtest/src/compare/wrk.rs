@@ -1,4 +1,4 @@
-//! The same load from wrk: what others measure with, and what this generator's own cost is held against.
+//! Load from wrk instead of this generator: what others measure with, and what this generator's own cost is held against.
 
 use std::fs;
 use std::path::Path;

@@ -23,7 +23,7 @@ export const PARSER_DEFAULTS: MultipartBounds = Object.freeze({ fileSize: Infini
 
 const NAMES = Object.keys(MULTIPART_DEFAULTS) as (keyof MultipartBounds)[];
 
-/** The same as a table: what each of them may be. */
+/** What each bound of a form may be. */
 export const MULTIPART: Readonly<Record<string, Required<Bounds>>> = Object.fromEntries(
   NAMES.map((name) => [name, { fallback: MULTIPART_DEFAULTS[name], least: 0, most: Infinity, unit: 'Infinity = none' }]),
 );

@@ -24,7 +24,7 @@ export interface InputFileMeta {
 export interface InputFile extends InputFileMeta {
   /** The bytes, as they arrive. Throws a {@link FileConsumedError} when it was called before. */
   stream(): Readable;
-  /** The same, once its part of the form has begun: `name` and `type` are known by then. */
+  /** The bytes as by {@link stream}, once the file's part of the form has begun: `name` and `type` are known by then. */
   resolve(): Promise<{ stream: Readable }>;
   /** Writes it to a new file in `directory` (default: the system's for temporary files), which is the task's to remove. */
   toTempFile(directory?: string): Promise<{ path: string; bytesWritten: number }>;

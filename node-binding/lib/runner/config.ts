@@ -62,7 +62,7 @@ export interface FastTunnelHttp {
   disableDiscovery?: boolean | undefined;
 }
 
-/** What `nodeExposure` has no word for: threads, driver and bounds. See the README's tables. */
+/** What `nodeExposure` has no word for: threads, driver and bounds. See docs/options.md. */
 export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;

@@ -34,3 +34,26 @@ export function isShown(text, shown) {
   const pattern = shown.join('\n').split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^\\n]+');
   return new RegExp(`^${pattern}$`).test(text.trimEnd());
 }
+
+/** The text of a file without its blocks of code: there is no link and no heading in them. */
+const proseOf = (file) => readFileSync(file, 'utf8').replace(/^```[^]*?^```$/gm, '');
+
+/** The links of a file that lead to other files of the project, or into itself: { path, anchor }, either of them empty. */
+export function linksOf(file) {
+  const targets = [...proseOf(file).replace(/`[^`\n]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
+  return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => {
+    const [path, anchor = ''] = target.split('#');
+    return { path, anchor };
+  });
+}
+
+/** The anchors that GitHub gives to the headings of a file. */
+export function anchorsOf(file) {
+  const seen = new Map();
+  return new Set([...proseOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => {
+    const anchor = heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-');
+    const before = seen.get(anchor) ?? 0;
+    seen.set(anchor, before + 1);
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  }));
+}

@@ -23,7 +23,7 @@ export function onBothDrivers(name, suite, { skip = false } = {}) {
   for (const driver of DRIVERS) describe(`${name} (${driver})`, { skip: skip || (driver === 'io_uring' && withoutRing) }, () => suite(driver));
 }
 
-/** The same, both at a time: for suites that mostly wait, and do not measure how long. */
+/** Runs a suite on both drivers at a time: for suites that mostly wait, and do not measure how long. */
 export function onBothDriversAtOnce(name, suite) {
   describe(name, { concurrency: DRIVERS.length }, () => onBothDrivers(name, suite));
 }

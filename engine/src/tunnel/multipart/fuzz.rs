@@ -38,7 +38,7 @@ pub fn read<'a>(
     read_by(MultipartReader::new(boundary, limits), pieces)
 }
 
-/// The same, by a reader of any kind.
+/// What a reader of any kind tells of these pieces, and how it ends.
 pub(super) fn read_by<'a>(
     mut reader: MultipartReader,
     pieces: impl IntoIterator<Item = &'a [u8]>,

@@ -20,7 +20,7 @@ impl MultipartReader {
         MultipartReader { delimiter: Delimiter::new(boundary), parts: Parts::new(limits), refused: false }
     }
 
-    /// The same, read in this way.
+    /// This reader, reading in another way than by default.
     #[must_use]
     pub fn reading(mut self, reading: Reading) -> Self {
         self.parts.reading = reading;
