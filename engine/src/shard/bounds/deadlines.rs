@@ -189,7 +189,7 @@ fn pace_ms(limits: &Limits, bytes: u64) -> u64 {
     bytes.saturating_mul(1000) / limits.min_body_bytes_per_s.max(1)
 }
 
-/// The same, within the time that no body of known use exceeds.
+/// Milliseconds that a body may take of which `bytes` have come: by its speed, and within the time of any body.
 fn body_time_ms(limits: &Limits, bytes: u64) -> u64 {
     rate_time_ms(limits, bytes).min(longest_ms(limits))
 }

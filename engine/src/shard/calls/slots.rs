@@ -105,7 +105,7 @@ impl SlotTable {
         self.slots.get(key.slot as usize).filter(|slot| slot.used && slot.generation == key.generation)
     }
 
-    /// The same, to add to what `take` has noted.
+    /// The call of this key, to add to what `take` has noted.
     pub fn get_mut(&mut self, key: CallKey) -> Option<&mut Slot> {
         self.slots.get_mut(key.slot as usize).filter(|slot| slot.used && slot.generation == key.generation)
     }

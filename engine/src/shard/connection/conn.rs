@@ -38,7 +38,7 @@ pub(in crate::shard) enum Phase {
     /// No request is taken any more, and none was cut short; once everything is answered, the client should close. What
     /// it sends instead belongs to no request.
     Stray,
-    /// The same, for who has been late: whatever it sends, the time is short.
+    /// As `Stray`, for a client that has been late: whatever it sends, the time is short.
     Linger,
 }
 

@@ -21,7 +21,7 @@ pub(in crate::shard) struct Inflow {
 }
 
 impl Inflow {
-    /// The same; but no other request is answered after this one.
+    /// This inflow, but no other request is answered after its own.
     pub fn as_last(self) -> Self {
         Inflow { last: true, ..self }
     }

@@ -168,7 +168,7 @@ impl Shard {
             .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest() > self.limits.max_discarded_bytes)
     }
 
-    /// The same, for an answer that is only begun: the call may still read the rest.
+    /// True when an answer that is only begun is the last of its connection: the call may still read the rest.
     pub(in crate::shard) fn ends_connection(&self, inflow: Inflow) -> bool {
         inflow.is_last() || self.stopping()
     }
