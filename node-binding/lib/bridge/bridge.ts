@@ -1,21 +1,23 @@
+import type { Entry, OnError } from '../calls/entry.js';
 import { optionErrorOf, ShardError } from '../errors/errors.js';
+import { fileRules } from '../forms/file-rules.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../layout.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
 import type { Address, AdminAddress } from '../options/addresses.js';
-import { nativeAllow, nativeOptions } from '../options/engine-options.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
-import { fileRules } from '../options/multipart.js';
 import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
-import type { Bridge, Entry, OnError, Stats } from '../stats/stats.js';
+import type { Stats } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
 import { AnswerBatch } from './answer-batch.js';
+import type { Bridge } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
+import { nativeAllow, nativeOptions } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */

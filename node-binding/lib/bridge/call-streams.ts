@@ -1,4 +1,5 @@
 import type { Call } from '../calls/call.js';
+import type { MakeBody } from '../calls/entry.js';
 import { hasContent } from '../calls/outcome.js';
 import type { StreamAnswer } from '../calls/outcome.js';
 import type { MultipartCall, MultipartPort } from '../forms/multipart-call.js';
@@ -18,9 +19,6 @@ export interface StreamsHost {
   /** It has failed, and it is too late for an answer. */
   report(error: unknown, call: Call): void;
 }
-
-/** Makes the body of a call: a `BodyStream`, or something more. */
-export type MakeBody = (call: Call, port: BodyPort) => BodyStream;
 
 const makeBody: MakeBody = (_call, port) => new BodyStream(port);
 const EMPTY = Buffer.alloc(0);

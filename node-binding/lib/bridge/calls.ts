@@ -1,14 +1,14 @@
 import { Call } from '../calls/call.js';
 import type { Settlement } from '../calls/call.js';
+import type { Entry, OnError } from '../calls/entry.js';
 import { answerOfResult, discardResult } from '../calls/fetch-response.js';
 import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from '../calls/outcome.js';
 import { discardStream } from '../calls/stream-result.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from '../errors/task-error.js';
+import type { FileRules } from '../forms/file-rules.js';
 import { MultipartCall } from '../forms/multipart-call.js';
-import type { FileRules } from '../forms/multipart-call.js';
 import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from '../layout.js';
 import type { NativeTunnel } from '../native/addon.js';
-import type { Entry, OnError } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
 import { isThenable } from '../values/thenable.js';
 import { inputOf, payloadOf, returnPayload } from '../values/values.js';

@@ -1,5 +1,5 @@
+import type { Entry } from '../calls/entry.js';
 import type { NativeHandler } from '../native/addon.js';
-import type { Entry } from '../stats/stats.js';
 
 /** Calls wait no longer for JavaScript than this, unless something blocks it; then they get a 500. */
 const RETIRE_MS = 10_000;

@@ -1,28 +1,8 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { Readable } from 'node:stream';
 import type { NativeTunnel } from '../native/addon.js';
+import type { CallContext } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';
 import type { RawAnswer, StreamAnswer } from './outcome.js';
-
-/** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
-export interface CallContext {
-  readonly id: string;
-  /** The effective request id, which is also in the answer's `x-runner-request-id`. */
-  readonly requestId: string;
-  /**
-   * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
-   * (or the request id) for the first time before the call is answered.
-   */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
-  readonly signal: AbortSignal;
-  /**
-   * The request's body, byte by byte, of a task called with `application/octet-stream`; its input is `undefined` then.
-   * Read it or leave it: what is not read when the call is answered is thrown away. When the client goes it fails with
-   * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
-   */
-  readonly body: Readable | undefined;
-}
 
 /** The reason that an aborted call's signal carries. */
 export class ClientClosedError extends Error {

@@ -1,14 +1,15 @@
 import type { Call } from '../calls/call.js';
+import type { Entry } from '../calls/entry.js';
 import type { CallFailure } from '../calls/outcome.js';
 import { FileLostError, FileRefusedError } from '../errors/errors.js';
 import { FilePart } from '../files/file-part.js';
 import type { PartPort } from '../files/file-part.js';
 import { plainInputFile } from '../files/input-file.js';
 import { Upload } from '../files/upload.js';
-import type { Entry } from '../stats/stats.js';
 import { Ballast } from '../streams/ballast.js';
 import type { ValueCodec } from '../values/codec.js';
 import { isThenable } from '../values/thenable.js';
+import type { FileRules } from './file-rules.js';
 import { discard, instead, isOwn, isStream, withStream } from './form-outcome.js';
 import type { FormOutcome } from './form-outcome.js';
 import { hydrate, readManifest } from './manifest.js';
@@ -19,18 +20,6 @@ import { CLIENT_GONE, INVALID_MANIFEST, messageOf, missingFilePart, MISSING_MANI
 export interface MultipartPort {
   /** So many bytes are used up: as many more may come. */
   credit(bytes: number): void;
-}
-
-/** What the options say of files. */
-export interface FileRules {
-  /** As the reference has it: a task does not wait for the names of its files, and what is wrong with a form may be a 500. */
-  readonly reference: boolean;
-  /** Files of one form, those that the manifest names and those that come together; `Infinity` for no bound. */
-  readonly files: number;
-  /** `maxJsonDepth`, of the manifest. */
-  readonly depth: number;
-  /** Directory for what does not fit in memory. */
-  readonly directory: string;
 }
 
 /** `file:<id>` */

@@ -47,3 +47,11 @@ function asTokenHeader(value: unknown): string {
   if (UNUSABLE_HEADERS.has(name)) fail('auth.header', value, 'must not be a header that HTTP itself uses', `Leave it out for ${DEFAULT_HEADER}, or use authorization.`);
   return name;
 }
+
+/**
+ * Lets go of the texts of tokens: the engine has its digests. A string cannot be wiped, but nothing of ours keeps it from
+ * being collected. What were started with these options again would let nobody in.
+ */
+export function forgetTokens({ auth }: EngineOptions): void {
+  if (auth.tokens !== undefined) auth.tokens = [];
+}

@@ -1,8 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { Bounds } from '../bounds.js';
-import type { FileRules } from '../forms/multipart-call.js';
 import { asGroup, fail } from './checks.js';
-import type { EngineOptions } from './engine-options.js';
 
 /** Bounds of one multipart form. `Infinity`: none. */
 export interface MultipartBounds {
@@ -50,9 +48,4 @@ export function asTempDir(option: string, value: unknown): string {
   if (value === undefined) return tmpdir();
   if (typeof value !== 'string' || value === '' || value.includes('\0')) fail(option, value, 'must be the path of a directory', "For example '/var/tmp'; the default is the system's for temporary files.");
   return value;
-}
-
-/** What of the engine's options is ours. */
-export function fileRules({ limits, tempDir, reference = false }: EngineOptions): FileRules {
-  return { reference, files: (limits.multipart ?? MULTIPART_DEFAULTS).files, depth: limits.maxJsonDepth, directory: tempDir ?? tmpdir() };
 }

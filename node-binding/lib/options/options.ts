@@ -1,12 +1,12 @@
 import { NUMBERS } from '../bounds.js';
 import { asLimits } from '../limits.js';
-import { asGracefulSignals } from '../process/signals.js';
-import type { GracefulSignal } from '../process/signals.js';
 import { asAddress, asAdmin } from './addresses.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
 import type { EngineOptions } from './engine-options.js';
+import { asGracefulSignals } from './graceful-signals.js';
+import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 

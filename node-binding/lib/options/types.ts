@@ -1,8 +1,28 @@
+import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import type { CallContext } from '../calls/call.js';
-import type { GracefulSignal } from '../process/signals.js';
+import type { GracefulSignal } from './graceful-signals.js';
 
-export type { CallContext, GracefulSignal };
+export type { GracefulSignal };
+
+/** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
+export interface CallContext {
+  readonly id: string;
+  /** The effective request id, which is also in the answer's `x-runner-request-id`. */
+  readonly requestId: string;
+  /**
+   * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
+   * (or the request id) for the first time before the call is answered.
+   */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
+  readonly signal: AbortSignal;
+  /**
+   * The request's body, byte by byte, of a task called with `application/octet-stream`; its input is `undefined` then.
+   * Read it or leave it: what is not read when the call is answered is thrown away. When the client goes it fails with
+   * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
+   */
+  readonly body: Readable | undefined;
+}
 
 /**
  * What a task may return to answer with bytes instead of JSON: a Node stream, a web stream, an async iterable (of an

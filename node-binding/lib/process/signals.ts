@@ -1,26 +1,8 @@
 // SIGTERM and SIGINT: the tunnels of this process stop as they should, then it ends as the signal would have ended it.
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isMainThread } from 'node:worker_threads';
-import { fail } from '../options/checks.js';
-
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-
-export type GracefulSignal = (typeof SIGNALS)[number];
-
-/** The option `gracefulSignals`: which ones. */
-export function asGracefulSignals(value: unknown): readonly GracefulSignal[] {
-  if (value === undefined || value === false) return [];
-  const given: unknown[] = value === true ? [...SIGNALS] : Array.isArray(value) ? value : [value];
-  const wrong = !Array.isArray(value) && value !== true;
-  if (wrong || !given.every((signal) => (SIGNALS as readonly unknown[]).includes(signal))) {
-    fail('gracefulSignals', value, "must be true, false or a list of 'SIGTERM' and 'SIGINT'", 'true stands for both.');
-  }
-  if (given.length > 0 && !isMainThread) {
-    fail('gracefulSignals', value, 'cannot work in a worker thread, where no signal arrives', 'Tell the worker from the main thread to close its tunnel.');
-  }
-  return [...new Set(given as GracefulSignal[])];
-}
+import { SIGNALS } from '../options/graceful-signals.js';
+import type { GracefulSignal } from '../options/graceful-signals.js';
 
 /** A tunnel, as far as a signal is concerned. */
 export interface Stoppable {

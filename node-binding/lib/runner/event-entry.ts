@@ -1,7 +1,7 @@
 import type { EventManager, IEvent } from '@bluelibs/runner';
 import type { Call } from '../calls/call.js';
+import type { Entry } from '../calls/entry.js';
 import { CallFailure, DONE } from '../calls/outcome.js';
-import type { Entry } from '../stats/stats.js';
 import { payloadOf, returnPayload } from '../values/values.js';
 import type { AsyncContexts } from './async-contexts.js';
 import type { Failures } from './failures.js';

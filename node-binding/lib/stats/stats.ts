@@ -1,45 +1,5 @@
-// What the bridge and its callers tell each other.
-import type { MakeBody } from '../bridge/call-streams.js';
-import type { Call } from '../calls/call.js';
-import type { InputFileFactory } from '../files/input-file.js';
-import type { Destination } from '../native/addon.js';
-import type { AdminAddress } from '../options/addresses.js';
-import type { Allow, Ring } from '../options/engine-options.js';
+import type { Ring } from '../options/engine-options.js';
 import type { PhaseTimes, SizeHistogram } from './histogram-types.js';
-
-export type Kind = 'task' | 'event';
-
-/**
- * What a call is answered with, from what the promise of `run` has come to; asked once. Each may throw what the call
- * fails with, or return `LATER`. This is not done by a promise of `run`'s own because every promise costs every call.
- */
-export interface Conclusion {
-  result(result: unknown, ctx: Call): unknown;
-  failure(error: unknown, ctx: Call): unknown;
-}
-
-/**
- * What runs a call. Returns (or resolves to) the result, `DONE`, a `RawAnswer` or a `StreamAnswer`; may throw or reject with anything,
- * `CallFailure` among it.
- */
-export interface Entry {
-  readonly kind: Kind;
-  readonly id: string;
-  readonly run: (input: unknown, ctx: Call) => unknown;
-  /** Has a say in what the outcome of `run` means. Default: it is the call's outcome. */
-  readonly conclusion?: Conclusion;
-  /**
-   * Gets the body's value as it is, `undefined` for an empty one, instead of the input or payload in it; and an event's
-   * result is what it returns, whatever the body says.
-   */
-  readonly raw?: true;
-  /** A result that is a stream is sent as one (CONTRACT 14); otherwise it is a value like any other. */
-  readonly streams?: true;
-  /** Makes the bodies that this entry reads by itself. Default: a `BodyStream`. */
-  readonly makeBody?: MakeBody;
-  /** Makes the files in its input. Default: `plainInputFile`. */
-  readonly inputFile?: InputFileFactory;
-}
 
 /** What one shard has done since it started. */
 export interface ShardStats {
@@ -124,29 +84,3 @@ export interface Stats {
   /** Batches of calls that entered JavaScript. */
   readonly drains: number;
 }
-
-export interface Bridge {
-  readonly port: number;
-  readonly host: string;
-  readonly socketPath?: string;
-  readonly admin?: AdminAddress | undefined;
-  readonly driver: 'io_uring' | 'epoll';
-  readonly driverReason?: string | undefined;
-  readonly shards: number;
-  /** Counts from the next request on. Without `allow`, every entry may be called. */
-  setEntries(entries: readonly Entry[], allow?: Allow): void;
-  /** A connection to the engine from within: its descriptor, the caller's to close. Throws when there are too many, or at the end. */
-  connect(): number;
-  /** Where a request target leads, as the engine reads it. */
-  route(target: string): Destination;
-  stats(): Stats;
-  ref(): void;
-  unref(): void;
-  /** Lets `/readyz` say that no calls are wanted any more. */
-  retire(): void;
-  close(): Promise<void>;
-  /** Ends a `close` that is under way at once. */
-  cut(): void;
-}
-
-export type OnError = (error: unknown, where: { kind: Kind; id: string; requestId: string }) => void;

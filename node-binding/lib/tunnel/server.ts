@@ -1,17 +1,19 @@
 import { startBridge } from '../bridge/bridge.js';
+import type { Bridge } from '../bridge/bridge-interface.js';
+import type { Entry } from '../calls/entry.js';
 import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import { describeThrown } from '../errors/task-error.js';
 import { resolveHost, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
-import { forgetTokens } from '../options/engine-options.js';
+import { forgetTokens } from '../options/auth.js';
 import { asFunction, asId, checkOptions } from '../options/options.js';
 import type { CheckedOptions } from '../options/options.js';
 import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from '../options/types.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import { stopOnSignals } from '../process/signals.js';
-import type { Bridge, Entry, Stats } from '../stats/stats.js';
+import type { Stats } from '../stats/stats.js';
 import { codecOf } from '../values/codec.js';
 import { isThenable } from '../values/thenable.js';
 
