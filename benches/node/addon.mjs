@@ -10,4 +10,4 @@ const require = createRequire(import.meta.url);
 process.env.FASTTUNNEL_NATIVE_PATH = file;
 /** The package's modules, by name. */
 export const lib = (name) => require(`../../node-binding/dist/cjs/${name}.js`);
-export const native = lib('addon').addon();
+export const native = lib('native/addon').addon();

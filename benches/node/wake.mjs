@@ -10,7 +10,7 @@ const BUSY_US = 100;
 const rounds = smoke ? 50 : Number(process.env.ROUNDS ?? 4000);
 const rings = smoke ? 500 : 20_000;
 const { CALLS, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL } = lib('layout');
-const { engine } = lib('options').checkOptions({ port: 0, host: '127.0.0.1', shards: 1, auth: { allowAnonymous: true }, tasks: { any: () => 0 } });
+const { engine } = lib('options/options').checkOptions({ port: 0, host: '127.0.0.1', shards: 1, auth: { allowAnonymous: true }, tasks: { any: () => 0 } });
 
 const table = new Uint32Array(LENGTH);
 const rows = new Uint32Array(PER_ANSWER * 64);
@@ -31,7 +31,7 @@ function onRing() {
 }
 
 const tunnel = new native.NativeTunnel(
-  lib('engine-options').nativeOptions(engine, lib('codec').plainCodec, {}), [{ event: false, id: 'any', index: 0 }],
+  lib('bridge/native-options').nativeOptions(engine, lib('values/codec').plainCodec, {}), [{ event: false, id: 'any', index: 0 }],
   { policy: 'registered', tasks: [], events: [] }, table, onRing,
 );
 tunnel.poll(MAX_CALLS);

@@ -43,16 +43,16 @@ async function runnerEntry() {
 
 /** Runs batches through the bridge's own code, with nobody behind it. */
 function bridged({ entry, codec }) {
-  const { Calls } = ours('calls');
-  const { Answers } = ours('answers');
-  const { HandlerIndex } = ours('handler-index');
+  const { Calls } = ours('bridge/calls');
+  const { AnswerBatch } = ours('bridge/answer-batch');
+  const { HandlerIndex } = ours('bridge/handler-index');
   const { FLAG_INPUT, HEADER, LENGTH, PER_CALL } = ours('layout');
   const table = new Uint32Array(LENGTH);
   for (let call = 0; call < BATCH; call++) table.set([call, 0, FLAG_INPUT ?? 0], HEADER + call * PER_CALL);
   const handlers = new HandlerIndex();
   handlers.publish([entry]);
   const onError = (error) => { throw error; };
-  const answers = new Answers(codec, onError);
+  const answers = new AnswerBatch(codec, onError);
   let asked = false;
   let flushed = () => undefined;
   const flush = () => {
@@ -98,11 +98,11 @@ const LAYERS = {
     const { taskRunner, task, context } = await runnerApp();
     return batched((input) => context.provide(input, () => taskRunner.run(task, input)));
   },
-  'the plain form': async () => bridged({ entry: { kind: 'task', id: 'add', run: add, streams: true }, codec: ours('codec').plainCodec }),
+  'the plain form': async () => bridged({ entry: { kind: 'task', id: 'add', run: add, streams: true }, codec: ours('values/codec').plainCodec }),
   'the plain form, hooks on': async () => {
     const { AsyncLocalStorage } = require('node:async_hooks');
     new AsyncLocalStorage().run({}, () => undefined);
-    return bridged({ entry: { kind: 'task', id: 'add', run: add, streams: true }, codec: ours('codec').plainCodec });
+    return bridged({ entry: { kind: 'task', id: 'add', run: add, streams: true }, codec: ours('values/codec').plainCodec });
   },
   'the Runner form': async () => bridged(await runnerEntry()),
 };

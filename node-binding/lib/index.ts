@@ -1,18 +1,18 @@
 /// <reference types="node" preserve="true" />
-export { fastTunnel } from './fast-tunnel.js';
-export { TunnelServer } from './server.js';
-export type { Tunnel } from './server.js';
-export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, OptionError, ShardError, SpoolError, StateError } from './errors.js';
-export { ListenError } from './listen-error.js';
-export { NativeLoadError } from './native.js';
-export { TaskError } from './task-error.js';
-export type { TaskErrorOptions } from './task-error.js';
+export { fastTunnel } from './tunnel/fast-tunnel.js';
+export { TunnelServer } from './tunnel/server.js';
+export type { Tunnel } from './tunnel/server.js';
+export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, OptionError, ShardError, SpoolError, StateError } from './errors/errors.js';
+export { ListenError } from './errors/listen-error.js';
+export { NativeLoadError } from './native/load.js';
+export { TaskError } from './errors/task-error.js';
+export type { TaskErrorOptions } from './errors/task-error.js';
 export type { InputFile, InputFileMeta } from './files/input-file.js';
-export { metricsContentType, metricsText } from './metrics.js';
-export type { MetricsFormat } from './metrics.js';
-export type { AdminAddress } from './addresses.js';
-export type { ShardStats, Stats } from './bridge-types.js';
-export type { DurationHistogram, PhaseTimes, SizeHistogram } from './histogram-types.js';
+export { metricsContentType, metricsText } from './stats/metrics.js';
+export type { MetricsFormat } from './stats/metrics.js';
+export type { AdminAddress } from './options/addresses.js';
+export type { ShardStats, Stats } from './stats/stats.js';
+export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
   AdminOptions,
   AuthOptions,
@@ -34,4 +34,4 @@ export type {
   TaskHandlers,
   TasksOf,
   TunnelOptions,
-} from './types.js';
+} from './options/types.js';

@@ -1,7 +1,7 @@
 import type { Bounds } from './bounds.js';
-import type { EngineOptions } from './engine-options.js';
-import { asGroup, asInteger, fail } from './checks.js';
-import { asMultipart, MULTIPART_DEFAULTS } from './files/file-rules.js';
+import type { EngineOptions } from './options/engine-options.js';
+import { asGroup, asInteger, fail } from './options/checks.js';
+import { asMultipart, MULTIPART_DEFAULTS } from './options/multipart.js';
 
 const MEBIBYTE = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -11,7 +11,7 @@ use napi_sys as sys;
 /// The elements of a typed array that JavaScript has allocated and shares with us.
 pub fn elements(array: &mut Uint32Array) -> &mut [u32] {
     // SAFETY: `as_mut` asks that nobody else reads or writes the array meanwhile. It is backed by an ArrayBuffer (not
-    // a SharedArrayBuffer: `lib/bridge.ts` allocates it and gives it to nobody else), so only JavaScript on this
+    // a SharedArrayBuffer: `lib/bridge/bridge.ts` allocates it and gives it to nobody else), so only JavaScript on this
     // thread could, and it does not run while a native call borrows the slice.
     unsafe { array.as_mut() }
 }

@@ -13,7 +13,7 @@ const DURATION_LOGS: RangeInclusive<u32> = 10..=36;
 /// Bounds of the buckets of sizes of batches: 1 to 16384, as powers of two.
 const SIZE_LOGS: RangeInclusive<u32> = 0..=14;
 
-/// The shards' objects, comma-separated: `ShardStats` of `lib/bridge-types.ts`.
+/// The shards' objects, comma-separated: `ShardStats` of `lib/stats/stats.ts`.
 pub fn shards_json(engine: &Engine, host: &Host) -> String {
     let mut text = String::new();
     for (index, (snapshot, meter)) in engine.stats().iter().zip(engine.meters()).enumerate() {

@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 after(() => { setTimeout(() => process.exit(), 500).unref(); });
 
 it('close() resolves when every shard has ended before it', { timeout: 5000 }, async () => {
-  require('../dist/cjs/addon.js').addon().NativeTunnel = require('./fixtures/ended-tunnel.cjs').NativeTunnel;
+  require('../dist/cjs/native/addon.js').addon().NativeTunnel = require('./fixtures/ended-tunnel.cjs').NativeTunnel;
   const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: 'epoll' });
   assert.equal(tunnel.stats().failedShards, 1);
   await tunnel.close();

@@ -10,10 +10,10 @@ import { ListenError, NativeLoadError, TaskError } from 'fasttunnel';
 import { loadRunner, RunnerPeerError } from 'fasttunnel/runner';
 
 const require = createRequire(import.meta.url);
-const { errorAnswerOf, describeThrown, INTERNAL_ERROR } = require('../dist/cjs/task-error.js');
-const { listenErrorOf } = require('../dist/cjs/listen-error.js');
-const { fixFor } = require('../dist/cjs/native.js');
-const { plainCodec } = require('../dist/cjs/codec.js');
+const { errorAnswerOf, describeThrown, INTERNAL_ERROR } = require('../dist/cjs/errors/task-error.js');
+const { listenErrorOf } = require('../dist/cjs/errors/listen-error.js');
+const { fixFor } = require('../dist/cjs/native/load.js');
+const { plainCodec } = require('../dist/cjs/values/codec.js');
 
 const E500 = '{"ok":false,"error":{"message":"Internal Error","code":"INTERNAL_ERROR"}}';
 const answer = (error) => errorAnswerOf(error, plainCodec.stringify);
@@ -95,7 +95,7 @@ describe('ListenError', () => {
 
 describe('the native addon', () => {
   const load = (env, script = '') => {
-    const program = `${script}; try { require('./dist/cjs/native.js').loadNative(); console.log('loaded'); } catch (e) { console.log(JSON.stringify({ name: e.name, code: e.code, message: e.message, tried: e.tried })); }`;
+    const program = `${script}; try { require('./dist/cjs/native/load.js').loadNative(); console.log('loaded'); } catch (e) { console.log(JSON.stringify({ name: e.name, code: e.code, message: e.message, tried: e.tried })); }`;
     return JSON.parse(execFileSync(process.execPath, ['-e', program], { cwd: new URL('..', import.meta.url), env: { ...process.env, ...env }, encoding: 'utf8' }));
   };
 

@@ -8,8 +8,8 @@ import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { callTask, E500, onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const require = createRequire(import.meta.url);
-const { Answers } = require('../dist/cjs/answers.js');
-const { plainCodec } = require('../dist/cjs/codec.js');
+const { AnswerBatch } = require('../dist/cjs/bridge/answer-batch.js');
+const { plainCodec } = require('../dist/cjs/values/codec.js');
 const ok = (result) => JSON.stringify({ ok: true, result });
 
 /** Sends all calls in one write and returns the bodies of their answers. */
@@ -123,7 +123,7 @@ onBothDrivers('isolation', (driver) => {
 
 it('results that together are longer than a string can be leave one after another', () => {
   const unwritable = [];
-  const answers = new Answers(plainCodec, (error) => { unwritable.push(error); });
+  const answers = new AnswerBatch(plainCodec, (error) => { unwritable.push(error); });
   const call = (ticket) => ({ ticket, end() {} });
   const large = 'x'.repeat(270 * 1024 * 1024);
   answers.result(call(1), 'small');

@@ -10,7 +10,7 @@ import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 
 const require = createRequire(import.meta.url);
 const { LIMITS } = require('../dist/cjs/limits.js');
-const { MULTIPART_DEFAULTS } = require('../dist/cjs/files/file-rules.js');
+const { MULTIPART_DEFAULTS } = require('../dist/cjs/options/multipart.js');
 const OPTIONS = readFileSync(new URL('../../docs/options.md', import.meta.url), 'utf8');
 
 const tasks = { echo: (input) => input };

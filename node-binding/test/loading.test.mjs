@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { ADDON, copy, madeFor, mappedBytes, withText } from './support/elves.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
-const NATIVE = join(DIST, 'cjs', 'native.js');
+const NATIVE = join(DIST, 'cjs', 'native', 'load.js');
 const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-loading-'));
 after(() => rmSync(folder, { recursive: true }));
 

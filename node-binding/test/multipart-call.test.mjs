@@ -9,8 +9,8 @@ import { bytesOf, Form, noise, quiet, sentinel, temporary, WINDOW } from './supp
 import { sleep, until } from './support/tunnels.mjs';
 
 const require = createRequire(import.meta.url);
-const { plainCodec } = require('../dist/cjs/codec.js');
-const { CallFailure, RawAnswer, StreamAnswer } = require('../dist/cjs/outcome.js');
+const { plainCodec } = require('../dist/cjs/values/codec.js');
+const { CallFailure, RawAnswer, StreamAnswer } = require('../dist/cjs/calls/outcome.js');
 const { LINGER_MS, UNREAD_BYTES } = require('../dist/cjs/files/file-part.js');
 
 const NONE = { cors: false, security: false };

@@ -11,7 +11,7 @@ import { RawSocket } from './support/raw-socket.mjs';
 import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
 
 const require = createRequire(import.meta.url);
-const { addon } = require('../dist/cjs/addon.js');
+const { addon } = require('../dist/cjs/native/addon.js');
 const { LIMITS } = require('../dist/cjs/limits.js');
 const { NUMBERS } = require('../dist/cjs/bounds.js');
 

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { http, task, withBridge } from './support/bridges.mjs';
 import { sleep, until } from './support/tunnels.mjs';
 
-const native = createRequire(import.meta.url)('../dist/cjs/addon.js').addon();
+const native = createRequire(import.meta.url)('../dist/cjs/native/addon.js').addon();
 const WORKERS = fileURLToPath(new URL('fixtures/workers-only.mjs', import.meta.url));
 const BRIDGES = fileURLToPath(new URL('support/bridges.mjs', import.meta.url));
 const body = JSON.stringify({ input: 20 });

@@ -5,8 +5,8 @@ import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 
 const require = createRequire(import.meta.url);
-const { codecOf, plainCodec } = require('../dist/cjs/codec.js');
-const { inputOf, payloadOf, returnPayload, depthOfJson, depthOfValues } = require('../dist/cjs/values.js');
+const { codecOf, plainCodec } = require('../dist/cjs/values/codec.js');
+const { inputOf, payloadOf, returnPayload, depthOfJson, depthOfValues } = require('../dist/cjs/values/values.js');
 
 const RECORD = '{"__type":"Undefined","value":null}';
 const nested = (depth, leaf = '') => `${'['.repeat(depth)}${leaf}${']'.repeat(depth)}`;

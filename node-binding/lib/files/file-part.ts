@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { SpoolError } from '../errors.js';
+import { SpoolError } from '../errors/errors.js';
 import { ChunkQueue } from './chunk-queue.js';
 import { Spool } from './spool.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { FileConsumedError } from '../errors.js';
+import { FileConsumedError } from '../errors/errors.js';
 
 /** What is known of a file besides its bytes. */
 export interface InputFileMeta {

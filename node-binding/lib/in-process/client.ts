@@ -1,4 +1,4 @@
-import type { Bridge } from '../bridge-types.js';
+import type { Bridge } from '../bridge/bridge-interface.js';
 import { Exchange } from './exchange.js';
 import type { ForeignRequest, ForeignResponse } from './foreign.js';
 import { Pool } from './pool.js';

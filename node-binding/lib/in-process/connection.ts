@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { connect, Socket } from 'node:net';
 import type { NetConnectOpts } from 'node:net';
-import { onBun } from '../runtime.js';
+import { onBun } from '../process/runtime.js';
 import { AnswerReader } from './answer-reader.js';
 import type { AnswerSink } from './answer-reader.js';
 

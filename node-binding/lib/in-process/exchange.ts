@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
-import { answer, BAD_REQUEST, CLIENT_GONE, INTERNAL, NOT_ENABLED, UNAVAILABLE } from './answers.js';
-import type { OwnAnswer } from './answers.js';
 import type { Connection, Holder } from './connection.js';
 import { leftOverBody } from './foreign.js';
 import type { ForeignRequest, ForeignResponse } from './foreign.js';
+import { answer, BAD_REQUEST, CLIENT_GONE, INTERNAL, NOT_ENABLED, UNAVAILABLE } from './own-answers.js';
+import type { OwnAnswer } from './own-answers.js';
 import type { Pool } from './pool.js';
 import { requestHead } from './request-head.js';
 import { ResponseWriter } from './response-writer.js';

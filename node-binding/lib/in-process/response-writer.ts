@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import { isOpen } from './answers.js';
 import type { ForeignResponse } from './foreign.js';
+import { isOpen } from './own-answers.js';
 
 /** Lines of the engine's answers that are about its own connection; the foreign server has its own, and its own clock. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'date']);

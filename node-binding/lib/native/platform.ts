@@ -1,4 +1,4 @@
-import { onDeno, onNode, runtimeName } from '../runtime.js';
+import { onDeno, onNode, runtimeName } from '../process/runtime.js';
 import { withElf } from './elf.js';
 import type { Libc } from './elf.js';
 

@@ -1,5 +1,5 @@
 import type { SerializerLike, Store } from '@bluelibs/runner';
-import type { Call } from '../call.js';
+import type { Call } from '../calls/call.js';
 
 const HEADER = 'x-runner-context';
 /** Most callers send none; to see that costs a twentieth of parsing all of a call's headers. */

@@ -1,4 +1,4 @@
-import { fail } from '../checks.js';
+import { fail } from '../options/checks.js';
 
 type Listener = (request: any, response: any) => void;
 

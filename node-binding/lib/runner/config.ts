@@ -1,15 +1,15 @@
-import type { EngineOptions } from '../engine-options.js';
 import { NUMBERS } from '../bounds.js';
-import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../checks.js';
-import { OptionError } from '../errors.js';
-import { asAdmin } from '../addresses.js';
-import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../files/file-rules.js';
-import type { MultipartBounds } from '../files/file-rules.js';
+import { OptionError } from '../errors/errors.js';
 import { asLimits, LIMITS } from '../limits.js';
-import type { AdminOptions, LimitOptions } from '../types.js';
-import { asCors } from './cors-config.js';
+import { asAdmin } from '../options/addresses.js';
+import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
+import type { EngineOptions } from '../options/engine-options.js';
+import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
+import type { MultipartBounds } from '../options/multipart.js';
+import type { AdminOptions, LimitOptions } from '../options/types.js';
 import { asAttachable } from './attachable-server.js';
 import type { AttachableServer } from './attachable-server.js';
+import { asCors } from './cors-config.js';
 import type { CorsConfig, FastTunnelCors } from './cors-config.js';
 
 export type { FastTunnelCors } from './cors-config.js';

@@ -1,6 +1,6 @@
-import type { EngineOptions } from '../engine-options.js';
 import { NUMBERS } from '../bounds.js';
-import { asBoolean, asGroup, asInteger, asList, asToken, fail } from '../checks.js';
+import { asBoolean, asGroup, asInteger, asList, asToken, fail } from '../options/checks.js';
+import type { EngineOptions } from '../options/engine-options.js';
 
 /** What browsers on other origins may do, as `nodeExposure` has it. */
 export interface FastTunnelCors {

@@ -1,8 +1,8 @@
 import type { EventManager, IEvent } from '@bluelibs/runner';
-import type { Entry } from '../bridge-types.js';
-import type { Call } from '../call.js';
-import { CallFailure, DONE } from '../outcome.js';
-import { payloadOf, returnPayload } from '../values.js';
+import type { Call } from '../calls/call.js';
+import type { Entry } from '../calls/entry.js';
+import { CallFailure, DONE } from '../calls/outcome.js';
+import { payloadOf, returnPayload } from '../values/values.js';
 import type { AsyncContexts } from './async-contexts.js';
 import type { Failures } from './failures.js';
 import type { ResultValues } from './result-values.js';

@@ -1,8 +1,8 @@
-import type { Call } from '../call.js';
-import { CallFailure } from '../outcome.js';
-import type { RawAnswer, StreamAnswer } from '../outcome.js';
+import type { Call } from '../calls/call.js';
+import { CallFailure } from '../calls/outcome.js';
+import type { RawAnswer, StreamAnswer } from '../calls/outcome.js';
+import { INTERNAL_ERROR } from '../errors/task-error.js';
 import { connectionReset } from '../streams/body.js';
-import { INTERNAL_ERROR } from '../task-error.js';
 import type { Failures } from './failures.js';
 import { TunnelRequest } from './request.js';
 import { TunnelResponse } from './response.js';

@@ -1,4 +1,4 @@
-import type { Call } from '../call.js';
+import type { Call } from '../calls/call.js';
 import { ExposedCall } from './exposed-call.js';
 import type { ExposedScope } from './exposed-call.js';
 import { RunnerPeerError } from './peer.js';

@@ -1,7 +1,7 @@
 import type { SerializerLike, Store } from '@bluelibs/runner';
-import type { Kind } from '../bridge-types.js';
-import { INTERNAL_ERROR } from '../task-error.js';
-import type { ErrorAnswer } from '../task-error.js';
+import type { Kind } from '../calls/entry.js';
+import { INTERNAL_ERROR } from '../errors/task-error.js';
+import type { ErrorAnswer } from '../errors/task-error.js';
 import { messageOf } from './logs.js';
 import type { Logs } from './logs.js';
 import type { Runner } from './runtime.js';

@@ -1,11 +1,11 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { Bridge } from '../bridge-types.js';
-import { answer, NOT_ENABLED, NOT_FOUND } from '../in-process/answers.js';
+import type { Bridge } from '../bridge/bridge-interface.js';
 import { InProcessClient } from '../in-process/client.js';
 import { isBodyLost } from '../in-process/foreign.js';
 import type { ForeignRequest, ForeignResponse } from '../in-process/foreign.js';
+import { answer, NOT_ENABLED, NOT_FOUND } from '../in-process/own-answers.js';
 import { asAttachable, letGo } from './attachable-server.js';
 import type { AttachableServer } from './attachable-server.js';
 import { messageOf } from './logs.js';

@@ -2,9 +2,9 @@ import type { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { asyncDispose } from '../async-dispose.js';
-import type { EngineOptions } from '../engine-options.js';
-import { StateError } from '../errors.js';
+import { StateError } from '../errors/errors.js';
+import type { EngineOptions } from '../options/engine-options.js';
+import { asyncDispose } from '../process/async-dispose.js';
 
 /** What an `http.Server` is asked, where it is the engine that listens. */
 export interface Listening {

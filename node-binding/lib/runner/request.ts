@@ -1,4 +1,4 @@
-import type { Call } from '../call.js';
+import type { Call } from '../calls/call.js';
 import { BodyStream } from '../streams/body.js';
 import type { BodyPort } from '../streams/body.js';
 

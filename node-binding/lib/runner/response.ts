@@ -1,10 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { Writable } from 'node:stream';
-import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../outcome.js';
+import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../calls/outcome.js';
+import { lengthOf } from '../calls/stream-result.js';
+import { INTERNAL_ERROR } from '../errors/task-error.js';
 import type { Outlet, Source } from '../streams/outlet.js';
-import { lengthOf } from '../streams/source.js';
-import { INTERNAL_ERROR } from '../task-error.js';
 import type { TunnelRequest } from './request.js';
 
 /** What is taken in ahead of the client, beside what is under way to it. */

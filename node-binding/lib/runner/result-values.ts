@@ -1,5 +1,5 @@
 import type { SerializerLike } from '@bluelibs/runner';
-import type { ValueCodec } from '../codec.js';
+import type { ValueCodec } from '../values/codec.js';
 import type { Runner } from './runtime.js';
 
 /** A custom type of the app's, as the serializer keeps it. */

@@ -1,11 +1,10 @@
 import type { ITask, TaskRunner } from '@bluelibs/runner';
-import type { Conclusion, Entry } from '../bridge-types.js';
-import type { Call } from '../call.js';
-import { CallFailure, LATER } from '../outcome.js';
+import type { Call } from '../calls/call.js';
+import type { Conclusion, Entry, MakeBody } from '../calls/entry.js';
+import { CallFailure, LATER } from '../calls/outcome.js';
+import type { StreamAnswer } from '../calls/outcome.js';
+import { discardStream, streamAnswerOf } from '../calls/stream-result.js';
 import type { InputFileFactory } from '../files/input-file.js';
-import type { StreamAnswer } from '../outcome.js';
-import { discardStream, streamAnswerOf } from '../streams/source.js';
-import type { MakeBody } from '../streams/streams.js';
 import type { AsyncContexts } from './async-contexts.js';
 import { ExposedCall } from './exposed-call.js';
 import type { Provide } from './exposure-context.js';

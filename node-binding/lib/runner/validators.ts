@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { ITask, TaskRunner } from '@bluelibs/runner';
-import type { RequestFacts } from '../hooks.js';
+import type { RequestFacts } from '../bridge/hooks.js';
 
 /** The app's own say on who may call: tasks tagged `globals.tags.authValidator` (CONTRACT 4). */
 export class Validators {

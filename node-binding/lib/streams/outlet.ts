@@ -1,4 +1,4 @@
-import { AnswerLengthError } from '../errors.js';
+import { AnswerLengthError } from '../errors/errors.js';
 import { Ballast } from './ballast.js';
 
 /** Bytes that may be sent before any credit has come: `ANSWER_FIRST_BYTES` of `engine/src/limits.rs`. */

@@ -1,5 +1,5 @@
 import { finished, PassThrough } from 'node:stream';
-import { isThenable } from '../thenable.js';
+import { isThenable } from '../values/thenable.js';
 import type { Outlet, Source } from './outlet.js';
 
 /** What everything with a `pipe` method is taken for; older kinds of streams have less of it. */

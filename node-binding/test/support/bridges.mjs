@@ -2,10 +2,10 @@
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
-const { startBridge } = require('../../dist/cjs/bridge.js');
+const { startBridge } = require('../../dist/cjs/bridge/bridge.js');
 const { LIMITS } = require('../../dist/cjs/limits.js');
-const { plainCodec } = require('../../dist/cjs/codec.js');
-export const { CallFailure, DONE, RawAnswer } = require('../../dist/cjs/outcome.js');
+const { plainCodec } = require('../../dist/cjs/values/codec.js');
+export const { CallFailure, DONE, RawAnswer } = require('../../dist/cjs/calls/outcome.js');
 export { plainCodec };
 
 const DEFAULTS = Object.fromEntries(Object.entries(LIMITS).map(([name, { fallback }]) => [name, fallback]));

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { sleep, until } from './tunnels.mjs';
 
 const require = createRequire(import.meta.url);
-const { MultipartCall } = require('../../dist/cjs/files/multipart-call.js');
-const { Call } = require('../../dist/cjs/call.js');
-const { plainCodec } = require('../../dist/cjs/codec.js');
-const { CallFailure } = require('../../dist/cjs/outcome.js');
+const { MultipartCall } = require('../../dist/cjs/forms/multipart-call.js');
+const { Call } = require('../../dist/cjs/calls/call.js');
+const { plainCodec } = require('../../dist/cjs/values/codec.js');
+const { CallFailure } = require('../../dist/cjs/calls/outcome.js');
 
 export const WINDOW = 256 * 1024;
 const FRAME = 64 * 1024;

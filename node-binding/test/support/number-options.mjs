@@ -6,7 +6,7 @@ const require = createRequire(import.meta.url);
 const ts = require('typescript-5.0');
 const { NUMBERS } = require('../../dist/cjs/bounds.js');
 const { LIMITS } = require('../../dist/cjs/limits.js');
-const { MULTIPART } = require('../../dist/cjs/files/file-rules.js');
+const { MULTIPART } = require('../../dist/cjs/options/multipart.js');
 
 const declarations = (name) => fileURLToPath(new URL(`../../dist/cjs/${name}.d.ts`, import.meta.url));
 
@@ -42,7 +42,7 @@ function boundsOf(path) {
 const withBounds = (path) => ({ path, bounds: boundsOf(path) });
 
 /** Of `fastTunnel()` and `TunnelServer`. */
-export const STANDALONE = numbersIn(declarations('types'), 'TunnelOptions').map(withBounds);
+export const STANDALONE = numbersIn(declarations('options/types'), 'TunnelOptions').map(withBounds);
 /** Of Runner's resource. */
 export const RUNNER = numbersIn(declarations('runner/config'), 'FastTunnelConfig').map(withBounds);
 

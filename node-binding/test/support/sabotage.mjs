@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
-const native = require('../../dist/cjs/addon.js').addon();
+const native = require('../../dist/cjs/native/addon.js').addon();
 const { NativeTunnel } = native;
 
 let last;

@@ -1,0 +1,30 @@
+import type { Entry } from '../calls/entry.js';
+import type { Destination } from '../native/addon.js';
+import type { AdminAddress } from '../options/addresses.js';
+import type { Allow } from '../options/engine-options.js';
+import type { Stats } from '../stats/stats.js';
+
+/** What tunnels, of `fastTunnel()` and of Runner, see of the bridge. */
+export interface Bridge {
+  readonly port: number;
+  readonly host: string;
+  readonly socketPath?: string;
+  readonly admin?: AdminAddress | undefined;
+  readonly driver: 'io_uring' | 'epoll';
+  readonly driverReason?: string | undefined;
+  readonly shards: number;
+  /** Counts from the next request on. Without `allow`, every entry may be called. */
+  setEntries(entries: readonly Entry[], allow?: Allow): void;
+  /** A connection to the engine from within: its descriptor, the caller's to close. Throws when there are too many, or at the end. */
+  connect(): number;
+  /** Where a request target leads, as the engine reads it. */
+  route(target: string): Destination;
+  stats(): Stats;
+  ref(): void;
+  unref(): void;
+  /** Lets `/readyz` say that no calls are wanted any more. */
+  retire(): void;
+  close(): Promise<void>;
+  /** Ends a `close` that is under way at once. */
+  cut(): void;
+}

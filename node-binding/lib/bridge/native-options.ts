@@ -1,0 +1,51 @@
+import type { NativeAllow, NativeOptions } from '../native/addon.js';
+import type { Allow, EngineOptions, Ring } from '../options/engine-options.js';
+import type { MultipartBounds } from '../options/multipart.js';
+import { onNode } from '../process/runtime.js';
+import type { ValueCodec } from '../values/codec.js';
+import type { BridgeHooks } from './hooks.js';
+
+/** What native code takes for a policy. */
+export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
+  if (typeof allow === 'string') return { policy: allow, tasks: [], events: [] };
+  return { policy: 'list', tasks: [...allow.tasks], events: [...allow.events] };
+}
+
+/** Other runtimes have Node-API and no libuv, or its functions without what they do. */
+function defaultRing(): Ring {
+  return onNode ? 'loop' : 'threadsafe';
+}
+
+/** A bound that is not there is none. */
+function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['limits']['multipart']> {
+  return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
+}
+
+/** What native code takes for the options. */
+export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, ...rest } = options;
+  const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
+  const native: NativeOptions = {
+    ...rest,
+    inProcess,
+    loopRing: ring === 'loop',
+    tokenHeader: auth.header,
+    ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
+    allowAnonymous: auth.allowAnonymous,
+    validators: auth.validators ?? false,
+    reference,
+    reportRefusals: hooks.onRefused !== undefined,
+    exactBodies: codec.exact,
+    limits: multipart === undefined ? bounds : { ...bounds, multipart: nativeMultipart(multipart) },
+  };
+  if (socketPath !== undefined) native.socketPath = socketPath;
+  if (cors !== undefined) {
+    const { origin, originFromHook, maxAge, ...lists } = cors;
+    native.cors = { ...lists };
+    if (originFromHook === true) native.cors.askedOrigin = true;
+    else if (typeof origin === 'string') native.cors.fixedOrigin = origin;
+    else if (Array.isArray(origin)) native.cors.listedOrigins = origin;
+    if (maxAge !== undefined) native.cors.maxAge = maxAge;
+  }
+  return native;
+}

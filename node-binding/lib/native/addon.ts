@@ -1,0 +1,146 @@
+import { checkBounds, NUMBERS } from '../bounds.js';
+import type { NativeBound } from '../bounds.js';
+import { checkLayout, otherBuild } from '../layout.js';
+import { LIMITS } from '../limits.js';
+import type { Ring } from '../options/engine-options.js';
+import { MULTIPART } from '../options/multipart.js';
+import { loadNative } from './load.js';
+
+/** `src/options.rs`, `NativeOptions`. */
+export interface NativeOptions {
+  host: string;
+  port: number;
+  inProcess: boolean;
+  loopRing: boolean;
+  socketPath?: string;
+  admin?: { host: string; port: number; socketPath?: string };
+  backlog: number;
+  shards: number;
+  driver: string;
+  basePath: string;
+  tokenHeader: string;
+  tokens?: string[];
+  validators: boolean;
+  allowAnonymous: boolean;
+  cors?: {
+    askedOrigin?: boolean;
+    fixedOrigin?: string;
+    listedOrigins?: string[];
+    methods: string[];
+    allowedHeaders: string[];
+    exposedHeaders: string[];
+    credentials: boolean;
+    maxAge?: number;
+    varyOrigin: boolean;
+  };
+  disableDiscovery: boolean;
+  exactBodies: boolean;
+  reference: boolean;
+  reportRefusals: boolean;
+  limits: {
+    maxHeadBytes: number;
+    maxTargetBytes: number;
+    maxHeaders: number;
+    maxChunkExtensionBytes: number;
+    maxTrailerBytes: number;
+    maxBodyBytes: number;
+    maxJsonDepth: number;
+    maxRequestsPerConnection: number;
+    maxPipelined: number;
+    maxBufferedBytes: number;
+    maxTotalBufferedBytes: number;
+    maxCallsInFlight: number;
+    maxConnections: number;
+    headTimeoutMs: number;
+    bodyTimeoutMs: number;
+    minBodyBytesPerS: number;
+    maxBodyTimeMs: number;
+    maxDiscardedBytes: number;
+    discardTimeoutMs: number;
+    idleTimeoutMs: number;
+    writeTimeoutMs: number;
+    handlerTimeoutMs: number;
+    queueTimeoutMs: number;
+    keepAliveHintS: number;
+    /** Without it the defaults; in it, a bound that is missing is none. */
+    multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
+  };
+}
+
+export interface NativeHandler {
+  event: boolean;
+  id: string;
+  index: number;
+}
+
+export interface NativeAllow {
+  policy: 'registered' | 'none' | 'open' | 'list';
+  tasks: string[];
+  events: string[];
+}
+
+/** Where a request target leads: `engine/src/tunnel/target.rs`. */
+export type Destination = 'outside' | 'malformed' | 'none' | 'task' | 'event' | 'discovery';
+
+/** `src/tunnel.rs`. */
+export interface NativeTunnel {
+  readonly port: number;
+  /** 0 without an admin listener, or where that has no port. */
+  readonly adminPort: number;
+  readonly driver: 'io_uring' | 'epoll';
+  readonly driverReason: string | null;
+  readonly ring: Ring;
+  readonly shards: number;
+  poll(maxCalls: number): string | null;
+  /** With `maxCalls` 0 it does not poll. */
+  complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
+  requestId(ticket: number): string | null;
+  head(ticket: number): string | null;
+  advise(ticket: number, passed: boolean, origin: string | undefined): void;
+  raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
+  /** The next frame's bytes, if it has any; the table says what it is. */
+  frame(): Buffer | null;
+  /** False: it may not be written, and was answered 500. */
+  openStream(ticket: number, status: number, reason: string, headers: string[], length: number, cors: boolean, security: boolean): boolean;
+  sendData(ticket: number, bytes: Uint8Array): void;
+  endStream(ticket: number): void;
+  cutStream(ticket: number): void;
+  creditBody(ticket: number, bytes: number): void;
+  discardBody(ticket: number): void;
+  notices(): string;
+  setHandlers(handlers: NativeHandler[], allow: NativeAllow): void;
+  /** A descriptor, which is the caller's to close. */
+  connect(): number;
+  route(target: string): Destination;
+  retire(): void;
+  stop(drainMs: number): void;
+  finish(): void;
+  stats(): string;
+}
+
+interface Addon {
+  NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
+  callTableLayout(): number[];
+  /** Processor time of the thread that calls. */
+  threadCpuMs(): number;
+  /** The ranges of options that the engine sets. */
+  optionBounds(): NativeBound[];
+  /** The limits that hold where none are given. */
+  defaultLimits(): NativeOptions['limits'];
+}
+
+let checked: Addon | undefined;
+
+/** The addon, once it has proved to be of our build. */
+export function addon(): Addon {
+  if (checked === undefined) {
+    const loaded = loadNative() as Addon;
+    checkLayout(loaded.callTableLayout());
+    if (typeof loaded.optionBounds !== 'function') throw otherBuild();
+    const { multipart = {}, ...limits } = loaded.defaultLimits();
+    checkBounds({ ...NUMBERS, ...LIMITS }, loaded.optionBounds(), limits);
+    checkBounds(MULTIPART, [], multipart);
+    checked = loaded;
+  }
+  return checked;
+}

@@ -1,0 +1,70 @@
+import { isOrdinary } from './elf.js';
+import type { Fault } from './faults.js';
+import { chosenPlace, ownPlace, TARGETS } from './place.js';
+
+/** The native addon could not be loaded. The message says for which platform, what was tried and what to do. */
+export class NativeLoadError extends Error {
+  static {
+    this.prototype.name = 'NativeLoadError';
+  }
+
+  readonly code = 'FASTTUNNEL_NATIVE_LOAD';
+  /** Files that were tried. */
+  readonly tried: readonly string[];
+
+  constructor(message: string, tried: readonly string[], options?: { cause?: unknown }) {
+    super(message, options);
+    this.tried = tried;
+  }
+}
+
+let loaded: unknown;
+
+/** The native addon. Both module forms, and every tunnel of a thread, share one. */
+export function loadNative(): unknown {
+  return (loaded ??= load());
+}
+
+function load(): unknown {
+  const chosen = chosenPlace();
+  const { platform, arch } = process;
+  if (chosen === undefined && !TARGETS.some((target) => target.startsWith(`${platform}-${arch}-`))) {
+    throw new NativeLoadError(`fasttunnel has no native addon for ${platformText()}. It runs on ${TARGETS.join(', ')}.`, []);
+  }
+  const { file, ...place } = chosen ?? ownPlace();
+  if (file === undefined) throw failure(faults().missingFault(place), place.tried);
+  const fault = isOrdinary(file) ? undefined : faults().faultOf(file);
+  if (fault !== undefined) throw couldNot(fault, file);
+  // Not `require`: bundlers take that for theirs, single executables have none for files, and it takes what is not named
+  // `.node` for JavaScript.
+  const addon = { exports: {} };
+  try {
+    process.dlopen(addon, file);
+  } catch (error) {
+    throw couldNot(faults().loadFault(file, error), file, { cause: error });
+  }
+  return addon.exports;
+}
+
+function couldNot({ reason, fix }: Fault, file: string, options?: { cause: unknown }): NativeLoadError {
+  return failure({ reason: `fasttunnel's native addon could not be loaded: ${reason.replace(/\.$/, '')}`, fix }, [file], options);
+}
+
+function failure({ reason, fix }: Fault, tried: readonly string[], options?: { cause: unknown }): NativeLoadError {
+  return new NativeLoadError(`${reason}. Platform: ${platformText()}. Tried: ${tried.join(', ') || 'nothing'}. ${fix}`, tried, options);
+}
+
+// What follows is loaded when something is wrong: most never need it.
+
+function faults(): typeof import('./faults.js') {
+  return require('./faults.js') as typeof import('./faults.js');
+}
+
+/** What to do about a message of the dynamic linker, or of a runtime that guards it. */
+export function fixFor(reason: string): string {
+  return faults().fixFor(reason);
+}
+
+function platformText(): string {
+  return (require('./platform.js') as typeof import('./platform.js')).describePlatform();
+}

@@ -1,0 +1,85 @@
+import type { Address } from './addresses.js';
+import type { MultipartBounds } from './multipart.js';
+
+/** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
+export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
+
+/** A handle of the event loop's own library, libuv, or Node-API's portable way, which costs more thread switches (`src/raw_ring.rs`). */
+export type Ring = 'loop' | 'threadsafe';
+
+/** What the engine is started with: checked, defaults filled in. */
+export interface EngineOptions {
+  host: string;
+  port: number;
+  socketPath?: string;
+  /** Where it says how it is. Default: nowhere. */
+  admin?: Address;
+  /** Listen nowhere: `Bridge.connect` alone makes connections. */
+  inProcess?: boolean;
+  backlog: number;
+  /** 0 = by the number of cores. */
+  shards: number;
+  driver: 'auto' | 'io_uring' | 'epoll';
+  /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
+  ring?: Ring;
+  basePath: string;
+  /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
+  reference?: boolean;
+  /** What the entries that it starts with may do. Default `registered`. */
+  allow?: Allow;
+  auth: {
+    header: string;
+    /** None at all: no token is configured. An empty list is configured and lets nobody in. */
+    tokens: string[] | undefined;
+    allowAnonymous: boolean;
+    /** Ask `hooks.authenticate` when no token matches. */
+    validators?: boolean;
+  };
+  cors?: {
+    origin?: string | string[] | null;
+    /** Ask `hooks.origin`, whatever `origin` says. */
+    originFromHook?: boolean;
+    methods: string[];
+    allowedHeaders: string[];
+    exposedHeaders: string[];
+    credentials: boolean;
+    maxAge?: number;
+    varyOrigin: boolean;
+  };
+  disableDiscovery: boolean;
+  limits: {
+    maxHeadBytes: number;
+    maxTargetBytes: number;
+    maxHeaders: number;
+    maxChunkExtensionBytes: number;
+    maxTrailerBytes: number;
+    maxBodyBytes: number;
+    maxJsonDepth: number;
+    /** 0 = off. */
+    maxRequestsPerConnection: number;
+    maxPipelined: number;
+    maxCallsInFlight: number;
+    /** 0 = by RLIMIT_NOFILE. */
+    maxConnections: number;
+    headTimeoutMs: number;
+    bodyTimeoutMs: number;
+    minBodyBytesPerS: number;
+    maxBodyTimeMs: number;
+    maxDiscardedBytes: number;
+    discardTimeoutMs: number;
+    idleTimeoutMs: number;
+    writeTimeoutMs: number;
+    /** 0 = off. */
+    handlerTimeoutMs: number;
+    /** 0 = off. */
+    queueTimeoutMs: number;
+    drainTimeoutMs: number;
+    keepAliveHintS: number;
+    maxBufferedBytes: number;
+    maxTotalBufferedBytes: number;
+    /** Without it: the defaults. */
+    multipart?: MultipartBounds;
+  };
+  /** Directory for what of files does not fit in memory. Default: the system's. */
+  tempDir?: string;
+}

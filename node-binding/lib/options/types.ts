@@ -1,0 +1,262 @@
+import type { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import type { GracefulSignal } from './graceful-signals.js';
+
+export type { GracefulSignal };
+
+/** One call, as its handler sees it. Everything is made when it is asked for: most handlers never ask. */
+export interface CallContext {
+  readonly id: string;
+  /** The effective request id, which is also in the answer's `x-runner-request-id`. */
+  readonly requestId: string;
+  /**
+   * Request headers as `node:http` gives them: names in lower case, repeated ones joined. No prototype. Read them
+   * (or the request id) for the first time before the call is answered.
+   */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Aborts when the client has gone, or when `handlerTimeoutMs` is over. */
+  readonly signal: AbortSignal;
+  /**
+   * The request's body, byte by byte, of a task called with `application/octet-stream`; its input is `undefined` then.
+   * Read it or leave it: what is not read when the call is answered is thrown away. When the client goes it fails with
+   * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
+   */
+  readonly body: Readable | undefined;
+}
+
+/**
+ * What a task may return to answer with bytes instead of JSON: a Node stream, a web stream, an async iterable (of an
+ * async generator, say) or a Blob. A `Response` of fetch is sent with its status and header lines as well. Chunks are bytes or strings (UTF-8). It is read as fast as the client takes it, and
+ * destroyed, cancelled or returned when the client goes. If it fails before its first byte the call fails like any
+ * other; later the connection is cut, and `onError` hears of it.
+ */
+export type ByteStream = NodeJS.ReadableStream | ReadableStream | AsyncIterable<Uint8Array | string> | Blob;
+
+/** A {@link ByteStream} with a head of its own. */
+export interface StreamResult {
+  stream: ByteStream;
+  /** From 200 to 599, default 200. */
+  status?: number | undefined;
+  /** Default `application/octet-stream`. */
+  contentType?: string | undefined;
+  /**
+   * Further header lines, which go before `contentType` and ours. With `content-length` that many bytes are sent, and
+   * not chunks. `set-cookie`, `access-control-allow-origin` and `-credentials` and the security headers are left out.
+   */
+  headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined;
+}
+
+/**
+ * What answers a task: gets the call's input and its context; what it returns or resolves to is the result: a value, or a
+ * stream (see {@link ByteStream} and {@link StreamResult}).
+ *
+ * The input's type is the handler's own claim: values come from the network and are not validated.
+ */
+export type TaskHandler<Input = any, Result = unknown> = (input: Input, context: CallContext) => Result;
+
+/** What runs when an event arrives. Its return value is ignored, a promise is awaited. */
+export type EventHandler<Payload = any> = (payload: Payload, context: CallContext) => unknown;
+
+/** Task handlers by task id. */
+export type TaskHandlers = Record<string, TaskHandler>;
+
+/** Event handlers by event id; a list runs in its order, each after the one before has finished. */
+export type EventHandlers = Record<string, EventHandler | readonly EventHandler[]>;
+
+/** Where the tunnel listens and what it demands. Everything is checked when it is given. */
+export interface ListenOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address to listen on. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+  /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
+  admin?: AdminOptions | undefined;
+  /** Connections the kernel may queue before they are accepted. Default 4096. */
+  backlog?: number | undefined;
+  /** Number of shards (threads). Default 0: by the number of cores. */
+  shards?: number | undefined;
+  /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
+  driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+}
+
+/** Where a tunnel says how it is: a port, or a socket path. */
+export interface AdminOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address. Default `127.0.0.1`: who may connect may ask. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+}
+
+/** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
+export interface AuthOptions {
+  /** Accepted token, or several: any match is enough. */
+  token?: string | readonly string[] | undefined;
+  /** Request header that carries the token. Default `x-runner-token`. */
+  header?: string | undefined;
+  /** Let everybody call. Ignored as soon as a token is given. */
+  allowAnonymous?: boolean | undefined;
+}
+
+/** What browsers on other origins may do. Without it every answer carries `Access-Control-Allow-Origin: *`. */
+export interface CorsOptions {
+  /** One origin that is always sent, or a list to compare the request's origin with. */
+  origin?: string | readonly string[] | null | undefined;
+  /** Methods named in a preflight answer. Default POST, OPTIONS. */
+  methods?: readonly string[] | undefined;
+  /** Request headers allowed by a preflight answer. Default: whatever the browser asks for. */
+  allowedHeaders?: readonly string[] | undefined;
+  /** Answer headers that scripts may read. */
+  exposedHeaders?: readonly string[] | undefined;
+  credentials?: boolean | undefined;
+  /** Seconds a browser may remember a preflight answer. */
+  maxAge?: number | undefined;
+  /** Send `Vary: Origin` when the answer depends on the origin. Default true. */
+  varyOrigin?: boolean | undefined;
+}
+
+/** Bounds; docs/options.md says what happens when each is reached. */
+export interface LimitOptions {
+  maxHeadBytes?: number | undefined;
+  /** Bytes of the request target. */
+  maxTargetBytes?: number | undefined;
+  /** Lines of a request's header, and of the trailers behind a chunked body; at most 100. */
+  maxHeaders?: number | undefined;
+  /** Bytes of the chunk extensions of one request. */
+  maxChunkExtensionBytes?: number | undefined;
+  /** Bytes of the trailers behind a chunked body. */
+  maxTrailerBytes?: number | undefined;
+  maxBodyBytes?: number | undefined;
+  /** `maxSize` is another name for `maxBodyBytes`, as `@bluelibs/runner` spells it. */
+  json?: { maxSize?: number | undefined } | undefined;
+  /** Arrays and objects around a value of a JSON body, the envelope among them: with so many it is refused. At most 1001. */
+  maxJsonDepth?: number | undefined;
+  /** Bounds of multipart forms; what is left out keeps its default, `Infinity` stands for none. */
+  multipart?: MultipartOptions | undefined;
+  maxPipelined?: number | undefined;
+  /** Requests that one connection serves. 0 (the default): any number. */
+  maxRequestsPerConnection?: number | undefined;
+  maxCallsInFlight?: number | undefined;
+  /** 0 (the default): by the process's limit of open files. */
+  maxConnections?: number | undefined;
+  /** Bytes of answers that one connection has not taken, or of its calls under way, before its requests wait. */
+  maxBufferedBytes?: number | undefined;
+  /** Bytes held for all connections together, before calls get 503 and clients that make no progress are disconnected. */
+  maxTotalBufferedBytes?: number | undefined;
+  headTimeoutMs?: number | undefined;
+  /** Time for a body. After it a body has to have kept up `minBodyBytesPerS`; a streamed one has to go on coming. */
+  bodyTimeoutMs?: number | undefined;
+  /** Bytes a second. */
+  minBodyBytesPerS?: number | undefined;
+  /** Time for a body however fast it comes, but for streams and forms. Less than `bodyTimeoutMs` counts as that. */
+  maxBodyTimeMs?: number | undefined;
+  /** Bytes that are read and thrown away of a request that is answered before all of its body has come; then it is cut. */
+  maxDiscardedBytes?: number | undefined;
+  /** Time without a byte of such a body, and what it may be late against `minBodyBytesPerS`. */
+  discardTimeoutMs?: number | undefined;
+  idleTimeoutMs?: number | undefined;
+  writeTimeoutMs?: number | undefined;
+  /** 0 (the default): a handler may take for ever. */
+  handlerTimeoutMs?: number | undefined;
+  /** How long calls may wait for JavaScript once it has fallen behind for as long; 0: however long. */
+  queueTimeoutMs?: number | undefined;
+  drainTimeoutMs?: number | undefined;
+  /** Seconds announced in `Keep-Alive: timeout=`. */
+  keepAliveHintS?: number | undefined;
+}
+
+/** Bounds of one multipart form. Sizes count as exceeded when they are reached, numbers when they are passed. */
+export interface MultipartOptions {
+  /** Bytes of one file. Default 20 MiB. */
+  fileSize?: number | undefined;
+  /** Files. Default 10. */
+  files?: number | undefined;
+  /** Bytes of one field; the manifest is one. Default 1 MiB. */
+  fieldSize?: number | undefined;
+  /** Fields. Default 100. */
+  fields?: number | undefined;
+  /** Files and fields together. Default: no bound. */
+  parts?: number | undefined;
+  /** Known to Runner; has no effect. */
+  fieldNameSize?: number | undefined;
+  /** Known to Runner; has no effect. */
+  headerPairs?: number | undefined;
+}
+
+/** Reads and writes typed values (Date, Map, bigint…), for example Runner's serializer. */
+export interface Serializer {
+  parse(text: string): unknown;
+  stringify(value: unknown): string;
+}
+
+/** Which call an error came from. */
+export interface ErrorOrigin {
+  kind: 'task' | 'event';
+  id: string;
+  requestId: string;
+}
+
+/** Options of {@link fastTunnel} and of {@link TunnelServer}. */
+export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> extends ListenOptions {
+  /** Path prefix of every route. Default `/__runner`. */
+  basePath?: string | undefined;
+  auth?: AuthOptions | undefined;
+  cors?: CorsOptions | undefined;
+  /** Short form of `cors: { origin: [...] }`; `['*']` lets every origin in. */
+  corsOrigins?: readonly string[] | undefined;
+  /** Answer 404 to `GET {basePath}/discovery`. */
+  disableDiscovery?: boolean | undefined;
+  limits?: LimitOptions | undefined;
+  /** Same as `limits.handlerTimeoutMs`. */
+  handlerTimeoutMs?: number | undefined;
+  /** Same as `limits.drainTimeoutMs`. */
+  drainTimeoutMs?: number | undefined;
+  /**
+   * On these signals (`true`: SIGTERM and SIGINT) the tunnel closes as by `close()`; then the process ends as
+   * the signal would have ended it, unless the application listens for that signal itself. A second signal ends it at
+   * once. Not in worker threads. Default false.
+   */
+  gracefulSignals?: boolean | readonly GracefulSignal[] | undefined;
+  /** Milliseconds for which it serves on after such a signal, while `/readyz` says no. Default 0. */
+  readinessDelayMs?: number | undefined;
+  /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
+  tempDir?: string | undefined;
+  /** Without it values are plain JSON, and `undefined` survives. */
+  serializer?: Serializer | undefined;
+  /** Hears what a handler threw; its caller only sees "Internal Error". Default: one report on stderr. */
+  onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
+  tasks?: (Tasks & TaskHandlers) | undefined;
+  events?: (Events & EventHandlers) | undefined;
+}
+
+/** What a caller of a task sees: its input, and its result once it has travelled. */
+export type TaskCall<Handler> = Handler extends (...args: infer Args) => infer Result
+  ? (...input: Args extends [] ? [] : [input: Args[0]]) => Promise<Awaited<Result>>
+  : never;
+
+/** The tasks of a tunnel as their callers see them: `TasksOf<typeof tunnel>['app.tasks.add']`. */
+export type TasksOf<T> = T extends { readonly [handlers]?: { tasks: infer Tasks } | undefined }
+  ? { [Id in keyof Tasks]: TaskCall<Tasks[Id]> }
+  : never;
+
+/** The payload of each event of a tunnel: `EventsOf<typeof tunnel>['app.events.notify']`. */
+export type EventsOf<T> = T extends { readonly [handlers]?: { events: infer Events } | undefined }
+  ? { [Id in keyof Events]: PayloadOf<Events[Id]> }
+  : never;
+
+type PayloadOf<Handler> = Handler extends readonly (infer One)[]
+  ? PayloadOf<One>
+  : Handler extends (...args: infer Args) => unknown
+    ? Args extends []
+      ? undefined
+      : Args[0]
+    : never;
+
+/** Known ids are suggested, any other string is accepted: handlers come and go at run time. */
+export type IdOf<Handlers> = (keyof Handlers & string) | (string & {});
+
+/** Carries the handlers' types; no such property exists at run time. */
+export declare const handlers: unique symbol;

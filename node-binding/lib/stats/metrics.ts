@@ -1,0 +1,156 @@
+import { fail } from '../options/checks.js';
+import type { ShardStats, Stats } from './stats.js';
+
+/** `openmetrics` is OpenMetrics 1.0; `prometheus` the older text format (0.0.4), which can be joined to other texts. */
+export type MetricsFormat = 'openmetrics' | 'prometheus';
+
+/** What an HTTP answer with such a text says as its `content-type`. */
+export const metricsContentType: Readonly<Record<MetricsFormat, string>> = {
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  prometheus: 'text/plain; version=0.0.4; charset=utf-8',
+};
+
+type Kind = 'counter' | 'gauge' | 'histogram' | 'info';
+type NumbersOf<T> = { [Key in keyof T]: T[Key] extends number ? Key : never }[keyof T] & string;
+/** Every number has a line here: what it is, and what it means. */
+type Meanings<T> = Readonly<Record<NumbersOf<T>, readonly [kind: 'counter' | 'gauge', help: string]>>;
+
+const OF_A_SHARD: Meanings<ShardStats> = {
+  connections: ['gauge', 'Connections open now.'],
+  accepted: ['counter', 'Connections taken over.'],
+  turnedAway: ['counter', 'Connections closed at once: too many, or no descriptor left.'],
+  requests: ['counter', 'Requests whose head was complete and well-formed.'],
+  refused: ['counter', 'Requests answered without a handler: refusals, preflights, discovery.'],
+  protocolErrors: ['counter', 'Malformed, too large or too slow requests.'],
+  calls: ['counter', 'Calls handed to JavaScript, and questions of hooks.'],
+  answered: ['counter', 'Calls and questions answered.'],
+  dropped: ['counter', 'Answers that came too late.'],
+  overloaded: ['counter', 'Calls refused with 503 because too many were under way.'],
+  abandoned: ['counter', 'Calls whose client left before their answer.'],
+  shed: ['counter', 'Calls refused with 503 because JavaScript had fallen behind.'],
+  heldBytes: ['gauge', 'Bytes held for connections and calls now.'],
+  discardedAnswers: ['counter', 'Large answers that became a 500 for want of memory.'],
+  evicted: ['counter', 'Connections without progress ended for want of memory.'],
+  restarts: ['counter', 'Times that the shard failed as a whole and was started anew.'],
+  handlerTimeouts: ['counter', 'Calls ended with 504.'],
+  inFlight: ['gauge', 'Calls under way now.'],
+  asks: ['counter', 'Requests that hooks were asked about.'],
+  noticesDropped: ['counter', 'Authentication failures that the hook did not hear of.'],
+  streamedBodies: ['counter', 'Calls whose body came as a stream or a form.'],
+  streamedAnswers: ['counter', 'Answers that were streams.'],
+  cutAnswers: ['counter', 'Streamed answers that broke off.'],
+  frames: ['counter', 'Pieces of bodies and credit for answers handed to JavaScript.'],
+  hostErrors: ['counter', 'Records from JavaScript that made no sense.'],
+  batches: ['counter', 'Batches handed to JavaScript.'],
+  wakes: ['counter', 'Times the shard was woken by another thread.'],
+  hostWakes: ['counter', 'Times the shard woke the JavaScript thread.'],
+  queueDepth: ['gauge', 'Batches that wait for JavaScript now.'],
+  queueDepthMax: ['gauge', 'The most batches that have waited at once.'],
+  ticks: ['counter', 'Turns of the shard.'],
+  panics: ['counter', 'Panics that were contained.'],
+};
+
+const OF_A_TUNNEL: Meanings<Stats> = {
+  failedShards: ['gauge', 'Shards that were given up.'],
+  live: ['gauge', 'Calls that handlers work on now.'],
+  drains: ['counter', 'Times that calls entered JavaScript.'],
+};
+
+const PHASES = ['parse', 'queue', 'js', 'write'] as const;
+
+/**
+ * The statistics of a tunnel as a text for metrics systems (Prometheus, an OpenTelemetry collector): counters and gauges by
+ * shard, the phases of calls as one histogram in seconds, the sizes of batches as two more. Ends with `# EOF` in OpenMetrics,
+ * which can stand only once in an answer.
+ */
+export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics'): string {
+  if (!Object.hasOwn(metricsContentType, format)) fail('format', format, 'is not known', "Give 'openmetrics' or 'prometheus'.");
+  const text = new MetricsText(format === 'openmetrics');
+  text.info('fasttunnel', 'How the tunnel runs.', { driver: stats.driver });
+  for (const key of keysOf(OF_A_TUNNEL)) {
+    const [kind, help] = OF_A_TUNNEL[key];
+    text.family(kind, nameOf(key), help);
+    text.number({}, stats[key]);
+  }
+  for (const key of keysOf(OF_A_SHARD)) {
+    const [kind, help] = OF_A_SHARD[key];
+    text.family(kind, nameOf(key), help);
+    stats.shards.forEach((shard, index) => text.number({ shard: index }, shard[key]));
+  }
+  text.family('histogram', 'fasttunnel_phase_duration_seconds', 'Time that calls spend in a phase: parse, queue, js, write.', 'seconds');
+  stats.shards.forEach(({ phases }, index) => {
+    for (const phase of PHASES) {
+      const { count, sumUs, buckets } = phases[phase];
+      text.histogram({ shard: index, phase }, count, secondsOf(sumUs), buckets.map((bucket) => [secondsOf(bucket.leUs), bucket.count]));
+    }
+  });
+  for (const [key, help] of [['callsPerBatch', 'Calls in a batch to JavaScript.'], ['answersPerBatch', 'Answers in a batch from JavaScript.']] as const) {
+    text.family('histogram', nameOf(key), help);
+    stats.shards.forEach((shard, index) => {
+      const { count, sum, buckets } = shard[key];
+      text.histogram({ shard: index }, count, sum, buckets.map((bucket) => [bucket.le, bucket.count]));
+    });
+  }
+  return text.end();
+}
+
+type Labels = Readonly<Record<string, string | number>>;
+
+/** Writes families one after the other: the samples belong to the one that was named last. */
+class MetricsText {
+  #text = '';
+  #name = '';
+  readonly #open: boolean;
+
+  /** `open`: OpenMetrics, where a counter's family has no `_total`, and units and the end are said. */
+  constructor(open: boolean) {
+    this.#open = open;
+  }
+
+  family(kind: Kind, name: string, help: string, unit?: string): void {
+    this.#name = kind === 'counter' ? `${name}_total` : kind === 'info' ? `${name}_info` : name;
+    const family = this.#open ? name : this.#name;
+    this.#text += `# HELP ${family} ${help}\n# TYPE ${family} ${kind === 'info' && !this.#open ? 'gauge' : kind}\n`;
+    if (unit !== undefined && this.#open) this.#text += `# UNIT ${family} ${unit}\n`;
+  }
+
+  info(name: string, help: string, labels: Labels): void {
+    this.family('info', name, help);
+    this.number(labels, 1);
+  }
+
+  number(labels: Labels, value: number, suffix = ''): void {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+    this.#text += `${this.#name}${suffix}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}\n`;
+  }
+
+  histogram(labels: Labels, count: number, sum: number, buckets: readonly (readonly [le: number, count: number])[]): void {
+    for (const [le, below] of buckets) this.number({ ...labels, le: floatOf(le) }, below, '_bucket');
+    this.number({ ...labels, le: '+Inf' }, count, '_bucket');
+    this.number(labels, count, '_count');
+    this.number(labels, sum, '_sum');
+  }
+
+  end(): string {
+    return this.#open ? `${this.#text}# EOF\n` : this.#text;
+  }
+}
+
+function keysOf<T extends object>(table: T): (keyof T & string)[] {
+  return Object.keys(table) as (keyof T & string)[];
+}
+
+/** `handlerTimeouts` becomes `fasttunnel_handler_timeouts`. */
+function nameOf(key: string): string {
+  return `fasttunnel_${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+}
+
+/** A quotient like 0.0010240000000000002 would be another bound. */
+function secondsOf(us: number): number {
+  return Number((us / 1e6).toPrecision(15));
+}
+
+/** Bounds are floats: `1.0`, so that they are the same text everywhere. */
+function floatOf(bound: number): string {
+  return Number.isInteger(bound) ? `${bound}.0` : String(bound);
+}

@@ -1,0 +1,328 @@
+import { startBridge } from '../bridge/bridge.js';
+import type { Bridge } from '../bridge/bridge-interface.js';
+import type { Entry } from '../calls/entry.js';
+import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
+import { listenErrorOf } from '../errors/listen-error.js';
+import { describeThrown } from '../errors/task-error.js';
+import { resolveHost, urlOf, whereOf } from '../options/addresses.js';
+import type { AdminAddress } from '../options/addresses.js';
+import { forgetTokens } from '../options/auth.js';
+import { asFunction, asId, checkOptions } from '../options/options.js';
+import type { CheckedOptions } from '../options/options.js';
+import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from '../options/types.js';
+import { asyncDispose } from '../process/async-dispose.js';
+import { OpenTunnel } from '../process/open-tunnel.js';
+import { stopOnSignals } from '../process/signals.js';
+import type { Stats } from '../stats/stats.js';
+import { codecOf } from '../values/codec.js';
+import { isThenable } from '../values/thenable.js';
+
+/** Handlers that are put in force one by one. */
+const CHANGES_AT_ONCE = 64;
+
+/** What both forms of a tunnel can do once it listens. */
+export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
+  readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
+  /** Where callers point their client's `baseUrl`; with a socket path `unix:<path>:<base path>`. */
+  readonly url: string;
+  /** The port it listens on, 0 with a socket path. */
+  readonly port: number;
+  readonly host: string;
+  readonly socketPath: string | undefined;
+  /** Where `/livez` and `/readyz` are, if the option `admin` is set. */
+  readonly admin: AdminAddress | undefined;
+  readonly driver: 'io_uring' | 'epoll';
+  /** Why it is not io_uring. */
+  readonly driverReason: string | undefined;
+
+  /** Adds a task, also while serving. Throws a {@link DuplicateTaskError} when the id has a handler. */
+  registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this;
+  /** Adds an event handler, also while serving; it runs after those that the id has already. */
+  registerEvent<Payload = any>(id: string, handler: EventHandler<Payload>): this;
+  /** Removes a task: new calls get 404 or 403, calls that run go on. Tells whether there was one. */
+  unregisterTask(id: IdOf<Tasks>): boolean;
+  /** Removes one handler of an event, or all of them. Tells whether there was one. */
+  unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean;
+  getTaskIds(): IdOf<Tasks>[];
+  getEventIds(): IdOf<Events>[];
+
+  /** What was counted and measured since it listens, in total and by shard; docs/operating.md says how to read it. */
+  stats(): Stats;
+  /** Listening keeps the process alive (the default). */
+  ref(): this;
+  /** Listening no longer keeps the process alive. */
+  unref(): this;
+  /** Stops accepting, answers what is in flight within `drainTimeoutMs`, ends every thread. May be called again. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * A tunnel for people who register one by one:
+ *
+ * ```js
+ * const server = new TunnelServer({ port: 7070, auth: { token } });
+ * server.registerTask('app.tasks.add', async ({ a, b }) => a + b);
+ * await server.listen();
+ * ```
+ */
+export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implements Tunnel<Tasks, Events> {
+  declare readonly [handlers]?: { tasks: Tasks; events: Events } | undefined;
+  readonly #options: CheckedOptions;
+  // The entries themselves are kept: the bridge knows by identity what has not changed.
+  readonly #tasks = new Map<string, Entry>();
+  readonly #events = new Map<string, { handlers: readonly EventHandler[]; entry: Entry }>();
+  #listening: Promise<this> | undefined;
+  #closing: Promise<void> | undefined;
+  #bridge: Bridge | undefined;
+  #forgetSignals: (() => void) | undefined;
+  #referenced = true;
+  /** Handlers that came or went in this turn of the event loop. */
+  #changes = 0;
+
+  /** Checks every option; nothing listens before {@link listen}. */
+  constructor(options: TunnelOptions<Tasks, Events>) {
+    this.#options = checkOptions(options);
+    for (const [id, handler] of this.#options.tasks) this.#addTask(id, handler);
+    for (const [id, handler] of this.#options.events) this.#addEvent(id, handler);
+  }
+
+  /** Resolves when it listens. Rejects with a ListenError (EADDRINUSE, …), after which it may be tried again. */
+  listen(): Promise<this> {
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError('listen'));
+    if (this.#listening !== undefined) {
+      return Promise.reject(new StateError('FASTTUNNEL_ALREADY_LISTENING', 'listen: it was called before. One TunnelServer listens once; create another for another address.'));
+    }
+    const open = new OpenTunnel();
+    this.#listening = this.#start(open).catch((error: unknown) => {
+      open.end();
+      this.#listening = undefined;
+      throw error;
+    });
+    return this.#listening;
+  }
+
+  async #start(open: OpenTunnel): Promise<this> {
+    const { engine, serializer, onError } = this.#options;
+    const listen = await resolveHost(engine);
+    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
+    try {
+      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr), {}, open);
+      this.#bridge = bridge;
+      forgetTokens(engine);
+      // What was registered or said while it started.
+      bridge.setEntries(this.#entries());
+      if (this.#options.signals.length > 0) this.#stopOnSignals(bridge);
+      if (!this.#referenced) bridge.unref();
+      if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
+      return this;
+    } catch (error) {
+      throw listenErrorOf(error, whereOf(engine), admin.admin === undefined ? undefined : whereOf(admin.admin));
+    }
+  }
+
+  get url(): string {
+    // Clients put `/task/…` behind it: under the root there is nothing in between.
+    const basePath = this.#options.engine.basePath === '/' ? '' : this.#options.engine.basePath;
+    return `${urlOf(this.#running('url'))}${basePath}`;
+  }
+
+  get port(): number {
+    return this.#running('port').port;
+  }
+
+  get host(): string {
+    return this.#running('host').host;
+  }
+
+  get socketPath(): string | undefined {
+    return this.#running('socketPath').socketPath;
+  }
+
+  get admin(): AdminAddress | undefined {
+    return this.#running('admin').admin;
+  }
+
+  get driver(): 'io_uring' | 'epoll' {
+    return this.#running('driver').driver;
+  }
+
+  get driverReason(): string | undefined {
+    return this.#running('driverReason').driverReason;
+  }
+
+  registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this {
+    this.#mustBeOpen('registerTask');
+    this.#addTask(asId('task', id), asFunction<TaskHandler>('handler', handler));
+    return this.#publish();
+  }
+
+  registerEvent<Payload = any>(id: string, handler: EventHandler<Payload>): this {
+    this.#mustBeOpen('registerEvent');
+    this.#addEvent(asId('event', id), asFunction<EventHandler>('handler', handler));
+    return this.#publish();
+  }
+
+  unregisterTask(id: IdOf<Tasks>): boolean {
+    const found = this.#tasks.delete(id);
+    if (found) this.#publish();
+    return found;
+  }
+
+  unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean {
+    const present = this.#events.get(id)?.handlers;
+    if (present === undefined) return false;
+    const rest = handler === undefined ? [] : withoutFirst(present, handler);
+    if (rest.length === present.length) return false;
+    if (rest.length === 0) this.#events.delete(id);
+    else this.#setEvent(id, rest);
+    this.#publish();
+    return true;
+  }
+
+  getTaskIds(): IdOf<Tasks>[] {
+    return [...this.#tasks.keys()];
+  }
+
+  getEventIds(): IdOf<Events>[] {
+    return [...this.#events.keys()];
+  }
+
+  stats(): Stats {
+    return this.#running('stats').stats();
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    if (this.#closing === undefined) this.#bridge?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    if (this.#closing === undefined) this.#bridge?.unref();
+    return this;
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#stop());
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #stop(): Promise<void> {
+    // A start that is under way has to end before there is anything to stop; its error belongs to listen().
+    await this.#listening?.catch(() => {});
+    forgetTokens(this.#options.engine);
+    await this.#bridge?.close();
+    this.#forgetSignals?.();
+  }
+
+  #stopOnSignals(bridge: Bridge): void {
+    const { signals, readinessDelayMs } = this.#options;
+    this.#forgetSignals = stopOnSignals({ signals, readinessDelayMs, retire: () => bridge.retire(), close: () => this.close(), cut: () => bridge.cut() });
+  }
+
+  #running(what: string): Bridge {
+    if (this.#bridge !== undefined) return this.#bridge;
+    if (this.#closing !== undefined) throw new ClosedError(what);
+    throw new StateError('FASTTUNNEL_NOT_LISTENING', `${what}: it does not listen yet. Await listen() first.`);
+  }
+
+  #mustBeOpen(action: string): void {
+    if (this.#closing !== undefined) throw new ClosedError(action);
+  }
+
+  #addTask(id: string, handler: TaskHandler): void {
+    if (this.#tasks.has(id)) throw new DuplicateTaskError(id);
+    this.#tasks.set(id, { kind: 'task', id, run: handler, streams: true });
+  }
+
+  #addEvent(id: string, handler: EventHandler): void {
+    this.#setEvent(id, [...(this.#events.get(id)?.handlers ?? []), handler]);
+  }
+
+  #setEvent(id: string, handlers: readonly EventHandler[]): void {
+    this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
+  }
+
+  /**
+   * Puts the handlers in force: for every request that is sent from now on. The table is compiled anew each time, so of
+   * thousands of changes in one turn only the first ones count at once, the others when the turn ends.
+   */
+  #publish(): this {
+    if (this.#bridge === undefined) return this;
+    this.#changes += 1;
+    if (this.#changes === 1) process.nextTick(() => this.#endTurn());
+    if (this.#changes <= CHANGES_AT_ONCE) this.#setEntries();
+    return this;
+  }
+
+  #endTurn(): void {
+    const late = this.#changes > CHANGES_AT_ONCE;
+    this.#changes = 0;
+    if (late) this.#setEntries();
+  }
+
+  #setEntries(): void {
+    if (this.#closing === undefined) this.#bridge?.setEntries(this.#entries());
+  }
+
+  #entries(): Entry[] {
+    return [...this.#tasks.values(), ...[...this.#events.values()].map(({ entry }) => entry)];
+  }
+}
+
+/** Runs handlers one after another; the result is the payload, which they may have changed in place. */
+function inOrder(list: readonly EventHandler[]): Entry['run'] {
+  return (payload, context) => {
+    for (let index = 0; index < list.length; index++) {
+      const outcome = list[index]!(payload, context);
+      // Only a promise costs a turn of the microtask queue.
+      if (isThenable(outcome)) return finish(list, index + 1, outcome, payload, context);
+    }
+    return payload;
+  };
+}
+
+async function finish(list: readonly EventHandler[], next: number, pending: unknown, payload: unknown, context: Parameters<EventHandler>[1]): Promise<unknown> {
+  await pending;
+  for (let index = next; index < list.length; index++) await list[index]!(payload, context);
+  return payload;
+}
+
+function withoutFirst<T>(list: readonly T[], item: T): readonly T[] {
+  const index = list.indexOf(item);
+  return index < 0 ? list : list.filter((_, position) => position !== index);
+}
+
+let warnedOfEpoll = false;
+
+/** Once per process (and worker): a slower driver than hoped for is nothing to find out from a profile. */
+function warnOfEpoll(reason = 'io_uring is not available'): void {
+  if (warnedOfEpoll) return;
+  warnedOfEpoll = true;
+  process.emitWarning(`fasttunnel runs on epoll: ${reason}`, { code: 'FASTTUNNEL_EPOLL', detail: "Set driver: 'epoll' to choose it without this warning." });
+}
+
+function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): void {
+  console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
+}
+
+/** A reporter that throws (or rejects) must not become a second failure of the call, nor hide the first. */
+function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
+  return (error, origin) => {
+    const failed = (failure: unknown): void => {
+      reportOnStderr(error, origin);
+      console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
+    };
+    try {
+      const outcome: unknown = report(error, origin);
+      if (isThenable(outcome)) Promise.resolve(outcome).catch(failed);
+    } catch (failure) {
+      failed(failure);
+    }
+  };
+}
