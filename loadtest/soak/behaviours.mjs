@@ -5,9 +5,6 @@ import { MAYBE, NEVER, ONCE } from './ledger.mjs';
 import { slices } from './pattern.mjs';
 import { lostMs } from './pulse.mjs';
 
-/** The shard reads that much of an unwanted body; behind a longer one it closes. */
-const DRAINED_BYTES = 64 * 1024;
-
 /** The server may hold it against its client when sending took so much longer than meant, because this process was busy. */
 const LATE_MS = 1000;
 
@@ -94,7 +91,7 @@ export class Life {
 
   /**
    * Reads the answer to an exchange and checks it. True when the connection goes on; false when it has ended, as this
-   * answer said or as may be behind such a request. `mayEnd`: it may end without an answer.
+   * answer said. `mayEnd`: it may end without an answer.
    */
   async answered(made, { mayEnd = false } = {}) {
     const answer = await this.connection.answer();
@@ -144,11 +141,6 @@ export class Life {
     this.settle(made, NEVER);
   }
 
-  /** May the connection end behind this answer, though it did not say so? */
-  endsBehind(made) {
-    return made.mayEnd === true || (made.inChunks && made.bytes.length - made.bodyAt > DRAINED_BYTES);
-  }
-
   /** Nothing may have come that was not asked for. */
   nothingLeft(made) {
     if (this.connection.rest.length > 0) throw this.wrong(made, `bytes behind the last answer: ${this.connection.rest.subarray(0, 200).toString('latin1')}`);
@@ -163,16 +155,15 @@ export class Life {
 /** One call after the other. */
 async function orderly(life) {
   await life.open();
-  let [behind, last] = [false];
+  let last;
   for (let left = life.dice.between(1, 12); left > 0; left -= 1) {
     const made = (last = life.next());
     const sent = life.send(made);
-    if (!(await life.answered(made, { mayEnd: behind }))) return life.connection.destroy();
+    if (!(await life.answered(made))) return life.connection.destroy();
     // An answer may come before the request is whole.
     await sent;
-    behind = life.endsBehind(made);
   }
-  if (!behind) life.nothingLeft(last);
+  life.nothingLeft(last);
   life.connection.destroy();
 }
 
@@ -188,18 +179,16 @@ async function pipelined(life) {
 
 /** Reads answers until the connection ends, which is right at its end, or behind an answer that says so. */
 async function answersInOrder(life, all, { broken }) {
-  let behind = broken;
   for (const [index, made] of all.entries()) {
-    const goesOn = await life.answered(made, { mayEnd: behind });
+    const goesOn = await life.answered(made, { mayEnd: broken });
     if (!goesOn) {
       // What stands behind a last answer was not read as a request; behind a broken one it may have been. One that has
       // broken off before its turn makes the answer before it the last.
-      for (const rest of all.slice(index + 1)) life.settle(rest, made.breaks || rest.breaks || behind ? MAYBE : NEVER);
+      for (const rest of all.slice(index + 1)) life.settle(rest, made.breaks || rest.breaks || broken ? MAYBE : NEVER);
       return false;
     }
-    behind ||= life.endsBehind(made);
   }
-  if (!behind && !life.connection.ended) life.nothingLeft(all.at(-1));
+  if (!broken && !life.connection.ended) life.nothingLeft(all.at(-1));
   return true;
 }
 
@@ -210,7 +199,6 @@ async function leavesInRequest(life) {
   const sent = life.send(made);
   if (!(await life.answered(made))) return life.connection.destroy();
   await sent;
-  if (life.endsBehind(made)) return life.connection.destroy();
   const half = life.next(life.dice.once(3) ? uploadExchange : undefined);
   const at = life.dice.between(1, half.bytes.length - 1);
   await life.write(half.bytes.subarray(0, at));
