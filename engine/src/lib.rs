@@ -5,9 +5,14 @@
 //! A [`link::backend::Backend`] runs the calls: an event loop behind the bridge of [`host`], or [`handlers::Handlers`] in Rust.
 #![deny(unsafe_code)]
 
+#[macro_use]
+pub mod stated;
+
+pub mod bounds;
 pub mod config;
 mod engine;
 pub mod error;
+pub mod facts;
 pub mod handlers;
 pub mod host;
 pub mod limits;

@@ -1,9 +1,5 @@
 import type { Ring } from './engine-options.js';
-import { checkBounds, NUMBERS } from './bounds.js';
-import type { NativeBound } from './bounds.js';
-import { checkLayout, otherBuild } from './layout.js';
-import { MULTIPART } from './files/file-rules.js';
-import { LIMITS } from './limits.js';
+import { checkBuild } from './layout.js';
 import { loadNative } from './native.js';
 
 /** `src/options.rs`, `NativeOptions`. */
@@ -120,13 +116,10 @@ export interface NativeTunnel {
 
 interface Addon {
   NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
-  callTableLayout(): number[];
+  /** The hash of all that it states as `facts.generated.ts` does. */
+  factsHash(): string;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
-  /** The ranges of options that the engine sets. */
-  optionBounds(): NativeBound[];
-  /** The limits that hold where none are given. */
-  defaultLimits(): NativeOptions['limits'];
 }
 
 let checked: Addon | undefined;
@@ -135,11 +128,7 @@ let checked: Addon | undefined;
 export function addon(): Addon {
   if (checked === undefined) {
     const loaded = loadNative() as Addon;
-    checkLayout(loaded.callTableLayout());
-    if (typeof loaded.optionBounds !== 'function') throw otherBuild();
-    const { multipart = {}, ...limits } = loaded.defaultLimits();
-    checkBounds({ ...NUMBERS, ...LIMITS }, loaded.optionBounds(), limits);
-    checkBounds(MULTIPART, [], multipart);
+    checkBuild(loaded);
     checked = loaded;
   }
   return checked;

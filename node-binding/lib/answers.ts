@@ -1,7 +1,7 @@
 import type { NativeTunnel } from './addon.js';
 import type { Call } from './call.js';
 import type { ValueCodec } from './codec.js';
-import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from './layout.js';
+import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from './facts.generated.js';
 import type { RawAnswer } from './outcome.js';
 import { INTERNAL_ERROR as INTERNAL_ERROR_ANSWER } from './task-error.js';
 import type { ErrorAnswer } from './task-error.js';

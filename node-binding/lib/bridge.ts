@@ -13,7 +13,7 @@ import { fileRules } from './files/file-rules.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './layout.js';
+import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from './facts.generated.js';
 import type { OpenTunnel } from './open-tunnel.js';
 import { onNode } from './runtime.js';
 import { TurnBudget } from './turn-budget.js';

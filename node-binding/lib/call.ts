@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Readable } from 'node:stream';
 import type { NativeTunnel } from './addon.js';
+import { REQUEST_ID_HEADER } from './facts.generated.js';
 import type { RawAnswer, StreamAnswer } from './outcome.js';
 import type { BodyStream } from './streams/body.js';
 
@@ -192,7 +193,7 @@ export function parseHeaders(head: string, requestId: string): Record<string, st
     else if (known === undefined) headers[name] = value;
     else if (!FIRST_WINS.has(name)) headers[name] = `${String(known)}${name === 'cookie' ? '; ' : ', '}${value}`;
   }
-  headers['x-runner-request-id'] = requestId;
+  headers[REQUEST_ID_HEADER] = requestId;
   return headers;
 }
 

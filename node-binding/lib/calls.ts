@@ -8,7 +8,7 @@ import { MultipartCall } from './files/multipart-call.js';
 import type { FileRules } from './files/multipart-call.js';
 import type { HandlerIndex } from './handler-index.js';
 import type { Asks } from './hooks.js';
-import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './layout.js';
+import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from './facts.generated.js';
 import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from './outcome.js';
 import { answerOfResult, discardResult } from './streams/fetch-response.js';
 import { discardStream } from './streams/source.js';

@@ -1,6 +1,6 @@
 import type { NativeTunnel } from './addon.js';
 import { Call } from './call.js';
-import { FLAG_ASK_AUTH, FLAG_ASK_ORIGIN } from './layout.js';
+import { FLAG_ASK_AUTH, FLAG_ASK_ORIGIN } from './facts.generated.js';
 import { isThenable } from './thenable.js';
 
 /** What is known of a request before its body. */

@@ -11,6 +11,7 @@ mod backlog;
 mod bridge;
 mod feed;
 mod frames;
+pub mod layout;
 mod loans;
 mod notices;
 mod outbox;

@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { Writable } from 'node:stream';
+import { REQUEST_ID_HEADER } from '../facts.generated.js';
 import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../outcome.js';
 import type { Outlet, Source } from '../streams/outlet.js';
 import { lengthOf } from '../streams/source.js';
@@ -50,7 +51,7 @@ export class TunnelResponse extends Writable {
     super({ decodeStrings: true, highWaterMark: HIGH_WATER_MARK });
     this.req = req;
     this.#deliver = deliver;
-    this.#headers.set('x-runner-request-id', { name: 'x-runner-request-id', value: requestId });
+    this.#headers.set(REQUEST_ID_HEADER, { name: REQUEST_ID_HEADER, value: requestId });
     // Writing after the end, or to a client that has gone, is no reason to end the process (CONTRACT D6).
     this.on('error', ignore);
   }

@@ -1,7 +1,7 @@
 import type { NativeTunnel } from '../addon.js';
 import type { Call } from '../call.js';
 import type { MultipartCall, MultipartPort } from '../files/multipart-call.js';
-import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../layout.js';
+import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../facts.generated.js';
 import { hasContent } from '../outcome.js';
 import type { StreamAnswer } from '../outcome.js';
 import { BodyStream, connectionReset } from './body.js';
