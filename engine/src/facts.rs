@@ -9,6 +9,8 @@ use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES};
 use crate::link::batch::flags;
 use crate::stated::Stated;
 use crate::tunnel::auth::DEFAULT_TOKEN_HEADER;
+use crate::tunnel::envelope::{OF_THE_HOST, Refusal};
+use crate::tunnel::multipart::BodyRefusal;
 use crate::tunnel::request_id::REQUEST_ID_HEADER;
 use crate::tunnel::route::BasePath;
 
@@ -49,27 +51,30 @@ pub fn all() -> Vec<Fact> {
     ] {
         facts.extend(table.iter().map(|row| of_row(prefix, row)));
     }
-    let mut add =
-        |name: &str, value, says: &str| facts.push(Fact { name: name.to_owned(), says: says.to_owned(), value });
-    let number = |value: usize| Value::Number(value as u64);
-    add(
-        "ANSWER_FIRST_BYTES",
-        Value::Number(ANSWER_FIRST_BYTES.into()),
-        "Bytes of a streamed answer that may be sent before any credit has come.",
-    );
-    add("FRAME_BYTES", number(FRAME_BYTES), "Bytes of one frame, at most.");
-    add("BASE_PATH", Value::Text(BasePath::DEFAULT), "Default of `basePath`.");
-    add("TOKEN_HEADER", Value::Text(DEFAULT_TOKEN_HEADER), "Default name of the header that carries the token.");
-    add("REQUEST_ID_HEADER", Value::Text(REQUEST_ID_HEADER), "The header that carries the request id.");
-    add(
-        "LIMITS",
-        table(&bounds::LIMITS),
-        "What each limit may be. The engine's `Limits` says what happens when one is reached.",
-    );
-    add("NUMBERS", table(&bounds::OPTIONS), "What the other options may be that are numbers.");
-    add("MULTIPART", forms(&bounds::MULTIPART), "What each bound of a multipart form may be.");
+    facts.extend(REST.map(|(name, says, value)| Fact { name: name.to_owned(), says: says.to_owned(), value: value() }));
     facts
 }
+
+/// Name, what it is, and value.
+type Row = (&'static str, &'static str, fn() -> Value);
+
+/// Those that stand in no such table.
+const REST: [Row; 10] = [
+    ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
+        Value::Number(ANSWER_FIRST_BYTES.into())
+    }),
+    ("FRAME_BYTES", "Bytes of one frame, at most.", || Value::Number(FRAME_BYTES as u64)),
+    ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),
+    ("TOKEN_HEADER", "Default name of the header that carries the token.", || Value::Text(DEFAULT_TOKEN_HEADER)),
+    ("REQUEST_ID_HEADER", "The header that carries the request id.", || Value::Text(REQUEST_ID_HEADER)),
+    ("LIMITS", "What each limit may be. `Limits` of the engine says what happens when one is reached.", || {
+        table(&bounds::LIMITS)
+    }),
+    ("NUMBERS", "What the other options may be that are numbers.", || table(&bounds::OPTIONS)),
+    ("MULTIPART", "What each bound of a multipart form may be.", || forms(&bounds::MULTIPART)),
+    ("REFUSALS", "Refusals of the engine that the host answers with as well.", refusals),
+    ("BODY_REFUSALS", "Why a form is refused, by the number that its frame carries.", body_refusals),
+];
 
 /// Sixteen hexadecimal digits that are others when any fact is another.
 #[must_use]
@@ -100,6 +105,27 @@ fn without_links(text: &str) -> String {
         plain += &format!("`{}`{rest}", path.rsplit("::").next().unwrap_or(path));
     }
     plain
+}
+
+fn refusals() -> Value {
+    Value::Record(OF_THE_HOST.iter().map(|(name, refusal)| (*name, Value::Record(answer(refusal)))).collect())
+}
+
+fn body_refusals() -> Value {
+    let row = |reason: BodyRefusal| {
+        let number = ("number", Value::Number(reason as u64));
+        Value::Record(std::iter::once(number).chain(answer(&reason.refusal())).collect())
+    };
+    Value::Record(BodyRefusal::ALL.iter().map(|(name, reason)| (*name, row(*reason))).collect())
+}
+
+/// What a refusal is answered with.
+fn answer(refusal: &Refusal<'static>) -> Vec<(&'static str, Value)> {
+    vec![
+        ("status", Value::Number(refusal.status().into())),
+        ("code", Value::Text(refusal.code())),
+        ("body", Value::Text(refusal.fixed_text().unwrap_or_default())),
+    ]
 }
 
 /// A row for each option; one without a default has no `fallback`.
@@ -171,6 +197,28 @@ mod tests {
         for fact in &facts {
             assert_eq!(facts.iter().filter(|other| other.name == fact.name).count(), 1, "{}", fact.name);
             assert!(fact.says.ends_with(['.', ')']) && !fact.says.contains("*/"), "{}: {}", fact.name, fact.says);
+        }
+    }
+
+    #[test]
+    fn refusals_are_written_with_all_that_they_are_answered_with() {
+        let body = |message: &str, code: &str| {
+            format!(r#"code: '{code}', body: '{{"ok":false,"error":{{"message":"{message}","code":"{code}"}}}}' }},"#)
+        };
+        let aborted = body("Client Closed Request", "REQUEST_ABORTED");
+        let files = body("Files limit exceeded", "PAYLOAD_TOO_LARGE");
+        for (text, line) in [
+            (refusals().to_string(), format!("  aborted: {{ status: 499, {aborted}\n")),
+            (body_refusals().to_string(), format!("  files: {{ number: 4, status: 413, {files}\n")),
+        ] {
+            assert!(text.contains(&line) && !text.contains("body: ''"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_a_body_refusal_is_its_place() {
+        for (at, (name, reason)) in BodyRefusal::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at + 1, "{name}");
         }
     }
 

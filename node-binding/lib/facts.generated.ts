@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '114d0d7ebe065ce2';
+export const FACTS_HASH = '2b252f7f682e3a5e';
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -84,7 +84,7 @@ export const BASE_PATH = '/__runner';
 export const TOKEN_HEADER = 'x-runner-token';
 /** The header that carries the request id. */
 export const REQUEST_ID_HEADER = 'x-runner-request-id';
-/** What each limit may be. The engine's `Limits` says what happens when one is reached. */
+/** What each limit may be. `Limits` of the engine says what happens when one is reached. */
 export const LIMITS = {
   maxHeadBytes: { fallback: 16384, least: 512, most: 65536, unit: 'bytes' },
   maxTargetBytes: { fallback: 8192, least: 16, most: 65536, unit: 'bytes' },
@@ -127,4 +127,29 @@ export const MULTIPART = {
   fieldSize: { fallback: 1048576, least: 0, most: Infinity, unit: 'Infinity = none' },
   fields: { fallback: 100, least: 0, most: Infinity, unit: 'Infinity = none' },
   parts: { fallback: Infinity, least: 0, most: Infinity, unit: 'Infinity = none' },
+} as const;
+/** Refusals of the engine that the host answers with as well. */
+export const REFUSALS = {
+  badRequest: { status: 400, code: 'BAD_REQUEST', body: '{"ok":false,"error":{"message":"Bad Request","code":"BAD_REQUEST"}}' },
+  invalidManifest: { status: 400, code: 'INVALID_MULTIPART', body: '{"ok":false,"error":{"message":"Invalid manifest","code":"INVALID_MULTIPART"}}' },
+  missingManifest: { status: 400, code: 'MISSING_MANIFEST', body: '{"ok":false,"error":{"message":"Missing manifest","code":"MISSING_MANIFEST"}}' },
+  exposureNotEnabled: { status: 403, code: 'FORBIDDEN', body: '{"ok":false,"error":{"message":"Exposure not enabled","code":"FORBIDDEN"}}' },
+  notFound: { status: 404, code: 'NOT_FOUND', body: '{"ok":false,"error":{"message":"Not Found","code":"NOT_FOUND"}}' },
+  filesExceeded: { status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"Files limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  aborted: { status: 499, code: 'REQUEST_ABORTED', body: '{"ok":false,"error":{"message":"Client Closed Request","code":"REQUEST_ABORTED"}}' },
+  internal: { status: 500, code: 'INTERNAL_ERROR', body: '{"ok":false,"error":{"message":"Internal Error","code":"INTERNAL_ERROR"}}' },
+  missingFilePart: { status: 500, code: 'MISSING_FILE_PART', body: '{"ok":false,"error":{"message":"Internal Error","code":"MISSING_FILE_PART"}}' },
+  serviceUnavailable: { status: 503, code: 'SERVICE_UNAVAILABLE', body: '{"ok":false,"error":{"message":"Service Unavailable","code":"SERVICE_UNAVAILABLE"}}' },
+} as const;
+/** Why a form is refused, by the number that its frame carries. */
+export const BODY_REFUSALS = {
+  malformed: { number: 1, status: 400, code: 'INVALID_MULTIPART', body: '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}' },
+  secondManifest: { number: 2, status: 400, code: 'INVALID_MULTIPART', body: '{"ok":false,"error":{"message":"Invalid manifest","code":"INVALID_MULTIPART"}}' },
+  fileSize: { number: 3, status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"File size limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  files: { number: 4, status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"Files limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  fieldSize: { number: 5, status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"Field limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  fields: { number: 6, status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"Fields limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  parts: { number: 7, status: 413, code: 'PAYLOAD_TOO_LARGE', body: '{"ok":false,"error":{"message":"Parts limit exceeded","code":"PAYLOAD_TOO_LARGE"}}' },
+  truncated: { number: 8, status: 500, code: 'STREAM_ERROR', body: '{"ok":false,"error":{"message":"Internal Error","code":"STREAM_ERROR"}}' },
+  manifestIsFile: { number: 9, status: 400, code: 'MISSING_MANIFEST', body: '{"ok":false,"error":{"message":"The part __manifest must be a field, not a file: send it without a file name","code":"MISSING_MANIFEST"}}' },
 } as const;
