@@ -1,4 +1,4 @@
-import type { Ring } from './engine-options.js';
+import type { LimitName, Ring } from './engine-options.js';
 import { checkBuild } from './layout.js';
 import { loadNative } from './native.js';
 
@@ -33,31 +33,8 @@ export interface NativeOptions {
   exactBodies: boolean;
   reference: boolean;
   reportRefusals: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxTargetBytes: number;
-    maxHeaders: number;
-    maxChunkExtensionBytes: number;
-    maxTrailerBytes: number;
-    maxBodyBytes: number;
-    maxJsonDepth: number;
-    maxRequestsPerConnection: number;
-    maxPipelined: number;
-    maxBufferedBytes: number;
-    maxTotalBufferedBytes: number;
-    maxCallsInFlight: number;
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    minBodyBytesPerS: number;
-    maxBodyTimeMs: number;
-    maxDiscardedBytes: number;
-    discardTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    handlerTimeoutMs: number;
-    queueTimeoutMs: number;
-    keepAliveHintS: number;
+  /** How long it waits at its end it is told then. */
+  limits: Record<Exclude<LimitName, 'drainTimeoutMs'>, number> & {
     /** Without it the defaults; in it, a bound that is missing is none. */
     multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
   };

@@ -1,6 +1,7 @@
 import type { NativeAllow, NativeOptions } from './addon.js';
 import type { Address } from './addresses.js';
 import type { ValueCodec } from './codec.js';
+import type { LIMITS } from './facts.generated.js';
 import type { MultipartBounds } from './files/file-rules.js';
 import type { BridgeHooks } from './hooks.js';
 import { onNode } from './runtime.js';
@@ -10,6 +11,9 @@ export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly 
 
 /** A handle of the event loop's own library, libuv, or Node-API's portable way, which costs more thread switches (`src/raw_ring.rs`). */
 export type Ring = 'loop' | 'threadsafe';
+
+/** The limits that are numbers. */
+export type LimitName = keyof typeof LIMITS;
 
 /** What the engine is started with: checked, defaults filled in. */
 export interface EngineOptions {
@@ -51,36 +55,7 @@ export interface EngineOptions {
     varyOrigin: boolean;
   };
   disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxTargetBytes: number;
-    maxHeaders: number;
-    maxChunkExtensionBytes: number;
-    maxTrailerBytes: number;
-    maxBodyBytes: number;
-    maxJsonDepth: number;
-    /** 0 = off. */
-    maxRequestsPerConnection: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    minBodyBytesPerS: number;
-    maxBodyTimeMs: number;
-    maxDiscardedBytes: number;
-    discardTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    /** 0 = off. */
-    queueTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-    maxTotalBufferedBytes: number;
+  limits: Record<LimitName, number> & {
     /** Without it: the defaults. */
     multipart?: MultipartBounds;
   };

@@ -1,16 +1,15 @@
 import type { Bounds } from './bounds.js';
-import type { EngineOptions } from './engine-options.js';
+import type { EngineOptions, LimitName } from './engine-options.js';
 import { asGroup, asInteger, fail } from './checks.js';
 import * as facts from './facts.generated.js';
 import { asMultipart, MULTIPART_DEFAULTS } from './files/file-rules.js';
 
 type Limits = EngineOptions['limits'];
-type NumberLimits = Omit<Limits, 'multipart'>;
 
 /** Default, least and most of every limit. The README's table says what happens when one is reached. */
-export const LIMITS: Readonly<Record<keyof NumberLimits, Required<Bounds>>> = facts.LIMITS;
+export const LIMITS: Readonly<Record<LimitName, Required<Bounds>>> = facts.LIMITS;
 
-const LIMIT_NAMES = Object.keys(LIMITS) as (keyof NumberLimits)[];
+const LIMIT_NAMES = Object.keys(LIMITS) as LimitName[];
 
 /** Limits that may stand beside `limits` as well. */
 export const FLAT_LIMITS = ['handlerTimeoutMs', 'drainTimeoutMs'] as const;
@@ -39,7 +38,7 @@ export function asLimits(value: unknown, flat: Readonly<Partial<Record<(typeof F
   }
   return limits;
 
-  function give(name: keyof NumberLimits, second: unknown, path: string): void {
+  function give(name: LimitName, second: unknown, path: string): void {
     if (second === undefined) return;
     if (given[name] !== undefined) fail(path, second, `is the same limit as ${group}.${name}, which is given too`, 'Keep one of them.');
     given[name] = second;

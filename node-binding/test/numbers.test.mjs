@@ -12,7 +12,7 @@ import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
 
 const require = createRequire(import.meta.url);
 const { addon } = require('../dist/cjs/addon.js');
-const { FACTS_HASH, LIMITS, NUMBERS } = require('../dist/cjs/facts.generated.js');
+const { FACTS_HASH, LIMITS, MULTIPART, NUMBERS } = require('../dist/cjs/facts.generated.js');
 
 /** What no numeric option takes, whatever its range. */
 const NEVER = (least) => [NaN, -Infinity, `${least}`, 'many', BigInt(least), null, true, [least], { valueOf: () => least }];
@@ -91,6 +91,11 @@ describe("numbers, under Runner's configuration", () => {
 });
 
 describe('numbers that the engine has as well', () => {
+  it('are all of them options', () => {
+    const named = new Set(STANDALONE.map(({ path }) => path.split('.').at(-1)));
+    for (const name of [...Object.keys(LIMITS), ...Object.keys(NUMBERS), ...Object.keys(MULTIPART)]) assert.ok(named.has(name), name);
+  });
+
   it('are the same in both languages, as one hash tells', () => {
     const text = readFileSync(new URL('../lib/facts.generated.ts', import.meta.url), 'utf8');
     // Without what is for people, and without the hash itself.
