@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::bounds::{self, Bound};
+use crate::host::codes;
 use crate::host::layout::{self, frame, news, outcome};
 use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES};
 use crate::link::batch::flags;
@@ -59,7 +60,7 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 10] = [
+const REST: [Row; 12] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
@@ -73,6 +74,14 @@ const REST: [Row; 10] = [
     ("NUMBERS", "What the other options may be that are numbers.", || table(&bounds::OPTIONS)),
     ("MULTIPART", "What each bound of a multipart form may be.", || forms(&bounds::MULTIPART)),
     ("REFUSALS", "Refusals of the engine that the host answers with as well.", refusals),
+    ("ERROR_CODES", "Codes of errors that the addon throws.", || {
+        Value::Record(codes::OWN.iter().map(|(name, code)| (*name, Value::Text(code))).collect())
+    }),
+    ("ERRNO", "Those that it has of the system, with their numbers.", || {
+        Value::Record(
+            codes::SYSTEM.iter().map(|(name, errno)| (*name, Value::Number(errno.unsigned_abs().into()))).collect(),
+        )
+    }),
     ("BODY_REFUSALS", "Why a form is refused, by the number that its frame carries.", body_refusals),
 ];
 

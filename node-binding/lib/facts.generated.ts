@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '2b252f7f682e3a5e';
+export const FACTS_HASH = '7d23508d7d8568ad';
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -141,6 +141,10 @@ export const REFUSALS = {
   missingFilePart: { status: 500, code: 'MISSING_FILE_PART', body: '{"ok":false,"error":{"message":"Internal Error","code":"MISSING_FILE_PART"}}' },
   serviceUnavailable: { status: 503, code: 'SERVICE_UNAVAILABLE', body: '{"ok":false,"error":{"message":"Service Unavailable","code":"SERVICE_UNAVAILABLE"}}' },
 } as const;
+/** Codes of errors that the addon throws. */
+export const ERROR_CODES = { badOption: 'FASTTUNNEL_BAD_OPTION', closed: 'FASTTUNNEL_CLOSED', full: 'FASTTUNNEL_FULL', internal: 'FASTTUNNEL_INTERNAL', noIoUring: 'FASTTUNNEL_NO_IO_URING', start: 'FASTTUNNEL_START' } as const;
+/** Those that it has of the system, with their numbers. */
+export const ERRNO = { EADDRINUSE: 98, EADDRNOTAVAIL: 99, EACCES: 13, EPERM: 1, ENOENT: 2, ENOTDIR: 20, EISDIR: 21, EROFS: 30, ENAMETOOLONG: 36, ELOOP: 40, ENOSPC: 28, EDQUOT: 122, EINVAL: 22, EMFILE: 24, ENFILE: 23, ENOMEM: 12, ENOBUFS: 105, EAFNOSUPPORT: 97, EAGAIN: 11 } as const;
 /** Why a form is refused, by the number that its frame carries. */
 export const BODY_REFUSALS = {
   malformed: { number: 1, status: 400, code: 'INVALID_MULTIPART', body: '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}' },

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fasttunnel_engine::facts;
-use fasttunnel_engine::host::layout;
 use fasttunnel_engine::host::{Bridge, RawParts};
+use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
@@ -95,7 +95,7 @@ impl NativeTunnel {
         ring: Function<'_, (), ()>,
     ) -> Result<Self, CodedError> {
         if table.len() != layout::LENGTH {
-            return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
+            return Err(CodedError::new(codes::INTERNAL.to_owned(), "the call table has the wrong length"));
         }
         let rules = options.rules()?;
         let config = options.config(rules.exposure(handler_table(&handlers, &allow)?))?;

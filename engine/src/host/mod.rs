@@ -9,6 +9,7 @@
 
 mod backlog;
 mod bridge;
+pub mod codes;
 mod feed;
 mod frames;
 pub mod layout;
