@@ -10,7 +10,7 @@ use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES};
 use crate::link::batch::flags;
 use crate::stated::Stated;
 use crate::tunnel::auth::DEFAULT_TOKEN_HEADER;
-use crate::tunnel::envelope::{OF_THE_HOST, Refusal};
+use crate::tunnel::envelope::{CONTENT_TYPE, OF_THE_HOST, Refusal};
 use crate::tunnel::multipart::BodyRefusal;
 use crate::tunnel::request_id::REQUEST_ID_HEADER;
 use crate::tunnel::route::BasePath;
@@ -60,11 +60,12 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 12] = [
+const REST: [Row; 13] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
     ("FRAME_BYTES", "Bytes of one frame, at most.", || Value::Number(FRAME_BYTES as u64)),
+    ("JSON_TYPE", "Media type of the bodies that are the engine's own.", || Value::Text(CONTENT_TYPE)),
     ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),
     ("TOKEN_HEADER", "Default name of the header that carries the token.", || Value::Text(DEFAULT_TOKEN_HEADER)),
     ("REQUEST_ID_HEADER", "The header that carries the request id.", || Value::Text(REQUEST_ID_HEADER)),
@@ -142,7 +143,7 @@ fn table(bounds: &[Bound]) -> Value {
     Value::Record(bounds.iter().map(|bound| (bound.option, row(bound, bound.default.map(Value::Number)))).collect())
 }
 
-/// The same, where no bound is one as well.
+/// A row for each bound of forms; without a default it falls back to no bound.
 fn forms(bounds: &[Bound]) -> Value {
     Value::Record(bounds.iter().map(|bound| (bound.option, row(bound, Some(or_infinity(bound.default))))).collect())
 }

@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '7d23508d7d8568ad';
+export const FACTS_HASH = '9c2d4001e4760889';
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -42,13 +42,13 @@ export const FLAG_MARKED = 4;
 export const FLAG_TEXT = 8;
 /** No call: a request that cannot be decided without an answer of `Advice`, namely which origin it allows. Its text in the batch is `null`. */
 export const FLAG_ASK_ORIGIN = 16;
-/** The same: whether it may pass. */
+/** No call either: whether the request may pass. */
 export const FLAG_ASK_AUTH = 32;
-/** Either of the two. */
+/** `ASK_ORIGIN` or `ASK_AUTH`. */
 export const FLAG_ASK = 48;
 /** The body follows in frames, as it comes: untouched bytes (CONTRACT 12). `EMPTY` is set as well. The text in the batch is a number: how many bytes of it may be under way, until some are credited. */
 export const FLAG_STREAM = 64;
-/** The same, as manifest and files of a multipart form (CONTRACT 13). */
+/** The body follows in frames, as manifest and files of a multipart form (CONTRACT 13). Otherwise as `STREAM`. */
 export const FLAG_MULTIPART = 128;
 /** The text is the value of the body's only member, `input` (`bare_inputs`). */
 export const FLAG_INPUT = 256;
@@ -78,6 +78,8 @@ export const INVALID_JSON = 3;
 export const ANSWER_FIRST_BYTES = 16384;
 /** Bytes of one frame, at most. */
 export const FRAME_BYTES = 65536;
+/** Media type of the bodies that are the engine's own. */
+export const JSON_TYPE = 'application/json; charset=utf-8';
 /** Default of `basePath`. */
 export const BASE_PATH = '/__runner';
 /** Default name of the header that carries the token. */

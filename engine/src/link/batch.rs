@@ -30,14 +30,14 @@ pub mod flags {
         /// No call: a request that cannot be decided without an answer of [`super::Outcome::Advice`], namely which
         /// origin it allows. Its text in the batch is `null`.
         pub const ASK_ORIGIN: u32 = 1 << 4;
-        /// The same: whether it may pass.
+        /// No call either: whether the request may pass.
         pub const ASK_AUTH: u32 = 1 << 5;
-        /// Either of the two.
+        /// [`ASK_ORIGIN`] or [`ASK_AUTH`].
         pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
         /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well. The text in the
         /// batch is a number: how many bytes of it may be under way, until some are credited.
         pub const STREAM: u32 = 1 << 6;
-        /// The same, as manifest and files of a multipart form (CONTRACT 13).
+        /// The body follows in frames, as manifest and files of a multipart form (CONTRACT 13). Otherwise as [`STREAM`].
         pub const MULTIPART: u32 = 1 << 7;
         /// The text is the value of the body's only member, `input` ([`crate::Config::bare_inputs`]).
         pub const INPUT: u32 = 1 << 8;

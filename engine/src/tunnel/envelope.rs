@@ -219,7 +219,7 @@ impl Refusal<'_> {
         self.fixed_text().map(str::as_bytes)
     }
 
-    /// The same as text.
+    /// The text of that body.
     #[must_use]
     pub fn fixed_text(&self) -> Option<&'static str> {
         self.facts().body

@@ -1,4 +1,4 @@
-import { REFUSALS } from '../facts.generated.js';
+import { JSON_TYPE, REFUSALS } from '../facts.generated.js';
 import type { ForeignResponse } from './foreign.js';
 
 /** An answer in the contract's form, for what the engine is not asked about. */
@@ -24,7 +24,7 @@ export function isOpen(response: ForeignResponse): boolean {
 export function answer(response: ForeignResponse, { status, body, retryAfterS }: OwnAnswer): void {
   if (!isOpen(response)) return;
   response.statusCode = status;
-  response.setHeader('content-type', 'application/json; charset=utf-8');
+  response.setHeader('content-type', JSON_TYPE);
   response.setHeader('content-length', String(Buffer.byteLength(body)));
   response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('X-Frame-Options', 'DENY');

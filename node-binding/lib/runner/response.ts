@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from 'node:http';
 import { Writable } from 'node:stream';
-import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { JSON_TYPE, REQUEST_ID_HEADER } from '../facts.generated.js';
 import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../outcome.js';
 import type { Outlet, Source } from '../streams/outlet.js';
 import { lengthOf } from '../streams/source.js';
@@ -168,7 +168,7 @@ export class TunnelResponse extends Writable {
     this.#own = ALL;
     this.statusCode = status;
     this.statusMessage = undefined;
-    this.#headers.set('content-type', { name: 'content-type', value: 'application/json; charset=utf-8' });
+    this.#headers.set('content-type', { name: 'content-type', value: JSON_TYPE });
     this.end(envelope);
   }
 
