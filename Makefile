@@ -73,13 +73,24 @@ test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) deny ## Check formatting, clippy, types, dependencies and that the pure modules are pure
+lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd $(BINDING) && npm run --silent typecheck
 	cargo test --locked --package fasttunnel-engine --test purity
 	node scripts/security-table.mjs
+	$(call facts,--check)
+
+# What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
+define facts
+	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts.generated.ts
+endef
+
+.PHONY: facts
+facts: ## Write what TypeScript has to know of the engine's constants, which `make lint` compares
+	$(NEED_CARGO)
+	$(call facts)
 
 # Two minutes to install, once.
 .PHONY: deny

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::limits::{Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -69,7 +69,7 @@ impl Config {
         Config {
             listen,
             admin: None,
-            backlog: 4096,
+            backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,
             limits: Limits { max_connections: default_max_connections(), ..Limits::default() },

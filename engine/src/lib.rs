@@ -3,11 +3,17 @@
 //! Knows nothing of Node. [`wire`] and [`tunnel`] are pure: a byte slice drives them. [`shard`] turns bytes into calls
 //! on its own thread, [`link`] carries batches between threads, [`Engine`] starts and stops the whole.
 //! A [`link::backend::Backend`] runs the calls: an event loop behind the bridge of [`host`], or [`handlers::Handlers`] in Rust.
+//! What that loop's language has to know of numbers and names, [`facts`] hands on.
 #![deny(unsafe_code)]
 
+#[macro_use]
+pub mod stated;
+
+pub mod bounds;
 pub mod config;
 mod engine;
 pub mod error;
+pub mod facts;
 pub mod handlers;
 pub mod host;
 pub mod limits;

@@ -253,6 +253,13 @@ pub const RING_ENTRIES: u32 = 1024;
 /// The most shards that may be configured.
 pub const MAX_SHARDS: usize = 64;
 
+/// Connections that the kernel queues before they are accepted, default of [`crate::Config::backlog`].
+pub const DEFAULT_BACKLOG: i32 = 4096;
+
+/// Milliseconds that calls under way have to end when the engine stops. Later: they are cut off. The host's default, which it
+/// gives with each stop.
+pub const DEFAULT_DRAIN_TIMEOUT_MS: u64 = 10_000;
+
 /// The bounds that can be configured. Each field: unit, default, and what happens when it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -337,47 +344,57 @@ pub struct MultipartLimits {
     pub parts: Option<u32>,
 }
 
+impl MultipartLimits {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self = MultipartLimits {
+        file_bytes: Some(20 * 1024 * 1024),
+        files: Some(10),
+        field_bytes: Some(1024 * 1024),
+        fields: Some(100),
+        parts: None,
+    };
+}
+
 impl Default for MultipartLimits {
     fn default() -> Self {
-        MultipartLimits {
-            file_bytes: Some(20 * 1024 * 1024),
-            files: Some(10),
-            field_bytes: Some(1024 * 1024),
-            fields: Some(100),
-            parts: None,
-        }
+        Self::DEFAULT
     }
+}
+
+impl Limits {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self = Limits {
+        max_head_bytes: DEFAULT_HEAD_BYTES,
+        max_target_bytes: DEFAULT_TARGET_BYTES,
+        max_headers: MAX_HEADERS,
+        max_chunk_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
+        max_trailer_bytes: DEFAULT_TRAILER_BYTES,
+        max_body_bytes: 2 * 1024 * 1024,
+        max_json_depth: MAX_JSON_DEPTH,
+        max_pipelined: 32,
+        max_requests_per_connection: 0,
+        max_buffered_bytes: 64 * 1024,
+        max_total_buffered_bytes: 256 * 1024 * 1024,
+        max_calls_in_flight: 10_000,
+        max_connections: 10_000,
+        head_timeout_ms: 10_000,
+        body_timeout_ms: 30_000,
+        min_body_bytes_per_s: 500,
+        max_body_time_ms: 300_000,
+        max_discarded_bytes: 1024 * 1024 * 1024,
+        discard_timeout_ms: 10_000,
+        idle_timeout_ms: 65_000,
+        write_timeout_ms: 30_000,
+        handler_timeout_ms: 0,
+        queue_timeout_ms: 500,
+        keep_alive_hint_s: 5,
+        multipart: MultipartLimits::DEFAULT,
+    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            max_head_bytes: DEFAULT_HEAD_BYTES,
-            max_target_bytes: DEFAULT_TARGET_BYTES,
-            max_headers: MAX_HEADERS,
-            max_chunk_extension_bytes: DEFAULT_CHUNK_EXTENSION_BYTES,
-            max_trailer_bytes: DEFAULT_TRAILER_BYTES,
-            max_body_bytes: 2 * 1024 * 1024,
-            max_json_depth: MAX_JSON_DEPTH,
-            max_pipelined: 32,
-            max_requests_per_connection: 0,
-            max_buffered_bytes: 64 * 1024,
-            max_total_buffered_bytes: 256 * 1024 * 1024,
-            max_calls_in_flight: 10_000,
-            max_connections: 10_000,
-            head_timeout_ms: 10_000,
-            body_timeout_ms: 30_000,
-            min_body_bytes_per_s: 500,
-            max_body_time_ms: 300_000,
-            max_discarded_bytes: 1024 * 1024 * 1024,
-            discard_timeout_ms: 10_000,
-            idle_timeout_ms: 65_000,
-            write_timeout_ms: 30_000,
-            handler_timeout_ms: 0,
-            queue_timeout_ms: 500,
-            keep_alive_hint_s: 5,
-            multipart: MultipartLimits::default(),
-        }
+        Self::DEFAULT
     }
 }
 

@@ -8,6 +8,7 @@ mod base64;
 mod shared;
 
 use fasttunnel_engine::limits::MultipartLimits;
+use fasttunnel_engine::tunnel::envelope::Refusal;
 use fasttunnel_engine::tunnel::multipart::fuzz::{Told, read};
 use fasttunnel_engine::tunnel::multipart::{BodyRefusal, boundary, write_file_json};
 use serde_json::{Value, json};
@@ -59,15 +60,14 @@ impl Form {
         self.files.iter().find(|(head, _)| head["name"].as_str().unwrap().strip_prefix("file:") == Some(id))
     }
 
-    /// Status, code and message of the error that this form is answered with; or the manifest.
-    fn hosted(&self, limits: &MultipartLimits) -> Result<Value, (u16, &'static str, &'static str)> {
-        let too_large = |message| Err((413, "PAYLOAD_TOO_LARGE", message));
-        let missing = Err((400, "MISSING_MANIFEST", "Missing manifest"));
+    /// What this form is refused with; or the manifest.
+    fn hosted(&self, limits: &MultipartLimits) -> Result<Value, Refusal<'static>> {
+        let missing = Err(Refusal::MissingManifest);
         // The manifest is judged before what follows it.
         let manifest = match self.manifest.as_deref() {
             None | Some(b"") => None,
             Some(bytes) => match serde_json::from_slice::<Value>(bytes) {
-                Err(_) => return Err((400, "INVALID_MULTIPART", "Invalid manifest")),
+                Err(_) => return Err(Refusal::InvalidManifest),
                 Ok(manifest) => Some(manifest).filter(|manifest| manifest.is_object() || manifest.is_array()),
             },
         };
@@ -75,26 +75,17 @@ impl Form {
         if let Some(manifest) = &manifest {
             sentinels(&manifest["input"], &mut ids);
             if limits.files.is_some_and(|limit| ids.len() > limit as usize) {
-                return too_large("Files limit exceeded");
+                return Err(Refusal::FilesExceeded);
             }
         } else if self.manifest.is_some() {
             return missing;
         }
         match self.verdict {
-            Err(BodyRefusal::Malformed) => Err((400, "INVALID_MULTIPART", "Invalid multipart payload")),
-            Err(BodyRefusal::SecondManifest) => Err((400, "INVALID_MULTIPART", "Invalid manifest")),
-            Err(BodyRefusal::FileSize) => too_large("File size limit exceeded"),
-            Err(BodyRefusal::Files) => too_large("Files limit exceeded"),
-            Err(BodyRefusal::FieldSize) => too_large("Field limit exceeded"),
-            Err(BodyRefusal::Fields) => too_large("Fields limit exceeded"),
-            Err(BodyRefusal::Parts) => too_large("Parts limit exceeded"),
-            Err(BodyRefusal::Truncated) => Err((500, "STREAM_ERROR", "Internal Error")),
             Err(BodyRefusal::ManifestIsFile) => unreachable!("the reference passes it over"),
+            Err(reason) => Err(reason.refusal()),
             Ok(()) => match manifest {
                 None => missing,
-                Some(_) if ids.iter().any(|id| self.file(id).is_none()) => {
-                    Err((500, "MISSING_FILE_PART", "Internal Error"))
-                }
+                Some(_) if ids.iter().any(|id| self.file(id).is_none()) => Err(Refusal::MissingFilePart),
                 Some(manifest) => Ok(manifest),
             },
         }
@@ -178,11 +169,11 @@ fn forms_are_read_as_the_reference_read_them() {
         compared += 1;
         let recorded: Value = response["body"].as_str().map_or(Value::Null, |body| serde_json::from_str(body).unwrap());
         match form.hosted(&limits) {
-            Err((ours, code, message)) => {
-                assert_eq!(u64::from(ours), status, "{name}");
+            Err(refusal) => {
+                assert_eq!(u64::from(refusal.status()), status, "{name}");
                 if !recorded.is_null() {
-                    let error = json!({ "message": message, "code": code });
-                    assert_eq!(recorded["error"], error, "{name}");
+                    let ours: Value = serde_json::from_slice(refusal.fixed_body().unwrap()).unwrap();
+                    assert_eq!(recorded["error"], ours["error"], "{name}");
                 }
             }
             Ok(manifest) => {
@@ -257,12 +248,12 @@ fn the_multipart_vectors_of_the_corpus() {
         let (content_type, body) = split(&bytes).unwrap();
         let limits = MultipartLimits::default();
         let answer = form(content_type, body, &limits).hosted(&limits);
-        let status = answer.as_ref().map_or_else(|error| error.0, |_| 200).to_string();
+        let status = answer.as_ref().map_or_else(|refusal| refusal.status(), |_| 200).to_string();
         let expected = vector["expect"]["statuses"].as_array().unwrap();
         let allowed = expected.iter().any(|one| one.as_str().unwrap().starts_with(&status));
         assert!(allowed, "{id}: {answer:?}, expected {expected:?}");
         if vector["expect"]["body_has"] == json!(["MISSING_MANIFEST"]) {
-            assert_eq!(answer.unwrap_err().1, "MISSING_MANIFEST", "{id}");
+            assert_eq!(answer.unwrap_err().code(), "MISSING_MANIFEST", "{id}");
         }
         compared += 1;
     }

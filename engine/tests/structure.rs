@@ -6,11 +6,14 @@ use std::path::Path;
 
 /// Folders and files at the top, each with those that it may know. What is not named in a list is not known.
 const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("stated", &[]),
     ("limits", &[]),
+    ("bounds", &["limits"]),
     ("wire", &["limits"]),
     ("tunnel", &["limits", "wire"]),
-    ("link", &["limits", "wire", "tunnel"]),
-    ("host", &["limits", "wire", "tunnel", "link"]),
+    ("link", &["stated", "limits", "wire", "tunnel"]),
+    ("host", &["stated", "limits", "wire", "tunnel", "link"]),
+    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("sys", &["limits"]),
     ("config", &["limits", "tunnel"]),

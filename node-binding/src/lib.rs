@@ -1,14 +1,13 @@
 //! The Node-API addon: the only crate that knows Node.
 //!
 //! `tunnel` is the class that TypeScript sees: the bridge of `fasttunnel_engine::host` behind one JavaScript call per batch.
-//! `rows` writes its calls as numbers and reads answers from numbers, as `layout` says, which both languages agree on.
-//! `options` turns checked options into the engine's configuration, `bounds` has their ranges and defaults for TypeScript to
-//! compare, `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
+//! `rows` writes its calls as numbers and reads answers from numbers, as `fasttunnel_engine::host::layout` says.
+//! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
+//! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
 //! JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
 #![deny(unsafe_code)]
 
 mod bounds;
-mod layout;
 mod options;
 mod raw;
 mod raw_ring;

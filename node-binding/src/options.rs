@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
+use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Limits, MultipartLimits};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
@@ -20,9 +21,6 @@ use crate::raw;
 
 /// An error with the code that JavaScript sees as `error.code`.
 pub type CodedError = napi::Error<String>;
-
-/// The code of an option that TypeScript should have refused.
-pub const BAD_OPTION: &str = "FASTTUNNEL_BAD_OPTION";
 
 /// What TypeScript's `EngineOptions` becomes; numbers are in range, `0` asks for the default where it says so.
 /// Dropped, with the tokens wiped, as soon as the tunnel runs.
@@ -390,5 +388,5 @@ pub fn handler_table(handlers: &[NativeHandler], allow: &NativeAllow) -> Result<
 
 /// `reason` begins with the option's name and a colon.
 pub fn bad_option(reason: impl ToString) -> CodedError {
-    CodedError::new(BAD_OPTION.to_owned(), reason.to_string())
+    CodedError::new(codes::BAD_OPTION.to_owned(), reason.to_string())
 }

@@ -1,9 +1,8 @@
-//! The table that JavaScript reads and the rows that it writes, as [`crate::layout`] says.
+//! The table that JavaScript reads and the rows that it writes, as [`layout`] says.
 
+use fasttunnel_engine::host::layout::{self, frame, news, outcome};
 use fasttunnel_engine::host::{Answer, Drained, Rows};
 use fasttunnel_engine::link::batch::{CallRecord, FrameKind};
-
-use crate::layout::{self, frame, news, outcome};
 
 /// The table that a drain fills.
 pub struct Table<'a>(pub &'a mut [u32]);

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fasttunnel_engine::facts;
 use fasttunnel_engine::host::{Bridge, RawParts};
+use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
@@ -16,7 +18,6 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
-use crate::layout;
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
@@ -94,7 +95,7 @@ impl NativeTunnel {
         ring: Function<'_, (), ()>,
     ) -> Result<Self, CodedError> {
         if table.len() != layout::LENGTH {
-            return Err(CodedError::new("FASTTUNNEL_INTERNAL".to_owned(), "the call table has the wrong length"));
+            return Err(CodedError::new(codes::INTERNAL.to_owned(), "the call table has the wrong length"));
         }
         let rules = options.rules()?;
         let config = options.config(rules.exposure(handler_table(&handlers, &allow)?))?;
@@ -416,10 +417,10 @@ pub fn thread_cpu_ms() -> f64 {
     clock::thread_cpu_ns() as f64 / 1e6
 }
 
-/// The numbers of [`layout`], for TypeScript to compare with its own: the addon and the script must be of one build.
+/// The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build.
 // `--all-targets` compiles the library for tests as well, where nothing registers exports.
 #[cfg_attr(test, allow(dead_code))]
 #[napi]
-pub fn call_table_layout() -> Vec<u32> {
-    layout::NUMBERS.map(|number| number as u32).to_vec()
+pub fn facts_hash() -> String {
+    facts::hash()
 }

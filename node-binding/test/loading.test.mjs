@@ -22,7 +22,7 @@ const place = (name) => join(folder, name);
 /** Loads the addon in a process of its own: `loaded`, or the error. A process that dies of it fails the test. */
 function load(file, { args = [], env = {}, cwd, program = process.execPath } = {}) {
   const script = `
-    try { require(${JSON.stringify(NATIVE)}).loadNative().callTableLayout(); console.log('{"loaded":true}'); }
+    try { require(${JSON.stringify(NATIVE)}).loadNative().factsHash(); console.log('{"loaded":true}'); }
     catch ({ name, code, message, tried }) { console.log(JSON.stringify({ name, code, message, tried })); }`;
   const { status, signal, stdout, stderr } = spawnSync(program, [...args, '-e', script], {
     cwd, encoding: 'utf8', env: { ...process.env, ...(file === undefined ? {} : { FASTTUNNEL_NATIVE_PATH: file }), ...env },

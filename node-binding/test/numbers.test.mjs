@@ -5,15 +5,14 @@ import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import { fastTunnel, OptionError, TunnelServer } from 'fasttunnel';
 import { fastTunnel as resource } from 'fasttunnel/runner';
-import { withBridge } from './support/bridges.mjs';
+import { CORS, withBridge } from './support/bridges.mjs';
 import { atPath, RUNNER, STANDALONE } from './support/number-options.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
 
 const require = createRequire(import.meta.url);
 const { addon } = require('../dist/cjs/native/addon.js');
-const { LIMITS } = require('../dist/cjs/limits.js');
-const { NUMBERS } = require('../dist/cjs/bounds.js');
+const { FACTS_HASH, LIMITS, MULTIPART, NUMBERS } = require('../dist/cjs/facts.generated.js');
 
 /** What no numeric option takes, whatever its range. */
 const NEVER = (least) => [NaN, -Infinity, `${least}`, 'many', BigInt(least), null, true, [least], { valueOf: () => least }];
@@ -92,20 +91,31 @@ describe("numbers, under Runner's configuration", () => {
 });
 
 describe('numbers that the engine has as well', () => {
-  it('have the ranges and defaults of the tables, and every limit is among them', () => {
-    const { optionBounds, defaultLimits } = addon();
-    for (const { option, least, most } of optionBounds()) {
-      const { least: ourLeast, most: ourMost } = LIMITS[option] ?? NUMBERS[option];
-      assert.deepEqual({ option, least, most }, { option, least: ourLeast, most: ourMost });
-    }
-    const { multipart: _forms, ...defaults } = defaultLimits();
-    // The engine waits as long as it is told to, each time.
-    const { drainTimeoutMs: _ours, ...fallbacks } = Object.fromEntries(Object.entries(LIMITS).map(([name, { fallback }]) => [name, fallback]));
-    assert.deepEqual(defaults, fallbacks);
+  it('are all of them options', () => {
+    const named = new Set(STANDALONE.map(({ path }) => path.split('.').at(-1)));
+    for (const name of [...Object.keys(LIMITS), ...Object.keys(NUMBERS), ...Object.keys(MULTIPART)]) assert.ok(named.has(name), name);
+  });
+
+  it('are the same in both languages, as one hash tells', () => {
+    const text = readFileSync(new URL('../lib/facts.generated.ts', import.meta.url), 'utf8');
+    // Without what is for people, and without the hash itself.
+    const stated = text.slice(text.indexOf('\n/** Number of calls')).replace(/^\/[/*].*\n/gm, '').replace(/^export const /gm, '').replaceAll(' as const;', ';').trimStart();
+    assert.match(stated, /^CALLS = 0;\nGONE = 1;\n/);
+    const hash = Buffer.from(stated).reduce((value, byte) => BigInt.asUintN(64, (value ^ BigInt(byte)) * 0x100000001b3n), 0xcbf29ce484222325n);
+    assert.equal(hash.toString(16).padStart(16, '0'), FACTS_HASH);
+    assert.equal(addon().factsHash(), FACTS_HASH);
   });
 
   it('are an OptionError where the engine refuses them, as is whatever else it refuses', async () => {
-    const ranges = addon().optionBounds().flatMap(({ option, most }) => [[option, option in LIMITS ? { limits: { [option]: most + 1 } } : { [option]: most + 1 }]]);
+    // What the engine is never told: how long it waits at its end, and in front of it.
+    const { drainTimeoutMs: _end, ...limits } = LIMITS;
+    const { readinessDelayMs: _before, maxAge, ...numbers } = NUMBERS;
+    const outOf = ({ least, most }) => [least - 1, most + 1];
+    const ranges = [
+      ...Object.entries(limits).flatMap(([option, range]) => outOf(range).map((value) => [option, { limits: { [option]: value } }])),
+      ...Object.entries(numbers).flatMap(([option, range]) => outOf(range).map((value) => [option, { [option]: value }])),
+      ...outOf(maxAge).map((value) => ['maxAge', { cors: { ...CORS, maxAge: value } }]),
+    ];
     const others = {
       listen: { host: 'localhost' }, driver: { driver: 'kqueue' }, basePath: { basePath: '/a b' }, auth: { auth: { header: 'x', tokens: [''], allowAnonymous: false } },
       cors: { cors: { origin: 'a\nb', methods: [], allowedHeaders: [], exposedHeaders: [], credentials: false, varyOrigin: true } }, admin: { admin: { host: 'x', port: 0 } },
@@ -121,12 +131,12 @@ describe('numbers that the engine has as well', () => {
     }
   });
 
-  it('an addon with other numbers is of another build', () => {
-    const { checkBounds } = require('../dist/cjs/bounds.js');
-    const table = { a: { fallback: 1, least: 0, most: 2 } };
-    checkBounds(table, [{ option: 'a', least: 0, most: 2 }], { a: 1 });
-    for (const [bounds, defaults] of [[[{ option: 'a', least: 0, most: 3 }], {}], [[{ option: 'a', least: 1, most: 2 }], {}], [[{ option: 'b', least: 0, most: 2 }], {}], [[], { a: 2 }], [[], { b: 1 }]]) {
-      assert.throws(() => checkBounds(table, bounds, defaults), /another version/);
+  it('an addon with other numbers, or without the hash of them, is of another build', () => {
+    const { checkBuild } = require('../dist/cjs/layout.js');
+    checkBuild(addon());
+    checkBuild({ factsHash: () => FACTS_HASH });
+    for (const other of [{ factsHash: () => FACTS_HASH.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')) }, { factsHash: () => '' }, {}]) {
+      assert.throws(() => checkBuild(other), /another version.*make build/);
     }
   });
 });

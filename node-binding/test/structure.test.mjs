@@ -12,8 +12,9 @@ const LIB = fileURLToPath(new URL('../lib/', import.meta.url));
 
 /** Folders, and files at the top, each with those that it may import: such as stand above it. What is not named in a list is not imported. */
 const MAY_IMPORT = {
+  'facts.generated': [],
   layout: [],
-  bounds: ['layout'],
+  bounds: [],
   errors: [],
   options: ['bounds', 'errors'],
   process: ['options'],
@@ -30,6 +31,9 @@ const MAY_IMPORT = {
   runner: ['bounds', 'errors', 'options', 'process', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
+
+/** Constants of the engine: anybody may know them. */
+const GROUND = 'facts.generated';
 
 /** Files at the top that belong to a folder. */
 const ROOM_OF = { limits: 'options' };
@@ -78,7 +82,7 @@ describe('lib', () => {
   it('has folders that import only what lies below them', () => {
     const found = [...arrows].flatMap(([file, imports]) => {
       const room = roomOf(file);
-      return imports.filter((other) => roomOf(other) !== room && !MAY_IMPORT[room].includes(roomOf(other))).map((other) => `${file} imports ${other}`);
+      return imports.filter((other) => other !== GROUND && roomOf(other) !== room && !MAY_IMPORT[room].includes(roomOf(other))).map((other) => `${file} imports ${other}`);
     });
     assert.deepEqual(found, []);
   });

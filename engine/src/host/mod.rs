@@ -9,8 +9,10 @@
 
 mod backlog;
 mod bridge;
+pub mod codes;
 mod feed;
 mod frames;
+pub mod layout;
 mod loans;
 mod notices;
 mod outbox;

@@ -18,30 +18,30 @@ pub struct CallKey {
 
 /// Bits of [`CallRecord::flags`].
 pub mod flags {
-    /// The call is an event, not a task.
-    pub const EVENT: u32 = 1;
-    /// The body was empty: the value is `undefined`. Its text in the batch is `null`, to keep the count right.
-    pub const EMPTY: u32 = 1 << 1;
-    /// The body may hold typed records or unsafe keys: JavaScript has to look at the value.
-    pub const MARKED: u32 = 1 << 2;
-    /// The text in the batch is a JSON string that holds the body's text, for a serializer to parse.
-    pub const TEXT: u32 = 1 << 3;
-    /// No call: a request that cannot be decided without an answer of [`super::Outcome::Advice`], namely which
-    /// origin it allows. Its text in the batch is `null`.
-    pub const ASK_ORIGIN: u32 = 1 << 4;
-    /// No call: a request that cannot be decided without an answer of [`super::Outcome::Advice`], namely whether it may
-    /// pass. Its text in the batch is `null`.
-    pub const ASK_AUTH: u32 = 1 << 5;
-    /// Either of the two.
-    pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
-    /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well. The text in the
-    /// batch is a number: how many bytes of it may be under way, until some are credited.
-    pub const STREAM: u32 = 1 << 6;
-    /// The body follows in frames, as manifest and files of a multipart form (CONTRACT 13). [`EMPTY`] and the text in the
-    /// batch are as for [`STREAM`].
-    pub const MULTIPART: u32 = 1 << 7;
-    /// The text is the value of the body's only member, `input` ([`crate::Config::bare_inputs`]).
-    pub const INPUT: u32 = 1 << 8;
+    stated! {
+        /// The call is an event, not a task.
+        pub const EVENT: u32 = 1;
+        /// The body was empty: the value is `undefined`. Its text in the batch is `null`, to keep the count right.
+        pub const EMPTY: u32 = 1 << 1;
+        /// The body may hold typed records or unsafe keys: JavaScript has to look at the value.
+        pub const MARKED: u32 = 1 << 2;
+        /// The text in the batch is a JSON string that holds the body's text, for a serializer to parse.
+        pub const TEXT: u32 = 1 << 3;
+        /// No call: a request that cannot be decided without an answer of [`super::Outcome::Advice`], namely which
+        /// origin it allows. Its text in the batch is `null`.
+        pub const ASK_ORIGIN: u32 = 1 << 4;
+        /// No call either: whether the request may pass.
+        pub const ASK_AUTH: u32 = 1 << 5;
+        /// [`ASK_ORIGIN`] or [`ASK_AUTH`].
+        pub const ASK: u32 = ASK_ORIGIN | ASK_AUTH;
+        /// The body follows in frames, as it comes: untouched bytes (CONTRACT 12). [`EMPTY`] is set as well. The text in the
+        /// batch is a number: how many bytes of it may be under way, until some are credited.
+        pub const STREAM: u32 = 1 << 6;
+        /// The body follows in frames, as manifest and files of a multipart form (CONTRACT 13). Otherwise as [`STREAM`].
+        pub const MULTIPART: u32 = 1 << 7;
+        /// The text is the value of the body's only member, `input` ([`crate::Config::bare_inputs`]).
+        pub const INPUT: u32 = 1 << 8;
+    }
 }
 
 /// One call: fixed size, the bytes are in the batch.

@@ -1,6 +1,6 @@
 //! The bodies of answers (CONTRACT 6), byte for byte, and the status that goes with each.
 
-use super::json_string::{write_json_string, write_json_string_content};
+use super::json_string::write_json_string_content;
 use super::table::Kind;
 
 /// Media type of every envelope.
@@ -8,9 +8,6 @@ pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// Answer to an event without `returnPayload`.
 pub const OK: &[u8] = br#"{"ok":true}"#;
-
-/// Answer to a task that returned undefined.
-pub const OK_UNDEFINED: &[u8] = br#"{"ok":true,"result":{"__type":"Undefined","value":null}}"#;
 
 const OK_RESULT_HEAD: &[u8] = br#"{"ok":true,"result":"#;
 
@@ -28,44 +25,6 @@ pub fn ok_result(out: &mut Vec<u8>, json: &[u8]) {
     out.extend_from_slice(OK_RESULT_HEAD);
     out.extend_from_slice(json);
     out.push(b'}');
-}
-
-/// A typed error that JavaScript recognised (CONTRACT 19.2). Its `code` is always `INTERNAL_ERROR`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TypedError<'a> {
-    /// Message, remediation included.
-    pub message: &'a str,
-    /// Id of the error's definition.
-    pub id: &'a str,
-    /// Serializer text of `data`; None leaves the key out.
-    pub data: Option<&'a [u8]>,
-    /// Own status, 100 to 599. None: the answer is a 500 and the key is left out.
-    pub http_code: Option<u16>,
-}
-
-impl TypedError<'_> {
-    /// HTTP status of the answer.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.http_code.unwrap_or(500)
-    }
-
-    /// Appends the envelope.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(br#"{"ok":false,"error":{"message":"#);
-        write_json_string(out, self.message);
-        out.extend_from_slice(br#","code":"INTERNAL_ERROR","id":"#);
-        write_json_string(out, self.id);
-        if let Some(data) = self.data {
-            out.extend_from_slice(br#","data":"#);
-            out.extend_from_slice(data);
-        }
-        if let Some(status) = self.http_code {
-            out.extend_from_slice(br#","httpCode":"#);
-            out.extend_from_slice(status.to_string().as_bytes());
-        }
-        out.extend_from_slice(b"}}");
-    }
 }
 
 /// Value of the `Allow` header of a 405.
@@ -90,8 +49,8 @@ pub enum Refusal<'a> {
     InvalidManifest,
     /// 400: `__manifest` absent, empty or not an object.
     MissingManifest,
-    /// 400: a parallel event cannot return its payload.
-    ParallelEventReturn(&'a str),
+    /// 400: `__manifest` is a file (where the reference is not followed).
+    ManifestIsFile,
     /// 401.
     Unauthorized,
     /// 403: no tunnel counts.
@@ -168,6 +127,20 @@ macro_rules! facts {
     };
 }
 
+/// Those that the host answers with as well, and how it calls them.
+pub const OF_THE_HOST: [(&str, Refusal<'static>); 10] = [
+    ("badRequest", Refusal::BadRequest),
+    ("invalidManifest", Refusal::InvalidManifest),
+    ("missingManifest", Refusal::MissingManifest),
+    ("exposureNotEnabled", Refusal::ExposureNotEnabled),
+    ("notFound", Refusal::NotFound),
+    ("filesExceeded", Refusal::FilesExceeded),
+    ("aborted", Refusal::Aborted),
+    ("internal", Refusal::Internal),
+    ("missingFilePart", Refusal::MissingFilePart),
+    ("serviceUnavailable", Refusal::ServiceUnavailable),
+];
+
 impl Refusal<'_> {
     fn facts(&self) -> Facts {
         match self {
@@ -176,7 +149,11 @@ impl Refusal<'_> {
             Refusal::InvalidMultipart => facts!(400, "INVALID_MULTIPART", "Invalid multipart payload"),
             Refusal::InvalidManifest => facts!(400, "INVALID_MULTIPART", "Invalid manifest"),
             Refusal::MissingManifest => facts!(400, "MISSING_MANIFEST", "Missing manifest"),
-            Refusal::ParallelEventReturn(_) => facts!(400, "PARALLEL_EVENT_RETURN_UNSUPPORTED"),
+            Refusal::ManifestIsFile => facts!(
+                400,
+                "MISSING_MANIFEST",
+                "The part __manifest must be a field, not a file: send it without a file name"
+            ),
             Refusal::Unauthorized => facts!(401, "UNAUTHORIZED", "Unauthorized"),
             Refusal::ExposureNotEnabled => facts!(403, "FORBIDDEN", "Exposure not enabled"),
             Refusal::NotExposed(..) => facts!(403, "FORBIDDEN"),
@@ -239,7 +216,13 @@ impl Refusal<'_> {
     /// The body where it is the same for every request; None: [`Self::write_body`] has to write it.
     #[must_use]
     pub fn fixed_body(&self) -> Option<&'static [u8]> {
-        self.facts().body.map(str::as_bytes)
+        self.fixed_text().map(str::as_bytes)
+    }
+
+    /// The text of that body.
+    #[must_use]
+    pub fn fixed_text(&self) -> Option<&'static str> {
+        self.facts().body
     }
 
     /// Appends the body.
@@ -247,9 +230,6 @@ impl Refusal<'_> {
         let (before, id, after) = match self {
             Refusal::NotExposed(kind, id) => (kind.name(), id, " not exposed"),
             Refusal::NotRegistered(kind, id) => (kind.name(), id, " not found"),
-            Refusal::ParallelEventReturn(id) => {
-                (Kind::Event.name(), id, " is marked parallel; returning a payload is not supported.")
-            }
             _ => {
                 out.extend_from_slice(self.fixed_body().unwrap_or_default());
                 return;
@@ -289,10 +269,10 @@ mod tests {
             (InvalidManifest, 400, "Invalid manifest", "INVALID_MULTIPART"),
             (MissingManifest, 400, "Missing manifest", "MISSING_MANIFEST"),
             (
-                ParallelEventReturn("e"),
+                ManifestIsFile,
                 400,
-                "Event e is marked parallel; returning a payload is not supported.",
-                "PARALLEL_EVENT_RETURN_UNSUPPORTED",
+                "The part __manifest must be a field, not a file: send it without a file name",
+                "MISSING_MANIFEST",
             ),
             (Unauthorized, 401, "Unauthorized", "UNAUTHORIZED"),
             (ExposureNotEnabled, 403, "Exposure not enabled", "FORBIDDEN"),
@@ -339,6 +319,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_host_answers_with_is_the_same_for_every_request() {
+        for (name, refusal) in OF_THE_HOST {
+            assert!(refusal.fixed_body().is_some() && refusal.line().is_none(), "{name}");
+        }
+    }
+
+    #[test]
     fn methods_and_codings_that_would_do_are_named() {
         assert_eq!(Refusal::MethodNotAllowed(Allowed::Post).line(), Some(("Allow", "POST")));
         assert_eq!(Refusal::MethodNotAllowed(Allowed::Get).line(), Some(("Allow", "GET")));
@@ -357,33 +344,6 @@ mod tests {
             ok_result(&mut out, json.as_bytes());
             assert_eq!(out, expected.as_bytes());
             assert_eq!(out.len(), ok_result_len(json.len()));
-        }
-    }
-
-    #[test]
-    fn typed_errors_keep_the_key_order() {
-        let table: &[(TypedError<'_>, u16, &str)] = &[
-            (
-                TypedError {
-                    message: "Conflict on k1",
-                    id: "app.errors.conflict",
-                    data: Some(br#"{"key":"k1"}"#),
-                    http_code: Some(409),
-                },
-                409,
-                r#"{"ok":false,"error":{"message":"Conflict on k1","code":"INTERNAL_ERROR","id":"app.errors.conflict","data":{"key":"k1"},"httpCode":409}}"#,
-            ),
-            (
-                TypedError { message: "a\n\"b\"", id: "x", data: None, http_code: None },
-                500,
-                r#"{"ok":false,"error":{"message":"a\n\"b\"","code":"INTERNAL_ERROR","id":"x"}}"#,
-            ),
-        ];
-        for (error, status, expected) in table {
-            let mut out = Vec::new();
-            error.write(&mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), *expected);
-            assert_eq!(error.status(), *status);
         }
     }
 }

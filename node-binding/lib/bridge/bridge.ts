@@ -1,7 +1,7 @@
 import type { Entry, OnError } from '../calls/entry.js';
 import { optionErrorOf, ShardError } from '../errors/errors.js';
+import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../facts.generated.js';
 import { fileRules } from '../forms/file-rules.js';
-import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../layout.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';

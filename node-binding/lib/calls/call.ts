@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { REQUEST_ID_HEADER } from '../facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
 import type { CallContext } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';
@@ -172,7 +173,7 @@ export function parseHeaders(head: string, requestId: string): Record<string, st
     else if (known === undefined) headers[name] = value;
     else if (!FIRST_WINS.has(name)) headers[name] = `${String(known)}${name === 'cookie' ? '; ' : ', '}${value}`;
   }
-  headers['x-runner-request-id'] = requestId;
+  headers[REQUEST_ID_HEADER] = requestId;
   return headers;
 }
 

@@ -1,3 +1,4 @@
+import { JSON_TYPE } from '../facts.generated.js';
 import type { Source } from '../streams/outlet.js';
 
 /** What an entry returns for "200 without a result": `{"ok":true}`. */
@@ -95,8 +96,8 @@ export class CallFailure {
 
 /** The answer to a failure. The text need not be JSON, so it goes by itself and cannot spoil its neighbours. */
 export function answerOfFailure(failure: CallFailure): RawAnswer {
-  return new RawAnswer(failure.status, JSON_TYPE, failure.body, ALL_OWN);
+  return new RawAnswer(failure.status, JSON_LINES, failure.body, ALL_OWN);
 }
 
-const JSON_TYPE: RawAnswer['headers'] = [['content-type', 'application/json; charset=utf-8']];
+const JSON_LINES: RawAnswer['headers'] = [['content-type', JSON_TYPE]];
 const ALL_OWN: OwnLines = { cors: true, security: true };

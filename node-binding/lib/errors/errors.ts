@@ -1,10 +1,12 @@
+import { ERROR_CODES } from '../facts.generated.js';
+
 /** An option was wrong; nothing listens. The message names the option, the value and the fix. */
 export class OptionError extends TypeError {
   static {
     this.prototype.name = 'OptionError';
   }
 
-  readonly code = 'FASTTUNNEL_BAD_OPTION';
+  readonly code = ERROR_CODES.badOption;
   /** Path of the option, for example `limits.maxBodyBytes`. */
   readonly option: string;
   /** What was given, `(hidden)` for tokens, and where only the engine has noticed. */
@@ -24,7 +26,7 @@ export class OptionError extends TypeError {
 export function optionErrorOf(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof OptionError) return error;
   const { code } = error as Error & { code?: unknown };
-  if (code !== 'FASTTUNNEL_BAD_OPTION' && !/^(?:InvalidArg|[A-Z]\w+Expected)$/.test(String(code))) return error;
+  if (code !== ERROR_CODES.badOption && !/^(?:InvalidArg|[A-Z]\w+Expected)$/.test(String(code))) return error;
   const named = /^([\w.]+): (.*)$/s.exec(error.message);
   const [option, problem] = named === null ? ['options', error.message] : [named[1]!, named[2]!];
   return new OptionError(option, '(hidden)', `${option}: ${problem}. The engine refuses it.`, { cause: error });
@@ -36,7 +38,7 @@ export class ClosedError extends Error {
     this.prototype.name = 'ClosedError';
   }
 
-  readonly code = 'FASTTUNNEL_CLOSED';
+  readonly code = ERROR_CODES.closed;
 
   constructor(action: string) {
     super(`${action}: the tunnel is closed. Create a new one.`);

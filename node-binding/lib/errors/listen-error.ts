@@ -1,8 +1,12 @@
 import { OptionError } from './errors.js';
+import type { ERRNO } from '../facts.generated.js';
 import { socketFix } from './socket-fixes.js';
 
+/** Codes of what the addon throws when it cannot listen, and of what Node throws when it cannot resolve the host. */
+type Code = keyof typeof ERRNO | 'ENOTFOUND' | 'EAI_AGAIN';
+
 /** What to do about an error of `listen`, by its code. Those of socket paths are told apart further. */
-const FIXES: Readonly<Record<string, string>> = {
+const FIXES: Readonly<Partial<Record<Code, string>>> = {
   EADDRINUSE: 'Something listens there already: stop it, choose another address, or use port 0 for any free port.',
   EACCES: 'The process may not: use a port above 1023, or a socket path in a directory that it may write.',
   EADDRNOTAVAIL: 'This machine has no such address: use 127.0.0.1, 0.0.0.0 or one of its own.',
@@ -27,7 +31,7 @@ export class ListenError extends Error {
   readonly address: string;
 
   constructor(code: string, address: string, options?: { cause?: unknown; fix?: string | undefined }) {
-    super(`cannot listen on ${address}: ${code}. ${options?.fix ?? FIXES[code] ?? 'See the cause for what the system said.'}`, options);
+    super(`cannot listen on ${address}: ${code}. ${options?.fix ?? FIXES[code as Code] ?? 'See the cause for what the system said.'}`, options);
     this.code = code;
     this.address = address;
   }

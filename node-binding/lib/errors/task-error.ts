@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { REFUSALS } from '../facts.generated.js';
 
 /** Everything a caller may see of a {@link TaskError}. */
 export interface TaskErrorOptions {
@@ -52,10 +53,7 @@ export interface ErrorAnswer {
 }
 
 /** What a failed call answers when its error is nobody's business but ours. */
-export const INTERNAL_ERROR: ErrorAnswer = Object.freeze({
-  status: 500,
-  body: '{"ok":false,"error":{"message":"Internal Error","code":"INTERNAL_ERROR"}}',
-});
+export const INTERNAL_ERROR: ErrorAnswer = Object.freeze({ status: REFUSALS.internal.status, body: REFUSALS.internal.body });
 
 /**
  * The answer to whatever a handler threw. Never throws: the thrown thing may be a Proxy or have getters that
@@ -69,7 +67,7 @@ export function errorAnswerOf(error: unknown, stringify: (value: unknown) => str
     const { message, id, data } = error;
     const httpCode = httpStatusOf(error.httpCode);
     // The key order is part of the contract.
-    let body = `{"ok":false,"error":{"message":${JSON.stringify(String(message))},"code":"INTERNAL_ERROR"`;
+    let body = `{"ok":false,"error":{"message":${JSON.stringify(String(message))},"code":"${REFUSALS.internal.code}"`;
     if (id !== undefined) body += `,"id":${JSON.stringify(String(id))}`;
     if (data !== undefined) body += `,"data":${stringify(data)}`;
     if (httpCode !== undefined) body += `,"httpCode":${httpCode}`;

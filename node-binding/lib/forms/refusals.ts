@@ -1,45 +1,36 @@
 import { CallFailure } from '../calls/outcome.js';
+import { BODY_REFUSALS, REFUSALS } from '../facts.generated.js';
 
-/** A form's failure, as the caller sees it (CONTRACT 6). */
-function failure(status: number, message: string, code: string): CallFailure {
-  return new CallFailure(status, JSON.stringify({ ok: false, error: { message, code } }));
+function failure({ status, body }: { readonly status: number; readonly body: string }): CallFailure {
+  return new CallFailure(status, body);
 }
 
-/** Names for the frame's numbers: `BodyRefusal` of the engine. */
-const BY_NUMBER: readonly (CallFailure | undefined)[] = [
-  undefined,
-  failure(400, 'Invalid multipart payload', 'INVALID_MULTIPART'),
-  failure(400, 'Invalid manifest', 'INVALID_MULTIPART'),
-  failure(413, 'File size limit exceeded', 'PAYLOAD_TOO_LARGE'),
-  failure(413, 'Files limit exceeded', 'PAYLOAD_TOO_LARGE'),
-  failure(413, 'Field limit exceeded', 'PAYLOAD_TOO_LARGE'),
-  failure(413, 'Fields limit exceeded', 'PAYLOAD_TOO_LARGE'),
-  failure(413, 'Parts limit exceeded', 'PAYLOAD_TOO_LARGE'),
-  failure(500, 'Internal Error', 'STREAM_ERROR'),
-  failure(400, 'The part __manifest must be a field, not a file: send it without a file name', 'MISSING_MANIFEST'),
-];
+/** What the engine refuses a form for, by the frame's number. */
+const BY_NUMBER: ReadonlyMap<number, CallFailure> = new Map(Object.values(BODY_REFUSALS).map((refusal) => [refusal.number, failure(refusal)]));
 /** The end of the form inside of a file: the client's fault, which the reference calls its own. */
-const TRUNCATED = 8;
+const TRUNCATED: number = BODY_REFUSALS.truncated.number;
+const MALFORMED = failure(BODY_REFUSALS.malformed);
+/** For a number that is none of theirs: a frame could not be taken. */
+const BROKEN = failure(BODY_REFUSALS.truncated);
 
-export const INVALID_MANIFEST = BY_NUMBER[2]!;
-export const TOO_MANY_FILES = BY_NUMBER[4]!;
-export const MISSING_MANIFEST = failure(400, 'Missing manifest', 'MISSING_MANIFEST');
-const MISSING_FILE_PART = failure(500, 'Internal Error', 'MISSING_FILE_PART');
+export const INVALID_MANIFEST = failure(REFUSALS.invalidManifest);
+export const TOO_MANY_FILES = failure(REFUSALS.filesExceeded);
+export const MISSING_MANIFEST = failure(REFUSALS.missingManifest);
+const MISSING_FILE_PART = failure(REFUSALS.missingFilePart);
 /** Nobody is there to see it. */
-export const CLIENT_GONE = failure(499, 'Client Closed Request', 'REQUEST_ABORTED');
-
-/** A number that is none of theirs: of another version, or because a frame could not be taken. */
-const BROKEN = BY_NUMBER[TRUNCATED]!;
+export const CLIENT_GONE = failure(REFUSALS.aborted);
 
 /** What the engine has refused a form for; in the words of the `reference`, or in ours. */
 export function refusalOf(reason: number, reference: boolean): CallFailure {
-  if (reason === TRUNCATED && !reference) return BY_NUMBER[1]!;
-  return BY_NUMBER[reason] ?? BROKEN;
+  if (reason === TRUNCATED && !reference) return MALFORMED;
+  return BY_NUMBER.get(reason) ?? BROKEN;
 }
 
 /** The manifest names a file whose part is not there. */
 export function missingFilePart(id: string, reference: boolean): CallFailure {
-  return reference ? MISSING_FILE_PART : failure(400, `Missing file part: ${id}`, 'MISSING_FILE_PART');
+  if (reference) return MISSING_FILE_PART;
+  const error = { message: `Missing file part: ${id}`, code: REFUSALS.missingFilePart.code };
+  return new CallFailure(400, JSON.stringify({ ok: false, error }));
 }
 
 /** What it says to the caller. */

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { ERROR_CODES } from '../facts.generated.js';
 import type { Connection, Holder } from './connection.js';
 import { leftOverBody } from './foreign.js';
 import type { ForeignRequest, ForeignResponse } from './foreign.js';
@@ -57,7 +58,7 @@ export class Exchange implements Holder {
     try {
       connection = this.#pool.take();
     } catch (error) {
-      return this.#fail((error as { code?: unknown }).code === 'FASTTUNNEL_CLOSED' ? NOT_ENABLED : UNAVAILABLE);
+      return this.#fail((error as { code?: unknown }).code === ERROR_CODES.closed ? NOT_ENABLED : UNAVAILABLE);
     }
     this.#connection = connection;
     this.#chunked = head.framing === 'chunked';

@@ -1,9 +1,5 @@
-import { checkBounds, NUMBERS } from '../bounds.js';
-import type { NativeBound } from '../bounds.js';
-import { checkLayout, otherBuild } from '../layout.js';
-import { LIMITS } from '../limits.js';
-import type { Ring } from '../options/engine-options.js';
-import { MULTIPART } from '../options/multipart.js';
+import { checkBuild } from '../layout.js';
+import type { Ring, LimitName } from '../options/engine-options.js';
 import { loadNative } from './load.js';
 
 /** `src/options.rs`, `NativeOptions`. */
@@ -37,31 +33,8 @@ export interface NativeOptions {
   exactBodies: boolean;
   reference: boolean;
   reportRefusals: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxTargetBytes: number;
-    maxHeaders: number;
-    maxChunkExtensionBytes: number;
-    maxTrailerBytes: number;
-    maxBodyBytes: number;
-    maxJsonDepth: number;
-    maxRequestsPerConnection: number;
-    maxPipelined: number;
-    maxBufferedBytes: number;
-    maxTotalBufferedBytes: number;
-    maxCallsInFlight: number;
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    minBodyBytesPerS: number;
-    maxBodyTimeMs: number;
-    maxDiscardedBytes: number;
-    discardTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    handlerTimeoutMs: number;
-    queueTimeoutMs: number;
-    keepAliveHintS: number;
+  /** How long it waits at its end it is told then. */
+  limits: Record<Exclude<LimitName, 'drainTimeoutMs'>, number> & {
     /** Without it the defaults; in it, a bound that is missing is none. */
     multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
   };
@@ -120,13 +93,10 @@ export interface NativeTunnel {
 
 interface Addon {
   NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
-  callTableLayout(): number[];
+  /** The hash of all that it states as `facts.generated.ts` does. */
+  factsHash(): string;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
-  /** The ranges of options that the engine sets. */
-  optionBounds(): NativeBound[];
-  /** The limits that hold where none are given. */
-  defaultLimits(): NativeOptions['limits'];
 }
 
 let checked: Addon | undefined;
@@ -135,11 +105,7 @@ let checked: Addon | undefined;
 export function addon(): Addon {
   if (checked === undefined) {
     const loaded = loadNative() as Addon;
-    checkLayout(loaded.callTableLayout());
-    if (typeof loaded.optionBounds !== 'function') throw otherBuild();
-    const { multipart = {}, ...limits } = loaded.defaultLimits();
-    checkBounds({ ...NUMBERS, ...LIMITS }, loaded.optionBounds(), limits);
-    checkBounds(MULTIPART, [], multipart);
+    checkBuild(loaded);
     checked = loaded;
   }
   return checked;

@@ -1,10 +1,9 @@
 import { OptionError } from '../errors/errors.js';
+import { TOKEN_HEADER } from '../facts.generated.js';
 import { asBoolean, asGroup, asToken, fail, failHidden } from './checks.js';
 import type { EngineOptions } from './engine-options.js';
 
-const DEFAULT_HEADER = 'x-runner-token';
-
-const HOW_TO_SET = "Set auth.token to a secret that callers send in the header x-runner-token, or auth.allowAnonymous to true to let everybody call.";
+const HOW_TO_SET = `Set auth.token to a secret that callers send in the header ${TOKEN_HEADER}, or auth.allowAnonymous to true to let everybody call.`;
 
 /** Headers that mean something to HTTP itself, or of which the engine keeps another notion than their text. */
 const UNUSABLE_HEADERS = new Set(['connection', 'content-length', 'content-type', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
@@ -42,9 +41,9 @@ function asOneToken(option: string, value: unknown): string {
 }
 
 function asTokenHeader(value: unknown): string {
-  if (value === undefined) return DEFAULT_HEADER;
+  if (value === undefined) return TOKEN_HEADER;
   const name = asToken('the name of a request header')('auth.header', value).toLowerCase();
-  if (UNUSABLE_HEADERS.has(name)) fail('auth.header', value, 'must not be a header that HTTP itself uses', `Leave it out for ${DEFAULT_HEADER}, or use authorization.`);
+  if (UNUSABLE_HEADERS.has(name)) fail('auth.header', value, 'must not be a header that HTTP itself uses', `Leave it out for ${TOKEN_HEADER}, or use authorization.`);
   return name;
 }
 

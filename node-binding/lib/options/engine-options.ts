@@ -1,3 +1,4 @@
+import type { LIMITS } from '../facts.generated.js';
 import type { Address } from './addresses.js';
 import type { MultipartBounds } from './multipart.js';
 
@@ -6,6 +7,9 @@ export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly 
 
 /** A handle of the event loop's own library, libuv, or Node-API's portable way, which costs more thread switches (`src/raw_ring.rs`). */
 export type Ring = 'loop' | 'threadsafe';
+
+/** The limits that are numbers. */
+export type LimitName = keyof typeof LIMITS;
 
 /** What the engine is started with: checked, defaults filled in. */
 export interface EngineOptions {
@@ -47,36 +51,7 @@ export interface EngineOptions {
     varyOrigin: boolean;
   };
   disableDiscovery: boolean;
-  limits: {
-    maxHeadBytes: number;
-    maxTargetBytes: number;
-    maxHeaders: number;
-    maxChunkExtensionBytes: number;
-    maxTrailerBytes: number;
-    maxBodyBytes: number;
-    maxJsonDepth: number;
-    /** 0 = off. */
-    maxRequestsPerConnection: number;
-    maxPipelined: number;
-    maxCallsInFlight: number;
-    /** 0 = by RLIMIT_NOFILE. */
-    maxConnections: number;
-    headTimeoutMs: number;
-    bodyTimeoutMs: number;
-    minBodyBytesPerS: number;
-    maxBodyTimeMs: number;
-    maxDiscardedBytes: number;
-    discardTimeoutMs: number;
-    idleTimeoutMs: number;
-    writeTimeoutMs: number;
-    /** 0 = off. */
-    handlerTimeoutMs: number;
-    /** 0 = off. */
-    queueTimeoutMs: number;
-    drainTimeoutMs: number;
-    keepAliveHintS: number;
-    maxBufferedBytes: number;
-    maxTotalBufferedBytes: number;
+  limits: Record<LimitName, number> & {
     /** Without it: the defaults. */
     multipart?: MultipartBounds;
   };

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import type { Bounds } from '../bounds.js';
+import { MULTIPART } from '../facts.generated.js';
 import { asGroup, fail } from './checks.js';
 
 /** Bounds of one multipart form. `Infinity`: none. */
@@ -14,17 +14,14 @@ export interface MultipartBounds {
 const MEBIBYTE = 1024 * 1024;
 
 /** What holds where nothing is said (CONTRACT 13.3). */
-export const MULTIPART_DEFAULTS: MultipartBounds = Object.freeze({ fileSize: 20 * MEBIBYTE, files: 10, fieldSize: MEBIBYTE, fields: 100, parts: Infinity });
+export const MULTIPART_DEFAULTS: MultipartBounds = Object.freeze({
+  fileSize: MULTIPART.fileSize.fallback, files: MULTIPART.files.fallback, fieldSize: MULTIPART.fieldSize.fallback, fields: MULTIPART.fields.fallback, parts: MULTIPART.parts.fallback,
+});
 
 /** What holds for the others where one is given to Runner's form: what the reference's parser does by itself. */
 export const PARSER_DEFAULTS: MultipartBounds = Object.freeze({ fileSize: Infinity, files: Infinity, fieldSize: MEBIBYTE, fields: Infinity, parts: Infinity });
 
-const NAMES = Object.keys(MULTIPART_DEFAULTS) as (keyof MultipartBounds)[];
-
-/** What each bound of a form may be. */
-export const MULTIPART: Readonly<Record<string, Required<Bounds>>> = Object.fromEntries(
-  NAMES.map((name) => [name, { fallback: MULTIPART_DEFAULTS[name], least: 0, most: Infinity, unit: 'Infinity = none' }]),
-);
+const NAMES = Object.keys(MULTIPART) as (keyof MultipartBounds)[];
 
 /** Known to the reference, where the first has no visible effect; the engine has bounds of its own for them. */
 const IGNORED = ['fieldNameSize', 'headerPairs'] as const;

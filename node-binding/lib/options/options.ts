@@ -1,4 +1,5 @@
 import { NUMBERS } from '../bounds.js';
+import { BASE_PATH } from '../facts.generated.js';
 import { asLimits } from '../limits.js';
 import { asAddress, asAdmin } from './addresses.js';
 import { asAuth } from './auth.js';
@@ -69,8 +70,8 @@ function asReadinessDelay(value: unknown, signals: unknown): number {
 
 /** The base path with a leading and without a trailing slash. Requests are matched against its text as it is. */
 function asBasePath(value: unknown): string {
-  if (value === undefined) return '/__runner';
-  const wrong = (problem: string, fix = "For example '/__runner'."): never => fail('basePath', value, problem, fix);
+  if (value === undefined) return BASE_PATH;
+  const wrong = (problem: string, fix = `For example '${BASE_PATH}'.`): never => fail('basePath', value, problem, fix);
   if (typeof value !== 'string') return wrong('must be a string');
   const path = (value.startsWith('/') ? value : `/${value}`).replace(/\/$/, '');
   if (path === '') return '/';

@@ -1,5 +1,6 @@
 import { NUMBERS } from '../bounds.js';
 import { OptionError } from '../errors/errors.js';
+import { BASE_PATH, TOKEN_HEADER } from '../facts.generated.js';
 import { asLimits, LIMITS } from '../limits.js';
 import { asAdmin } from '../options/addresses.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
@@ -143,12 +144,12 @@ function asHost(value: unknown): string {
 
 /** A leading slash is added, one trailing slash removed, as the reference does. */
 function asBasePath(value: unknown): string {
-  if (value === undefined || value === null) return '/__runner';
-  if (typeof value !== 'string') fail('http.basePath', value, 'must be a string', "For example '/__runner'.");
+  if (value === undefined || value === null) return BASE_PATH;
+  if (typeof value !== 'string') fail('http.basePath', value, 'must be a string', `For example '${BASE_PATH}'.`);
   const path = value.startsWith('/') ? value : `/${value}`;
   const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
   if (/[^\x21-\x7e]|[?#\\]/.test(trimmed)) fail('http.basePath', value, 'must be a path of printable ASCII, without a query', 'Percent-encode other characters.');
-  if (trimmed.startsWith('//')) fail('http.basePath', value, 'must not start with two slashes: such a path reads as a host name', "For example '/__runner'.");
+  if (trimmed.startsWith('//')) fail('http.basePath', value, 'must not start with two slashes: such a path reads as a host name', `For example '${BASE_PATH}'.`);
   if (trimmed.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) fail('http.basePath', value, "must not contain '.' or '..' segments", 'Clients resolve them before they send. Write the path out.');
   return trimmed;
 }
@@ -161,7 +162,7 @@ type Auth = EngineOptions['auth'];
  */
 function asAuth(value: unknown, validators: boolean): Auth {
   const auth = asGroup('http.auth', value ?? {}, ['header', 'token', 'allowAnonymous'], { tokens: 'http.auth.token (a string or an array)' });
-  const header = auth.header === undefined || auth.header === null ? 'x-runner-token' : asToken('the name of a request header')('http.auth.header', auth.header).toLowerCase();
+  const header = auth.header === undefined || auth.header === null ? TOKEN_HEADER : asToken('the name of a request header')('http.auth.header', auth.header).toLowerCase();
   return { header, tokens: asTokens(auth.token), allowAnonymous: auth.allowAnonymous === true, validators };
 }
 

@@ -2,14 +2,12 @@ import type { SerializerLike, Store } from '@bluelibs/runner';
 import type { Kind } from '../calls/entry.js';
 import { INTERNAL_ERROR } from '../errors/task-error.js';
 import type { ErrorAnswer } from '../errors/task-error.js';
+import { REFUSALS } from '../facts.generated.js';
 import { messageOf } from './logs.js';
 import type { Logs } from './logs.js';
 import type { Runner } from './runtime.js';
 
-const CANCELLED: ErrorAnswer = Object.freeze({
-  status: 499,
-  body: '{"ok":false,"error":{"message":"Client Closed Request","code":"REQUEST_ABORTED"}}',
-});
+const CANCELLED: ErrorAnswer = Object.freeze({ status: REFUSALS.aborted.status, body: REFUSALS.aborted.body });
 
 /** What a caller may see of an error that the app has registered. */
 interface Typed {
@@ -83,7 +81,7 @@ export class Failures {
 function bodyOf(error: unknown, typed: Typed, status: number): Record<string, unknown> {
   const { id, data, httpCode } = typed;
   const message = (error as Error).message || 'Internal Error';
-  const code = 'INTERNAL_ERROR';
+  const { code } = REFUSALS.internal;
   if (status !== 500) return { message, code, id, data, httpCode };
   return {
     message: id === undefined ? 'Internal Error' : message,

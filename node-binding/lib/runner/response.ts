@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../calls/outcome.js';
 import { lengthOf } from '../calls/stream-result.js';
 import { INTERNAL_ERROR } from '../errors/task-error.js';
+import { JSON_TYPE, REQUEST_ID_HEADER } from '../facts.generated.js';
 import type { Outlet, Source } from '../streams/outlet.js';
 import type { TunnelRequest } from './request.js';
 
@@ -50,7 +51,7 @@ export class TunnelResponse extends Writable {
     super({ decodeStrings: true, highWaterMark: HIGH_WATER_MARK });
     this.req = req;
     this.#deliver = deliver;
-    this.#headers.set('x-runner-request-id', { name: 'x-runner-request-id', value: requestId });
+    this.#headers.set(REQUEST_ID_HEADER, { name: REQUEST_ID_HEADER, value: requestId });
     // Writing after the end, or to a client that has gone, is no reason to end the process (CONTRACT D6).
     this.on('error', ignore);
   }
@@ -167,7 +168,7 @@ export class TunnelResponse extends Writable {
     this.#own = ALL;
     this.statusCode = status;
     this.statusMessage = undefined;
-    this.#headers.set('content-type', { name: 'content-type', value: 'application/json; charset=utf-8' });
+    this.#headers.set('content-type', { name: 'content-type', value: JSON_TYPE });
     this.end(envelope);
   }
 

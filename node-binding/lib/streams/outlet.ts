@@ -1,10 +1,6 @@
 import { AnswerLengthError } from '../errors/errors.js';
+import { ANSWER_FIRST_BYTES, FRAME_BYTES } from '../facts.generated.js';
 import { Ballast } from './ballast.js';
-
-/** Bytes that may be sent before any credit has come: `ANSWER_FIRST_BYTES` of `engine/src/limits.rs`. */
-const FIRST_BYTES = 16 * 1024;
-/** Bytes of one piece: `FRAME_BYTES` of `engine/src/limits.rs`. */
-const FRAME_BYTES = 64 * 1024;
 
 /** What fills an {@link Outlet}. Its methods do not throw, and may be called at any time. */
 export interface Source {
@@ -35,7 +31,7 @@ export interface OutletPort {
 export class Outlet {
   readonly #port: OutletPort;
   readonly #source: Source;
-  #room = FIRST_BYTES;
+  #room = ANSWER_FIRST_BYTES;
   #waiting: Uint8Array[] = [];
   /** Of the first that waits, so many bytes are sent. */
   #sent = 0;

@@ -4,9 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
 const ts = require('typescript-5.0');
-const { NUMBERS } = require('../../dist/cjs/bounds.js');
-const { LIMITS } = require('../../dist/cjs/limits.js');
-const { MULTIPART } = require('../../dist/cjs/options/multipart.js');
+const { LIMITS, MULTIPART, NUMBERS } = require('../../dist/cjs/facts.generated.js');
 
 const declarations = (name) => fileURLToPath(new URL(`../../dist/cjs/${name}.d.ts`, import.meta.url));
 

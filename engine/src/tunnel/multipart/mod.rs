@@ -68,6 +68,8 @@ pub use media_type::boundary;
 pub use part_head::{PartHead, write_file_json};
 pub use reader::MultipartReader;
 
+use super::envelope::Refusal;
+
 /// What a body tells, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -101,27 +103,58 @@ impl Reading {
     }
 }
 
-/// Why a multipart body is refused (CONTRACT 6). The host answers: what the task makes of it is replaced.
+/// Why a multipart body is refused (CONTRACT 6), by the number that frames carry. The host answers: what the task makes of
+/// it is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum BodyRefusal {
-    /// 400 `INVALID_MULTIPART`, "Invalid multipart payload": it cannot be parsed, or ends before its manifest does.
+    /// It cannot be parsed, or ends before its manifest does.
     Malformed = 1,
-    /// 400 `INVALID_MULTIPART`, "Invalid manifest": a second manifest.
+    /// A second manifest.
     SecondManifest = 2,
-    /// 413 "File size limit exceeded".
+    /// The size of a file.
     FileSize = 3,
-    /// 413 "Files limit exceeded".
+    /// The number of files.
     Files = 4,
-    /// 413 "Field limit exceeded": the size of one.
+    /// The size of a field.
     FieldSize = 5,
-    /// 413 "Fields limit exceeded".
+    /// The number of fields.
     Fields = 6,
-    /// 413 "Parts limit exceeded".
+    /// The number of parts.
     Parts = 7,
-    /// 500 `STREAM_ERROR`, or 400 `INVALID_MULTIPART` where the reference is not followed: the body ends inside of a
-    /// file.
+    /// The body ends inside of a file. Where the reference is not followed, the host takes that for malformed.
     Truncated = 8,
-    /// 400 `MISSING_MANIFEST`: the part `__manifest` is a file. Of [`Reading::Standard`].
+    /// The part `__manifest` is a file. Of [`Reading::Standard`].
     ManifestIsFile = 9,
+}
+
+impl BodyRefusal {
+    /// All of them, and how the host calls them.
+    pub const ALL: [(&str, BodyRefusal); 9] = [
+        ("malformed", BodyRefusal::Malformed),
+        ("secondManifest", BodyRefusal::SecondManifest),
+        ("fileSize", BodyRefusal::FileSize),
+        ("files", BodyRefusal::Files),
+        ("fieldSize", BodyRefusal::FieldSize),
+        ("fields", BodyRefusal::Fields),
+        ("parts", BodyRefusal::Parts),
+        ("truncated", BodyRefusal::Truncated),
+        ("manifestIsFile", BodyRefusal::ManifestIsFile),
+    ];
+
+    /// What the host answers, as the reference does where it has such a refusal.
+    #[must_use]
+    pub fn refusal(self) -> Refusal<'static> {
+        match self {
+            BodyRefusal::Malformed => Refusal::InvalidMultipart,
+            BodyRefusal::SecondManifest => Refusal::InvalidManifest,
+            BodyRefusal::FileSize => Refusal::FileSizeExceeded,
+            BodyRefusal::Files => Refusal::FilesExceeded,
+            BodyRefusal::FieldSize => Refusal::FieldExceeded,
+            BodyRefusal::Fields => Refusal::FieldsExceeded,
+            BodyRefusal::Parts => Refusal::PartsExceeded,
+            BodyRefusal::Truncated => Refusal::StreamError,
+            BodyRefusal::ManifestIsFile => Refusal::ManifestIsFile,
+        }
+    }
 }
