@@ -146,6 +146,10 @@ pub const DISCARD_UNSEEN_BYTES: u64 = 4 * 1024;
 /// Bytes of such a body that a connection takes before it is the turn of others.
 pub const DISCARD_TURN_BYTES: usize = 64 * 1024;
 
+/// Bytes behind the last request of a connection that are thrown away at least, where [`Limits::max_discarded_bytes`] is less:
+/// without any of that a client's leaving would not be heard. More: closed.
+pub const STRAY_BYTES: u64 = 64 * 1024;
+
 /// When a shard holds as much as [`Limits::max_total_buffered_bytes`] lets it, a client that has taken nothing of its answer
 /// for this long is disconnected, and so is one whose head or body takes longer, with 503 where that can be told: those
 /// with most first, while connections hold more than half of what is allowed.

@@ -106,6 +106,20 @@ fn a_half_closed_client_counts_as_gone_after_the_grace(driver: DriverChoice) {
     assert_eq!(recorder.gone().len(), 1);
 }
 
+/// Where nothing is thrown away, the connection is read all the same: only a read tells of a FIN.
+fn a_client_that_leaves_its_last_request_is_noticed_where_nothing_is_thrown_away(driver: DriverChoice) {
+    let recorder = Arc::<Recorder>::default();
+    let server = Server::with_backend(driver, &["echo"], recorder.clone(), |config| {
+        config.limits.max_discarded_bytes = 0;
+    });
+    let mut client = server.client();
+    client.send(request("POST", "/__runner/task/echo", "Connection: close\r\n", "1"));
+    eventually("the call", || recorder.taken().len() == 1);
+    drop(client);
+    eventually("it is gone", || recorder.gone().len() == 1);
+    eventually("and so is the connection", || server.sum(|shard| shard.connections) == 0);
+}
+
 /// After `Connection: close`, or a refusal, a FIN used to go unnoticed while a call was under way: nothing ended the
 /// connection unless the call was answered.
 fn a_fin_behind_the_last_request_counts_too(driver: DriverChoice) {
@@ -239,6 +253,7 @@ fn the_end_of_a_shard_is_announced_after_its_last_calls(driver: DriverChoice) {
 
 on_both_drivers!(
     a_reset_abandons_the_calls,
+    a_client_that_leaves_its_last_request_is_noticed_where_nothing_is_thrown_away,
     a_half_closed_client_gets_what_is_ready_soon,
     a_half_closed_client_counts_as_gone_after_the_grace,
     a_fin_behind_the_last_request_counts_too,

@@ -6,7 +6,7 @@ mod support;
 use fasttunnel_engine::limits::BODY_WINDOW_BYTES;
 use fasttunnel_engine::link::batch::{BodyRefusal, CallKey, FrameKind, Outcome, flags};
 use support::host::{TestHost, hosted};
-use support::{DriverChoice, ms, pattern};
+use support::{DriverChoice, call, ms, pattern};
 
 const MANIFEST: &[u8] = b"--B\r\nContent-Disposition: form-data; name=\"__manifest\"\r\n\r\n{\"input\":1}\r\n";
 const FILE: &[u8] = b"--B\r\nContent-Disposition: form-data; name=\"file:F1\"; filename=\"a.bin\"\r\n\r\n";
@@ -128,6 +128,31 @@ fn a_refused_form_is_thrown_away(driver: DriverChoice) {
     assert!(client.reply().closes());
 }
 
+/// The end of a form, and a request behind it, may lie beyond the window when the form is refused.
+fn nothing_behind_a_refused_form_that_is_the_last_is_run(driver: DriverChoice) {
+    let (server, host) = hosted(driver, &["echo"], |_| {});
+    let head_end = MANIFEST.iter().position(|byte| *byte == b'{').unwrap();
+    let json = MANIFEST.len() - head_end - 2;
+    // What is left of the window holds about the second manifest, which is one too many, and no more.
+    let content = vec![b'x'; BODY_WINDOW_BYTES as usize - json - (2 + head_end + 2)];
+    let behind = [IGNORED.repeat(20), b"--B--\r\n".to_vec()].concat();
+    let (first, second) = ([MANIFEST, FILE, &content].concat(), [b"\r\n", MANIFEST, &behind].concat());
+    let mut client = server.client();
+    client.send(form(&format!("Connection: close\r\ncontent-length: {}\r\n", first.len() + second.len())));
+    let key = form_call(&host);
+    client.send(&first);
+    assert_eq!(host.until_silence(key).len(), content.len());
+    client.send([&second[..], call("echo", "1").as_bytes()].concat());
+    host.next("the refusal", |told| match told {
+        support::host::Told::Frame { kind: FrameKind::Refused(BodyRefusal::SecondManifest), .. } => Some(()),
+        _ => None,
+    });
+    host.say(key, Outcome::Failed { status: 413 }, b"{}");
+    assert!(client.reply().closes());
+    client.expect_fin();
+    assert_eq!(server.sum(|shard| shard.requests), 1);
+}
+
 fn a_form_has_to_keep_up_unless_the_window_is_closed(driver: DriverChoice) {
     let (server, host) = hosted(driver, &["echo"], |config| config.limits.body_timeout_ms = 200);
     let mut client = server.client();
@@ -150,5 +175,6 @@ on_both_drivers!(
     a_form_is_taken_apart,
     a_form_without_a_boundary_is_refused_at_once,
     a_refused_form_is_thrown_away,
+    nothing_behind_a_refused_form_that_is_the_last_is_run,
     a_form_has_to_keep_up_unless_the_window_is_closed,
 );

@@ -201,6 +201,19 @@ onBothDrivers('downloads', (driver) => {
     });
   });
 
+  it('of the length that they declare are whole before their source ends, when it has something else to do', async () => {
+    let release;
+    const busy = new Promise((resolve) => { release = resolve; });
+    const tasks = { audits: () => ({ stream: (async function* () { yield 'all of it'; await busy; })(), headers: { 'content-length': '9' } }) };
+    await withTunnel({ driver, onError: (error) => assert.fail(error), tasks }, async (tunnel) => {
+      const { status, body, error } = await exchange(tunnel, 'audits', { json: {} });
+      assert.deepEqual([status, body.toString(), error], [200, 'all of it', null]);
+      assert.equal(tunnel.stats().live, 1);
+      release();
+      await until(() => tunnel.stats().live === 0, 'the call is over');
+    });
+  });
+
   it('of the length that they declare are whole, also when their source ends late, and where there is no content', () => withTunnel({
     driver, onError: (error) => assert.fail(error),
     tasks: {

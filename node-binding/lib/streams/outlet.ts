@@ -2,6 +2,9 @@ import { AnswerLengthError } from '../errors/errors.js';
 import { ANSWER_FIRST_BYTES, FRAME_BYTES } from '../facts.generated.js';
 import { Ballast } from './ballast.js';
 
+/** Milliseconds that the last piece of an answer waits for the end of its source. */
+export const LAST_PIECE_MS = 100;
+
 /** What fills an {@link Outlet}. Its methods do not throw, and may be called at any time. */
 export interface Source {
   /** Writes to `outlet` from now on, until that has no room; then waits for {@link resume}. */
@@ -26,7 +29,8 @@ export interface OutletPort {
  * given credit for. The head goes with the first of them: a source that fails before it gets a proper answer.
  *
  * An answer of a declared length is complete for its client with the last byte of it. So the last piece waits until the
- * source has ended, as the last chunk of an answer without a length does: a source that gives more is cut in time.
+ * source has ended, as the last chunk of an answer without a length does: a source that gives more is cut in time. But it
+ * waits no longer than {@link LAST_PIECE_MS}: a source may have other things to do at its end.
  */
 export class Outlet {
   readonly #port: OutletPort;
@@ -45,6 +49,9 @@ export class Outlet {
   /** Bytes that the source has given, and those of them that are sent. */
   #given = 0;
   #passed = 0;
+  /** Runs while the last piece waits; once it has run, nothing waits for the end of the source. */
+  #last: NodeJS.Timeout | undefined;
+  #released = false;
   readonly #ballast = new Ballast();
   /** Of the last chunk. */
   #memory: ArrayBufferLike | undefined;
@@ -123,6 +130,7 @@ export class Outlet {
   /** Nobody listens any more; because of `error`, if there is one. */
   abandon(error?: Error): void {
     if (this.#closed) return;
+    clearTimeout(this.#last);
     this.#closed = true;
     this.#waiting.length = 0;
     this.#source.destroy(error);
@@ -139,7 +147,10 @@ export class Outlet {
       const first = waiting[0]!;
       const sent = this.#sent;
       const count = Math.min(first.length - sent, this.#room, FRAME_BYTES);
-      if (!this.#ended && this.#passed + count === this.#length) break;
+      if (!this.#ended && !this.#released && this.#passed + count === this.#length) {
+        this.#last ??= setTimeout(() => { this.#released = true; this.#send(); }, LAST_PIECE_MS).unref();
+        break;
+      }
       const whole = count === first.length;
       if (sent + count === first.length) {
         waiting.shift();
@@ -152,6 +163,7 @@ export class Outlet {
       this.#port.data(whole ? first : first.subarray(sent, sent + count));
     }
     if (this.#ended && !this.#closed && waiting.length === 0) {
+      clearTimeout(this.#last);
       this.#closed = true;
       this.#port.end();
     }

@@ -38,7 +38,7 @@ impl Shard {
         // Late is who was late a turn ago: what had come by then has been read since. And what happens between two turns is
         // noted with the time of the first, so nothing ends before its time.
         let before = self.swept_ms.replace(now);
-        self.sweep_calls(before);
+        self.sweep_calls(now);
         self.look_for_departed(before);
         self.make_room(now);
         if self.stopping() && self.life.stopping_for_ms(now) >= IDLE_GRACE_MS {
@@ -139,6 +139,8 @@ impl Shard {
             // Of a form, which its call reads as it comes.
             Phase::Body if conn.inflow().is_some() => (rate_time_ms(limits, bytes), Verdict::TimedOut),
             Phase::Body => (body_time_ms(limits, bytes), Verdict::TimedOut),
+            // Nothing waits for it any more but the engine, which stops.
+            Phase::Skip | Phase::Stray if self.stopping() && conn.settled() => (LINGER_MS, Verdict::Cut),
             Phase::Skip => (discard_time_ms(limits, limits.discard_timeout_ms, conn, bytes), Verdict::Close),
             Phase::Stray if conn.settled() => (discard_time_ms(limits, LINGER_MS, conn, bytes), Verdict::Cut),
             Phase::HalfClosed if half_closed < HALF_CLOSE_GRACE_MS || conn.pending() == 0 => return Verdict::Wait,
@@ -157,13 +159,13 @@ impl Shard {
         if in_time { Verdict::Wait } else { verdict }
     }
 
-    /// `before`: as in [`Self::judge`].
-    fn sweep_calls(&self, before: u64) {
+    /// The deadlines of calls are exact: a handler may have less time than a turn of the timer takes.
+    fn sweep_calls(&self, now: u64) {
         if self.limits.handler_timeout_ms == 0 {
             return;
         }
         let mut overdue = Vec::new();
-        self.slots.borrow().overdue(before, &mut overdue);
+        self.slots.borrow().overdue(now, &mut overdue);
         if overdue.is_empty() {
             return;
         }

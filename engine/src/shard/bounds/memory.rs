@@ -109,6 +109,6 @@ fn makes_no_progress(conn: &Conn, now: u64) -> bool {
         return now.saturating_sub(since) >= MEMORY_GRACE_MS;
     }
     let (phase, since, _) = conn.phase();
-    matches!(phase, Phase::Head | Phase::Body | Phase::Stream | Phase::Skip)
+    matches!(phase, Phase::Head | Phase::Body | Phase::Stream | Phase::Skip | Phase::Stray)
         && now.saturating_sub(since) >= MEMORY_GRACE_MS
 }

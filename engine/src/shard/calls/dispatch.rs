@@ -84,7 +84,7 @@ impl Shard {
     fn call_deadline_ms(&self) -> u64 {
         match self.limits.handler_timeout_ms {
             0 => u64::MAX,
-            limit => self.now_ms().saturating_add(limit),
+            limit => self.clock.exact_now_ms().saturating_add(limit),
         }
     }
 

@@ -9,7 +9,8 @@ use monoio::io::{AsyncReadRent, OwnedReadHalf};
 use monoio::net::TcpStream;
 
 use crate::limits::{
-    DISCARD_TURN_BYTES, DISCARD_UNSEEN_BYTES, LEAN_READ_BUFFER_BYTES, Limits, READ_BUFFER_MAX_BYTES, UNSEEN_BYTES,
+    CONN_BUFFER_KEEP_BYTES, DISCARD_TURN_BYTES, DISCARD_UNSEEN_BYTES, LEAN_READ_BUFFER_BYTES, Limits,
+    READ_BUFFER_MAX_BYTES, STRAY_BYTES, UNSEEN_BYTES,
 };
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
@@ -38,7 +39,8 @@ impl Discard {
 
     /// Whatever comes behind the last request, or behind one of which nobody knows where it ends.
     fn stray(limits: &Limits) -> Self {
-        Discard::new(BodyReader::new(Framing::Length(u64::MAX), 0), limits)
+        let rest = Discard::new(BodyReader::new(Framing::Length(u64::MAX), 0), limits);
+        Discard { left: rest.left.max(STRAY_BYTES), ..rest }
     }
 
     /// True unless the request has declared more than is taken: by its length, or by that of the chunk that is coming.
@@ -114,6 +116,8 @@ pub(in crate::shard) async fn discard(
             Discard::stray(limits)
         }
     };
+    // What a large buffer was for is over.
+    buffer = if buffer.capacity() > CONN_BUFFER_KEEP_BYTES { BytesMut::new() } else { buffer };
     buffer.clear();
     buffer.reserve(LEAN_READ_BUFFER_BYTES);
     while !rest.is_used_up() {
@@ -148,10 +152,16 @@ pub(in crate::shard) async fn discard(
             enter(shard, conn, Phase::Stray);
         }
         // Most have nothing more to say than that they leave.
-        let small = buffer.len() == buffer.capacity() && !rest.is_unseen() && buffer.capacity() < READ_BUFFER_MAX_BYTES;
+        let room = match (rest.is_unseen(), buffer.len() == buffer.capacity()) {
+            (true, _) => LEAN_READ_BUFFER_BYTES,
+            (false, true) => READ_BUFFER_MAX_BYTES,
+            (false, false) => buffer.capacity(),
+        };
         buffer.clear();
-        if small {
-            buffer.reserve(READ_BUFFER_MAX_BYTES);
+        if buffer.capacity() < room {
+            buffer.reserve(room);
+        } else if buffer.capacity() > CONN_BUFFER_KEEP_BYTES && room == LEAN_READ_BUFFER_BYTES {
+            buffer = BytesMut::with_capacity(room);
         }
         if rest.ends_turn() {
             shard.next_tick().await;

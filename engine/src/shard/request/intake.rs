@@ -102,6 +102,10 @@ impl Intake {
             // Also at the end: see `let_idle_go`.
             return Took::Stop(Flow::More);
         }
+        // The request before it was answered as the last one.
+        if conn.closing() {
+            return Took::Stop(Flow::Close);
+        }
         if !conn.has_room(limits.max_pipelined, limits.max_buffered_bytes) {
             return Took::Stop(Flow::Full);
         }

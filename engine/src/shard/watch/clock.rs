@@ -41,6 +41,14 @@ impl Clock {
         self.now_ms.get()
     }
 
+    /// Milliseconds that the shard has run, rounded up: for what must not end early by the age of the last reading. Costs a
+    /// reading.
+    pub fn exact_now_ms(&self) -> u64 {
+        let read = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = read.saturating_sub(self.read_ms.get()).saturating_add(1);
+        self.now_ms.get().saturating_add(passed.min(TURN_COUNTS_MS))
+    }
+
     /// The date for answers, as of the last turn of the timer.
     pub fn date(&self) -> Ref<'_, HttpDate> {
         self.date.borrow()
