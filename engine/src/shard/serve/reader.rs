@@ -192,6 +192,8 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
                 Flow::More => {}
             }
             if input.intake.drop_unseen(shard, conn) {
+                // Others are refused for what is held, so what was let go of must not count while they have their turn.
+                conn.hold_input(input.held_bytes());
                 shard.next_tick().await;
                 continue;
             }
