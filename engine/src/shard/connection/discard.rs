@@ -103,7 +103,7 @@ pub(in crate::shard) async fn discard(
     conn: &Conn,
     socket: &mut OwnedReadHalf<TcpStream>,
     rest: Option<Discard>,
-    mut buffer: BytesMut,
+    buffer: BytesMut,
 ) {
     let limits = &shard.limits;
     let mut rest = match rest {
@@ -116,10 +116,7 @@ pub(in crate::shard) async fn discard(
             Discard::stray(limits)
         }
     };
-    // What a large buffer was for is over.
-    buffer = if buffer.capacity() > CONN_BUFFER_KEEP_BYTES { BytesMut::new() } else { buffer };
-    buffer.clear();
-    buffer.reserve(LEAN_READ_BUFFER_BYTES);
+    let mut buffer = lean(buffer);
     while !rest.is_used_up() {
         conn.hold_input(held_by(&buffer));
         let (read, used) = socket.read(buffer).await;
@@ -151,17 +148,13 @@ pub(in crate::shard) async fn discard(
             rest = Discard::stray(limits);
             enter(shard, conn, Phase::Stray);
         }
-        // Most have nothing more to say than that they leave.
-        let room = match (rest.is_unseen(), buffer.len() == buffer.capacity()) {
-            (true, _) => LEAN_READ_BUFFER_BYTES,
-            (false, true) => READ_BUFFER_MAX_BYTES,
-            (false, false) => buffer.capacity(),
-        };
+        let full = buffer.len() == buffer.capacity();
         buffer.clear();
-        if buffer.capacity() < room {
-            buffer.reserve(room);
-        } else if buffer.capacity() > CONN_BUFFER_KEEP_BYTES && room == LEAN_READ_BUFFER_BYTES {
-            buffer = BytesMut::with_capacity(room);
+        if rest.is_unseen() {
+            buffer = lean(buffer);
+        } else if full {
+            // Small chunks are read, many at a time.
+            buffer.reserve(READ_BUFFER_MAX_BYTES);
         }
         if rest.ends_turn() {
             shard.next_tick().await;
@@ -170,6 +163,16 @@ pub(in crate::shard) async fn discard(
     // Too much: the answers still go out, but the rest of the input meets a reset.
     conn.set_unread(true);
     conn.shutdown(Shutdown::Read);
+}
+
+/// A buffer for a read that only waits: what a large one was for is over. Most have nothing more to say than that they leave.
+fn lean(mut buffer: BytesMut) -> BytesMut {
+    if buffer.capacity() > CONN_BUFFER_KEEP_BYTES {
+        buffer = BytesMut::new();
+    }
+    buffer.clear();
+    buffer.reserve(LEAN_READ_BUFFER_BYTES);
+    buffer
 }
 
 /// Enters a phase, unless the connection is late already: then its time is over, whatever it sends.

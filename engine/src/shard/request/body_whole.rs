@@ -67,6 +67,21 @@ impl Shard {
 }
 
 impl OpenCall {
+    /// A call whose body `reader` is at the beginning of; so many bytes are worth reserving.
+    pub fn new(call: &ReadyCall<'_>, reader: BodyReader, reserve: usize, last: bool) -> Self {
+        OpenCall {
+            reader,
+            body: Vec::with_capacity(reserve),
+            handler: call.handler,
+            event: call.event,
+            old: call.old,
+            last,
+            lines: call.lines.to_vec(),
+            request_id: call.request_id,
+            head: call.head.to_vec(),
+        }
+    }
+
     /// Bytes that are held of it.
     pub fn held_bytes(&self) -> usize {
         self.body.capacity() + self.head.capacity() + self.lines.capacity()

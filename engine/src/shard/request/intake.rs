@@ -225,17 +225,9 @@ impl Intake {
                 shard.expect_body(conn, head, behind);
                 // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_whole`.
                 let most = if shard.reference { u64::MAX } else { shard.limits.max_body_bytes };
-                self.state = State::Body(Box::new(OpenCall {
-                    reader: shard.body_reader(head.framing, most),
-                    body: Vec::with_capacity(reserve),
-                    handler,
-                    event,
-                    old: head.minor_version == 0,
-                    last,
-                    lines: lines.clone(),
-                    request_id: request_id.unwrap_or_default(),
-                    head: bytes.to_vec(),
-                }));
+                let reader = shard.body_reader(head.framing, most);
+                let open = OpenCall::new(&ready(handler, event, b""), reader, reserve, last);
+                self.state = State::Body(Box::new(open));
                 conn.restart(Phase::Body, shard.now_ms());
                 Took::Bytes(0)
             }
