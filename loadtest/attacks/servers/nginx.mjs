@@ -1,27 +1,13 @@
-// nginx with its defaults as a proxy: it reads a request whole, then asks itself over a unix socket, which answers. The
-// binary is the one on the PATH, or Debian's package, unpacked (not installed) below target/.
+// nginx with its defaults as a proxy: it reads a request whole, then asks itself over a unix socket, which answers.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-
-const CACHE = fileURLToPath(new URL('../../../target/nginx', import.meta.url));
+import { findProgram } from './debian.mjs';
 
 /** Path of an nginx that starts; throws when there is none to be had. */
-export function findNginx() {
-  const works = (path) => spawnSync(path, ['-v']).status === 0;
-  const unpacked = `${CACHE}/usr/sbin/nginx`;
-  for (const path of ['nginx', '/usr/sbin/nginx', unpacked]) if (works(path)) return path;
-  mkdirSync(CACHE, { recursive: true });
-  const download = () => spawnSync('apt-get', ['download', 'nginx'], { cwd: CACHE }).status === 0;
-  // A new machine has no list of packages, or an old one.
-  if (!download() && spawnSync('apt-get', ['update']).status === 0) download();
-  const [deb] = existsSync(CACHE) ? readdirSync(CACHE).filter((name) => name.endsWith('.deb')) : [];
-  if (deb) spawnSync('dpkg', ['-x', deb, '.'], { cwd: CACHE });
-  if (!works(unpacked)) throw new Error('no nginx on the PATH, and `apt-get download nginx` gives none that starts');
-  return unpacked;
-}
+export const findNginx = () => findProgram({ name: 'nginx', packages: ['nginx'], at: 'usr/sbin/nginx' }).path;
 
 const freePort = () => new Promise((resolve) => {
   const server = createServer().listen(0, '127.0.0.1', () => {
