@@ -15,6 +15,7 @@ RUNNER_APP := examples/runner-app
 FILES := examples/files
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
+TEST_RUNNERS := $(BINDING)/test/runners
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -69,7 +70,7 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
@@ -217,7 +218,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -231,11 +232,11 @@ $(PEERS)/node_modules/.package-lock.json: $(PEERS)/package.json $(PEERS)/package
 	npm --prefix $(PEERS) ci --ignore-scripts --no-audit --no-fund && touch $@ || echo "the servers from npm could not be installed" >&2
 
 # What the tests try the package on: Bun, Deno, other versions of Node, bundlers (1 GB). Not a part of $(PACKAGES), which
-# users of a checkout install to build. What cannot be installed fails here.
-$(RUNTIMES)/node_modules/.package-lock.json: $(RUNTIMES)/package.json $(RUNTIMES)/package-lock.json
+# users of a checkout install to build; and the test runners of docs/testing.md. What cannot be installed fails here.
+$(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	$(NEED_NODE)
-	npm --prefix $(RUNTIMES) ci --ignore-scripts --no-audit --no-fund
-	@ln -sfn ../../.. $(RUNTIMES)/node_modules/fasttunnel
+	npm --prefix $* ci --ignore-scripts --no-audit --no-fund
+	@ln -sfn ../../.. $*/node_modules/fasttunnel
 	@touch $@
 
 $(DIST): $(PACKAGES) $(TYPESCRIPT)

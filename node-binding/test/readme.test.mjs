@@ -53,7 +53,7 @@ const withoutCurl = spawnSync('curl', ['--version']).status === 0 ? false : 'no 
 describe('examples', () => {
   it('of which every block says what becomes of it', () => {
     for (const { language, kind, where } of blocks) {
-      if (['js', 'ts', 'sh', 'diff'].includes(language)) assert.ok(['file', 'run', 'call', 'fragment'].includes(kind), `${where}: no file=, run=, call= or fragment=`);
+      if (['js', 'ts', 'sh', 'diff'].includes(language)) assert.ok(['file', 'run', 'call', 'fragment', 'test'].includes(kind), `${where}: no file=, run=, call=, fragment= or test=`);
     }
     for (const { kind, name, where } of blocks) if (kind === 'run' || kind === 'call') assert.ok(programs.some((program) => program.name === name), `${where}: there is no ${name}`);
     for (const file of FILES) assert.doesNotMatch(readFileSync(join(root, file), 'utf8'), /^ {4}(?:curl|import|const|await) /m, `${file}: code that is not in a fenced block`);

@@ -1,6 +1,6 @@
 // Code in Markdown. The info string of a fenced block says what becomes of it: `js file=NAME` is a program, `sh run=NAME`
 // starts it (or its first line, a comment, says how), `sh call=NAME` calls it while it runs, `… fragment=NAME` is a part of
-// a program that the tests complete.
+// a program that the tests complete, `js test=RUNNER` is a test that a test runner runs.
 import { readFileSync } from 'node:fs';
 
 /** The fenced blocks of a file: { language, kind, name, code, where }. */
