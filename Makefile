@@ -16,6 +16,7 @@ FILES := examples/files
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 TEST_RUNNERS := $(BINDING)/test/runners
+API := scripts/api
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -74,7 +75,7 @@ test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
+lint: $(DIST) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -82,6 +83,7 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pu
 	cargo test --locked --package fasttunnel-engine --test purity
 	node scripts/security-table.mjs
 	$(call facts,--check)
+	node $(API)/generate.mjs --check
 
 # What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
 define facts
@@ -92,6 +94,10 @@ endef
 facts: ## Write what TypeScript has to know of the engine's constants, which `make lint` compares
 	$(NEED_CARGO)
 	$(call facts)
+
+.PHONY: api
+api: $(DIST) $(API)/node_modules/.package-lock.json ## Write the reference of the package, docs/api, from its types, which `make lint` compares
+	node $(API)/generate.mjs
 
 # Two minutes to install, once.
 .PHONY: deny
@@ -218,7 +224,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -237,6 +243,11 @@ $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.packag
 	$(NEED_NODE)
 	npm --prefix $* ci --ignore-scripts --no-audit --no-fund
 	@ln -sfn ../../.. $*/node_modules/fasttunnel
+	@touch $@
+
+$(API)/node_modules/.package-lock.json: $(API)/package.json $(API)/package-lock.json
+	$(NEED_NODE)
+	npm --prefix $(API) ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(DIST): $(PACKAGES) $(TYPESCRIPT)

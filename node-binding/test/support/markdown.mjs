@@ -47,13 +47,14 @@ export function linksOf(file) {
   });
 }
 
-/** The anchors that GitHub gives to the headings of a file. */
+/** The anchors of a file: those that GitHub gives to headings, and those that it has itself. */
 export function anchorsOf(file) {
   const seen = new Map();
-  return new Set([...proseOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => {
+  const own = [...proseOf(file).matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id);
+  return new Set([...own, ...[...proseOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => {
     const anchor = heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-');
     const before = seen.get(anchor) ?? 0;
     seen.set(anchor, before + 1);
     return before === 0 ? anchor : `${anchor}-${before}`;
-  }));
+  })]);
 }
