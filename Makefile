@@ -75,10 +75,11 @@ test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
+lint: $(DIST) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cd $(BINDING) && npm run --silent typecheck
 	cargo test --locked --package fasttunnel-engine --test purity
 	node scripts/security-table.mjs

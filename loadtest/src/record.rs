@@ -206,7 +206,7 @@ pub struct Summary {
     pub latencies_us: Vec<(f64, f64)>,
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Summary>, Error> {
     paths.iter().map(|path| read(path)).collect()
 }

@@ -150,7 +150,7 @@ impl Bridge {
         self.feed.notices.take()
     }
 
-    /// Takes answers: tickets and what to say, and the texts that some of them need, in order: see [`Texts`].
+    /// Takes answers: tickets and what to say, and the texts that some of them need, in order: see `host::texts`.
     /// A ticket that is not out, and an answer whose text is missing, is left alone or answered with a 500: the event loop
     /// cannot harm another call.
     pub fn answer<E>(

@@ -16,7 +16,7 @@ pub struct Step {
 pub enum BodyError {
     /// The chunked coding is broken (400, close): where the message ends is unknown.
     Malformed(&'static str),
-    /// More content than allowed (413). The framing is intact: [`BodyReader::skip`] can go on.
+    /// More content than allowed (413). The framing is intact: [`BodyReader::skip`](super::body::BodyReader::skip) can go on.
     TooLarge,
     /// More bytes of chunk extensions than allowed (413, close).
     ExtensionsTooLarge,
