@@ -46,7 +46,11 @@ pub struct RingRefused(pub String);
 
 impl fmt::Display for RingRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "io_uring does not work here: {}", self.0)
+        write!(
+            f,
+            "io_uring does not work here: {}. Ask for the driver auto or epoll, or allow its three system calls.",
+            self.0
+        )
     }
 }
 
