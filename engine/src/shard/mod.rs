@@ -16,6 +16,7 @@ pub(crate) mod life;
 mod reactor;
 mod request;
 mod serve;
+mod transport;
 mod watch;
 
 pub use door::listener;
@@ -23,12 +24,11 @@ pub use reactor::driver;
 pub use watch::{counters, timing};
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use monoio::net::TcpStream;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use slab::Slab;
@@ -294,16 +294,12 @@ impl Shard {
 
     /// Takes a connection over that was accepted here or elsewhere, or made in this process.
     fn adopt(self: &Rc<Self>, socket: OwnedFd, origin: Origin) {
-        let socket = std::net::TcpStream::from(socket);
-        // epoll wants EAGAIN; the ring must not get it: it waits by itself.
-        let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
-        match prepared.and_then(|()| TcpStream::from_std(socket)) {
-            Ok(stream) if self.takes(origin) => {
+        match transport::open(socket, &self.driver) {
+            Ok((socket, reader, writer)) if self.takes(origin) => {
                 self.clock.arm();
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let socket = stream.as_raw_fd();
                 let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
-                monoio::spawn(serve::task::serve(self.begin_task(), conn, stream));
+                monoio::spawn(serve::task::serve(self.begin_task(), conn, reader, writer));
             }
             _ => self.forget_load(origin),
         }

@@ -25,6 +25,7 @@ use crate::shard::door::listener::Listeners;
 use crate::shard::life::tick::Broken;
 use crate::shard::reactor::driver::ShardRuntime;
 use crate::shard::reactor::signal::{Signal, set_timer};
+use crate::shard::transport::socket::Shutdown;
 use crate::shard::{GIVEN_UP, Setup, Shard};
 
 /// What a shard that has failed leaves to the next.
@@ -206,7 +207,7 @@ impl Shard {
         self.admin_door.shut();
         let conns = catch_unwind(AssertUnwindSafe(|| self.conns.take())).unwrap_or_default();
         for (_, conn) in &conns {
-            conn.shutdown(crate::sys::Shutdown::Both);
+            conn.socket().shutdown(Shutdown::Both);
         }
     }
 }

@@ -8,8 +8,6 @@ use std::task::Poll;
 use bytes::BytesMut;
 use monoio::BufResult;
 use monoio::buf::{IoBufMut, SliceMut};
-use monoio::io::{AsyncReadRent, CancelableAsyncReadRent, OwnedReadHalf};
-use monoio::net::TcpStream;
 
 use crate::limits::{CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::shard::Shard;
@@ -19,6 +17,7 @@ use crate::shard::connection::discard::discard;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::request::intake::Intake;
 use crate::shard::request::questions::{Consulted, consult};
+use crate::shard::transport::halves::{ReadHalf, was_cancelled};
 use crate::wire::scanner::begins_a_head;
 
 /// What has come and is not taken in yet.
@@ -48,7 +47,7 @@ enum Stop {
 trait Source {
     const KIND: Kind;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream>;
+    fn socket(&mut self) -> &mut ReadHalf;
 
     /// Reads into the free part of the buffer.
     fn read(
@@ -68,14 +67,14 @@ enum Kind {
     Loose,
 }
 
-struct Lean<'a>(&'a mut OwnedReadHalf<TcpStream>);
-struct Held<'a>(&'a mut OwnedReadHalf<TcpStream>);
-struct Loose<'a>(&'a mut OwnedReadHalf<TcpStream>);
+struct Lean<'a>(&'a mut ReadHalf);
+struct Held<'a>(&'a mut ReadHalf);
+struct Loose<'a>(&'a mut ReadHalf);
 
 impl Source for Lean<'_> {
     const KIND: Kind = Kind::Lean;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -91,7 +90,7 @@ impl Source for Lean<'_> {
 impl Source for Held<'_> {
     const KIND: Kind = Kind::Held;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -107,7 +106,7 @@ impl Source for Held<'_> {
 impl Source for Loose<'_> {
     const KIND: Kind = Kind::Loose;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -116,17 +115,13 @@ impl Source for Loose<'_> {
         conn: &Conn,
         free: SliceMut<BytesMut>,
     ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>> {
-        self.0.cancelable_read(free, conn.cancel_handle())
+        self.0.read_until_cancelled(free, conn.socket())
     }
 }
 
 /// Reads until there is nothing more to read. No `async fn`, as those below: it would hold its arguments twice.
 #[allow(clippy::manual_async_fn)] // see `task`
-pub(in crate::shard) fn read_loop(
-    shard: &Shard,
-    conn: &Conn,
-    mut socket: OwnedReadHalf<TcpStream>,
-) -> impl Future<Output = ()> {
+pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHalf) -> impl Future<Output = ()> {
     async move {
         let mut input =
             Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes(conn), was_idle: false };
@@ -264,7 +259,7 @@ impl Input {
                 }
                 None
             }
-            Err(error) if S::KIND == Kind::Loose && error.raw_os_error() == Some(libc::ECANCELED) => {
+            Err(error) if S::KIND == Kind::Loose && was_cancelled(&error) => {
                 self.buffer.is_empty().then_some(Stop::Rest)
             }
             Err(_) => {
