@@ -164,6 +164,15 @@ fn the_transport_alone_knows_descriptors_by_number_and_has_unsafe_code() {
 }
 
 #[test]
+fn which_service_a_connection_has_is_said_where_it_comes_in_and_asked_nowhere() {
+    let rooms = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shard"), "crate::shard::");
+    let (_, shard) = rooms.first().expect("the shard");
+    let known = |text: &str| ["TUNNEL", "ADMIN", "IN_PROCESS"].iter().any(|name| text.contains(&format!("&{name}")));
+    let knowing: Vec<_> = shard.iter().filter(|(_, text)| known(text)).map(|(room, _)| room.as_str()).collect();
+    assert_eq!(knowing, ["door", "life"]);
+}
+
+#[test]
 fn what_the_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");

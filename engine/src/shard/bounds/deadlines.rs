@@ -3,7 +3,8 @@
 use crate::limits::{ENDS_PER_TURN, HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::service::AtStop;
 use crate::shard::transport::socket::{Peer, arrivals, departures};
 use crate::tunnel::envelope::Refusal;
 
@@ -43,10 +44,9 @@ impl Shard {
             self.let_idle_go();
         }
         let drain_over = self.life.is_drain_over(now);
-        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         let mut ends = 0;
-        for conn in conns {
-            let cut = drain_over && conn.origin() != Origin::Admin;
+        for conn in self.conns.all() {
+            let cut = drain_over && conn.service().at_stop != AtStop::Stays;
             let verdict = if cut { Verdict::Cut } else { self.judge(&conn, now, before) };
             if verdict.ends() && !cut {
                 ends += 1;
@@ -85,7 +85,7 @@ impl Shard {
         let (idle, sockets): (Vec<_>, Vec<_>) = {
             let conns = self.conns.borrow();
             let idle = conns.iter().filter(|(_, conn)| {
-                conn.origin() == Origin::Network && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
+                conn.service().at_stop == AtStop::Closes && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
             });
             idle.filter_map(|(_, conn)| Some((conn.clone(), conn.socket().lend()?))).unzip()
         };

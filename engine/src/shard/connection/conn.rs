@@ -10,6 +10,7 @@ use crate::shard::connection::answer_queue::{AnswerQueue, Output};
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::exchange::asking::{Advised, Asking};
 use crate::shard::exchange::inflow::Inflow;
+use crate::shard::service::Service;
 use crate::shard::transport::socket::Socket;
 use crate::shard::watch::timing::Answered;
 
@@ -39,22 +40,11 @@ pub(in crate::shard) enum Phase {
     Linger,
 }
 
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) enum Origin {
-    /// A client, over TCP or a unix socket.
-    Network,
-    /// This process. It closes when it has no more to ask, and never half-closes: the end of its input is its leaving.
-    InProcess,
-    /// Somebody who asks how the engine is.
-    Admin,
-}
-
 /// State of one connection, shared by its task and the shard. Single-threaded.
 pub(in crate::shard) struct Conn {
     /// Index in the shard's table of connections.
     pub id: u32,
-    origin: Origin,
+    service: &'static Service,
     socket: Socket,
     phase: Cell<Phase>,
     phase_since_ms: Cell<u64>,
@@ -91,10 +81,10 @@ enum Turn {
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: Socket, origin: Origin, now_ms: u64, buffers: Rc<Buffers>) -> Self {
+    pub fn new(id: u32, socket: Socket, service: &'static Service, now_ms: u64, buffers: Rc<Buffers>) -> Self {
         Conn {
             id,
-            origin,
+            service,
             socket,
             phase: Cell::new(Phase::Fresh),
             phase_since_ms: Cell::new(now_ms),
@@ -113,8 +103,9 @@ impl Conn {
         }
     }
 
-    pub fn origin(&self) -> Origin {
-        self.origin
+    /// What it was let in for.
+    pub fn service(&self) -> &'static Service {
+        self.service
     }
 
     pub fn socket(&self) -> &Socket {

@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::transport::halves::ReadHalf;
 use crate::shard::transport::socket::Shutdown;
 use crate::wire::body::{BodyReader, Step};
@@ -124,7 +124,7 @@ pub(in crate::shard) async fn discard(
         buffer = used;
         shard.touch();
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 return;
             }

@@ -203,10 +203,8 @@ impl Shard {
 
     /// The last resort: whoever is connected, or wants to be, sees the end.
     fn shut_sockets(&self) {
-        self.main_door.shut();
-        self.admin_door.shut();
-        let conns = catch_unwind(AssertUnwindSafe(|| self.conns.take())).unwrap_or_default();
-        for (_, conn) in &conns {
+        self.doors.shut();
+        for conn in catch_unwind(AssertUnwindSafe(|| self.conns.all())).unwrap_or_default() {
             conn.socket().shutdown(Shutdown::Both);
         }
     }

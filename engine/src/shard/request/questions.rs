@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
 use crate::link::batch::{AnswerRecord, CallRecord, Outcome, flags};
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::exchange::id_line::{id_in_line, id_line_len};
@@ -114,7 +114,7 @@ pub(in crate::shard) async fn consult(
         };
         shard.touch();
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 return Consulted::Ended;
             }

@@ -9,10 +9,10 @@ use bytes::BytesMut;
 use monoio::BufResult;
 use monoio::buf::{IoBufMut, SliceMut};
 
-use crate::limits::{CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{CONN_BUFFER_KEEP_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::connection::discard::discard;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::request::intake::Intake;
@@ -123,11 +123,12 @@ impl Source for Loose<'_> {
 #[allow(clippy::manual_async_fn)] // see `task`
 pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHalf) -> impl Future<Output = ()> {
     async move {
+        let lean_bytes = conn.service().lean_bytes;
         let mut input =
-            Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes(conn), was_idle: false };
+            Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes, was_idle: false };
         let stop = loop {
             match read_on(shard, conn, &mut input, Lean(&mut socket)).await {
-                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean_bytes(conn)),
+                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean_bytes),
                 stop => break stop,
             }
             // In boxes, as everything that an idle connection does not need.
@@ -136,7 +137,7 @@ pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHa
                 None => Box::pin(read_on(shard, conn, &mut input, Loose(&mut socket))).await,
             };
             match stop {
-                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean_bytes(conn)),
+                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean_bytes),
                 stop => break stop,
             }
         };
@@ -146,15 +147,6 @@ pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHa
             Box::pin(discard(shard, conn, &mut socket, rest, input.buffer)).await;
         }
         conn.hold_input(0);
-    }
-}
-
-/// Bytes of a connection's lean buffer.
-fn lean_bytes(conn: &Conn) -> usize {
-    match conn.origin() {
-        Origin::Network | Origin::Admin => LEAN_READ_BUFFER_BYTES,
-        // As short-lived as its requests, and of this process: no need to save.
-        Origin::InProcess => READ_BUFFER_BYTES,
     }
 }
 
@@ -235,7 +227,7 @@ impl Input {
     /// A read has ended.
     fn took<S: Source>(&mut self, shard: &Shard, conn: &Conn, read: io::Result<usize>) -> Option<Stop> {
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 Some(Stop::End)
             }
