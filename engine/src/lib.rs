@@ -19,7 +19,6 @@ pub mod host;
 pub mod limits;
 pub mod link;
 pub mod shard;
-mod sys;
 pub mod tunnel;
 pub mod wire;
 

@@ -15,11 +15,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("sys", &["limits"]),
     ("config", &["limits", "tunnel"]),
-    ("shard", &["limits", "wire", "tunnel", "link", "sys", "config"]),
+    ("shard", &["limits", "wire", "tunnel", "link", "config"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "link", "sys", "config", "shard", "error"]),
+    ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error"]),
 ];
 
 /// The code of a file, without its tests and comments.
@@ -145,6 +144,32 @@ fn files_of_a_folder_do_not_know_each_other_in_circles() {
         }
         assert!(left.is_empty(), "{path} in a circle, or above one: {left:#?}");
     }
+}
+
+/// What could touch a descriptor that is closed, or that is somebody else's by now.
+const DESCRIPTORS: [&str; 4] = ["RawFd", "OwnedReadHalf", "OwnedWriteHalf", "allow(unsafe_code)"];
+
+#[test]
+fn the_transport_alone_knows_descriptors_by_number_and_has_unsafe_code() {
+    let mut found = BTreeMap::new();
+    for (room, files) in source() {
+        for (file, text) in files {
+            let known = DESCRIPTORS.iter().filter(|name| text.contains(*name)).count();
+            if known > 0 {
+                found.insert(format!("{room}/{file}"), known);
+            }
+        }
+    }
+    assert_eq!(found, BTreeMap::from([("shard/transport".to_owned(), DESCRIPTORS.len())]));
+}
+
+#[test]
+fn which_service_a_connection_has_is_said_where_it_comes_in_and_asked_nowhere() {
+    let rooms = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shard"), "crate::shard::");
+    let (_, shard) = rooms.first().expect("the shard");
+    let known = |text: &str| ["TUNNEL", "ADMIN", "IN_PROCESS"].iter().any(|name| text.contains(&format!("&{name}")));
+    let knowing: Vec<_> = shard.iter().filter(|(_, text)| known(text)).map(|(room, _)| room.as_str()).collect();
+    assert_eq!(knowing, ["door", "life"]);
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) mod life;
 mod reactor;
 mod request;
 mod serve;
+mod service;
+mod transport;
 mod watch;
 
 pub use door::listener;
@@ -23,25 +25,22 @@ pub use reactor::driver;
 pub use watch::{counters, timing};
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use monoio::net::TcpStream;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use slab::Slab;
 
 use crate::limits::Limits;
 use crate::link::backend::Backend;
-use crate::link::batch::{AnswerBatch, CallBatch, CallKey};
+use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
-use crate::link::port::{Inbox, ShardPort, ToShard};
+use crate::link::port::{Inbox, ShardPort};
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
 use crate::tunnel::decide::{Exposure, Verdict};
-use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
 use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
@@ -50,10 +49,10 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
-use connection::conn::{Conn, Origin};
 use connection::idle::{HeldReads, Spell};
+use connection::table::Table;
 use connection::unseen::Unseen;
-use door::accept::{Door, Entrance};
+use door::doors::Doors;
 use exchange::asking::Advised;
 use life::lifecycle::Lifecycle;
 use life::supervisor::Legacy;
@@ -124,13 +123,10 @@ struct Shard {
     counters: Arc<Counters>,
     timing: Timing,
     clock: Clock,
-    main_door: Door,
-    admin_door: Door,
+    doors: Doors,
     vitals: Arc<Vitals>,
 
-    conns: RefCell<Slab<Rc<Conn>>>,
-    /// Of those, how many are the admin listener's.
-    admin_conns: Cell<usize>,
+    conns: Table,
     slots: RefCell<SlotTable>,
     open: RefCell<Box<CallBatch>>,
     // Boxes, because they are the very boxes that travel.
@@ -202,11 +198,9 @@ impl Shard {
             loads: setup.loads,
             counters: setup.counters,
             clock: Clock::new(timer),
-            main_door: Door::default(),
-            admin_door: Door::default(),
+            doors: Doors::default(),
             vitals: setup.vitals,
-            conns: RefCell::new(Slab::new()),
-            admin_conns: Cell::new(0),
+            conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
             open: RefCell::new(legacy.open),
             pool: RefCell::default(),
@@ -247,22 +241,6 @@ impl Shard {
         self.life.is_stopping()
     }
 
-    fn door(&self, entrance: Entrance) -> &Door {
-        match entrance {
-            Entrance::Main => &self.main_door,
-            Entrance::Admin => &self.admin_door,
-        }
-    }
-
-    /// True while a new connection may still be served. Whom the kernel had let in when the stop came is.
-    fn takes(&self, origin: Origin) -> bool {
-        match origin {
-            Origin::Network => !self.life.is_finished() && !self.life.is_winding_down(),
-            Origin::InProcess => !self.stopping(),
-            Origin::Admin => !self.life.is_admin_over() && !self.life.is_winding_down(),
-        }
-    }
-
     /// Decides on a request; the answer's own header lines go to `lines`.
     fn decide<'a>(
         &self,
@@ -290,109 +268,5 @@ impl Shard {
             self.random.borrow_mut().fill_bytes(&mut random);
             write_uuid_v4(random, id);
         })
-    }
-
-    /// Takes a connection over that was accepted here or elsewhere, or made in this process.
-    fn adopt(self: &Rc<Self>, socket: OwnedFd, origin: Origin) {
-        let socket = std::net::TcpStream::from(socket);
-        // epoll wants EAGAIN; the ring must not get it: it waits by itself.
-        let prepared = socket.set_nonblocking(self.driver != Driver::IoUring);
-        match prepared.and_then(|()| TcpStream::from_std(socket)) {
-            Ok(stream) if self.takes(origin) => {
-                self.clock.arm();
-                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let socket = stream.as_raw_fd();
-                let conn = self.register(|id, now_ms| Conn::new(id, socket, origin, now_ms, self.buffers.clone()));
-                monoio::spawn(serve::task::serve(self.begin_task(), conn, stream));
-            }
-            _ => self.forget_load(origin),
-        }
-    }
-
-    /// A connection has ended, or does not begin. Those of the admin listener count for no load.
-    fn forget_load(&self, origin: Origin) {
-        if origin != Origin::Admin
-            && let Some(load) = self.loads.get(self.index)
-        {
-            load.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Gives an accepted connection to the shard that has the fewest; closes it when there are too many.
-    fn place(self: &Rc<Self>, socket: OwnedFd) {
-        let loads: Vec<usize> = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).collect();
-        if open_connections(&loads) >= self.limits.max_connections {
-            self.counters.turned_away.add(1);
-            return self.turn_away(socket);
-        }
-        // On a tie the accepting shard keeps it: no hop. And at the end: another may have ended by now.
-        let least = loads.iter().min().copied().unwrap_or(0);
-        let target = if loads.get(self.index) == Some(&least) || self.stopping() {
-            self.index
-        } else {
-            loads.iter().position(|load| *load == least).unwrap_or(self.index)
-        };
-        if let Some(load) = self.loads.get(target) {
-            load.fetch_add(1, Ordering::Relaxed);
-        }
-        if target == self.index {
-            return self.adopt(socket, Origin::Network);
-        }
-        let sent = self.ports.get(target).map(|port| port.send(ToShard::Socket(socket)));
-        if !matches!(sent, Some(Ok(())))
-            && let Some(load) = self.loads.get(target)
-        {
-            load.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already.
-    fn turn_away(&self, socket: OwnedFd) {
-        let mut answer = Vec::new();
-        self.write_refusal(&mut answer, Refusal::ServiceUnavailable, b"", false, true);
-        let _ = rustix::net::send(
-            socket.as_fd(),
-            &answer,
-            rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
-        );
-        let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
-    }
-
-    fn register(&self, make: impl FnOnce(u32, u64) -> Conn) -> Rc<Conn> {
-        let mut conns = self.conns.borrow_mut();
-        let entry = conns.vacant_entry();
-        let conn = Rc::new(make(entry.key() as u32, self.now_ms()));
-        entry.insert(conn.clone());
-        if conn.origin() == Origin::Admin {
-            self.admin_conns.set(self.admin_conns.get() + 1);
-        } else {
-            self.counters.accepted.add(1);
-        }
-        self.counters.connections.set((conns.len() - self.admin_conns.get()) as u64);
-        conn
-    }
-
-    fn unregister(&self, conn: &Conn) {
-        // Whatever was under way has nobody to answer to.
-        self.cut_off(conn);
-        let mut conns = self.conns.borrow_mut();
-        conns.try_remove(conn.id as usize);
-        if conn.origin() == Origin::Admin {
-            self.admin_conns.set(self.admin_conns.get() - 1);
-        }
-        self.spell.note();
-        self.counters.connections.set((conns.len() - self.admin_conns.get()) as u64);
-        drop(conns);
-        self.forget_load(conn.origin());
-        self.touch();
-    }
-
-    /// Ends a connection at once; its calls are abandoned.
-    fn cut_off(&self, conn: &Conn) {
-        let mut abandoned: Vec<CallKey> = Vec::new();
-        conn.kill(&mut abandoned);
-        if !abandoned.is_empty() {
-            self.abandon(&abandoned);
-        }
     }
 }

@@ -1,12 +1,11 @@
 //! Deadlines: one coarse timer per shard looks at every connection and at overdue calls. No timer per request.
 
-use rustix::event::PollFlags;
-
 use crate::limits::{ENDS_PER_TURN, HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS, Limits, TIMER_MS, UNREAD_GRACE_MS};
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
-use crate::sys;
+use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::service::AtStop;
+use crate::shard::transport::socket::{Peer, arrivals, departures};
 use crate::tunnel::envelope::Refusal;
 
 /// What a deadline demands of a connection.
@@ -45,10 +44,9 @@ impl Shard {
             self.let_idle_go();
         }
         let drain_over = self.life.is_drain_over(now);
-        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
         let mut ends = 0;
-        for conn in conns {
-            let cut = drain_over && conn.origin() != Origin::Admin;
+        for conn in self.conns.all() {
+            let cut = drain_over && conn.service().at_stop != AtStop::Stays;
             let verdict = if cut { Verdict::Cut } else { self.judge(&conn, now, before) };
             if verdict.ends() && !cut {
                 ends += 1;
@@ -87,14 +85,12 @@ impl Shard {
         let (idle, sockets): (Vec<_>, Vec<_>) = {
             let conns = self.conns.borrow();
             let idle = conns.iter().filter(|(_, conn)| {
-                conn.origin() == Origin::Network && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
+                conn.service().at_stop == AtStop::Closes && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
             });
-            idle.filter_map(|(_, conn)| Some((conn.clone(), conn.open_socket()?))).unzip()
+            idle.filter_map(|(_, conn)| Some((conn.clone(), conn.socket().lend()?))).unzip()
         };
-        for (conn, flags) in idle.iter().zip(sys::arrivals(&sockets)) {
-            if !flags.contains(PollFlags::IN) {
-                conn.begin_close();
-            }
+        for (conn, _) in idle.iter().zip(arrivals(&sockets)).filter(|(_, has_arrived)| !has_arrived) {
+            conn.begin_close();
         }
     }
 
@@ -102,21 +98,20 @@ impl Shard {
     fn look_for_departed(&self, before: u64) {
         let (unread, sockets): (Vec<_>, Vec<_>) = {
             let conns = self.conns.borrow();
-            conns.iter().filter_map(|(_, conn)| Some((conn.clone(), conn.unread_socket()?))).unzip()
+            let unread = conns.iter().filter(|(_, conn)| conn.is_unread() && !conn.is_dead());
+            unread.filter_map(|(_, conn)| Some((conn.clone(), conn.socket().lend()?))).unzip()
         };
         if sockets.is_empty() {
             return;
         }
-        for (conn, flags) in unread.iter().zip(sys::departures(&sockets)) {
-            if flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        for (conn, peer) in unread.iter().zip(departures(&sockets)) {
+            match peer {
                 // A connection that lingers may have hung up itself.
-                if !conn.closing() || conn.pending() > 0 {
-                    self.cut_off(conn);
-                }
-            } else if flags.contains(PollFlags::RDHUP) && !conn.closing() {
+                Peer::Gone if !conn.closing() || conn.pending() > 0 => self.cut_off(conn),
                 // FIN. Should there be room within the grace, the reader sees what came before it.
                 // It has come since the turn before.
-                conn.enter(Phase::HalfClosed, before);
+                Peer::HalfClosed if !conn.closing() => conn.enter(Phase::HalfClosed, before),
+                Peer::There | Peer::HalfClosed | Peer::Gone => {}
             }
         }
     }
@@ -155,7 +150,7 @@ impl Shard {
             return Verdict::Wait;
         }
         let elapsed = before.saturating_sub(since);
-        let in_time = elapsed < time || (elapsed < time.saturating_add(UNREAD_GRACE_MS) && conn.has_input());
+        let in_time = elapsed < time || (elapsed < time.saturating_add(UNREAD_GRACE_MS) && conn.socket().has_input());
         if in_time { Verdict::Wait } else { verdict }
     }
 

@@ -75,6 +75,12 @@ impl AnswerQueue {
         queue
     }
 
+    /// The books of what the shard's connections hold.
+    #[inline]
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
     /// Where the first answer goes.
     #[inline]
     fn out(&mut self) -> &mut Vec<u8> {

@@ -1,11 +1,8 @@
 //! One connection: its queue of answers, what it waits for and since when. `serve` reads and writes it.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-
-use monoio::io::{CancelHandle, Canceller};
 
 use crate::limits::{Limits, REST_AFTER_MS};
 use crate::link::batch::CallKey;
@@ -13,8 +10,9 @@ use crate::shard::connection::answer_queue::{AnswerQueue, Output};
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::exchange::asking::{Advised, Asking};
 use crate::shard::exchange::inflow::Inflow;
+use crate::shard::service::Service;
+use crate::shard::transport::socket::Socket;
 use crate::shard::watch::timing::Answered;
-use crate::sys::{self, Shutdown};
 
 /// What the read side is waiting for; each phase has its own deadline (`deadlines`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,24 +40,12 @@ pub(in crate::shard) enum Phase {
     Linger,
 }
 
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) enum Origin {
-    /// A client, over TCP or a unix socket.
-    Network,
-    /// This process. It closes when it has no more to ask, and never half-closes: the end of its input is its leaving.
-    InProcess,
-    /// Somebody who asks how the engine is.
-    Admin,
-}
-
 /// State of one connection, shared by its task and the shard. Single-threaded.
 pub(in crate::shard) struct Conn {
     /// Index in the shard's table of connections.
     pub id: u32,
-    origin: Origin,
-    socket: RawFd,
-    open: Cell<bool>,
+    service: &'static Service,
+    socket: Socket,
     phase: Cell<Phase>,
     phase_since_ms: Cell<u64>,
     phase_bytes: Cell<u64>,
@@ -76,13 +62,8 @@ pub(in crate::shard) struct Conn {
     asking: RefCell<Asking>,
     /// The body that the call which came last reads as it comes, until it is complete or nobody wants it.
     inflow: Cell<Option<Inflow>>,
-    /// Nobody reads the socket: the reader waits for room for further requests or for more of a body, or has given up.
-    unread: Cell<bool>,
-    /// Takes the read back that is under way, where that has a large buffer.
-    canceller: Cell<Option<Canceller>>,
     /// Bytes that requests take which are not complete, or not looked at.
     input_bytes: Cell<usize>,
-    buffers: Rc<Buffers>,
     waker: RefCell<Option<Waker>>,
     /// Its task runs right now; if it was woken meanwhile, [`Self::end_turn`] says so.
     turn: Cell<Turn>,
@@ -100,12 +81,11 @@ enum Turn {
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: RawFd, origin: Origin, now_ms: u64, buffers: Rc<Buffers>) -> Self {
+    pub fn new(id: u32, socket: Socket, service: &'static Service, now_ms: u64, buffers: Rc<Buffers>) -> Self {
         Conn {
             id,
-            origin,
+            service,
             socket,
-            open: Cell::new(true),
             phase: Cell::new(Phase::Fresh),
             phase_since_ms: Cell::new(now_ms),
             phase_bytes: Cell::new(0),
@@ -113,21 +93,23 @@ impl Conn {
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
             dead: Cell::new(false),
-            answers: RefCell::new(AnswerQueue::new(buffers.clone())),
+            answers: RefCell::new(AnswerQueue::new(buffers)),
             answered: Cell::default(),
             asking: RefCell::default(),
             inflow: Cell::new(None),
-            unread: Cell::new(false),
-            canceller: Cell::new(None),
             input_bytes: Cell::new(0),
-            buffers,
             waker: RefCell::new(None),
             turn: Cell::default(),
         }
     }
 
-    pub fn origin(&self) -> Origin {
-        self.origin
+    /// What it was let in for.
+    pub fn service(&self) -> &'static Service {
+        self.service
+    }
+
+    pub fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     /// What the read side waits for, since when, and the bytes that have come since.
@@ -236,9 +218,10 @@ impl Conn {
         }
     }
 
-    /// Nobody reads the socket (or somebody does again).
+    /// Nobody reads the socket: the reader waits for room for further requests or for more of a body, or has given up. Or
+    /// somebody does again.
     pub fn set_unread(&self, unread: bool) {
-        self.unread.set(unread);
+        self.socket.set_unread(unread);
     }
 
     /// True when no request has come for a while, nor any part of one.
@@ -246,18 +229,9 @@ impl Conn {
         self.phase.get() == Phase::Idle && now_ms.saturating_sub(self.phase_since_ms.get()) >= REST_AFTER_MS
     }
 
-    /// What a read needs to be taken back by [`Self::rest`].
-    pub fn cancel_handle(&self) -> CancelHandle {
-        let canceller = self.canceller.take().unwrap_or_default();
-        let handle = canceller.handle();
-        self.canceller.set(Some(canceller));
-        handle
-    }
-
     /// The connection is idle: gives its buffers back. True when there were any.
     pub fn rest(&self) -> bool {
-        // What the read has got by now comes all the same.
-        let reader = self.canceller.take().map(Canceller::cancel).is_some();
+        let reader = self.socket.cancel_read();
         let writer = self.settled() && self.answers().release();
         reader || writer
     }
@@ -270,11 +244,6 @@ impl Conn {
     /// True when nothing has been asked that is not answered, nor any part of a request has come.
     pub fn asks_nothing(&self) -> bool {
         matches!(self.phase.get(), Phase::Fresh | Phase::Idle) && self.pending() == 0
-    }
-
-    /// The socket, if it is open.
-    pub fn open_socket(&self) -> Option<RawFd> {
-        (self.open.get() && !self.dead.get()).then_some(self.socket)
     }
 
     /// True when the connection has room for one more request.
@@ -328,8 +297,9 @@ impl Conn {
     pub fn hold_input(&self, bytes: usize) {
         let before = self.input_bytes.replace(bytes);
         if bytes != before {
-            self.buffers.let_go(before);
-            self.buffers.hold(bytes);
+            let answers = self.answers.borrow();
+            answers.buffers().let_go(before);
+            answers.buffers().hold(bytes);
         }
     }
 
@@ -360,7 +330,7 @@ impl Conn {
         }
         let in_turn = self.answers().answer(sequence, write);
         // Out of turn it makes room for further requests all the same: its own bytes no longer wait.
-        if in_turn || self.unread.get() {
+        if in_turn || self.socket.is_unread() {
             self.wake();
         }
         in_turn
@@ -400,18 +370,8 @@ impl Conn {
         if let Asking::Waiting(key) = self.asking.take() {
             abandoned.push(key);
         }
-        if reset && self.open.get() {
-            sys::reset(self.socket);
-        }
-        self.shutdown(Shutdown::Both);
+        self.socket.cut(reset);
         self.wake();
-    }
-
-    /// Shuts a direction down, unless the socket is closed already.
-    pub fn shutdown(&self, how: Shutdown) {
-        if self.open.get() {
-            sys::shutdown(self.socket, how);
-        }
     }
 
     /// A send begins (or makes progress) now; `None`: it has ended.
@@ -421,27 +381,12 @@ impl Conn {
 
     /// True when the reader waits for room and there is some.
     pub fn may_go_on_reading(&self, limits: &Limits) -> bool {
-        self.unread.get() && self.may_read(limits)
+        self.socket.is_unread() && self.may_read(limits)
     }
 
     /// True while nobody reads the socket.
     pub fn is_unread(&self) -> bool {
-        self.unread.get()
-    }
-
-    /// True when bytes have come that were not read yet.
-    pub fn has_input(&self) -> bool {
-        self.open.get() && sys::has_input(self.socket)
-    }
-
-    /// The socket, if it is open and no read is under way.
-    pub fn unread_socket(&self) -> Option<RawFd> {
-        (self.unread.get() && self.open.get() && !self.dead.get()).then_some(self.socket)
-    }
-
-    /// The socket is about to be closed: nobody may touch it by number any more.
-    pub fn forget_socket(&self) {
-        self.open.set(false);
+        self.socket.is_unread()
     }
 
     /// The task runs: the reader first, then the writer, which looks at the queue anyhow. Called before each of them.
@@ -489,6 +434,6 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        self.buffers.let_go(self.input_bytes.get());
+        self.answers.get_mut().buffers().let_go(self.input_bytes.get());
     }
 }

@@ -5,8 +5,6 @@
 //! is a matter of time without progress, of pace, of what the request has declared, and of a total (see `deadlines`).
 
 use bytes::BytesMut;
-use monoio::io::{AsyncReadRent, OwnedReadHalf};
-use monoio::net::TcpStream;
 
 use crate::limits::{
     CONN_BUFFER_KEEP_BYTES, DISCARD_TURN_BYTES, DISCARD_UNSEEN_BYTES, LEAN_READ_BUFFER_BYTES, Limits,
@@ -14,8 +12,9 @@ use crate::limits::{
 };
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
-use crate::sys::Shutdown;
+use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::transport::halves::ReadHalf;
+use crate::shard::transport::socket::Shutdown;
 use crate::wire::body::{BodyReader, Step};
 use crate::wire::head::Framing;
 
@@ -86,9 +85,11 @@ impl Discard {
 
     /// Drops what lies in the receive buffer of `conn`, as far as it is nothing but content; true when the body is complete.
     pub fn take_unseen(&mut self, shard: &Shard, conn: &Conn) -> bool {
-        let Some(socket) = conn.open_socket().filter(|_| self.is_unseen()) else { return false };
+        if conn.is_dead() || !self.is_unseen() {
+            return false;
+        }
         let most = self.reader.content_run().min(self.left).min(UNSEEN_BYTES as u64) as usize;
-        let bytes = shard.unseen.drop_input(socket, most);
+        let bytes = shard.unseen.drop_input(conn.socket(), most);
         conn.count_bytes(bytes, shard.now_ms());
         self.turn += bytes;
         self.left -= bytes as u64;
@@ -101,7 +102,7 @@ impl Discard {
 pub(in crate::shard) async fn discard(
     shard: &Shard,
     conn: &Conn,
-    socket: &mut OwnedReadHalf<TcpStream>,
+    socket: &mut ReadHalf,
     rest: Option<Discard>,
     buffer: BytesMut,
 ) {
@@ -123,7 +124,7 @@ pub(in crate::shard) async fn discard(
         buffer = used;
         shard.touch();
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 return;
             }
@@ -162,7 +163,7 @@ pub(in crate::shard) async fn discard(
     }
     // Too much: the answers still go out, but the rest of the input meets a reset.
     conn.set_unread(true);
-    conn.shutdown(Shutdown::Read);
+    conn.socket().shutdown(Shutdown::Read);
 }
 
 /// A buffer for a read that only waits: what a large one was for is over. Most have nothing more to say than that they leave.

@@ -5,4 +5,5 @@ pub(in crate::shard) mod buffers;
 pub(in crate::shard) mod conn;
 pub(in crate::shard) mod discard;
 pub(in crate::shard) mod idle;
+pub(in crate::shard) mod table;
 pub(in crate::shard) mod unseen;

@@ -1,107 +1,61 @@
-//! The accept loops: one that feeds all shards, and one for the admin listener.
+//! The accept loops: one that feeds all shards, and others for what is no load.
 //!
 //! Shard 0 accepts and hands each connection to the shard with the fewest: with SO_REUSEPORT the kernel would spread
 //! by hash, and few long-lived connections would pile up on one shard. Accepting is `accept4` after a readiness wait:
 //! no accepted socket can be lost with a dropped operation, and descriptors are close-on-exec (monoio 0.2.4 does
 //! neither through its own accept).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 
 use crate::limits::{ACCEPT_BURST, LAST_ACCEPTS};
 use crate::shard::Shard;
-use crate::shard::door::listener::{self, Listener, Listeners};
-
-/// Which of the two listening sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) enum Entrance {
-    Main,
-    Admin,
-}
-
-/// What a shard knows of one of its accept loops.
-#[derive(Default)]
-pub(in crate::shard) struct Door {
-    /// Set while the loop runs.
-    handle: RefCell<Option<OwnedFd>>,
-    waker: RefCell<Option<Waker>>,
-    closing: Cell<bool>,
-}
-
-impl Door {
-    /// Nobody further is let in. The loop ends soon; the address is free then.
-    pub fn close(&self) {
-        self.closing.set(true);
-        self.wake();
-    }
-
-    /// Makes the loop look again.
-    pub fn wake(&self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// True while the loop runs.
-    pub fn is_open(&self) -> bool {
-        self.handle.borrow().is_some()
-    }
-
-    /// Ends the listening at once, whatever becomes of the loop.
-    pub fn shut(&self) {
-        if let Some(handle) = self.handle.borrow().as_ref() {
-            listener::shut(handle);
-        }
-    }
-}
+use crate::shard::door::doors::Door;
+use crate::shard::door::listener::{Listener, Listeners};
+use crate::shard::service::Service;
+use crate::shard::service::admin::ADMIN;
+use crate::shard::service::tunnel::TUNNEL;
 
 /// Where a listener is while no accept loop has it: it outlives a shard that fails.
 pub(in crate::shard) type ListenerHome = Rc<Cell<Option<Listener>>>;
 
-/// The homes of both.
+/// The homes of all, with what each lets connections in for.
 #[derive(Clone)]
-pub(in crate::shard) struct Homes {
-    main: ListenerHome,
-    admin: ListenerHome,
-}
+pub(in crate::shard) struct Homes(Vec<(ListenerHome, &'static Service)>);
 
 impl Homes {
     pub fn new(Listeners { main, admin }: Listeners) -> Self {
-        Homes { main: Rc::new(Cell::new(main)), admin: Rc::new(Cell::new(admin)) }
+        let home = |listener, service| (Rc::new(Cell::new(listener)), service);
+        Homes(vec![home(main, &TUNNEL), home(admin, &ADMIN)])
     }
 
     /// Nobody is to wait in a backlog any more.
     pub fn shut(&self) {
-        for listener in [self.main.take(), self.admin.take()].into_iter().flatten() {
-            listener.shut();
-        }
+        self.0.iter().filter_map(|(home, _)| home.take()).for_each(Listener::shut);
     }
 }
 
 /// What is to be accepted from.
-pub(in crate::shard) struct Acceptors {
-    main: Option<Acceptor>,
-    admin: Option<Acceptor>,
-}
+pub(in crate::shard) struct Acceptors(Vec<Acceptor>);
 
 impl Acceptors {
     /// Registers the listeners that are at home. Before the shard says that it is ready: an engine must not start deaf.
     pub fn new(homes: &Homes) -> io::Result<Self> {
-        Ok(Acceptors { main: Acceptor::new(&homes.main)?, admin: Acceptor::new(&homes.admin)? })
+        let registered = homes.0.iter().filter_map(|(home, service)| Acceptor::new(home, service).transpose());
+        registered.collect::<io::Result<_>>().map(Acceptors)
     }
 
     /// Starts the loops.
     pub fn begin(self, shard: &Rc<Shard>) {
-        for (entrance, acceptor) in [(Entrance::Main, self.main), (Entrance::Admin, self.admin)] {
-            if let Some(acceptor) = acceptor {
-                shard.spawn(accept_loop(shard.clone(), acceptor, entrance));
-            }
+        for acceptor in self.0 {
+            shard.doors.add(acceptor.door.clone());
+            shard.spawn(accept_loop(shard.clone(), acceptor));
         }
     }
 }
@@ -110,12 +64,13 @@ impl Acceptors {
 struct Acceptor {
     listener: Option<Listener>,
     home: ListenerHome,
+    door: Rc<Door>,
     readiness: monoio::net::TcpStream,
     handle: Option<OwnedFd>,
 }
 
 impl Acceptor {
-    fn new(home: &ListenerHome) -> io::Result<Option<Self>> {
+    fn new(home: &ListenerHome, service: &'static Service) -> io::Result<Option<Self>> {
         let Some(listener) = home.take() else { return Ok(None) };
         let registered = (|| {
             let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
@@ -123,9 +78,13 @@ impl Acceptor {
             Ok((readiness, handle))
         })();
         match registered {
-            Ok((readiness, handle)) => {
-                Ok(Some(Acceptor { listener: Some(listener), home: home.clone(), readiness, handle: Some(handle) }))
-            }
+            Ok((readiness, handle)) => Ok(Some(Acceptor {
+                listener: Some(listener),
+                home: home.clone(),
+                door: Rc::new(Door::of(service)),
+                readiness,
+                handle: Some(handle),
+            })),
             Err(error) => {
                 home.set(Some(listener));
                 Err(error)
@@ -154,18 +113,18 @@ impl Drop for Running<'_> {
 }
 
 /// Accepts until the door is closed.
-async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor, entrance: Entrance) {
-    let door = shard.door(entrance);
+async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
+    let door = acceptor.door.clone();
     door.handle.replace(acceptor.handle.take());
-    let _running = Running(door);
-    accept(&shard, &acceptor, entrance).await;
+    let _running = Running(&door);
+    accept(&shard, &acceptor).await;
     if shard.life.is_winding_down() {
         return;
     }
-    if door.closing.get() {
+    if door.is_closing() {
         // At once, not when the last call has been answered: the address is free for others.
         acceptor.listener = None;
-        if entrance == Entrance::Main {
+        if door.service.is_load {
             shard.vitals.end_accepting(&shard.ports);
         }
     } else {
@@ -173,15 +132,15 @@ async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor, entrance: Entranc
     }
 }
 
-async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
-    let door = shard.door(entrance);
+async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor) {
+    let door = &*acceptor.door;
     // Held back so that a connection can be taken and closed when no descriptor is left, instead of spinning on it.
     let mut reserve = reserve_descriptor();
     loop {
         let mut readable = pin!(acceptor.readiness.readable(false));
         let mut ready = None;
         std::future::poll_fn(|cx: &mut Context<'_>| {
-            if shard.life.is_winding_down() || door.closing.get() {
+            if shard.life.is_winding_down() || door.is_closing() {
                 return Poll::Ready(());
             }
             door.waker.replace(Some(cx.waker().clone()));
@@ -192,10 +151,10 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
         if shard.life.is_winding_down() {
             return;
         }
-        if door.closing.get() {
+        if door.is_closing() {
             // Whom the kernel has let in may have sent a request: shutting would reset the connection.
-            if entrance == Entrance::Main {
-                accept_some(shard, acceptor, entrance, &mut reserve, LAST_ACCEPTS);
+            if door.service.is_load {
+                accept_some(shard, acceptor, &mut reserve, LAST_ACCEPTS);
             }
             door.shut();
             if ready.is_none() {
@@ -207,7 +166,7 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor, entrance: Entrance) {
         if ready != Some(true) {
             return;
         }
-        match accept_some(shard, acceptor, entrance, &mut reserve, ACCEPT_BURST) {
+        match accept_some(shard, acceptor, &mut reserve, ACCEPT_BURST) {
             Came::Fine => {}
             // The surplus is closed at the pace of the timer, not in a busy loop.
             Came::Starved => shard.next_timer().await,
@@ -235,19 +194,10 @@ enum Came {
 }
 
 /// Accepts those who wait, at most so many.
-fn accept_some(
-    shard: &Rc<Shard>,
-    acceptor: &Acceptor,
-    entrance: Entrance,
-    reserve: &mut Option<std::fs::File>,
-    most: usize,
-) -> Came {
+fn accept_some(shard: &Rc<Shard>, acceptor: &Acceptor, reserve: &mut Option<std::fs::File>, most: usize) -> Came {
     for _ in 0..most {
         match acceptor.accept() {
-            Ok(socket) => match entrance {
-                Entrance::Main => shard.place(socket),
-                Entrance::Admin => shard.admit(socket),
-            },
+            Ok(socket) => shard.admit(socket, acceptor.door.service),
             Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::AGAIN) => return Came::Fine,
                 Some(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}

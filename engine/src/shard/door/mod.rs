@@ -1,5 +1,6 @@
 //! Listeners, and who is let in.
 
 pub(in crate::shard) mod accept;
-pub(in crate::shard) mod admin;
+pub(in crate::shard) mod admit;
+pub(in crate::shard) mod doors;
 pub mod listener;

@@ -25,6 +25,7 @@ use crate::shard::door::listener::Listeners;
 use crate::shard::life::tick::Broken;
 use crate::shard::reactor::driver::ShardRuntime;
 use crate::shard::reactor::signal::{Signal, set_timer};
+use crate::shard::transport::socket::Shutdown;
 use crate::shard::{GIVEN_UP, Setup, Shard};
 
 /// What a shard that has failed leaves to the next.
@@ -202,11 +203,9 @@ impl Shard {
 
     /// The last resort: whoever is connected, or wants to be, sees the end.
     fn shut_sockets(&self) {
-        self.main_door.shut();
-        self.admin_door.shut();
-        let conns = catch_unwind(AssertUnwindSafe(|| self.conns.take())).unwrap_or_default();
-        for (_, conn) in &conns {
-            conn.shutdown(crate::sys::Shutdown::Both);
+        self.doors.shut();
+        for conn in catch_unwind(AssertUnwindSafe(|| self.conns.all())).unwrap_or_default() {
+            conn.socket().shutdown(Shutdown::Both);
         }
     }
 }

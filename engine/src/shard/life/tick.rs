@@ -8,9 +8,13 @@ use std::time::Duration;
 use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS};
 use crate::link::port::ToShard;
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Origin, Phase};
+use crate::shard::connection::conn::Phase;
 use crate::shard::door::accept::Acceptors;
+use crate::shard::door::doors::Side;
 use crate::shard::reactor::signal::Signal;
+use crate::shard::service::AtStop;
+use crate::shard::service::in_process::IN_PROCESS;
+use crate::shard::service::tunnel::TUNNEL;
 
 /// A task has ended that its shard cannot do without.
 #[derive(Debug)]
@@ -54,10 +58,8 @@ impl Shard {
     /// Cuts everything off, so that all tasks end.
     pub(in crate::shard) fn cut_all(&self) {
         self.life.stop_at_once();
-        let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
-        conns.iter().for_each(|conn| self.cut_off(conn));
-        self.main_door.wake();
-        self.admin_door.wake();
+        self.conns.all().iter().for_each(|conn| self.cut_off(conn));
+        self.doors.wake();
         self.look_at_end();
     }
 
@@ -142,8 +144,8 @@ impl Shard {
                 self.keep_answers(answers);
             }
             ToShard::CallsHome(batch) => self.keep(batch),
-            ToShard::Socket(socket) => self.adopt(socket, Origin::Network),
-            ToShard::InProcess(socket) => self.adopt(socket, Origin::InProcess),
+            ToShard::Socket(socket) => self.adopt(socket, &TUNNEL),
+            ToShard::InProcess(socket) => self.adopt(socket, &IN_PROCESS),
             ToShard::Stop { drain_ms } => self.stop(drain_ms),
         }
     }
@@ -151,13 +153,13 @@ impl Shard {
     fn stop(self: &Rc<Self>, drain_ms: u64) {
         self.clock.read();
         self.life.stop(self.now_ms(), self.now_ms().saturating_add(drain_ms));
-        self.main_door.close();
+        self.doors.close(Side::Load);
         for (_, conn) in self.conns.borrow().iter() {
             // A request that is being received is still answered (with `Connection: close`), and so is one that is on its
             // way: see `let_idle_go`. An in-process peer closes by itself when it has no more to ask: what it has sent
             // already is not to be lost.
             let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
-            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.origin() == Origin::Network {
+            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.service().at_stop == AtStop::Closes {
                 conn.begin_close();
             }
         }
@@ -175,8 +177,7 @@ impl Shard {
     fn contain(&self, work: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
             self.counters.panics.add(1);
-            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
-            conns.iter().for_each(|conn| self.cut_off(conn));
+            self.conns.all().iter().for_each(|conn| self.cut_off(conn));
             // The tick that was broken off has not parked.
             self.ticking.set(false);
             self.touch();
@@ -185,35 +186,31 @@ impl Shard {
 
     /// True while somebody is connected who may call.
     fn has_calls(&self) -> bool {
-        self.conns.borrow().len() > self.admin_conns.get()
+        self.conns.load() > 0
     }
 
     /// True unless another shard may hand a connection over, or this one has to say how the others are.
     fn may_leave(&self) -> bool {
         let late = self.life.is_drain_over(self.now_ms());
         let handed_over = !self.vitals.is_accepting() && self.inbox.messages.is_empty();
-        let heard_out = !self.admin_door.is_open() || self.vitals.is_last();
+        let heard_out = !self.doors.is_open(Side::Apart) || self.vitals.is_last();
         self.life.is_winding_down() || late || (handed_over && heard_out)
     }
 
     /// There is nothing more to say on the admin listener: it goes, with its connections.
     fn end_admin(&self) {
         if self.life.end_admin() {
-            self.admin_door.close();
-            let conns: Vec<_> = self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect();
-            conns.iter().for_each(|conn| self.cut_off(conn));
+            self.doors.close(Side::Apart);
+            self.conns.all().iter().for_each(|conn| self.cut_off(conn));
         }
     }
 
     /// When the last connection has gone, lets the housekeeping tasks end too.
     fn look_at_end(&self) {
-        if self.stopping() && !self.main_door.is_open() && !self.has_calls() && self.may_leave() {
+        if self.stopping() && !self.doors.is_open(Side::Load) && !self.has_calls() && self.may_leave() {
             self.end_admin();
         }
-        if self.life.is_admin_over()
-            && self.conns.borrow().is_empty()
-            && !self.admin_door.is_open()
-            && self.life.finish()
+        if self.life.is_admin_over() && self.conns.is_empty() && !self.doors.is_open(Side::Apart) && self.life.finish()
         {
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
@@ -233,7 +230,7 @@ impl Shard {
         self.buffers.trim();
         self.release_spell();
         self.timer_waiters.wake_all();
-        if self.conns.borrow().is_empty() && !self.stopping() && !self.spell.is_long() {
+        if self.conns.is_empty() && !self.stopping() && !self.spell.is_long() {
             self.clock.rest();
         }
         self.touch();

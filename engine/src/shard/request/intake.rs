@@ -5,7 +5,7 @@ use bytes::{Buf, BytesMut};
 use crate::limits::Limits;
 use crate::shard::Shard;
 use crate::shard::answers::replies::refusal_of;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::connection::discard::{Discard, Unending};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::{Flow, Took};
@@ -127,7 +127,7 @@ impl Intake {
         let behind = rest.get(end..).unwrap_or_default();
         let took = match shard.follow_reference(&mut head, bytes, parsed) {
             Ok(()) => {
-                if advised.is_none() && conn.origin() != Origin::Admin {
+                if advised.is_none() && conn.service().is_load {
                     self.note_request(shard);
                 }
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
@@ -174,8 +174,8 @@ impl Intake {
         behind: &[u8],
         advised: Option<&Advised>,
     ) -> Took {
-        if conn.origin() == Origin::Admin {
-            let answer = shard.health().answer(head.method, head.path.of(bytes));
+        if let Some(answer) = conn.service().answer {
+            let answer = answer(shard, head, bytes);
             let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
             return self.settle(shard.answer_by(conn, head, last, behind, |out, last| {
                 shard.write_admin(out, answer, head_only, last);

@@ -8,17 +8,16 @@ use std::pin::pin;
 use std::task::Poll;
 
 use bytes::BytesMut;
-use monoio::io::{AsyncReadRent, OwnedReadHalf};
-use monoio::net::TcpStream;
 
 use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
 use crate::link::batch::{AnswerRecord, CallRecord, Outcome, flags};
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::exchange::id_line::{id_in_line, id_line_len};
 use crate::shard::request::intake::Intake;
+use crate::shard::transport::halves::ReadHalf;
 use crate::tunnel::advice::{Advice, Question};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::fields::Span;
@@ -101,7 +100,7 @@ pub(in crate::shard) async fn consult(
     conn: &Conn,
     intake: &mut Intake,
     buffer: &mut BytesMut,
-    reader: &mut OwnedReadHalf<TcpStream>,
+    reader: &mut ReadHalf,
 ) -> Consulted {
     let mut flow = Flow::Ask;
     while flow == Flow::Ask && buffer.len() < ASK_READ_AHEAD_BYTES {
@@ -115,7 +114,7 @@ pub(in crate::shard) async fn consult(
         };
         shard.touch();
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 return Consulted::Ended;
             }

@@ -8,17 +8,16 @@ use std::task::Poll;
 use bytes::BytesMut;
 use monoio::BufResult;
 use monoio::buf::{IoBufMut, SliceMut};
-use monoio::io::{AsyncReadRent, CancelableAsyncReadRent, OwnedReadHalf};
-use monoio::net::TcpStream;
 
-use crate::limits::{CONN_BUFFER_KEEP_BYTES, LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
+use crate::limits::{CONN_BUFFER_KEEP_BYTES, READ_BUFFER_BYTES, READ_BUFFER_MAX_BYTES};
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
-use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::connection::discard::discard;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::request::intake::Intake;
 use crate::shard::request::questions::{Consulted, consult};
+use crate::shard::transport::halves::{ReadHalf, was_cancelled};
 use crate::wire::scanner::begins_a_head;
 
 /// What has come and is not taken in yet.
@@ -48,7 +47,7 @@ enum Stop {
 trait Source {
     const KIND: Kind;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream>;
+    fn socket(&mut self) -> &mut ReadHalf;
 
     /// Reads into the free part of the buffer.
     fn read(
@@ -68,14 +67,14 @@ enum Kind {
     Loose,
 }
 
-struct Lean<'a>(&'a mut OwnedReadHalf<TcpStream>);
-struct Held<'a>(&'a mut OwnedReadHalf<TcpStream>);
-struct Loose<'a>(&'a mut OwnedReadHalf<TcpStream>);
+struct Lean<'a>(&'a mut ReadHalf);
+struct Held<'a>(&'a mut ReadHalf);
+struct Loose<'a>(&'a mut ReadHalf);
 
 impl Source for Lean<'_> {
     const KIND: Kind = Kind::Lean;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -91,7 +90,7 @@ impl Source for Lean<'_> {
 impl Source for Held<'_> {
     const KIND: Kind = Kind::Held;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -107,7 +106,7 @@ impl Source for Held<'_> {
 impl Source for Loose<'_> {
     const KIND: Kind = Kind::Loose;
 
-    fn socket(&mut self) -> &mut OwnedReadHalf<TcpStream> {
+    fn socket(&mut self) -> &mut ReadHalf {
         self.0
     }
 
@@ -116,23 +115,20 @@ impl Source for Loose<'_> {
         conn: &Conn,
         free: SliceMut<BytesMut>,
     ) -> impl Future<Output = BufResult<usize, SliceMut<BytesMut>>> {
-        self.0.cancelable_read(free, conn.cancel_handle())
+        self.0.read_until_cancelled(free, conn.socket())
     }
 }
 
 /// Reads until there is nothing more to read. No `async fn`, as those below: it would hold its arguments twice.
 #[allow(clippy::manual_async_fn)] // see `task`
-pub(in crate::shard) fn read_loop(
-    shard: &Shard,
-    conn: &Conn,
-    mut socket: OwnedReadHalf<TcpStream>,
-) -> impl Future<Output = ()> {
+pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHalf) -> impl Future<Output = ()> {
     async move {
+        let lean_bytes = conn.service().lean_bytes;
         let mut input =
-            Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes(conn), was_idle: false };
+            Input { intake: Intake::default(), buffer: BytesMut::new(), capacity: lean_bytes, was_idle: false };
         let stop = loop {
             match read_on(shard, conn, &mut input, Lean(&mut socket)).await {
-                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean_bytes(conn)),
+                Stop::Grow | Stop::Rest => input.capacity = READ_BUFFER_BYTES.max(2 * lean_bytes),
                 stop => break stop,
             }
             // In boxes, as everything that an idle connection does not need.
@@ -141,7 +137,7 @@ pub(in crate::shard) fn read_loop(
                 None => Box::pin(read_on(shard, conn, &mut input, Loose(&mut socket))).await,
             };
             match stop {
-                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean_bytes(conn)),
+                Stop::Grow | Stop::Rest => (input.buffer, input.capacity) = (BytesMut::new(), lean_bytes),
                 stop => break stop,
             }
         };
@@ -151,15 +147,6 @@ pub(in crate::shard) fn read_loop(
             Box::pin(discard(shard, conn, &mut socket, rest, input.buffer)).await;
         }
         conn.hold_input(0);
-    }
-}
-
-/// Bytes of a connection's lean buffer.
-fn lean_bytes(conn: &Conn) -> usize {
-    match conn.origin() {
-        Origin::Network | Origin::Admin => LEAN_READ_BUFFER_BYTES,
-        // As short-lived as its requests, and of this process: no need to save.
-        Origin::InProcess => READ_BUFFER_BYTES,
     }
 }
 
@@ -240,7 +227,7 @@ impl Input {
     /// A read has ended.
     fn took<S: Source>(&mut self, shard: &Shard, conn: &Conn, read: io::Result<usize>) -> Option<Stop> {
         match read {
-            Ok(0) if conn.origin() == Origin::InProcess => {
+            Ok(0) if !conn.service().half_closes => {
                 shard.cut_off(conn);
                 Some(Stop::End)
             }
@@ -264,7 +251,7 @@ impl Input {
                 }
                 None
             }
-            Err(error) if S::KIND == Kind::Loose && error.raw_os_error() == Some(libc::ECANCELED) => {
+            Err(error) if S::KIND == Kind::Loose && was_cancelled(&error) => {
                 self.buffer.is_empty().then_some(Stop::Rest)
             }
             Err(_) => {

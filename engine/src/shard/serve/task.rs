@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use monoio::buf::IoBuf;
-use monoio::io::{AsyncWriteRent, OwnedWriteHalf, Splitable};
-use monoio::net::TcpStream;
 
 use crate::limits::STREAM_WRITE_BYTES;
 use crate::shard::Shard;
@@ -15,12 +13,18 @@ use crate::shard::connection::answer_queue::Output;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::life::tick::CountedTask;
 use crate::shard::serve::reader::read_loop;
-use crate::sys::Shutdown;
+use crate::shard::transport::halves::{ReadHalf, WriteHalf};
+use crate::shard::transport::socket::Shutdown;
 
 /// Serves one connection until it ends. No `async fn`, as those below: it would hold its arguments twice, and there are as
 /// many of these as connections.
-pub(in crate::shard) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStream) -> impl Future<Output = ()> {
-    let (reader, writer) = stream.into_split();
+#[allow(clippy::manual_async_fn)] // see above
+pub(in crate::shard) fn serve(
+    task: CountedTask,
+    conn: Rc<Conn>,
+    reader: ReadHalf,
+    writer: WriteHalf,
+) -> impl Future<Output = ()> {
     async move {
         let shard = &*task.0;
         {
@@ -55,8 +59,7 @@ pub(in crate::shard) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStre
                 if read_done && write_done { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
-            // The socket is closed when the halves are dropped, at the end of this block: nobody may touch it by number.
-            conn.forget_socket();
+            // The halves are dropped here, which closes the socket.
         }
         shard.unregister(&conn);
     }
@@ -64,7 +67,7 @@ pub(in crate::shard) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStre
 
 /// Writes what is to be sent until everything is said.
 #[allow(clippy::manual_async_fn)] // see `task`
-fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>) -> impl Future<Output = ()> {
+fn write_loop(shard: &Shard, conn: &Conn, mut writer: WriteHalf) -> impl Future<Output = ()> {
     async move {
         #[allow(clippy::while_let_loop)]
         loop {
@@ -108,7 +111,7 @@ fn write_loop(shard: &Shard, conn: &Conn, mut writer: OwnedWriteHalf<TcpStream>)
                 conn.restart(Phase::Idle, shard.now_ms());
             }
         }
-        conn.shutdown(Shutdown::Write);
+        conn.socket().shutdown(Shutdown::Write);
         match conn.phase().0 {
             // The client has the answer, and may still be sending.
             Phase::Skip => {}

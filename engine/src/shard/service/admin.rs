@@ -1,27 +1,27 @@
-//! The connections of the admin listener: ordinary ones of shard 0 in all but what they are answered. They need neither
-//! the host nor a slot, count for no bound but their own, and stay until the engine ends.
+//! The admin listener: how the engine is. Its connections are ordinary ones of shard 0 in all but what they are answered.
+//! They need neither the host nor a slot, count for no bound but their own, and stay until the engine ends.
 
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::limits::{HOST_BEHIND, MAX_ADMIN_CONNECTIONS};
-use crate::shard::connection::conn::Origin;
+use crate::limits::{HOST_BEHIND, LEAN_READ_BUFFER_BYTES};
+use crate::shard::service::{AtStop, Service};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
 use crate::wire::reply::{Content, ReplyHead};
 
-impl Shard {
-    /// Takes a connection of the admin listener over; turns it away when there are too many.
-    pub(in crate::shard) fn admit(self: &Rc<Self>, socket: OwnedFd) {
-        if self.admin_conns.get() >= MAX_ADMIN_CONNECTIONS {
-            return self.turn_away(socket);
-        }
-        self.adopt(socket, Origin::Admin);
-    }
+pub(in crate::shard) static ADMIN: Service = Service {
+    is_load: false,
+    hand_over: None,
+    may_begin: |shard| !shard.life.is_admin_over() && !shard.life.is_winding_down(),
+    lean_bytes: LEAN_READ_BUFFER_BYTES,
+    half_closes: true,
+    at_stop: AtStop::Stays,
+    answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),
+};
 
+impl Shard {
     /// How the engine is.
-    pub(in crate::shard) fn health(&self) -> Health {
+    fn health(&self) -> Health {
         let behind = u64::try_from(HOST_BEHIND.as_nanos()).unwrap_or(u64::MAX);
         Health {
             shard_failed: self.loads.iter().any(|load| load.load(Ordering::Relaxed) == GIVEN_UP),

@@ -1,0 +1,59 @@
+//! How a connection comes into its shard, and how it goes.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::shard::connection::conn::Conn;
+use crate::shard::serve::task::serve;
+use crate::shard::service::Service;
+use crate::shard::{Shard, transport};
+
+impl Shard {
+    /// Takes a connection over that was accepted here or elsewhere, or made in this process.
+    pub(in crate::shard) fn adopt(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
+        match transport::open(socket, &self.driver) {
+            Ok((socket, reader, writer)) if (service.may_begin)(self) => {
+                self.clock.arm();
+                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
+                let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
+                let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers));
+                if service.is_load {
+                    self.counters.accepted.add(1);
+                }
+                self.counters.connections.set(self.conns.load() as u64);
+                monoio::spawn(serve(self.begin_task(), conn, reader, writer));
+            }
+            _ => self.forget_load(service),
+        }
+    }
+
+    /// A connection has ended, or does not begin.
+    fn forget_load(&self, service: &Service) {
+        if service.is_load
+            && let Some(load) = self.loads.get(self.index)
+        {
+            load.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The task of a connection is at its end.
+    pub(in crate::shard) fn unregister(&self, conn: &Conn) {
+        // Whatever was under way has nobody to answer to.
+        self.cut_off(conn);
+        self.conns.leave(conn);
+        self.spell.note();
+        self.counters.connections.set(self.conns.load() as u64);
+        self.forget_load(conn.service());
+        self.touch();
+    }
+
+    /// Ends a connection at once; its calls are abandoned.
+    pub(in crate::shard) fn cut_off(&self, conn: &Conn) {
+        let mut abandoned = Vec::new();
+        conn.kill(&mut abandoned);
+        if !abandoned.is_empty() {
+            self.abandon(&abandoned);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Calls of this process. Its end closes when it has no more to ask, and never half-closes: the end of its input is its
+//! leaving.
+
+use crate::limits::READ_BUFFER_BYTES;
+use crate::link::port::ToShard;
+use crate::shard::service::{AtStop, Service};
+
+pub(in crate::shard) static IN_PROCESS: Service = Service {
+    is_load: true,
+    hand_over: Some(ToShard::InProcess),
+    may_begin: |shard| !shard.stopping(),
+    // As short-lived as its requests, and of this process: no need to save.
+    lean_bytes: READ_BUFFER_BYTES,
+    half_closes: false,
+    at_stop: AtStop::IsLeft,
+    answer: None,
+};

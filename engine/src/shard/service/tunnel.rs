@@ -1,0 +1,16 @@
+//! Calls of clients, over TCP or a unix socket.
+
+use crate::limits::LEAN_READ_BUFFER_BYTES;
+use crate::link::port::ToShard;
+use crate::shard::service::{AtStop, Service};
+
+pub(in crate::shard) static TUNNEL: Service = Service {
+    is_load: true,
+    hand_over: Some(ToShard::Socket),
+    // Whom the kernel had let in when the stop came is served.
+    may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
+    lean_bytes: LEAN_READ_BUFFER_BYTES,
+    half_closes: true,
+    at_stop: AtStop::Closes,
+    answer: None,
+};
