@@ -1,4 +1,5 @@
 /// <reference types="node" preserve="true" />
+import './native/supported.js';
 export { fastTunnel } from './tunnel/fast-tunnel.js';
 export { TunnelServer } from './tunnel/server.js';
 export type { Tunnel } from './tunnel/server.js';

@@ -28,7 +28,7 @@ const MAY_IMPORT = {
   bridge: ['layout', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
-  runner: ['bounds', 'errors', 'options', 'process', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
+  runner: ['bounds', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 

@@ -1,6 +1,7 @@
 import { isOrdinary } from './elf.js';
 import type { Fault } from './faults.js';
-import { chosenPlace, ownPlace, TARGETS } from './place.js';
+import { chosenPlace, isSupported, ownPlace, TARGETS } from './place.js';
+import { describePlatform, processLibc } from './platform.js';
 
 /** The native addon could not be loaded. The message says for which platform, what was tried and what to do. */
 export class NativeLoadError extends Error {
@@ -25,13 +26,17 @@ export function loadNative(): unknown {
   return (loaded ??= load());
 }
 
+/** Where there is no addon it says so, unless another is named. */
+export function checkPlatform(): void {
+  if (isSupported() || chosenPlace() !== undefined) return;
+  throw new NativeLoadError(
+    `fasttunnel has no native addon for ${describePlatform()}. A tunnel runs on ${TARGETS.join(', ')}; use one of these systems, a container or WSL. The client, fasttunnel/client, runs on every system.`, []);
+}
+
 function load(): unknown {
+  checkPlatform();
   const chosen = chosenPlace();
-  const { platform, arch } = process;
-  if (chosen === undefined && !TARGETS.some((target) => target.startsWith(`${platform}-${arch}-`))) {
-    throw new NativeLoadError(`fasttunnel has no native addon for ${platformText()}. It runs on ${TARGETS.join(', ')}.`, []);
-  }
-  const { file, ...place } = chosen ?? ownPlace();
+  const { file, ...place } = chosen ?? ownPlace(processLibc());
   if (file === undefined) throw failure(faults().missingFault(place), place.tried);
   const fault = isOrdinary(file) ? undefined : faults().faultOf(file);
   if (fault !== undefined) throw couldNot(fault, file);
@@ -51,7 +56,7 @@ function couldNot({ reason, fix }: Fault, file: string, options?: { cause: unkno
 }
 
 function failure({ reason, fix }: Fault, tried: readonly string[], options?: { cause: unknown }): NativeLoadError {
-  return new NativeLoadError(`${reason}. Platform: ${platformText()}. Tried: ${tried.join(', ') || 'nothing'}. ${fix}`, tried, options);
+  return new NativeLoadError(`${reason}. Platform: ${describePlatform()}. Tried: ${tried.join(', ') || 'nothing'}. ${fix}`, tried, options);
 }
 
 // What follows is loaded when something is wrong: most never need it.
@@ -63,8 +68,4 @@ function faults(): typeof import('./faults.js') {
 /** What to do about a message of the dynamic linker, or of a runtime that guards it. */
 export function fixFor(reason: string): string {
   return faults().fixFor(reason);
-}
-
-function platformText(): string {
-  return (require('./platform.js') as typeof import('./platform.js')).describePlatform();
 }

@@ -1,4 +1,5 @@
 /// <reference types="node" preserve="true" />
+import '../native/supported.js';
 /** The Runner side of fasttunnel: {@link fastTunnel} stands where an app had `nodeExposure`. */
 export { fastTunnel } from './resource.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
