@@ -174,6 +174,8 @@ impl Shard {
             max_target_bytes: setup.limits.max_target_bytes,
             max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
+            // No tunnels to other hosts.
+            connect: false,
         };
         let chunk_limits = ChunkLimits {
             max_extension_bytes: setup.limits.max_chunk_extension_bytes,

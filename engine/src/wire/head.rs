@@ -5,6 +5,7 @@ pub use super::head_error::HeadError;
 pub use super::head_limits::HeadLimits;
 pub use super::method::Method;
 pub use super::scanner::{HeadScanner, Scan};
+pub use super::target::TargetForm;
 
 use super::fields::{FieldSpan, FieldTable, Span};
 use super::framing::FramingFields;
@@ -20,11 +21,13 @@ const FEW_HEADERS: usize = 24;
 /// One request head as ranges into its bytes. Reused from request to request: parsing allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// The method; never [`Method::Connect`] after a successful parse.
+    /// The method; [`Method::Connect`] only where [`HeadLimits::connect`] says so.
     pub method: Method,
     /// The request target as sent.
     pub target: Span,
-    /// The path, undecoded; `*` for `OPTIONS *`, empty for `http://host` (which means `/`).
+    /// The form of the target.
+    pub form: TargetForm,
+    /// The path, undecoded; `*` for `OPTIONS *`, empty for `http://host` (which means `/`) and for `CONNECT`.
     pub path: Span,
     /// The query without `?`, undecoded; empty when there is none.
     pub query: Span,
@@ -51,6 +54,7 @@ impl Head {
         let line = RequestLine::parse(line, limits)?;
         self.method = line.method;
         self.target = line.target;
+        self.form = line.form;
         self.path = line.path;
         self.query = line.query;
         self.minor_version = line.minor_version;

@@ -51,7 +51,7 @@ head_errors! {
     Method => 400, "method is not a token (RFC 9110 9.1)";
     /// A method longer than any that is implemented.
     MethodTooLong => 501, "method too long (RFC 9112 3)";
-    /// `CONNECT`: no tunnels to other hosts.
+    /// `CONNECT`, where there are no tunnels to other hosts.
     Connect => 501, "CONNECT is not implemented (RFC 9110 9.3.6)";
     /// The target has none of the four forms, or bytes that no URI has.
     Target => 400, "malformed request target (RFC 9112 3.2)";

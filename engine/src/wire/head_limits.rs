@@ -14,6 +14,9 @@ pub struct HeadLimits {
     /// Take `#` in a target for the start of a fragment, and ignore that (CONTRACT 2). Off: 400, a fragment is never
     /// sent (RFC 9112 3.2.1).
     pub ignore_fragment: bool,
+    /// Read `CONNECT host:port` as a request. Off, as for a server that opens no tunnels to other hosts: 501 for every
+    /// `CONNECT`, as soon as its line is complete.
+    pub connect: bool,
 }
 
 impl Default for HeadLimits {
@@ -23,6 +26,7 @@ impl Default for HeadLimits {
             max_target_bytes: DEFAULT_TARGET_BYTES,
             max_headers: MAX_HEADERS,
             ignore_fragment: false,
+            connect: false,
         }
     }
 }

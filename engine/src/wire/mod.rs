@@ -24,4 +24,5 @@ pub mod reply;
 pub mod request_line;
 pub mod scanner;
 pub mod status;
+pub mod target;
 pub mod token;

@@ -143,8 +143,13 @@ mod tests {
     use super::*;
     use crate::limits::MAX_HEADERS;
 
-    const LIMITS: HeadLimits =
-        HeadLimits { max_head_bytes: 128, max_target_bytes: 32, max_headers: MAX_HEADERS, ignore_fragment: false };
+    const LIMITS: HeadLimits = HeadLimits {
+        max_head_bytes: 128,
+        max_target_bytes: 32,
+        max_headers: MAX_HEADERS,
+        ignore_fragment: false,
+        connect: false,
+    };
 
     /// The verdict with all bytes at once, after checking that byte by byte gives the same (bytes behind the head are
     /// never looked at).
