@@ -1,11 +1,11 @@
 //! The bounds of one head.
 
-use crate::limits::{DEFAULT_HEAD_BYTES, DEFAULT_TARGET_BYTES, MAX_HEADERS, MAX_METHOD_BYTES};
+use crate::limits::{DEFAULT_HEAD_BYTES, DEFAULT_TARGET_BYTES, MAX_HEADERS};
 
-/// The configurable bounds of one head.
+/// The configurable bounds of one head, and how it is read. Answers have no target, and so none of what concerns that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes from the method to the empty line, both included. More: 431.
+    /// Bytes from the start line to the empty line, both included. More: 431.
     pub max_head_bytes: usize,
     /// Bytes of the request target. More: 414.
     pub max_target_bytes: usize,
@@ -28,12 +28,5 @@ impl Default for HeadLimits {
             ignore_fragment: false,
             connect: false,
         }
-    }
-}
-
-impl HeadLimits {
-    /// The longest request line that can still be good: method, SP, target, SP, `HTTP/1.1`.
-    pub(super) fn max_line_bytes(&self) -> usize {
-        self.max_target_bytes.saturating_add(MAX_METHOD_BYTES + 2 + b"HTTP/1.1".len())
     }
 }

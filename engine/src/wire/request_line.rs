@@ -4,9 +4,10 @@ use super::fields::Span;
 use super::head_error::HeadError;
 use super::head_limits::HeadLimits;
 use super::method::Method;
+use super::start_line::{StartLine, parse_version};
 use super::target::{TargetForm, TargetParts};
 use super::token::is_tchar;
-use crate::limits::MAX_METHOD_BYTES;
+use crate::limits::{MAX_LEADING_EMPTY_LINES, MAX_METHOD_BYTES};
 use memchr::{memchr, memrchr};
 
 /// What a request line says; spans are relative to its first byte.
@@ -54,9 +55,29 @@ impl RequestLine {
     }
 }
 
+impl StartLine for RequestLine {
+    const LEADING_EMPTY_LINES: usize = MAX_LEADING_EMPTY_LINES;
+    const TOO_MANY_EMPTY_LINES: HeadError = HeadError::LeadingEmptyLines;
+    // Method and version have lengths of their own.
+    const TOO_LONG: HeadError = HeadError::TargetTooLong;
+
+    /// Method, SP, target, SP, `HTTP/1.1`.
+    fn max_bytes(limits: &HeadLimits) -> usize {
+        limits.max_target_bytes.saturating_add(MAX_METHOD_BYTES + 2 + b"HTTP/1.1".len())
+    }
+
+    fn vet_start(line: &[u8]) -> Result<(), HeadError> {
+        vet_method_start(line)
+    }
+
+    fn vet(line: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+        RequestLine::parse(line, limits).map(drop)
+    }
+}
+
 /// Refuses a request line, finished or not, whose first bytes cannot be a method: TLS, binary protocols, blanks, more
 /// than [`MAX_METHOD_BYTES`].
-pub(super) fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
+fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
     for (at, &byte) in line.iter().enumerate().take(MAX_METHOD_BYTES + 1) {
         match byte {
             b' ' if at > 0 => return Ok(()),
@@ -71,19 +92,6 @@ pub(super) fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
 fn span(start: usize, end: usize) -> Span {
     // A head is at most MAX_HEAD_BYTES_CEILING bytes: 32 bits always fit.
     Span { start: start as u32, end: end as u32 }
-}
-
-/// The minor version of HTTP/1.0 and HTTP/1.1. Every other well-formed version is 505, the rest 400 (RFC 9112 2.3).
-#[inline]
-fn parse_version(version: &[u8]) -> Result<u8, HeadError> {
-    match version {
-        b"HTTP/1.1" => Ok(1),
-        b"HTTP/1.0" => Ok(0),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Err(HeadError::VersionUnsupported)
-        }
-        _ => Err(HeadError::Version),
-    }
 }
 
 #[cfg(test)]

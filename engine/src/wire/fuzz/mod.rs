@@ -1,5 +1,9 @@
 //! Invariants of the parsers for arbitrary bytes. Called by fuzz targets and by property tests; panics on a violation.
 
+mod answers;
+
+pub use answers::{Answer, End, Reading, fuzz_answers, read_answers};
+
 use super::body::{BodyError, BodyReader, Step};
 use super::framing::Framing;
 use super::head::{Head, HeadError, HeadLimits, HeadScanner, Method, Scan, TargetForm};
