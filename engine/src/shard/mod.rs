@@ -10,7 +10,7 @@ mod calls;
 mod connection;
 mod door;
 mod exchange;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub(crate) mod life;
 mod reactor;

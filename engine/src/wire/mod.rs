@@ -17,7 +17,7 @@ pub mod date;
 mod field_lines;
 pub mod fields;
 pub mod framing;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod head;
 pub mod head_error;
