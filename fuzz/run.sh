@@ -20,7 +20,7 @@ for target in "${targets[@]}"; do
   case $target in
     json | array) dictionary=json ;;
     # These bound their input themselves, and cut it everywhere.
-    head | chunked | multipart) bytes=640 ;;
+    head | answers | chunked | multipart) bytes=640 ;;
     # Pairs of bytes: longer is not deeper.
     frames) bytes=800 ;;
   esac

@@ -166,11 +166,27 @@ fn http_1_0_knows_no_interim_answer(driver: DriverChoice) {
     assert_eq!(client.ask("1").result(), "1");
 }
 
+fn connect_is_refused_at_the_end_of_its_line(driver: DriverChoice) {
+    let server = Server::start(driver);
+    // No line behind it is awaited, and none that is missing or wrong is looked at.
+    for rest in
+        ["h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", "h:443 HTTP/1.1\r\n", "/x HTTP/1.1\r\n", "h HTTP/1.1\r\nA b\r\n\r\n"]
+    {
+        let mut client = server.client();
+        client.send(format!("{}CONNECT {rest}", call("echo", "1")));
+        assert_eq!(client.reply().result(), "1");
+        let refusal = client.reply();
+        assert_eq!((refusal.status, refusal.closes()), (501, true), "{rest}");
+        client.expect_end();
+    }
+}
+
 on_both_drivers!(
     a_request_may_be_split_at_every_byte,
     requests_of_every_kind_may_come_in_one_packet,
     one_byte_chunks,
     bodies_of_a_mebibyte,
+    connect_is_refused_at_the_end_of_its_line,
     the_body_limit_is_exact,
     the_interim_answer_comes_before_the_body,
     the_interim_answer_waits_for_its_turn,

@@ -172,6 +172,41 @@ fn which_service_a_connection_has_is_said_where_it_comes_in_and_asked_nowhere() 
     assert_eq!(knowing, ["door", "life"]);
 }
 
+/// The Rust files below a folder.
+fn rust_files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for path in std::fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn what_fuzzers_call_is_not_in_what_ships() {
+    const GATE: &str = "#[cfg(any(test, feature = \"fuzzing\"))]";
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut gated) = (Vec::new(), 0);
+    rust_files(&source, &mut files);
+    for file in files.iter().filter(|file| !file.components().any(|part| part.as_os_str() == "fuzz")) {
+        let text = std::fs::read_to_string(file).expect("a readable file");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let opens = |line: &str| line.ends_with("mod fuzz;") || line.starts_with("pub fn fuzz_");
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| opens(line)) {
+            // `fuzz.rs` itself stands behind the gate of its module.
+            if file.file_stem().is_some_and(|name| name == "fuzz") {
+                continue;
+            }
+            assert_eq!(lines[at.saturating_sub(1)], GATE, "{}: {line}", file.display());
+            gated += 1;
+        }
+    }
+    assert!(gated >= 6, "{gated}");
+    let manifest = std::fs::read_to_string(source.join("../Cargo.toml")).expect("Cargo.toml");
+    assert!(!manifest.contains("\ndefault = "), "no feature is on by itself");
+}
+
 #[test]
 fn what_the_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");

@@ -2,7 +2,7 @@
 
 use fasttunnel_engine::wire::body::{BodyReader, Step};
 use fasttunnel_engine::wire::framing::Framing;
-use fasttunnel_engine::wire::fuzz::{fuzz_chunked, fuzz_head};
+use fasttunnel_engine::wire::fuzz::{fuzz_answers, fuzz_chunked, fuzz_head};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -21,6 +21,16 @@ const HEAD_PIECES: &[&[u8]] = &[
 const CHUNK_PIECES: &[&[u8]] = &[
     b"1\r\na\r\n", b"5\r\nhello\r\n", b"0\r\n", b"0\r\n\r\n", b"1;a=b\r\nx\r\n", b"2 ;a = \"b\\\"\"\r\n\r\n\r\n",
     b"3f\r\n", b"ffffffffffffffff\r\n", b"X-T: v\r\n", b"\r\n", b"\r", b"\n", b";", b" ", b"0", b"a", b"\"", b"\0",
+];
+
+#[rustfmt::skip]
+const ANSWER_PIECES: &[&[u8]] = &[
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 \r\n\r\n",
+    b"HTTP/1.1 101 X\r\n\r\n", b"HTTP/1.1 304 X\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", b"HTTP/2.0 200 X\r\n",
+    b"Content-Length: 5\r\n", b"content-length: 05, 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n",
+    b"Connection: keep-alive, close\r\n", b"X-A: \t b \xff\t \r\n", b" folded\r\n", b"X : v\r\n", b"\r\n", b"\r\n", b"hello",
+    b"1\r\na\r\n", b"0\r\n\r\n", b"\n", b"\r", b"\0", b" ",
 ];
 
 fn message(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
@@ -59,6 +69,16 @@ proptest! {
     #[test]
     fn noise_is_no_head(bytes in vec(any::<u8>(), 0..600)) {
         fuzz_head(&bytes);
+    }
+
+    #[test]
+    fn answers_mean_the_same_however_they_are_cut(choice in any::<u8>(), bytes in message(ANSWER_PIECES)) {
+        fuzz_answers(&[&[choice], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn noise_is_no_answer(bytes in vec(any::<u8>(), 0..300)) {
+        fuzz_answers(&bytes);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use fasttunnel_engine::tunnel::route::{BasePath, Route};
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::wire::head::{Head, HeadLimits};
 use fasttunnel_engine::wire::method::Method;
-use fasttunnel_engine::wire::request_line::{RequestLine, path_of_target};
+use fasttunnel_engine::wire::request_line::RequestLine;
+use fasttunnel_engine::wire::target::path_of_target;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     for ignore_fragment in [false, true] {

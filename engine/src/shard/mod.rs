@@ -10,7 +10,7 @@ mod calls;
 mod connection;
 mod door;
 mod exchange;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub(crate) mod life;
 mod reactor;
@@ -170,6 +170,8 @@ impl Shard {
             max_target_bytes: setup.limits.max_target_bytes,
             max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
+            // No tunnels to other hosts.
+            connect: false,
         };
         let chunk_limits = ChunkLimits {
             max_extension_bytes: setup.limits.max_chunk_extension_bytes,

@@ -114,7 +114,7 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
 }
 
 /// Splits arbitrary bytes; the ranges must lie in order within them.
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub fn fuzz_array(text: &[u8]) {
     let mut splitter = ArraySplitter::new(text);
     let mut end = 0;

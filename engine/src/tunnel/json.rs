@@ -8,7 +8,9 @@ use std::mem;
 
 use simd_json::{Buffers, INPUT_PADDING, Node, Tape};
 
-use super::json_grammar::{Grammar, check_grammar, check_grammar_within, is_marked};
+#[cfg(any(test, feature = "fuzzing"))]
+use super::json_grammar::check_grammar;
+use super::json_grammar::{Grammar, check_grammar_within, is_marked};
 use crate::limits::{MAX_JSON_DEPTH, MAX_KEPT_JSON_BYTES};
 
 /// What a body is. The text, where there is one, is JSON that `JSON.parse` accepts and valid UTF-8, and may be
@@ -146,7 +148,7 @@ fn repair(body: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Checks arbitrary bytes with both judges, and what must hold for all of them.
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub fn fuzz_json(body: &[u8]) {
     let mut checker = JsonChecker::default();
     let simd = checker.check_simd(body);

@@ -4,7 +4,7 @@ use memchr::memchr2;
 
 use super::route::{BasePath, Route};
 use crate::wire::method::Method;
-use crate::wire::request_line::path_of_target;
+use crate::wire::target::path_of_target;
 
 /// Whom a target concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Takes the content of one request off the wire, whatever its framing (RFC 9112 6 and 7).
+//! Takes the content of one message off the wire, whatever its framing (RFC 9112 6 and 7).
 
 pub use super::body_step::{BodyError, Step};
 pub use super::chunked::ChunkLimits;
@@ -6,7 +6,7 @@ pub use super::chunked::ChunkLimits;
 use super::chunked::ChunkedReader;
 use super::framing::Framing;
 
-/// Reads the content of one request. Input may be cut at any byte.
+/// Reads the content of one message. Input may be cut at any byte.
 #[derive(Clone, Debug)]
 pub struct BodyReader {
     kind: Kind,
@@ -17,6 +17,7 @@ pub struct BodyReader {
 enum Kind {
     Length { total: u64, left: u64 },
     Chunked(ChunkedReader),
+    UntilClose { taken: u64 },
 }
 
 impl BodyReader {
@@ -38,6 +39,19 @@ impl BodyReader {
         BodyReader { kind, max_body_bytes }
     }
 
+    /// A reader of what comes until the connection ends, of an answer (RFC 9112 6.3). It is never done by itself:
+    /// [`BodyReader::close`].
+    #[must_use]
+    pub fn until_close(max_body_bytes: u64) -> BodyReader {
+        BodyReader { kind: Kind::UntilClose { taken: 0 }, max_body_bytes }
+    }
+
+    /// The connection has ended: true when the message is complete with that.
+    #[must_use]
+    pub fn close(&self) -> bool {
+        matches!(self.kind, Kind::UntilClose { .. }) || self.done()
+    }
+
     /// Takes content from `input` and appends it to `sink`.
     ///
     /// Too large is said as soon as a Content-Length or a chunk size tells, before any of its data; the reader and the
@@ -57,6 +71,10 @@ impl BodyReader {
                 }
                 step
             }
+            Kind::UntilClose { taken } if taken.saturating_add(input.len() as u64) > self.max_body_bytes => {
+                Err(BodyError::TooLarge)
+            }
+            Kind::UntilClose { taken } => Ok(take_all(taken, input, |data| sink.extend_from_slice(data))),
         }
     }
 
@@ -67,6 +85,7 @@ impl BodyReader {
         match &mut self.kind {
             Kind::Length { left, .. } => Ok(take(left, input, put)),
             Kind::Chunked(reader) => reader.advance(input, u64::MAX, put),
+            Kind::UntilClose { taken } => Ok(take_all(taken, input, put)),
         }
     }
 
@@ -84,6 +103,7 @@ impl BodyReader {
         match &self.kind {
             Kind::Length { left, .. } => *left,
             Kind::Chunked(reader) => reader.content_run(),
+            Kind::UntilClose { .. } => u64::MAX,
         }
     }
 
@@ -92,17 +112,18 @@ impl BodyReader {
         match &mut self.kind {
             Kind::Length { left, .. } => *left = left.saturating_sub(bytes),
             Kind::Chunked(reader) => reader.pass_unseen(bytes),
+            Kind::UntilClose { taken } => *taken = taken.saturating_add(bytes),
         }
         self.done()
     }
 
-    /// Bytes of content still to come; `None` when only the last chunk will tell.
+    /// Bytes of content still to come; `None` when only the last chunk, or the end of the connection, will tell.
     #[must_use]
     pub fn remaining_length(&self) -> Option<u64> {
         match &self.kind {
             Kind::Length { left, .. } => Some(*left),
             Kind::Chunked(reader) if reader.done() => Some(0),
-            Kind::Chunked(_) => None,
+            Kind::Chunked(_) | Kind::UntilClose { .. } => None,
         }
     }
 
@@ -112,6 +133,7 @@ impl BodyReader {
         match &self.kind {
             Kind::Length { left, .. } => *left == 0,
             Kind::Chunked(reader) => reader.done(),
+            Kind::UntilClose { .. } => false,
         }
     }
 }
@@ -123,6 +145,14 @@ fn take(left: &mut u64, input: &[u8], mut put: impl FnMut(&[u8])) -> Step {
     put(&input[..consumed]);
     *left -= consumed as u64;
     Step { consumed, done: *left == 0 }
+}
+
+/// Takes all of `input`.
+#[inline]
+fn take_all(taken: &mut u64, input: &[u8], mut put: impl FnMut(&[u8])) -> Step {
+    put(input);
+    *taken = taken.saturating_add(input.len() as u64);
+    Step { consumed: input.len(), done: false }
 }
 
 #[cfg(test)]
@@ -171,6 +201,27 @@ mod tests {
         assert_eq!(reader.content_run(), 0, "CRLF comes next");
         assert_eq!(reader.skip(b"\r\n0\r\n\r\nGET"), Ok(Step { consumed: 7, done: true }));
         assert_eq!(reader.content_run(), 0);
+    }
+
+    #[test]
+    fn content_without_an_end_of_its_own_ends_with_the_connection() {
+        let mut reader = BodyReader::until_close(5);
+        let mut sink = Vec::new();
+        assert_eq!((reader.content_run(), reader.remaining_length()), (u64::MAX, None));
+        assert_eq!(reader.read(b"abc", &mut sink), Ok(Step { consumed: 3, done: false }));
+        assert!(!reader.done());
+        assert_eq!(reader.read(b"def", &mut sink), Err(BodyError::TooLarge), "one more than the limit");
+        assert_eq!(reader.read(b"de", &mut sink), Ok(Step { consumed: 2, done: false }));
+        assert_eq!(reader.skip(b"fg"), Ok(Step { consumed: 2, done: false }));
+        assert!(!reader.pass_unseen(7));
+        assert_eq!(sink, b"abcde");
+        assert!(reader.close());
+        // Elsewhere it is the end of the message only where that was complete.
+        let mut reader = BodyReader::new(Framing::Length(2), 5);
+        assert!(!reader.close());
+        assert_eq!(reader.skip(b"ab"), Ok(Step { consumed: 2, done: true }));
+        assert!(reader.close());
+        assert!(!BodyReader::new(Framing::Chunked, 5).close());
     }
 
     #[test]

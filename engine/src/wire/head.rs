@@ -5,26 +5,25 @@ pub use super::head_error::HeadError;
 pub use super::head_limits::HeadLimits;
 pub use super::method::Method;
 pub use super::scanner::{HeadScanner, Scan};
+pub use super::target::TargetForm;
 
-use super::fields::{FieldSpan, FieldTable, Span};
+use super::connection_options::ConnectionOptions;
+use super::field_lines::{read_field_lines, split_start_line};
+use super::fields::{FieldTable, Span};
 use super::framing::FramingFields;
 use super::host::is_host;
 use super::request_line::RequestLine;
-use super::token::trim_ows;
-use crate::limits::MAX_HEADERS;
-use httparse::{EMPTY_HEADER, Header};
-
-/// Field lines of an ordinary request. Clearing room for [`MAX_HEADERS`] instead would cost more than reading them.
-const FEW_HEADERS: usize = 24;
 
 /// One request head as ranges into its bytes. Reused from request to request: parsing allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// The method; never [`Method::Connect`] after a successful parse.
+    /// The method; [`Method::Connect`] only where [`HeadLimits::connect`] says so.
     pub method: Method,
     /// The request target as sent.
     pub target: Span,
-    /// The path, undecoded; `*` for `OPTIONS *`, empty for `http://host` (which means `/`).
+    /// The form of the target.
+    pub form: TargetForm,
+    /// The path, undecoded; `*` for `OPTIONS *`, empty for `http://host` (which means `/`) and for `CONNECT`.
     pub path: Span,
     /// The query without `?`, undecoded; empty when there is none.
     pub query: Span,
@@ -46,70 +45,28 @@ impl Head {
     /// After an error the contents of `self` mean nothing, except after [`HeadError::Expectation`]: then all of it is
     /// read, and only that expectation is wrong.
     pub fn parse(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-        let line_end = memchr::memchr(b'\n', bytes).ok_or(HeadError::Truncated)?;
-        let line = bytes[..line_end].strip_suffix(b"\r").ok_or(HeadError::BareLf)?;
+        let (line, fields_start) = split_start_line(bytes)?;
         let line = RequestLine::parse(line, limits)?;
         self.method = line.method;
         self.target = line.target;
+        self.form = line.form;
         self.path = line.path;
         self.query = line.query;
         self.minor_version = line.minor_version;
 
-        let field_lines = &bytes[line_end + 1..];
-        match httparse::parse_headers(field_lines, &mut [EMPTY_HEADER; FEW_HEADERS]) {
-            Err(httparse::Error::TooManyHeaders) => {
-                self.take_fields(bytes, httparse::parse_headers(field_lines, &mut [EMPTY_HEADER; MAX_HEADERS]), limits)
-            }
-            parsed => self.take_fields(bytes, parsed, limits),
-        }
-    }
-
-    /// Stores the field lines and decides what they mean for this message.
-    fn take_fields(
-        &mut self,
-        bytes: &[u8],
-        parsed: httparse::Result<(usize, &[Header<'_>])>,
-        limits: &HeadLimits,
-    ) -> Result<(), HeadError> {
-        let headers = match parsed {
-            Ok(httparse::Status::Complete((_, headers))) => headers,
-            Ok(httparse::Status::Partial) => return Err(HeadError::Truncated),
-            Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyFields),
-            Err(httparse::Error::HeaderValue) => return Err(HeadError::FieldValue),
-            Err(httparse::Error::NewLine) => return Err(HeadError::BareCr),
-            Err(_) => return Err(HeadError::FieldName),
-        };
-        if headers.len() > limits.max_headers {
-            return Err(HeadError::TooManyFields);
-        }
-        self.fields.clear();
         let mut meaning = Meaning::default();
-        for header in headers {
-            let line = FieldSpan { name: span_in(bytes, header.name.as_bytes()), value: span_in(bytes, header.value) };
-            if !self.fields.push(line) {
-                return Err(HeadError::TooManyFields);
-            }
-            meaning.add(header.name.as_bytes(), header.value)?;
-        }
+        read_field_lines(bytes, fields_start, limits, &mut self.fields, |name, value| meaning.add(name, value))?;
         self.framing = meaning.framing.decide(self.minor_version)?;
         match meaning.host {
             Some(host) if !is_host(host) => return Err(HeadError::HostInvalid),
             None if self.minor_version > 0 => return Err(HeadError::HostMissing),
             _ => {}
         }
-        self.keep_alive = !meaning.close && (self.minor_version > 0 || meaning.keep_alive);
+        self.keep_alive = meaning.connection.persists(self.minor_version);
         // An HTTP/1.0 client knows no interim answers: the expectation is ignored (RFC 9110 10.1.1).
         self.expect_continue = meaning.expect_continue && self.minor_version > 0;
         if meaning.unknown_expectation { Err(HeadError::Expectation) } else { Ok(()) }
     }
-}
-
-/// Where `part`, a slice of `whole`, lies in it.
-#[inline]
-fn span_in(whole: &[u8], part: &[u8]) -> Span {
-    let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
-    // A head is at most MAX_HEAD_BYTES_CEILING bytes: 32 bits always fit.
-    Span { start: start as u32, end: (start + part.len()) as u32 }
 }
 
 /// What the field lines say about the message itself.
@@ -117,8 +74,7 @@ fn span_in(whole: &[u8], part: &[u8]) -> Span {
 struct Meaning<'a> {
     host: Option<&'a [u8]>,
     framing: FramingFields<'a>,
-    close: bool,
-    keep_alive: bool,
+    connection: ConnectionOptions,
     expect_continue: bool,
     unknown_expectation: bool,
 }
@@ -136,27 +92,21 @@ impl<'a> Meaning<'a> {
                 self.expect_continue |= known;
                 self.unknown_expectation |= !known;
             }
-            10 if name.eq_ignore_ascii_case(b"connection") => self.add_connection(value),
+            10 if name.eq_ignore_ascii_case(b"connection") => self.connection.add(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.framing.add_length(value),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.framing.add_coding(value),
             _ => {}
         }
         Ok(())
     }
-
-    /// Members that are no tokens are ignored, as any unknown option (RFC 9110 7.6.1).
-    fn add_connection(&mut self, value: &[u8]) {
-        for option in value.split(|&b| b == b',').map(trim_ows) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::field_lines::FEW_HEADERS;
     use super::*;
+    use crate::limits::MAX_HEADERS;
 
     fn parse(head: &str) -> Result<Head, HeadError> {
         let mut parsed = Head::default();

@@ -12,7 +12,8 @@ macro_rules! head_errors {
         }
 
         impl HeadError {
-            /// The status of the answer: 400, 413, 414, 417, 431, 501 or 505.
+            /// The status of the answer to such a request: 400, 413, 414, 417, 431, 501 or 505. Where it is an answer that is
+            /// refused there is nobody to answer; a gateway tells its own client 502 (RFC 9110 15.6.3), whatever this says.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self {
@@ -51,7 +52,7 @@ head_errors! {
     Method => 400, "method is not a token (RFC 9110 9.1)";
     /// A method longer than any that is implemented.
     MethodTooLong => 501, "method too long (RFC 9112 3)";
-    /// `CONNECT`: no tunnels to other hosts.
+    /// `CONNECT`, where there are no tunnels to other hosts.
     Connect => 501, "CONNECT is not implemented (RFC 9110 9.3.6)";
     /// The target has none of the four forms, or bytes that no URI has.
     Target => 400, "malformed request target (RFC 9112 3.2)";
@@ -94,6 +95,18 @@ head_errors! {
     TransferEncodingInOldVersion => 400, "Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1)";
     /// An expectation other than `100-continue`.
     Expectation => 417, "unknown expectation (RFC 9110 10.1.1)";
+    /// Of an answer: not version, code and reason phrase, each behind a single space; or a line before it.
+    StatusLine => 502, "malformed status line (RFC 9112 4)";
+    /// Not three digits from 100 on, or an interim answer in HTTP/1.0.
+    StatusCode => 502, "invalid status code (RFC 9110 15)";
+    /// A reason phrase with a control byte.
+    ReasonPhrase => 502, "control byte in the reason phrase (RFC 9112 4)";
+    /// More interim answers than are passed over.
+    InterimAnswers => 502, "too many interim answers (RFC 9110 15.2)";
+    /// `Content-Length` of more than 0 with a status that has no content: 1xx, 204.
+    LengthWithoutContent => 502, "Content-Length with a status that has no content (RFC 9110 8.6)";
+    /// `Transfer-Encoding` with a status that has no content: 1xx, 204.
+    TransferEncodingWithoutContent => 502, "Transfer-Encoding with a status that has no content (RFC 9112 6.1)";
 }
 
 impl fmt::Display for HeadError {
@@ -111,7 +124,7 @@ mod tests {
     #[test]
     fn every_error_names_its_rule_and_a_status_of_the_contract() {
         for error in ALL {
-            assert!([400, 413, 414, 417, 431, 501, 505].contains(&error.status()), "{error:?}");
+            assert!([400, 413, 414, 417, 431, 501, 502, 505].contains(&error.status()), "{error:?}");
             assert!(error.to_string().contains("RFC"), "{error:?}");
         }
     }

@@ -1,11 +1,11 @@
 //! The bounds of one head.
 
-use crate::limits::{DEFAULT_HEAD_BYTES, DEFAULT_TARGET_BYTES, MAX_HEADERS, MAX_METHOD_BYTES};
+use crate::limits::{DEFAULT_HEAD_BYTES, DEFAULT_TARGET_BYTES, MAX_HEADERS};
 
-/// The configurable bounds of one head.
+/// The configurable bounds of one head, and how it is read. Answers have no target, and so none of what concerns that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes from the method to the empty line, both included. More: 431.
+    /// Bytes from the start line to the empty line, both included. More: 431.
     pub max_head_bytes: usize,
     /// Bytes of the request target. More: 414.
     pub max_target_bytes: usize,
@@ -14,6 +14,9 @@ pub struct HeadLimits {
     /// Take `#` in a target for the start of a fragment, and ignore that (CONTRACT 2). Off: 400, a fragment is never
     /// sent (RFC 9112 3.2.1).
     pub ignore_fragment: bool,
+    /// Read `CONNECT host:port` as a request. Off, as for a server that opens no tunnels to other hosts: 501 for every
+    /// `CONNECT`, as soon as its line is complete.
+    pub connect: bool,
 }
 
 impl Default for HeadLimits {
@@ -23,13 +26,7 @@ impl Default for HeadLimits {
             max_target_bytes: DEFAULT_TARGET_BYTES,
             max_headers: MAX_HEADERS,
             ignore_fragment: false,
+            connect: false,
         }
-    }
-}
-
-impl HeadLimits {
-    /// The longest request line that can still be good: method, SP, target, SP, `HTTP/1.1`.
-    pub(super) fn max_line_bytes(&self) -> usize {
-        self.max_target_bytes.saturating_add(MAX_METHOD_BYTES + 2 + b"HTTP/1.1".len())
     }
 }

@@ -26,6 +26,15 @@ pub fn is_host(authority: &[u8]) -> bool {
     !host.is_empty() && is_port(rest)
 }
 
+/// The authority form of a target: a host and a port that can be connected to. A port that is absent, empty or 0 is
+/// refused: CONNECT has no default (RFC 9110 9.3.6).
+#[must_use]
+pub fn is_host_and_port(authority: &[u8]) -> bool {
+    let port = memchr::memrchr(b':', authority).map_or(&b""[..], |colon| &authority[colon + 1..]);
+    // Behind the last colon of an IPv6 address stands its bracket.
+    is_host(authority) && port.iter().all(u8::is_ascii_digit) && port.iter().any(|digit| *digit != b'0')
+}
+
 /// Empty, or ":" and up to 65535 in digits (none at all is allowed: RFC 3986 3.2.3).
 fn is_port(rest: &[u8]) -> bool {
     let digits = match rest {

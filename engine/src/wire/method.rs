@@ -22,7 +22,7 @@ pub enum Method {
     Patch,
     /// `TRACE`
     Trace,
-    /// `CONNECT`; a head with it is always refused ([`super::head_error::HeadError::Connect`]).
+    /// `CONNECT`; a head with it is refused ([`super::head_error::HeadError::Connect`]) unless the reader's limits allow it.
     Connect,
     /// Any other token; its spelling is in the bytes before the target.
     Other,

@@ -3,11 +3,12 @@
 use super::fields::Span;
 use super::head_error::HeadError;
 use super::head_limits::HeadLimits;
-use super::host::is_host;
 use super::method::Method;
+use super::start_line::{StartLine, parse_version};
+use super::target::{TargetForm, TargetParts};
 use super::token::is_tchar;
-use crate::limits::MAX_METHOD_BYTES;
-use memchr::{memchr, memchr2, memrchr};
+use crate::limits::{MAX_LEADING_EMPTY_LINES, MAX_METHOD_BYTES};
+use memchr::{memchr, memrchr};
 
 /// What a request line says; spans are relative to its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +17,10 @@ pub struct RequestLine {
     pub method: Method,
     /// The target as sent.
     pub target: Span,
+    /// Its form.
+    pub form: TargetForm,
     /// The path of the target, undecoded. `*` for the asterisk form; empty for an absolute form without a path
-    /// (`http://host`), which means `/`.
+    /// (`http://host`), which means `/`, and for the authority form, which has none.
     pub path: Span,
     /// The query without its `?`, undecoded; empty when there is none.
     pub query: Span,
@@ -40,10 +43,11 @@ impl RequestLine {
         if target.len() > limits.max_target_bytes {
             return Err(HeadError::TargetTooLong);
         }
-        let Parts { path, path_end, end } = Parts::of(method, target, limits.ignore_fragment)?;
+        let TargetParts { form, path, path_end, end } = TargetParts::of(method, target, limits)?;
         Ok(RequestLine {
             method,
             target: span(target_start, target_end),
+            form,
             path: span(target_start + path, target_start + path_end),
             query: span(target_start + (path_end + 1).min(end), target_start + end),
             minor_version,
@@ -51,41 +55,29 @@ impl RequestLine {
     }
 }
 
-/// The path of a target that came without its request line, as [`RequestLine::parse`] would find it.
-///
-/// # Errors
-/// When the target is of no form that a request (other than `CONNECT`) may have.
-pub fn path_of_target(method: Method, target: &[u8], ignore_fragment: bool) -> Result<&[u8], HeadError> {
-    Parts::of(method, target, ignore_fragment).map(|parts| &target[parts.path..parts.path_end])
-}
+impl StartLine for RequestLine {
+    const LEADING_EMPTY_LINES: usize = MAX_LEADING_EMPTY_LINES;
+    const TOO_MANY_EMPTY_LINES: HeadError = HeadError::LeadingEmptyLines;
+    // Method and version have lengths of their own.
+    const TOO_LONG: HeadError = HeadError::TargetTooLong;
 
-/// Where a target's path and query are.
-struct Parts {
-    path: usize,
-    path_end: usize,
-    /// Where what routing looks at ends: a fragment begins, or the target is over.
-    end: usize,
-}
+    /// Method, SP, target, SP, `HTTP/1.1`.
+    fn max_bytes(limits: &HeadLimits) -> usize {
+        limits.max_target_bytes.saturating_add(MAX_METHOD_BYTES + 2 + b"HTTP/1.1".len())
+    }
 
-impl Parts {
-    #[inline]
-    fn of(method: Method, target: &[u8], ignore_fragment: bool) -> Result<Parts, HeadError> {
-        let fragment = if ignore_fragment { memchr(b'#', target) } else { None };
-        let end = fragment.unwrap_or(target.len());
-        let (resource, rest) = target.split_at(end);
-        let clean = resource.iter().fold(true, |clean, &byte| clean & is_target_byte(byte));
-        if !clean || !rest.iter().all(|&byte| byte == b'#' || is_target_byte(byte)) {
-            return Err(HeadError::Target);
-        }
-        let path = path_offset(method, resource)?;
-        let path_end = memchr(b'?', &resource[path..]).map_or(end, |at| path + at);
-        Ok(Parts { path, path_end, end })
+    fn vet_start(line: &[u8]) -> Result<(), HeadError> {
+        vet_method_start(line)
+    }
+
+    fn vet(line: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
+        RequestLine::parse(line, limits).map(drop)
     }
 }
 
 /// Refuses a request line, finished or not, whose first bytes cannot be a method: TLS, binary protocols, blanks, more
 /// than [`MAX_METHOD_BYTES`].
-pub(super) fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
+fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
     for (at, &byte) in line.iter().enumerate().take(MAX_METHOD_BYTES + 1) {
         match byte {
             b' ' if at > 0 => return Ok(()),
@@ -100,48 +92,6 @@ pub(super) fn vet_method_start(line: &[u8]) -> Result<(), HeadError> {
 fn span(start: usize, end: usize) -> Span {
     // A head is at most MAX_HEAD_BYTES_CEILING bytes: 32 bits always fit.
     Span { start: start as u32, end: end as u32 }
-}
-
-/// Visible ASCII but `#`: a fragment is never sent (RFC 9112 3.2.1). Bytes that RFC 3986 would have encoded, such as
-/// `"` or `[`, pass as they do in Node; no route has them. Without a branch, so that a whole target is tested at once.
-#[inline]
-fn is_target_byte(byte: u8) -> bool {
-    (byte.wrapping_sub(0x21) < 0x5e) & (byte != b'#')
-}
-
-/// Where the path begins in a target of one of the forms of RFC 9112 3.2.
-#[inline]
-fn path_offset(method: Method, target: &[u8]) -> Result<usize, HeadError> {
-    match (method, target) {
-        (Method::Connect, _) => Err(HeadError::Connect),
-        (_, [b'/', ..]) => Ok(0),
-        (Method::Options, b"*") => Ok(0),
-        _ => absolute_path_offset(target).ok_or(HeadError::Target),
-    }
-}
-
-/// `http://` or `https://`, a host, then path and query. User information is refused (RFC 9110 4.2.4).
-#[cold]
-fn absolute_path_offset(target: &[u8]) -> Option<usize> {
-    let scheme = [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
-    let authority = &target[scheme.len()..];
-    let end = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
-    is_host(&authority[..end]).then_some(scheme.len() + end)
-}
-
-/// The minor version of HTTP/1.0 and HTTP/1.1. Every other well-formed version is 505, the rest 400 (RFC 9112 2.3).
-#[inline]
-fn parse_version(version: &[u8]) -> Result<u8, HeadError> {
-    match version {
-        b"HTTP/1.1" => Ok(1),
-        b"HTTP/1.0" => Ok(0),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Err(HeadError::VersionUnsupported)
-        }
-        _ => Err(HeadError::Version),
-    }
 }
 
 #[cfg(test)]
@@ -180,27 +130,63 @@ mod tests {
 
     #[test]
     fn splits_targets_into_path_and_query() {
-        for (line, method, path, query, minor) in [
-            ("POST /a/b HTTP/1.1", Method::Post, "/a/b", "", 1),
-            ("GET /a?b=c?d HTTP/1.0", Method::Get, "/a", "b=c?d", 0),
-            ("GET /? HTTP/1.1", Method::Get, "/", "", 1),
-            ("GET // HTTP/1.1", Method::Get, "//", "", 1),
-            ("GET /a?z[]=3&\"{^|\\ HTTP/1.1", Method::Get, "/a", "z[]=3&\"{^|\\", 1),
-            ("OPTIONS * HTTP/1.1", Method::Options, "*", "", 1),
-            ("GET http://a/b?c HTTP/1.1", Method::Get, "/b", "c", 1),
-            ("GET HTTP://A:80/b HTTP/1.1", Method::Get, "/b", "", 1),
-            ("GET https://[::1]:8/b HTTP/1.1", Method::Get, "/b", "", 1),
-            ("GET http://a HTTP/1.1", Method::Get, "", "", 1),
-            ("GET http://a?b HTTP/1.1", Method::Get, "", "b", 1),
-            ("PURGE /x HTTP/1.1", Method::Other, "/x", "", 1),
+        use TargetForm::{Absolute, Asterisk, Origin};
+        for (line, method, form, path, query, minor) in [
+            ("POST /a/b HTTP/1.1", Method::Post, Origin, "/a/b", "", 1),
+            ("GET /a?b=c?d HTTP/1.0", Method::Get, Origin, "/a", "b=c?d", 0),
+            ("GET /? HTTP/1.1", Method::Get, Origin, "/", "", 1),
+            ("GET // HTTP/1.1", Method::Get, Origin, "//", "", 1),
+            ("GET /a?z[]=3&\"{^|\\ HTTP/1.1", Method::Get, Origin, "/a", "z[]=3&\"{^|\\", 1),
+            ("OPTIONS * HTTP/1.1", Method::Options, Asterisk, "*", "", 1),
+            ("GET http://a/b?c HTTP/1.1", Method::Get, Absolute, "/b", "c", 1),
+            ("GET HTTP://A:80/b HTTP/1.1", Method::Get, Absolute, "/b", "", 1),
+            ("GET https://[::1]:8/b HTTP/1.1", Method::Get, Absolute, "/b", "", 1),
+            ("GET http://a HTTP/1.1", Method::Get, Absolute, "", "", 1),
+            ("GET http://a?b HTTP/1.1", Method::Get, Absolute, "", "b", 1),
+            ("PURGE /x HTTP/1.1", Method::Other, Origin, "/x", "", 1),
         ] {
             let parsed = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(parsed.method, method, "{line}");
+            assert_eq!((parsed.method, parsed.form), (method, form), "{line}");
             assert_eq!(parsed.path.of(line.as_bytes()), path.as_bytes(), "{line}");
             assert_eq!(parsed.query.of(line.as_bytes()), query.as_bytes(), "{line}");
             assert_eq!(parsed.target.of(line.as_bytes()), line.split(' ').nth(1).unwrap().as_bytes(), "{line}");
             assert_eq!(parsed.minor_version, minor, "{line}");
         }
+    }
+
+    #[test]
+    fn connect_is_refused_where_nobody_serves_it_and_is_of_one_form_elsewhere() {
+        let limits = HeadLimits { connect: true, ..HeadLimits::default() };
+        for target in ["a:80", "a.example:443", "[::1]:8080", "127.0.0.1:1"] {
+            let line = format!("CONNECT {target} HTTP/1.1");
+            let parsed = RequestLine::parse(line.as_bytes(), &limits).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!((parsed.method, parsed.form), (Method::Connect, TargetForm::Authority), "{line}");
+            assert_eq!(parsed.target.of(line.as_bytes()), target.as_bytes());
+            assert!(parsed.path.is_empty() && parsed.query.is_empty(), "{line}");
+            assert_eq!(parse(&line), Err(HeadError::Connect), "{line}");
+        }
+        for target in [
+            "a",
+            "a:",
+            "a:0",
+            "a:65536",
+            ":80",
+            "/x",
+            "*",
+            "http://a:80",
+            "http://a:80/",
+            "u@a:80",
+            "a:80/",
+            "a:80?b",
+            "a:80#",
+        ] {
+            let line = format!("CONNECT {target} HTTP/1.1");
+            let lenient = HeadLimits { ignore_fragment: true, ..limits };
+            assert_eq!(RequestLine::parse(line.as_bytes(), &limits), Err(HeadError::Target), "{line}");
+            assert_eq!(RequestLine::parse(line.as_bytes(), &lenient), Err(HeadError::Target), "{line}");
+        }
+        // The authority form is of CONNECT alone.
+        assert_eq!(RequestLine::parse(b"GET a:80 HTTP/1.1", &limits), Err(HeadError::Target));
     }
 
     #[test]

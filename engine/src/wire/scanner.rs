@@ -2,9 +2,11 @@
 
 use super::head_error::HeadError;
 use super::head_limits::HeadLimits;
-use super::request_line::{RequestLine, vet_method_start};
-use crate::limits::MAX_LEADING_EMPTY_LINES;
+use super::request_line::RequestLine;
+use super::start_line::StartLine;
+use super::status_line::StatusLine;
 use memchr::memchr_iter;
+use std::marker::PhantomData;
 
 /// What a search gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,20 +15,26 @@ pub enum Scan {
     Partial,
     /// The head is `start..end` of the buffer, its final empty line included; content begins at `end`.
     Complete {
-        /// First byte of the method, after any leading empty lines.
+        /// First byte of the start line, after any leading empty lines.
         start: usize,
         /// One past the empty line.
         end: usize,
     },
 }
 
-/// Searches one head after the other. It remembers how far it has searched, so a head that arrives byte by byte costs
+/// Finds the heads of requests.
+pub type HeadScanner = Scanner<RequestLine>;
+
+/// Finds the heads of answers.
+pub type AnswerScanner = Scanner<StatusLine>;
+
+/// Searches one head after the other, of messages that begin with such a line. It remembers how far it has searched, so a head that arrives byte by byte costs
 /// O(n) in all, and it refuses hopeless bytes as they arrive rather than wait for the end of a head.
 ///
 /// Until a search gives [`Scan::Complete`] the buffer must keep its first byte where it is (growing or moving it is
-/// fine); then call [`HeadScanner::reset`] and begin at the next message.
-#[derive(Clone, Debug, Default)]
-pub struct HeadScanner {
+/// fine); then call [`Scanner::reset`] and begin at the next message.
+#[derive(Clone, Debug)]
+pub struct Scanner<L> {
     /// First byte of the head, after leading empty lines.
     start: usize,
     /// Bytes before this one were searched for line ends.
@@ -37,23 +45,40 @@ pub struct HeadScanner {
     line_start: usize,
     /// Finished lines that are not empty.
     lines: usize,
-    /// One past the request line, its CRLF excluded. Set when `lines` is at least 1.
-    request_line_end: usize,
+    /// One past the start line, its CRLF excluded. Set when `lines` is at least 1.
+    start_line_end: usize,
     empty_lines: usize,
-    request_line_good: bool,
+    start_line_good: bool,
+    of: PhantomData<L>,
 }
 
-impl HeadScanner {
+impl<L> Default for Scanner<L> {
+    fn default() -> Self {
+        Scanner {
+            start: 0,
+            searched: 0,
+            vetted: 0,
+            line_start: 0,
+            lines: 0,
+            start_line_end: 0,
+            empty_lines: 0,
+            start_line_good: false,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<L: StartLine> Scanner<L> {
     /// Forgets everything: the next search begins at the first byte of its buffer.
     #[inline]
     pub fn reset(&mut self) {
-        *self = HeadScanner::default();
+        *self = Scanner::default();
     }
 
     /// Searches the bytes that have arrived since the last call.
     ///
     /// `buf` is all of the message so far, possibly with content and further messages behind it. After an error the
-    /// scanner is of no use until [`HeadScanner::reset`].
+    /// scanner is of no use until [`Scanner::reset`].
     #[inline]
     pub fn find(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Scan, HeadError> {
         let from = self.searched;
@@ -66,14 +91,14 @@ impl HeadScanner {
             let content_end = lf - 1;
             if content_end > self.line_start {
                 if self.lines == 0 {
-                    if content_end - self.line_start > limits.max_line_bytes() {
-                        vet_method_start(&buf[self.line_start..])?;
-                        return Err(HeadError::TargetTooLong);
+                    if content_end - self.line_start > L::max_bytes(limits) {
+                        L::vet_start(&buf[self.line_start..])?;
+                        return Err(L::TOO_LONG);
                     }
-                    self.request_line_end = content_end;
+                    self.start_line_end = content_end;
                 }
                 self.lines += 1;
-                // One of them is the request line.
+                // One of them is the start line.
                 if self.lines > limits.max_headers.saturating_add(1) {
                     return Err(HeadError::TooManyFields);
                 }
@@ -85,8 +110,8 @@ impl HeadScanner {
                 return Ok(Scan::Complete { start, end });
             } else {
                 self.empty_lines += 1;
-                if self.empty_lines > MAX_LEADING_EMPTY_LINES {
-                    return Err(HeadError::LeadingEmptyLines);
+                if self.empty_lines > L::LEADING_EMPTY_LINES {
+                    return Err(L::TOO_MANY_EMPTY_LINES);
                 }
                 self.start = lf + 1;
             }
@@ -96,7 +121,7 @@ impl HeadScanner {
         self.vet_partial(buf, limits)
     }
 
-    /// Refuses what no further byte can make good. Everything it refuses, `Head::parse` refuses as well: cutting the
+    /// Refuses what no further byte can make good. Everything it refuses, parsing refuses as well: cutting the
     /// bytes differently never changes the verdict.
     #[cold]
     fn vet_partial(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Scan, HeadError> {
@@ -116,14 +141,14 @@ impl HeadScanner {
         if self.lines == 0 {
             // A lone CR is perhaps one more empty line.
             if head != b"\r" {
-                vet_method_start(head)?;
+                L::vet_start(head)?;
             }
-            if head.len() > limits.max_line_bytes() + b"\r".len() {
-                return Err(HeadError::TargetTooLong);
+            if head.len() > L::max_bytes(limits) + b"\r".len() {
+                return Err(L::TOO_LONG);
             }
-        } else if !self.request_line_good {
-            RequestLine::parse(&buf[self.start..self.request_line_end], limits)?;
-            self.request_line_good = true;
+        } else if !self.start_line_good {
+            L::vet(&buf[self.start..self.start_line_end], limits)?;
+            self.start_line_good = true;
         }
         if head.len() > limits.max_head_bytes {
             return Err(HeadError::HeadTooLarge);
@@ -143,8 +168,13 @@ mod tests {
     use super::*;
     use crate::limits::MAX_HEADERS;
 
-    const LIMITS: HeadLimits =
-        HeadLimits { max_head_bytes: 128, max_target_bytes: 32, max_headers: MAX_HEADERS, ignore_fragment: false };
+    const LIMITS: HeadLimits = HeadLimits {
+        max_head_bytes: 128,
+        max_target_bytes: 32,
+        max_headers: MAX_HEADERS,
+        ignore_fragment: false,
+        connect: false,
+    };
 
     /// The verdict with all bytes at once, after checking that byte by byte gives the same (bytes behind the head are
     /// never looked at).

@@ -96,6 +96,7 @@ impl AnswerQueue {
     }
 
     /// Bytes to be sent.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn queued_bytes(&self) -> usize {
         self.out.len()
     }

@@ -54,7 +54,7 @@
 
 mod charset;
 mod delimiter;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod head_parser;
 mod media_type;

@@ -1,13 +1,17 @@
 //! Invariants of the parsers for arbitrary bytes. Called by fuzz targets and by property tests; panics on a violation.
 
+mod answers;
+
+pub use answers::{Answer, End, Reading, fuzz_answers, read_answers};
+
 use super::body::{BodyError, BodyReader, Step};
 use super::framing::Framing;
-use super::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
+use super::head::{Head, HeadError, HeadLimits, HeadScanner, Method, Scan, TargetForm};
 use super::token::{is_field_value, is_token};
 
 /// Small bounds, so that short inputs reach them.
 const LIMITS: HeadLimits =
-    HeadLimits { max_head_bytes: 512, max_target_bytes: 64, max_headers: 8, ignore_fragment: false };
+    HeadLimits { max_head_bytes: 512, max_target_bytes: 64, max_headers: 8, ignore_fragment: false, connect: true };
 const MAX_BODY_BYTES: u64 = 64;
 /// Inputs up to this length are cut at every position, longer ones at as many evenly spaced ones.
 const CUTS: usize = 256;
@@ -55,7 +59,7 @@ fn assert_same_head(one: &HeadVerdict, other: &HeadVerdict, data: &[u8], cut: us
 /// Field by field: this is the innermost loop of the fuzzer.
 fn is_same(one: &Head, other: &Head, bytes: &[u8]) -> bool {
     one.method == other.method
-        && (one.target, one.path, one.query) == (other.target, other.path, other.query)
+        && (one.target, one.form, one.path, one.query) == (other.target, other.form, other.path, other.query)
         && (one.minor_version, one.framing) == (other.minor_version, other.framing)
         && (one.keep_alive, one.expect_continue) == (other.keep_alive, other.expect_continue)
         && one.fields.of(bytes).iter().eq(other.fields.of(bytes).iter())
@@ -68,6 +72,13 @@ fn brief(verdict: &HeadVerdict) -> Result<Option<(usize, usize)>, HeadError> {
 fn check_accepted(head: &Head, bytes: &[u8]) {
     let (target, path, query) = (head.target.of(bytes), head.path.of(bytes), head.query.of(bytes));
     assert!(!target.is_empty() && target.iter().all(u8::is_ascii_graphic));
+    assert_eq!(head.method == Method::Connect, head.form == TargetForm::Authority);
+    match head.form {
+        TargetForm::Origin => assert!(target.starts_with(b"/") && path.starts_with(b"/")),
+        TargetForm::Asterisk => assert!(head.method == Method::Options && target == b"*"),
+        TargetForm::Authority => assert!(path.is_empty() && query.is_empty()),
+        TargetForm::Absolute => assert!(target.contains(&b':') && !target.starts_with(b"/")),
+    }
     let tail = if query.is_empty() { path.to_vec() } else { [path, b"?", query].concat() };
     assert!(target.ends_with(&tail) || (query.is_empty() && target.ends_with(&[&tail[..], b"?"].concat())));
     for (name, value) in head.fields.of(bytes).iter() {
