@@ -4,7 +4,7 @@ pub use super::scanner::AnswerScanner;
 
 use super::body::{BodyReader, ChunkLimits};
 use super::connection_options::ConnectionOptions;
-use super::field_lines::{read_field_lines, split_start_line};
+use super::field_reader::{read_field_lines, split_start_line};
 use super::fields::{FieldTable, Span};
 use super::framing::{Framing, FramingFields};
 use super::head_error::HeadError;

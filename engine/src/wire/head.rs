@@ -8,7 +8,7 @@ pub use super::scanner::{HeadScanner, Scan};
 pub use super::target::TargetForm;
 
 use super::connection_options::ConnectionOptions;
-use super::field_lines::{read_field_lines, split_start_line};
+use super::field_reader::{read_field_lines, split_start_line};
 use super::fields::{FieldTable, Span};
 use super::framing::FramingFields;
 use super::host::is_host;
@@ -104,7 +104,7 @@ impl<'a> Meaning<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::field_lines::FEW_HEADERS;
+    use super::super::field_reader::FEW_HEADERS;
     use super::*;
     use crate::limits::MAX_HEADERS;
 

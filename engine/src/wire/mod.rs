@@ -14,7 +14,7 @@ mod body_step;
 mod chunked;
 mod connection_options;
 pub mod date;
-mod field_lines;
+mod field_reader;
 pub mod fields;
 pub mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
