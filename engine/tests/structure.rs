@@ -208,6 +208,16 @@ fn what_fuzzers_call_is_not_in_what_ships() {
 }
 
 #[test]
+fn who_judges_residents_does_not_know_what_they_speak() {
+    let rooms = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/shard"), "crate::shard::");
+    let (_, shard) = rooms.first().expect("the shard");
+    for room in ["bounds", "life", "resident", "service", "transport"] {
+        let known = names_behind(&shard[room], "crate::shard::");
+        assert!(!known.contains("connection") && !known.contains("request"), "{room}: {known:?}");
+    }
+}
+
+#[test]
 fn what_the_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");

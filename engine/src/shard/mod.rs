@@ -15,6 +15,7 @@ pub mod fuzz;
 pub(crate) mod life;
 mod reactor;
 mod request;
+mod resident;
 mod serve;
 mod service;
 mod transport;

@@ -1,14 +1,12 @@
 //! The memory of all connections of a shard together: what they hold, and who makes room when that is too much.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use crate::limits::MEMORY_GRACE_MS;
 use crate::link::batch::CallBatch;
 use crate::link::weight::Scales;
 use crate::shard::Shard;
-use crate::shard::connection::conn::{Conn, Phase};
-use crate::tunnel::envelope::Refusal;
+use crate::shard::bounds::judge::{judge_eviction, leaves, makes_no_progress};
 
 /// What is held beside the buffers of connections, and what may be held in all.
 pub(in crate::shard) struct Ledger {
@@ -59,56 +57,21 @@ impl Shard {
         let mut idlers = Vec::new();
         // What those hold that are on their way out comes back without further ado.
         let mut staying = 0;
-        for (_, conn) in self.conns.borrow().iter().filter(|(_, conn)| !leaves(conn)) {
-            let bytes = conn.held_bytes();
+        for resident in self.conns.residents(|resident| !leaves(&resident.standing())) {
+            let bytes = resident.held_bytes();
             staying += bytes;
-            if bytes > 0 && makes_no_progress(conn, now) {
-                idlers.push((bytes, Rc::clone(conn)));
+            if bytes > 0 && makes_no_progress(&resident.standing(), now) {
+                idlers.push((bytes, resident));
             }
         }
         idlers.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (bytes, conn) in idlers {
+        for (bytes, resident) in idlers {
             if staying <= self.ledger.most / 2 {
                 break;
             }
             staying -= bytes;
             self.counters.evicted.add(1);
-            self.evict(&conn, now);
+            resident.carry_out(self, judge_eviction(&resident.standing()), now);
         }
     }
-
-    fn evict(&self, conn: &Conn, now: u64) {
-        if conn.writing_since_ms().is_some() {
-            return self.cut_off(conn);
-        }
-        // Its request is answered, or others before it are not: nobody waits for that.
-        if conn.closing() || conn.phase().0 == Phase::Skip || (conn.pending() > 0 && conn.inflow().is_none()) {
-            return self.cut_off(conn);
-        }
-        // Its call has not begun, so it may be sent again.
-        if conn.inflow().is_some() {
-            self.break_body(conn, Refusal::ServiceUnavailable);
-            // What it holds is to come back soon.
-            return conn.restart(Phase::Linger, now);
-        }
-        conn.answer_now(|out| self.write_refusal(out, Refusal::ServiceUnavailable, b"", false, true));
-        conn.begin_close();
-        conn.restart(Phase::Linger, now);
-    }
-}
-
-/// True for a connection that ends without further ado, within [`crate::limits::LINGER_MS`].
-fn leaves(conn: &Conn) -> bool {
-    conn.is_dead() || (conn.phase().0 == Phase::Linger && conn.settled())
-}
-
-/// True for a client that has taken nothing of its answer, or has not sent all of a head or a body, for
-/// [`MEMORY_GRACE_MS`]; of a stream: nothing at all.
-fn makes_no_progress(conn: &Conn, now: u64) -> bool {
-    if let Some(since) = conn.writing_since_ms() {
-        return now.saturating_sub(since) >= MEMORY_GRACE_MS;
-    }
-    let (phase, since, _) = conn.phase();
-    matches!(phase, Phase::Head | Phase::Body | Phase::Stream | Phase::Skip | Phase::Stray)
-        && now.saturating_sub(since) >= MEMORY_GRACE_MS
 }

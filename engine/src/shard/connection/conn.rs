@@ -4,41 +4,17 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::limits::{Limits, REST_AFTER_MS};
+use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::shard::connection::answer_queue::{AnswerQueue, Output};
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::exchange::asking::{Advised, Asking};
 use crate::shard::exchange::inflow::Inflow;
+pub(in crate::shard) use crate::shard::exchange::phase::Phase;
+use crate::shard::resident::standing::idles;
 use crate::shard::service::Service;
 use crate::shard::transport::socket::Socket;
 use crate::shard::watch::timing::Answered;
-
-/// What the read side is waiting for; each phase has its own deadline (`deadlines`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) enum Phase {
-    /// The first byte after accepting.
-    Fresh,
-    /// The first byte of the next request.
-    Idle,
-    /// The rest of a head.
-    Head,
-    /// The rest of a body that a call waits for.
-    Body,
-    /// More of a body that a call reads as it comes.
-    Stream,
-    /// The call that reads the body, which is behind: the socket is not read.
-    Held,
-    /// The rest of a body that nobody wants; its request is answered already.
-    Skip,
-    /// FIN came while calls were under way.
-    HalfClosed,
-    /// No request is taken any more, and none was cut short; once everything is answered, the client should close. What
-    /// it sends instead belongs to no request.
-    Stray,
-    /// As `Stray`, for a client that has been late: whatever it sends, the time is short.
-    Linger,
-}
 
 /// State of one connection, shared by its task and the shard. Single-threaded.
 pub(in crate::shard) struct Conn {
@@ -226,7 +202,7 @@ impl Conn {
 
     /// True when no request has come for a while, nor any part of one.
     pub fn idles(&self, now_ms: u64) -> bool {
-        self.phase.get() == Phase::Idle && now_ms.saturating_sub(self.phase_since_ms.get()) >= REST_AFTER_MS
+        idles(self.phase.get(), self.phase_since_ms.get(), now_ms)
     }
 
     /// The connection is idle: gives its buffers back. True when there were any.
@@ -239,11 +215,6 @@ impl Conn {
     /// True when nothing waits to be answered or sent.
     pub fn settled(&self) -> bool {
         self.pending() == 0 && self.answers.borrow().held_bytes() == 0 && self.writing_since_ms.get() == u64::MAX
-    }
-
-    /// True when nothing has been asked that is not answered, nor any part of a request has come.
-    pub fn asks_nothing(&self) -> bool {
-        matches!(self.phase.get(), Phase::Fresh | Phase::Idle) && self.pending() == 0
     }
 
     /// True when the connection has room for one more request.

@@ -2,7 +2,7 @@
 //! request before it reads would otherwise meet a reset instead of its answer (RFC 9112 9.6).
 //!
 //! A read of a few bytes waits for more; what has come behind them the kernel drops without a copy. How long that goes on
-//! is a matter of time without progress, of pace, of what the request has declared, and of a total (see `deadlines`).
+//! is a matter of time without progress, of pace, of what the request has declared, and of a total (see `bounds::judge`).
 
 use bytes::BytesMut;
 
@@ -12,7 +12,8 @@ use crate::limits::{
 };
 use crate::shard::Shard;
 use crate::shard::connection::buffers::held_by;
-use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::connection::conn::Conn;
+use crate::shard::exchange::phase::Phase;
 use crate::shard::transport::halves::ReadHalf;
 use crate::shard::transport::socket::Shutdown;
 use crate::wire::body::{BodyReader, Step};

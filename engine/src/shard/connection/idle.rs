@@ -4,7 +4,6 @@ use std::cell::Cell;
 
 use crate::limits::{HELD_READS, RELEASE_AFTER_CONNECTIONS};
 use crate::shard::Shard;
-use crate::shard::connection::conn::Conn;
 
 /// How many connections have come to rest, or have gone, since memory was last given back.
 #[derive(Debug, Default)]
@@ -49,13 +48,6 @@ impl Drop for HeldRead<'_> {
 }
 
 impl Shard {
-    /// A connection that has not been used for a while gives its buffers back.
-    pub(in crate::shard) fn rest_if_idle(&self, conn: &Conn, now: u64) {
-        if conn.idles(now) && conn.rest() {
-            self.spell.note();
-        }
-    }
-
     /// Once many connections have come to rest, and no more do, the memory that they had goes back to the system.
     pub(in crate::shard) fn release_spell(&self) {
         let Spell { rested, seen } = &self.spell;

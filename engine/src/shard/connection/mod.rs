@@ -5,5 +5,6 @@ pub(in crate::shard) mod buffers;
 pub(in crate::shard) mod conn;
 pub(in crate::shard) mod discard;
 pub(in crate::shard) mod idle;
+mod resident;
 pub(in crate::shard) mod table;
 pub(in crate::shard) mod unseen;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use slab::Slab;
 
 use crate::shard::connection::conn::Conn;
+use crate::shard::resident::Resident;
 
 #[derive(Default)]
 pub(in crate::shard) struct Table {
@@ -39,9 +40,10 @@ impl Table {
         self.conns.borrow()
     }
 
-    /// All of them, to be asked while some may leave.
-    pub fn all(&self) -> Vec<Rc<Conn>> {
-        self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect()
+    /// Those that are to be judged, as far as they are `wanted`.
+    pub fn residents(&self, wanted: impl Fn(&dyn Resident) -> bool) -> Vec<Rc<dyn Resident>> {
+        let conns = self.conns.borrow();
+        conns.iter().filter(|(_, conn)| wanted(&***conn)).map(|(_, conn)| conn.clone() as Rc<dyn Resident>).collect()
     }
 
     /// How many are load.

@@ -4,4 +4,5 @@ pub(in crate::shard) mod asking;
 pub(in crate::shard) mod flow;
 pub(in crate::shard) mod id_line;
 pub(in crate::shard) mod inflow;
+pub(in crate::shard) mod phase;
 pub(in crate::shard) mod ready_call;

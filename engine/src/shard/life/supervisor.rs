@@ -204,8 +204,8 @@ impl Shard {
     /// The last resort: whoever is connected, or wants to be, sees the end.
     fn shut_sockets(&self) {
         self.doors.shut();
-        for conn in catch_unwind(AssertUnwindSafe(|| self.conns.all())).unwrap_or_default() {
-            conn.socket().shutdown(Shutdown::Both);
+        for resident in catch_unwind(AssertUnwindSafe(|| self.conns.residents(|_| true))).unwrap_or_default() {
+            resident.socket().shutdown(Shutdown::Both);
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::limits::{IDLE_GRACE_MS, TICK_ROUNDS};
 use crate::link::port::ToShard;
 use crate::shard::Shard;
-use crate::shard::connection::conn::Phase;
 use crate::shard::door::accept::Acceptors;
 use crate::shard::door::doors::Side;
 use crate::shard::reactor::signal::Signal;
+use crate::shard::resident::Verdict;
 use crate::shard::service::AtStop;
 use crate::shard::service::in_process::IN_PROCESS;
 use crate::shard::service::tunnel::TUNNEL;
@@ -58,9 +58,14 @@ impl Shard {
     /// Cuts everything off, so that all tasks end.
     pub(in crate::shard) fn cut_all(&self) {
         self.life.stop_at_once();
-        self.conns.all().iter().for_each(|conn| self.cut_off(conn));
+        self.cut_residents();
         self.doors.wake();
         self.look_at_end();
+    }
+
+    fn cut_residents(&self) {
+        let now = self.now_ms();
+        self.conns.residents(|_| true).iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
     }
 
     /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
@@ -154,13 +159,13 @@ impl Shard {
         self.clock.read();
         self.life.stop(self.now_ms(), self.now_ms().saturating_add(drain_ms));
         self.doors.close(Side::Load);
-        for (_, conn) in self.conns.borrow().iter() {
+        let now = self.now_ms();
+        for resident in self.conns.residents(|resident| resident.service().at_stop == AtStop::Closes) {
             // A request that is being received is still answered (with `Connection: close`), and so is one that is on its
-            // way: see `let_idle_go`. An in-process peer closes by itself when it has no more to ask: what it has sent
-            // already is not to be lost.
-            let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
-            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.service().at_stop == AtStop::Closes {
-                conn.begin_close();
+            // way: see `let_idle_go`.
+            let standing = resident.standing();
+            if !standing.receives() && !standing.asks_nothing() && !standing.asking {
+                resident.carry_out(self, Verdict::LastAnswers, now);
             }
         }
         self.clock.arm();
@@ -177,7 +182,7 @@ impl Shard {
     fn contain(&self, work: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
             self.counters.panics.add(1);
-            self.conns.all().iter().for_each(|conn| self.cut_off(conn));
+            self.cut_residents();
             // The tick that was broken off has not parked.
             self.ticking.set(false);
             self.touch();
@@ -201,7 +206,7 @@ impl Shard {
     fn end_admin(&self) {
         if self.life.end_admin() {
             self.doors.close(Side::Apart);
-            self.conns.all().iter().for_each(|conn| self.cut_off(conn));
+            self.cut_residents();
         }
     }
 
