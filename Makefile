@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 BINDING := node-binding
-ADDON := $(BINDING)/native/fasttunnel.linux-x64-gnu.node
+ADDON := $(BINDING)/native/fasttunnel.linux-$(if $(filter aarch64,$(shell uname -m)),arm64,x64)-gnu.node
 PACKAGES := $(BINDING)/node_modules/.package-lock.json
 DIST := $(BINDING)/dist/.built
 TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
@@ -15,6 +15,9 @@ RUNNER_APP := examples/runner-app
 FILES := examples/files
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
+PACKAGING := $(BINDING)/packaging
+PACKAGING_TOOLS := $(PACKAGING)/node_modules/.package-lock.json
+ZIG := target/packages/python/.installed
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -36,7 +39,7 @@ endef
 help: ## List the targets
 	@echo "fasttunnel: HTTP tunnel engine for Node.js on Linux"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 .PHONY: run
 run: build $(QUICKSTART)/node_modules/fasttunnel ## Build for release, start examples/quickstart, show a call and its answer (PORT=7070)
@@ -47,10 +50,28 @@ build: $(DIST) ## Build what ships: the release addon and the TypeScript
 	$(NEED_CARGO)
 	$(call addon,release,release)
 
+.PHONY: build-debug
+build-debug: $(DIST) ## Build for a debugger: the addon without optimisation, with debug information and checks
+	$(NEED_CARGO)
+	$(call addon,dev,debug)
+
 .PHONY: build-test
 build-test: $(DIST) ## Build what the JS tests run against: quicker to build, and with a way to end a shard
 	$(NEED_CARGO)
 	$(call addon,quick,quick,--features fault-injection)
+
+# An addon is linked by zig, for the oldest glibc or for musl; TARGETS is host, all, or names of napi.targets without their
+# vendor (linux-x64-gnu,linux-arm64-musl). Debug information goes into packages/debug.
+TARGETS := host
+.PHONY: pack
+pack: $(DIST) $(PACKAGING_TOOLS) $(ZIG) ## Build, pack and check what is published, into node-binding/packages (TARGETS=all for every platform)
+	$(NEED_CARGO)
+	@node $(PACKAGING)/addons.mjs $(TARGETS)
+	@node $(PACKAGING)/pack.mjs $(TARGETS)
+
+.PHONY: pack-test
+pack-test: pack ## Install the packages with npm, pnpm and yarn into empty folders, and run README's examples there
+	cd $(BINDING) && node --test --test-reporter=spec test/packages.test.mjs
 
 .PHONY: test
 test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
@@ -69,7 +90,7 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
@@ -217,7 +238,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -236,6 +257,17 @@ $(RUNTIMES)/node_modules/.package-lock.json: $(RUNTIMES)/package.json $(RUNTIMES
 	$(NEED_NODE)
 	npm --prefix $(RUNTIMES) ci --ignore-scripts --no-audit --no-fund
 	@ln -sfn ../../.. $(RUNTIMES)/node_modules/fasttunnel
+	@touch $@
+
+$(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
+	$(NEED_NODE)
+	npm --prefix $(PACKAGING) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(ZIG): $(PACKAGING)/requirements.txt
+	$(call need,python3,zig and cargo-zigbuild are installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --requirement $<
 	@touch $@
 
 $(DIST): $(PACKAGES) $(TYPESCRIPT)
