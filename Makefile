@@ -94,7 +94,7 @@ test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_mod
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
+lint: $(DIST) $(PACKAGING_TOOLS) deny ## Check formatting, clippy, types, dependencies, that the pure modules are pure and that both languages state the same
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -102,6 +102,12 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pu
 	cargo test --locked --package fasttunnel-engine --test purity
 	node scripts/security-table.mjs
 	$(call facts,--check)
+	node $(PACKAGING)/addon-types.mjs --check
+
+.PHONY: addon-types
+addon-types: $(PACKAGING_TOOLS) ## Write the types of what the addon exports, which `make lint` compares
+	$(NEED_CARGO)
+	node $(PACKAGING)/addon-types.mjs
 
 # What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
 define facts
