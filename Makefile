@@ -73,6 +73,19 @@ pack: $(DIST) $(PACKAGING_TOOLS) $(ZIG) ## Build, pack and check what is publish
 pack-test: pack ## Install the packages with npm, pnpm and yarn into empty folders, and run README's examples there
 	cd $(BINDING) && node --test --test-reporter=spec test/packages.test.mjs
 
+# With Node from npm and PyPI, qemu and libraries from Debian. qemu has no io_uring.
+.PHONY: try
+try: $(PACKAGES) $(ZIG) ## Run calls, streams and forms on packages that are there, each on a Node of its platform (TARGETS=all)
+	@node $(PACKAGING)/try.mjs $(TARGETS)
+
+.PHONY: try-arm64
+try-arm64: ## Pack for arm64, and run calls, streams and forms on it under qemu
+	@$(MAKE) pack try TARGETS=linux-arm64-gnu,linux-arm64-musl
+
+.PHONY: try-musl
+try-musl: ## Pack for x64 with musl, and run calls, streams and forms on it on a Node of musl
+	@$(MAKE) pack try TARGETS=linux-x64-musl
+
 .PHONY: test
 test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
 
