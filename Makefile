@@ -86,6 +86,19 @@ try-arm64: ## Pack for arm64, and run calls, streams and forms on it under qemu
 try-musl: ## Pack for x64 with musl, and run calls, streams and forms on it on a Node of musl
 	@$(MAKE) pack try TARGETS=linux-x64-musl
 
+# The steps of .github/workflows/release.yml.
+.PHONY: release-check
+release-check: ## Check that TAG=v1.2.3, both manifests and the change log are of one version
+	@node $(PACKAGING)/release.mjs check $(TAG)
+
+.PHONY: release-notes
+release-notes: ## Print what the change log says of this version
+	@node $(PACKAGING)/release.mjs notes
+
+.PHONY: publish
+publish: ## Publish the packages that are there, from the release workflow (ARGS=--dry-run elsewhere)
+	@node $(PACKAGING)/release.mjs publish $(ARGS)
+
 .PHONY: test
 test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
 
