@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 BINDING := node-binding
-ADDON := $(BINDING)/native/fasttunnel.linux-x64-gnu.node
+ADDON := $(BINDING)/native/fasttunnel.linux-$(if $(filter aarch64,$(shell uname -m)),arm64,x64)-gnu.node
 PACKAGES := $(BINDING)/node_modules/.package-lock.json
 DIST := $(BINDING)/dist/.built
 TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/tsconfig.json $(BINDING)/scripts/build.mjs
@@ -17,6 +17,9 @@ PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 TEST_RUNNERS := $(BINDING)/test/runners
 API := scripts/api
+PACKAGING := $(BINDING)/packaging
+PACKAGING_TOOLS := $(PACKAGING)/node_modules/.package-lock.json
+ZIG := target/packages/python/.installed
 
 # npm and cargo are the two things that cannot be installed from here.
 define need
@@ -38,7 +41,7 @@ endef
 help: ## List the targets
 	@echo "fasttunnel: HTTP tunnel engine for Node.js on Linux"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 .PHONY: run
 run: build $(QUICKSTART)/node_modules/fasttunnel ## Build for release, start examples/quickstart, show a call and its answer (PORT=7070)
@@ -49,10 +52,54 @@ build: $(DIST) ## Build what ships: the release addon and the TypeScript
 	$(NEED_CARGO)
 	$(call addon,release,release)
 
+.PHONY: build-debug
+build-debug: $(DIST) ## Build for a debugger: the addon without optimisation, with debug information and checks
+	$(NEED_CARGO)
+	$(call addon,dev,debug)
+
 .PHONY: build-test
 build-test: $(DIST) ## Build what the JS tests run against: quicker to build, and with a way to end a shard
 	$(NEED_CARGO)
 	$(call addon,quick,quick,--features fault-injection)
+
+# An addon is linked by zig, for the oldest glibc or for musl; TARGETS is host, all, or names of napi.targets without their
+# vendor (linux-x64-gnu,linux-arm64-musl). Debug information goes into packages/debug.
+TARGETS := host
+.PHONY: pack
+pack: $(DIST) $(PACKAGING_TOOLS) $(ZIG) ## Build, pack and check what is published, into node-binding/packages (TARGETS=all for every platform)
+	$(NEED_CARGO)
+	@node $(PACKAGING)/addons.mjs $(TARGETS)
+	@node $(PACKAGING)/pack.mjs $(TARGETS)
+
+.PHONY: pack-test
+pack-test: pack ## Install the packages with npm, pnpm and yarn into empty folders, and run README's examples there
+	cd $(BINDING) && node --test --test-reporter=spec test/packages.test.mjs
+
+# With Node from npm and PyPI, qemu and libraries from Debian. qemu has no io_uring.
+.PHONY: try
+try: $(PACKAGES) $(ZIG) ## Run calls, streams and forms on packages that are there, each on a Node of its platform (TARGETS=all)
+	@node $(PACKAGING)/try.mjs $(TARGETS)
+
+.PHONY: try-arm64
+try-arm64: ## Pack for arm64, and run calls, streams and forms on it under qemu
+	@$(MAKE) pack try TARGETS=linux-arm64-gnu,linux-arm64-musl
+
+.PHONY: try-musl
+try-musl: ## Pack for x64 with musl, and run calls, streams and forms on it on a Node of musl
+	@$(MAKE) pack try TARGETS=linux-x64-musl
+
+# The steps of .github/workflows/release.yml.
+.PHONY: release-check
+release-check: ## Check that TAG=v1.2.3, both manifests and the change log are of one version
+	@node $(PACKAGING)/release.mjs check $(TAG)
+
+.PHONY: release-notes
+release-notes: ## Print what the change log says of this version
+	@node $(PACKAGING)/release.mjs notes
+
+.PHONY: publish
+publish: ## Publish the packages that are there, from the release workflow (ARGS=--dry-run elsewhere)
+	@node $(PACKAGING)/release.mjs publish $(ARGS)
 
 .PHONY: test
 test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
@@ -71,11 +118,11 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 
 .PHONY: lint
-lint: $(DIST) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
+lint: $(DIST) $(PACKAGING_TOOLS) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
 	$(NEED_CARGO)
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -86,6 +133,12 @@ lint: $(DIST) $(API)/node_modules/.package-lock.json deny ## Check formatting, c
 	node scripts/security-table.mjs
 	$(call facts,--check)
 	node $(API)/generate.mjs --check
+	node $(PACKAGING)/addon-types.mjs --check
+
+.PHONY: addon-types
+addon-types: $(PACKAGING_TOOLS) ## Write the types of what the addon exports, which `make lint` compares
+	$(NEED_CARGO)
+	node $(PACKAGING)/addon-types.mjs
 
 # What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
 define facts
@@ -226,7 +279,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -250,6 +303,17 @@ $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.packag
 $(API)/node_modules/.package-lock.json: $(API)/package.json $(API)/package-lock.json
 	$(NEED_NODE)
 	npm --prefix $(API) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
+	$(NEED_NODE)
+	npm --prefix $(PACKAGING) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(ZIG): $(PACKAGING)/requirements.txt
+	$(call need,python3,zig and cargo-zigbuild are installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --requirement $<
 	@touch $@
 
 $(DIST): $(PACKAGES) $(TYPESCRIPT)

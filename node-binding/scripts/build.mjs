@@ -5,11 +5,13 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { distStamp, hashOfJavaScript } from '../packaging/sources.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
 
+const sources = hashOfJavaScript();
 rmSync(dist, { recursive: true, force: true });
 execFileSync(process.execPath, [require.resolve('typescript/package.json').replace(/package\.json$/, 'bin/tsc'), '-p', root], {
   stdio: 'inherit',
@@ -30,3 +32,5 @@ for (const entry of ['index', 'runner/index']) {
   writeFileSync(wrapper, `${check}export {\n${names.map((name) => `  ${name},\n`).join('')}} from './${from}';\n`.replace("'./../", "'../"));
   writeFileSync(wrapper.replace(/\.mjs$/, '.d.mts'), `export * from './${from}';\n`.replace("'./../", "'../"));
 }
+
+writeFileSync(distStamp(), sources);

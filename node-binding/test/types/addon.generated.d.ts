@@ -1,0 +1,258 @@
+// Written by `make addon-types`, from node-binding/src. `make lint` compares.
+
+/** A running tunnel. All methods on the JavaScript thread that made it. */
+export declare class NativeTunnel {
+  /**
+   * Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
+   * `table` is written by `poll` and `complete` (see `layout`).
+   *
+   * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
+   */
+  constructor(options: NativeOptions, handlers: Array<NativeHandler>, allow: NativeAllow, table: Uint32Array, ring: () => void)
+  /**
+   * Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
+   * At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
+   */
+  poll(maxCalls: number): string | null
+  /**
+   * Answers calls: `rows` holds `count` pairs of ticket and outcome, `text` the texts that they need: a JSON array,
+   * then others behind a zero each. Then drains like `poll`, unless `max_calls` is 0: the caller has to poll later.
+   */
+  complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null
+  /** The effective request id of a call that is not answered yet. */
+  requestId(ticket: number): string | null
+  /** The head, as received (latin-1), of a call that is not answered yet. */
+  head(ticket: number): string | null
+  /** Says what a request that was asked about may do; it leaves with the next `complete`. */
+  advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
+  /**
+   * Answers a call with a status, header lines (names and values in turn) and a body of its own; it leaves with the
+   * next `complete`. What may not be written gives a 500.
+   */
+  raw(ticket: number, status: number, reason: string, headers: Array<string>, body: Uint8Array, cors: boolean, security: boolean): void
+  /** The next of the frames of which the table has told: what it is goes into the table, its bytes are copied. */
+  frame(): Buffer | null
+  /**
+   * Begins an answer whose body follows in pieces: `length` bytes, or any number if it is negative. Leaves with the
+   * next `complete`, like all that follows. False when it may not be written, which gives a 500.
+   */
+  openStream(ticket: number, status: number, reason: string, headers: Array<string>, length: number, cors: boolean, security: boolean): boolean
+  /** The next piece of that body. */
+  sendData(ticket: number, bytes: Uint8Array): void
+  /** That body is complete. */
+  endStream(ticket: number): void
+  /** That body breaks off. */
+  cutStream(ticket: number): void
+  /** So many bytes of the request's body are used up. */
+  creditBody(ticket: number, bytes: number): void
+  /** Nobody wants the rest of the request's body. */
+  discardBody(ticket: number): void
+  /** The refusals of which the table has told: the members of a JSON array. */
+  notices(): string
+  /** Replaces the handlers; counts from the next request on. */
+  setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): void
+  /**
+   * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
+   *
+   * Throws with `code` `FASTTUNNEL_FULL`, `FASTTUNNEL_CLOSED`, or the operating system's name.
+   */
+  connect(): number
+  /** Where a request target leads: see `Destination`. Also when it no longer runs. */
+  route(target: string): string
+  /** Lets `/readyz` say that no calls are wanted any more. */
+  retire(): void
+  /**
+   * Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
+   * and the table says so; then call `finish`.
+   */
+  stop(drainMs: number): void
+  /** Joins the threads and lets the ring go. Cuts off what has not ended. */
+  finish(): void
+  /** TCP port, 0 where it does not listen on one. */
+  get port(): number
+  /** TCP port of the admin listener, 0 where there is none. */
+  get adminPort(): number
+  /** The driver that runs. */
+  get driver(): string
+  /** Why it is epoll. */
+  get driverReason(): string | null
+  /** How JavaScript is woken: `loop` or `threadsafe`. */
+  get ring(): string
+  /** Number of shards. */
+  get shards(): number
+  /** JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`. */
+  stats(): string
+}
+
+/** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
+export declare function factsHash(): string
+
+/** Where to listen. */
+export interface NativeAdmin {
+  /** IP address. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Unix socket instead of both. */
+  socketPath?: string
+}
+
+/** Which of the handlers may be called (CONTRACT 5). */
+export interface NativeAllow {
+  /** `registered`, `none`, `open` or `list`. */
+  policy: string
+  /** Listed tasks. */
+  tasks: Array<string>
+  /** Listed events. */
+  events: Array<string>
+}
+
+/** CORS options (CONTRACT 8). */
+export interface NativeCors {
+  /** One origin, sent always. */
+  fixedOrigin?: string
+  /** Ask JavaScript. */
+  askedOrigin?: boolean
+  /** Listed origins, compared exactly. */
+  listedOrigins?: Array<string>
+  /** Allowed methods. */
+  methods: Array<string>
+  /** Allowed request headers. */
+  allowedHeaders: Array<string>
+  /** Readable response headers. */
+  exposedHeaders: Array<string>
+  /** `Access-Control-Allow-Credentials`. */
+  credentials: boolean
+  /** Seconds a preflight may be cached. */
+  maxAge?: number
+  /** `Vary: Origin` where the answer depends on it. */
+  varyOrigin: boolean
+}
+
+/** One row of the handler table; its place in the list is the handler's index. */
+export interface NativeHandler {
+  /** Task or event. */
+  event: boolean
+  /** Its id. */
+  id: string
+  /** Index that calls carry. */
+  index: number
+}
+
+/** The bounds, in the units of their names. */
+export interface NativeLimits {
+  /** Bytes of a head. */
+  maxHeadBytes: number
+  /** Bytes of a request target. */
+  maxTargetBytes: number
+  /** Field lines of a head, and of a trailer section. */
+  maxHeaders: number
+  /** Bytes of the chunk extensions of a request. */
+  maxChunkExtensionBytes: number
+  /** Bytes of a trailer section. */
+  maxTrailerBytes: number
+  /** Bytes of a JSON body. */
+  maxBodyBytes: number
+  /** Arrays and objects around a value of a JSON body. */
+  maxJsonDepth: number
+  /** Requests that a connection serves; 0 for no limit. */
+  maxRequestsPerConnection: number
+  /** Requests of a connection without an answer. */
+  maxPipelined: number
+  /** Bytes of answers that a connection has not taken, and of its calls. */
+  maxBufferedBytes: number
+  /** Bytes held for all connections. */
+  maxTotalBufferedBytes: number
+  /** Calls under way. */
+  maxCallsInFlight: number
+  /** Connections; 0 for the default by RLIMIT_NOFILE. */
+  maxConnections: number
+  /** Time for a head. */
+  headTimeoutMs: number
+  /** Time for a body. */
+  bodyTimeoutMs: number
+  /** Bytes a second of a body that takes longer. */
+  minBodyBytesPerS: number
+  /** Time for a body, however fast it is. */
+  maxBodyTimeMs: number
+  /** Bytes of a body that nobody wants which are thrown away. */
+  maxDiscardedBytes: number
+  /** Time without a byte of it. */
+  discardTimeoutMs: number
+  /** Time between requests. */
+  idleTimeoutMs: number
+  /** Time without progress in sending. */
+  writeTimeoutMs: number
+  /** Time for a handler; 0 for no limit. */
+  handlerTimeoutMs: number
+  /** Time for which calls may wait for JavaScript; 0 for no limit. */
+  queueTimeoutMs: number
+  /** Announced keep-alive time. */
+  keepAliveHintS: number
+  /** Bounds of multipart forms; without them the engine's defaults. */
+  multipart?: NativeMultipart
+}
+
+/** Bounds of one multipart form; a missing one is none. */
+export interface NativeMultipart {
+  /** Bytes of a file. */
+  fileSize?: number
+  /** Files. */
+  files?: number
+  /** Bytes of a field. */
+  fieldSize?: number
+  /** Fields. */
+  fields?: number
+  /** Files and fields together. */
+  parts?: number
+}
+
+/**
+ * What TypeScript's `EngineOptions` becomes; numbers are in range, `0` asks for the default where it says so.
+ * Dropped, with the tokens wiped, as soon as the tunnel runs.
+ */
+export interface NativeOptions {
+  /** IP address to listen on. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Listen nowhere: `connect` alone makes connections. */
+  inProcess: boolean
+  /** Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function. */
+  loopRing: boolean
+  /** Unix socket instead of host and port. */
+  socketPath?: string
+  /** Where to say how it is; without it nowhere. */
+  admin?: NativeAdmin
+  /** Connections the kernel queues. */
+  backlog: number
+  /** Shard threads; 0 for the default by cores. */
+  shards: number
+  /** `auto`, `io_uring` or `epoll`. */
+  driver: string
+  /** Path that all routes lie under. */
+  basePath: string
+  /** Header that carries the token. */
+  tokenHeader: string
+  /** Accepted tokens; none at all is not the same as an empty list, which accepts nobody. */
+  tokens?: Array<string>
+  /** Ask JavaScript when no token matches. */
+  validators: boolean
+  /** No token needed when there are none. */
+  allowAnonymous: boolean
+  /** CORS, if configured. */
+  cors?: NativeCors
+  /** Discovery answers 404. */
+  disableDiscovery: boolean
+  /** Marked bodies travel as text. */
+  exactBodies: boolean
+  /** Do as the reference where the engine by itself does otherwise. */
+  reference: boolean
+  /** Tell JavaScript of authentication failures. */
+  reportRefusals: boolean
+  /** The bounds. */
+  limits: NativeLimits
+}
+
+/** Milliseconds of processor time that the calling thread has used. */
+export declare function threadCpuMs(): number
