@@ -1,7 +1,7 @@
 // Builds dist/: the implementation once, as CommonJS, and thin ES modules that re-export it. Two
 // copies of the code would mean two classes called TaskError in one process, and `instanceof` lies.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,5 +32,8 @@ for (const entry of ['index', 'runner/index']) {
   writeFileSync(wrapper, `${check}export {\n${names.map((name) => `  ${name},\n`).join('')}} from './${from}';\n`.replace("'./../", "'../"));
   writeFileSync(wrapper.replace(/\.mjs$/, '.d.mts'), `export * from './${from}';\n`.replace("'./../", "'../"));
 }
+
+// npm does so when it installs the package; a link to a checkout runs it as it is.
+chmodSync(join(dist, 'cjs', 'cli', 'bin.js'), 0o755);
 
 writeFileSync(distStamp(), sources);

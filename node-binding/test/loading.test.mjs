@@ -1,7 +1,7 @@
 // Addons that cannot be loaded: each says what is wrong with it, and what helps; and those that can, wherever they are.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,13 +17,17 @@ after(() => rmSync(folder, { recursive: true }));
 /** As it is called since Node 23.5. */
 const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
 
-const place = (name) => join(folder, name);
+const place = (...names) => join(folder, ...names);
 
 /** Loads the addon in a process of its own: `loaded`, or the error. A process that dies of it fails the test. */
-function load(file, { args = [], env = {}, cwd, program = process.execPath } = {}) {
+function load(file, { args = [], env = {}, cwd, program = process.execPath, native = NATIVE } = {}) {
   const script = `
-    try { require(${JSON.stringify(NATIVE)}).loadNative().factsHash(); console.log('{"loaded":true}'); }
-    catch ({ name, code, message, tried }) { console.log(JSON.stringify({ name, code, message, tried })); }`;
+    try { require(${JSON.stringify(native)}).loadNative().factsHash(); console.log('{"loaded":true}'); }
+    catch ({ name, code, message, tried, cause }) {
+      const causes = [];
+      for (let at = cause; at !== undefined; at = at.cause) causes.push(at.message);
+      console.log(JSON.stringify({ name, code, message, tried, causes }));
+    }`;
   const { status, signal, stdout, stderr } = spawnSync(program, [...args, '-e', script], {
     cwd, encoding: 'utf8', env: { ...process.env, ...(file === undefined ? {} : { FASTTUNNEL_NATIVE_PATH: file }), ...env },
   });
@@ -108,6 +112,70 @@ describe('an addon that is for another libc', () => {
     } finally {
       rmSync(musl);
     }
+  });
+});
+
+describe('an addon that is for a newer system', () => {
+  it('says which glibc it needs and which there is', () => {
+    // A version that no system has yet, where the file names the newest that it needs.
+    const needed = newestGlibc(readFileSync(ADDON, 'latin1'));
+    const file = copy(ADDON, place('newer.node'), withText(`GLIBC_${needed}`, 'GLIBC_2.99'.slice(0, `GLIBC_${needed}`.length)));
+    const error = load(file);
+    const there = process.report.getReport().header.glibcVersionRuntime;
+    expectRefused(error, file, /version `GLIBC_2\.99?' not found/, new RegExp(`The addon needs glibc 2\\.99? or newer, and this system has ${there}: use a newer distribution or container image`));
+    assert.match(error.causes.join(), /GLIBC_2\.99?' not found/, 'what the linker says is the cause');
+  });
+});
+
+function newestGlibc(text) {
+  const versions = [...text.matchAll(/GLIBC_(2\.\d+)\0/g)].map(([, version]) => version);
+  return versions.sort((a, b) => Number(b.slice(2)) - Number(a.slice(2)))[0];
+}
+
+describe('an addon whose package is not there', () => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const WANTED = 'fasttunnel-linux-x64-gnu';
+
+  /** The package as it is installed, without the package that holds the addon; with others beside it. */
+  function installed(name, ...others) {
+    const modules = place(name, 'node_modules');
+    const own = join(modules, 'fasttunnel');
+    cpSync(DIST, join(own, 'dist'), { recursive: true });
+    copyFileSync(new URL('../package.json', import.meta.url), join(own, 'package.json'));
+    for (const other of others) mkdirSync(join(modules, other));
+    return join(own, 'dist', 'cjs', 'native', 'load.js');
+  }
+
+  it('says for which platform, what was tried, and the one command that mends it', () => {
+    const error = load(undefined, { native: installed('lost'), env: { npm_config_user_agent: '', FASTTUNNEL_NATIVE_PATH: '' } });
+    const { message } = error;
+    assert.deepEqual([error.name, error.code], ['NativeLoadError', 'FASTTUNNEL_NATIVE_LOAD']);
+    assert.match(message, new RegExp(`^fasttunnel's native addon is missing: the package ${WANTED} is not installed\\. Platform: linux x64 glibc 2\\.\\d+, Node \\d+\\.\\d+\\.\\d+\\. Tried: `));
+    assert.ok(message.includes('It is an optional dependency; package managers leave those out with --omit=optional, and npm before 11.3'), message);
+    assert.equal(message.split('Run `').length, 2, 'one command');
+    assert.ok(message.endsWith(`Run \`npm install --save-optional ${WANTED}@${version}\`.`), message);
+    assert.ok(error.tried.length > 0);
+    assert.deepEqual(error.causes, error.tried.map((tried) => `there is no ${tried.startsWith('/') ? 'file' : 'package'} ${tried}`), 'each is a cause');
+    for (const file of error.tried) assert.ok(message.includes(file));
+  });
+
+  it('names the package manager that has started it, and its command', () => {
+    const native = installed('managed');
+    for (const [agent, name, command] of [
+      ['npm/10.8.2 node/v20.20.2 linux x64 workspaces/false', 'npm 10.8.2', 'npm install --save-optional '],
+      ['pnpm/9.1.0 npm/? node/v20.20.2 linux x64', 'pnpm 9.1.0', 'pnpm add --save-optional '],
+      ['yarn/4.5.0 npm/? node/v20.20.2 linux x64', 'yarn 4.5.0', 'yarn add --optional '],
+      ['bun/1.4.5 npm/? node/v22.6.0 linux x64', 'bun 1.4.5', 'bun add --optional '],
+    ]) {
+      const { message } = load(undefined, { native, env: { npm_config_user_agent: agent, FASTTUNNEL_NATIVE_PATH: '' } });
+      assert.match(message, new RegExp(`, ${name.replace(/\./g, '\\.')}\\. Tried: `));
+      assert.ok(message.endsWith(`Run \`${command}${WANTED}@${version}\`.`), message);
+    }
+  });
+
+  it('says that the packages of another platform were installed', () => {
+    const { message } = load(undefined, { native: installed('foreign', 'fasttunnel-darwin-arm64', 'fasttunnel-linux-arm64-gnu', 'fasttunnel-extras'), env: { FASTTUNNEL_NATIVE_PATH: '' } });
+    assert.ok(message.includes('Installed is fasttunnel-darwin-arm64, fasttunnel-linux-arm64-gnu: the packages were installed on another platform, or for one.'), message);
   });
 });
 

@@ -1,9 +1,9 @@
-// What is printed is what runs: the programs and commands of the Markdown files, word for word but for the port, and with a
-// link to this checkout for `npm install fasttunnel`.
+// What is printed is what runs: the programs and commands of the Markdown files, word for word but for the port, with a
+// link to this checkout for `npm install fasttunnel`, and without the process that `npx` puts in between.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FRAGMENTS } from './fixtures/fragments.mjs';
+import { installInto } from './support/command-line.mjs';
 import { codeBlocks, commandsOf, isShown } from './support/markdown.mjs';
 
 const require = createRequire(import.meta.url);
@@ -28,8 +29,7 @@ const of = (kind, name) => blocks.filter((block) => block.kind === kind && block
 
 /** A folder after `npm install fasttunnel`. */
 const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-readme-'));
-mkdirSync(join(folder, 'node_modules'));
-symlinkSync(home, join(folder, 'node_modules', 'fasttunnel'));
+installInto(folder);
 symlinkSync(join(home, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -64,9 +64,11 @@ describe('examples', () => {
     it(`${program.name} runs, and answers its calls as shown`, { timeout: 30_000, skip: withoutCurl }, async () => {
       const port = await freePort();
       const adapted = (text) => text.replaceAll('7070', String(port));
-      assert.match(startOf(program), new RegExp(`\\bnode ${program.name}$`), `${program.where}: neither a block nor a first line says how to start it`);
+      const runnable = (command) => adapted(command).replaceAll('npx fasttunnel', 'fasttunnel');
+      const env = { ...process.env, PATH: `${join(folder, 'node_modules', '.bin')}:${process.env.PATH}` };
+      assert.match(startOf(program), new RegExp(`\\bnode ${program.name}$|^npx fasttunnel serve \\./${program.name} `), `${program.where}: neither a block nor a first line says how to start it`);
       writeFileSync(join(folder, program.name), adapted(program.code));
-      const child = spawn('bash', ['-c', `exec env ${startOf(program)}`], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn('bash', ['-c', `exec env ${runnable(startOf(program))}`], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
       const ended = once(child, 'exit');
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
@@ -75,7 +77,7 @@ describe('examples', () => {
         const calls = of('call', program.name);
         assert.ok(calls.length > 0, `${program.where}: nothing calls it`);
         for (const { command, shown } of calls.flatMap(({ code }) => commandsOf(adapted(code)))) {
-          const { stdout } = await promisify(execFile)('bash', ['-o', 'pipefail', '-c', command], { cwd: folder, timeout: 10_000 });
+          const { stdout } = await promisify(execFile)('bash', ['-o', 'pipefail', '-c', runnable(command)], { cwd: folder, env, timeout: 10_000 });
           assert.ok(isShown(stdout, shown), `${command}\nshown: ${shown.join('\n')}\nanswer: ${stdout}`);
         }
         assert.equal(child.exitCode, null, 'it runs on');

@@ -29,6 +29,7 @@ const MAY_IMPORT = {
   'in-process': ['process', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
   runner: ['bounds', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
+  cli: ['bounds', 'errors', 'options', 'process', 'native', 'tunnel'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 

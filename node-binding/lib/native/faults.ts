@@ -2,9 +2,10 @@
 import type { Stats } from 'node:fs';
 import { wantedLibc, withElf } from './elf.js';
 import type { Elf } from './elf.js';
+import { lostPackage } from './lost-package.js';
 import { ADDON_FILE, PACKAGE, PATH_VARIABLE } from './place.js';
 import type { Place } from './place.js';
-import { processLibc } from './platform.js';
+import { glibcVersion, processLibc } from './platform.js';
 
 /** Why a file cannot be loaded, and what to do. */
 export interface Fault {
@@ -21,7 +22,7 @@ const NEEDS_GLIBC = 'The addon is built for glibc; on Alpine and other musl syst
 export function missingFault({ of }: Pick<Place, 'of'>): Fault {
   const reason = `${PACKAGE}'s native addon is missing`;
   if (of === 'variable') return { reason, fix: `Check ${PATH_VARIABLE}, or unset it.` };
-  if (of === 'package') return { reason, fix: `Run \`make build\` in a checkout, or \`npm install ${PACKAGE}\` again in an app.` };
+  if (of === 'package') return lostPackage(reason);
   return {
     reason: `${reason}: the package was packed into a bundle, which cannot hold it`,
     fix: `Mark ${PACKAGE} external in the bundler's options, or set ${PATH_VARIABLE} to a copy of native/${ADDON_FILE} of the package.`,
@@ -75,7 +76,7 @@ function fixForDisabled(): string {
 /** What to do about a message of the dynamic linker, or of a runtime that guards it. */
 export function fixFor(reason: string): string {
   const glibc = /GLIBC_([0-9.]+)' not found/.exec(reason)?.[1];
-  if (glibc !== undefined) return `The addon needs glibc ${glibc} or newer: use a newer distribution or container image, or build it here with \`make build\`.`;
+  if (glibc !== undefined) return `The addon needs glibc ${glibc} or newer, and this system has ${glibcVersion() ?? 'another'}: use a newer distribution or container image, or build it here with \`make build\`.`;
   if (/libc\.musl/.test(reason)) return NEEDS_MUSL;
   if (/ld-linux|Error relocating|symbol not found/i.test(reason)) return NEEDS_GLIBC;
   if (/wrong ELF class|invalid ELF header|file too short/i.test(reason)) return 'The file is damaged or made for another processor: remove it and install or build again.';

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { isOrdinary } from './elf.js';
 import type { Fault } from './faults.js';
 import { chosenPlace, isSupported, ownPlace, TARGETS } from './place.js';
@@ -20,6 +21,12 @@ export class NativeLoadError extends Error {
 }
 
 let loaded: unknown;
+let loadedFrom: string | undefined;
+
+/** The file that the addon was loaded from, if it was. */
+export function loadedFile(): string | undefined {
+  return loadedFrom;
+}
 
 /** The native addon. Both module forms, and every tunnel of a thread, share one. */
 export function loadNative(): unknown {
@@ -37,7 +44,7 @@ function load(): unknown {
   checkPlatform();
   const chosen = chosenPlace();
   const { file, ...place } = chosen ?? ownPlace(processLibc());
-  if (file === undefined) throw failure(faults().missingFault(place), place.tried);
+  if (file === undefined) throw failure(faults().missingFault(place), place.tried, absenceOf(place.tried));
   const fault = isOrdinary(file) ? undefined : faults().faultOf(file);
   if (fault !== undefined) throw couldNot(fault, file);
   // Not `require`: bundlers take that for theirs, single executables have none for files, and it takes what is not named
@@ -48,14 +55,20 @@ function load(): unknown {
   } catch (error) {
     throw couldNot(faults().loadFault(file, error), file, { cause: error });
   }
+  loadedFrom = file;
   return addon.exports;
 }
 
-function couldNot({ reason, fix }: Fault, file: string, options?: { cause: unknown }): NativeLoadError {
+/** An error for each file or package that was not there, each the cause of the one before. */
+function absenceOf(tried: readonly string[]): { cause?: unknown } {
+  return tried.reduceRight<{ cause?: unknown }>((options, file) => ({ cause: new Error(`there is no ${isAbsolute(file) ? 'file' : 'package'} ${file}`, options) }), {});
+}
+
+function couldNot({ reason, fix }: Fault, file: string, options?: { cause?: unknown }): NativeLoadError {
   return failure({ reason: `fasttunnel's native addon could not be loaded: ${reason.replace(/\.$/, '')}`, fix }, [file], options);
 }
 
-function failure({ reason, fix }: Fault, tried: readonly string[], options?: { cause: unknown }): NativeLoadError {
+function failure({ reason, fix }: Fault, tried: readonly string[], options?: { cause?: unknown }): NativeLoadError {
   return new NativeLoadError(`${reason}. Platform: ${describePlatform()}. Tried: ${tried.join(', ') || 'nothing'}. ${fix}`, tried, options);
 }
 

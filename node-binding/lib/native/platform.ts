@@ -1,6 +1,7 @@
 import { onDeno, onNode, runtimeName } from '../process/runtime.js';
 import { withElf } from './elf.js';
 import type { Libc } from './elf.js';
+import { PACKAGE } from './place.js';
 
 /** The program that runs us; its own name for it may be gone. */
 const PROGRAM = '/proc/self/exe';
@@ -17,17 +18,40 @@ export function processLibc(): Libc | undefined {
 
 /** For messages. */
 export function describePlatform(): string {
-  return `${process.platform} ${process.arch}${process.platform === 'linux' ? ` ${describeLibc()}` : ''}, ${runtimeName}`;
+  const manager = packageManager();
+  return `${process.platform} ${process.arch}${process.platform === 'linux' ? ` ${describeLibc()}` : ''}, ${runtimeName}${manager === undefined ? '' : `, ${manager.name} ${manager.version}`}`;
 }
 
 function describeLibc(): string {
-  const libc = processLibc();
-  // Its program may not be read everywhere, the report may.
-  const version = onNode && libc !== 'musl' ? glibcVersion() : undefined;
-  return version === undefined ? (libc ?? 'unknown libc') : `glibc ${version}`;
+  const version = glibcVersion();
+  return version === undefined ? (processLibc() ?? 'unknown libc') : `glibc ${version}`;
 }
 
-function glibcVersion(): string | undefined {
+/** The package that holds the addon for this process, as it is named for every target. */
+export function platformPackage(): string {
+  const libc = process.platform === 'linux' ? (processLibc() === 'musl' ? '-musl' : '-gnu') : '';
+  return `${PACKAGE}-${process.platform}-${process.arch}${libc}`;
+}
+
+/** What has started us as a script of a package, or by its `npx`: all of them set the variable that npm sets. */
+export function packageManager(): { name: string; version: string } | undefined {
+  const [, name, version] = /^(npm|pnpm|yarn|bun|deno)\/(\S+)/.exec(userAgent()) ?? [];
+  return name === undefined || version === undefined ? undefined : { name, version };
+}
+
+function userAgent(): string {
+  try {
+    return process.env['npm_config_user_agent'] ?? '';
+  } catch {
+    // Deno without --allow-env.
+    return '';
+  }
+}
+
+/** Of the glibc that this process runs on. */
+export function glibcVersion(): string | undefined {
+  // Its program may not be read everywhere, the report may.
+  if (!onNode || process.platform !== 'linux' || processLibc() === 'musl') return undefined;
   // The report also lists network interfaces, which can take seconds; it has no other switch in Node 20.
   const report = process.report as (typeof process.report & { excludeNetwork?: boolean }) | undefined;
   if (report === undefined) return undefined;

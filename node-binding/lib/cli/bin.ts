@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+// What `npx fasttunnel` runs.
+import { main } from './main.js';
+
+void main(process.argv.slice(2));

@@ -1,0 +1,99 @@
+// `fasttunnel serve`: a tunnel for what a module exports.
+import { TunnelServer } from '../tunnel/server.js';
+import type { TunnelOptions } from '../options/types.js';
+import { CommandError, EXIT } from './command.js';
+import type { Given } from './command.js';
+import { TOKEN_VARIABLE, tokenOfEnvironment } from './defaults.js';
+import { ServedHandlers } from './served-handlers.js';
+import { UserModule } from './user-module.js';
+import { Watcher } from './watcher.js';
+
+/** Serves until a signal comes. */
+export async function serve(given: Given): Promise<undefined> {
+  const options = optionsOf(given);
+  const module = new UserModule(given.operands[0]!);
+  if (given.flag('watch')) module.watch();
+  const exposed = await module.load();
+  const server = new TunnelServer(options);
+  const handlers = new ServedHandlers(server);
+  handlers.set(exposed);
+  await server.listen();
+  say(`listening on ${server.url} (${server.driver})`);
+  if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz`);
+  say(`tasks: ${listed(server.getTaskIds())}`);
+  say(`events: ${listed(server.getEventIds())}`);
+  if (given.flag('watch')) watch(module, handlers);
+  return undefined;
+}
+
+function watch(module: UserModule, handlers: ServedHandlers): void {
+  // When the last load has failed, what is missing may be what comes.
+  let failed = false;
+  const watcher = new Watcher((file) => (failed ? /\.(?:[cm]?[jt]s|json)$/.test(file) : module.files.has(file)), async () => {
+    try {
+      const { added, removed } = handlers.set(await module.load());
+      failed = false;
+      say(`reloaded${[...added.map((id) => ` +${id}`), ...removed.map((id) => ` -${id}`)].join('')}`);
+    } catch (error) {
+      failed = true;
+      complain(`not reloaded, the functions from before stay: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    look();
+  });
+  const look = (): void => {
+    try {
+      watcher.look(module.files);
+    } catch (error) {
+      complain(`some files cannot be watched: ${(error as Error).message}`);
+    }
+  };
+  look();
+}
+
+function optionsOf(given: Given): TunnelOptions {
+  const socketPath = given.text('socket');
+  const origins = given.list('cors-origin');
+  const adminPort = given.number('admin-port');
+  if (socketPath !== undefined && (given.has('port') || given.has('host'))) {
+    throw new CommandError('--socket stands instead of --port and --host: leave those out.', EXIT.usage);
+  }
+  return {
+    ...(socketPath === undefined ? { port: given.number('port'), host: given.text('host') } : { socketPath }),
+    auth: authOf(given),
+    basePath: given.text('base-path'),
+    ...(origins.length === 0 ? {} : { corsOrigins: origins }),
+    disableDiscovery: given.flag('no-discovery'),
+    ...(adminPort === undefined ? {} : { admin: { port: adminPort } }),
+    shards: given.number('shards'),
+    driver: given.text('driver') as TunnelOptions['driver'],
+    handlerTimeoutMs: given.number('timeout-ms'),
+    drainTimeoutMs: given.number('drain-ms'),
+    gracefulSignals: true,
+  };
+}
+
+function authOf(given: Given): NonNullable<TunnelOptions['auth']> {
+  const tokens = given.list('token');
+  const header = given.text('token-header');
+  const named = header === undefined ? {} : { header };
+  if (given.flag('anonymous')) {
+    if (tokens.length > 0) throw new CommandError('--token and --anonymous exclude each other: with a token, nobody calls without it.', EXIT.usage);
+    return { allowAnonymous: true, ...named };
+  }
+  if (tokens.length > 0) return { token: tokens, ...named };
+  const token = tokenOfEnvironment();
+  if (token === undefined) {
+    throw new CommandError(`who may call is not said: --token TOKEN (or the variable ${TOKEN_VARIABLE}) for those who send it, or --anonymous for everybody who can connect.`, EXIT.usage);
+  }
+  return { token, ...named };
+}
+
+const listed = (ids: readonly string[]): string => (ids.length === 0 ? 'none' : ids.join(', '));
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function complain(text: string): void {
+  process.stderr.write(`fasttunnel: ${text}\n`);
+}
