@@ -1,5 +1,6 @@
 import { CallError, RemoteError, connectErrorOf } from '../errors/client-errors.js';
 import type { AnswerHead } from './answer-head.js';
+import { AnswerError } from './answer-reader.js';
 import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
 import type { Call } from './call.js';
@@ -32,6 +33,7 @@ export class Dispatcher implements ServerOwner {
   readonly #resting = new Set<Call>();
   readonly #written: Connection[] = [];
   #scheduled = false;
+  #slowFirst = false;
   /** Of this tick. */
   #now = 0;
   #wake: NodeJS.Timeout | undefined;
@@ -84,8 +86,11 @@ export class Dispatcher implements ServerOwner {
   dispatch(): void {
     this.#scheduled = false;
     const now = performance.now();
+    // In turns, so that neither keeps the other waiting for ever.
+    this.#slowFirst = !this.#slowFirst;
+    if (this.#slowFirst) this.#send(this.#slow, true, now);
     this.#send(this.#fast, false, now);
-    this.#send(this.#slow, true, now);
+    if (!this.#slowFirst) this.#send(this.#slow, true, now);
     for (const connection of this.#written) connection.flush();
     this.#written.length = 0;
     if (this.#fast.length + this.#slow.length > 0) this.#open(now);
@@ -120,7 +125,7 @@ export class Dispatcher implements ServerOwner {
 
   #open(now: number): void {
     const able = this.#byLoad().filter((server) => server.available(now));
-    if (able.length === 0) return this.#wakeUp(Math.min(...this.servers.map(({ retryAt }) => retryAt)), now);
+    for (const { retryAt } of this.servers) if (retryAt > now) this.#wakeUp(retryAt, now);
     // All of them share what waits.
     for (const server of able) server.need(Math.ceil(this.#fast.length / able.length), Math.ceil(this.#slow.length / able.length), now);
   }
@@ -160,12 +165,11 @@ export class Dispatcher implements ServerOwner {
   unreachable(server: Server, error: Error): void {
     const now = performance.now();
     if (!this.servers.some((other) => other.available(now))) {
-      const cause = connectErrorOf(server.place.url, error);
       for (const queue of [this.#fast, this.#slow]) {
         for (const call of queue.drain()) {
           if (call.stage !== Stage.Waiting) continue;
           call.attempts += 1;
-          if (call.attempts > this.#settings.retries) call.fail(cause);
+          if (call.attempts > this.#settings.retries) call.fail(connectErrorOf(server.place.url, error));
           else queue.push(call);
         }
       }
@@ -181,7 +185,7 @@ export class Dispatcher implements ServerOwner {
     }
     for (const call of lost) {
       if (call.idempotent && this.#repeat(call, 0)) continue;
-      const code = error.name === 'AnswerError' ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
+      const code = error instanceof AnswerError ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
       call.fail(new CallError(code, true, `${call.target.what} was sent to ${server.place.url} and has no answer: ${error.message}. Its handler may have run. Calls that may run twice are sent again with idempotent: true.`, { cause: error }));
     }
     this.ready();

@@ -17,6 +17,7 @@ const TOGETHER_MS = 1;
 /** Connections that are made at a time, before it is known how many are needed. */
 const CONNECTING = 8;
 const PROBES = 3;
+const SLOW_SHARE = 3 / 4;
 /** How often is looked for idle connections. */
 const SWEEP_MS = 1000;
 const RETRY_MS = 50;
@@ -87,19 +88,26 @@ export class Server implements ConnectionOwner {
     if (!slow && current !== undefined && current.slow === 0 && current.sent.length < depth && (current.sent.length === 0 || now - current.since < TOGETHER_MS) && current.usable(now)) return current;
     const lateMs = this.#settings.lateMs + this.rhythm.wayMs;
     let best: Connection | undefined;
+    let withSlow = 0;
     // Of equals the first: those that are not needed any more become idle, and end.
     for (let index = this.#connections.length - 1; index >= 0; index--) {
       const connection = this.#connections[index]!;
       const count = connection.sent.length;
+      if (connection.slow > 0) withSlow += 1;
       if (connection.slow > 0 || count >= depth || (best !== undefined && count > best.sent.length)) continue;
       if (count > 0 && now - connection.since > lateMs) continue;
       if (connection.usable(now)) best = connection;
     }
-    if (best === undefined) return undefined;
+    if (best === undefined || (slow && withSlow >= this.#mostSlow)) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
     if (slow && best.sent.length > 0 && this.#room > 0) return undefined;
     if (!slow) this.#current = best;
     return best;
+  }
+
+  /** Connections that slow calls may have: the others are left to those that are quick. */
+  get #mostSlow(): number {
+    return Math.max(1, Math.floor(this.#settings.connections * SLOW_SHARE));
   }
 
   get #room(): number {
