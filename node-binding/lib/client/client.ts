@@ -1,0 +1,129 @@
+import { CallError } from '../errors/client-errors.js';
+import { ERROR_CODES } from '../facts.generated.js';
+import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
+import { asyncDispose } from '../process/async-dispose.js';
+import { Call, Stage } from './call.js';
+import type { Target } from './call.js';
+import { Dispatcher } from './dispatcher.js';
+import { asCallHeaders } from './header-lines.js';
+import { Ledger } from './ledger.js';
+import { Pace } from './pace.js';
+import { RequestIds } from './request-ids.js';
+import { checkClientOptions, NUMBERS } from './settings.js';
+import type { Settings } from './settings.js';
+import type { CallOptions, Client, ClientOptions, ClientStats, TaskCalls } from './types.js';
+
+/** Ids that are kept in mind. Who makes up ids as they come gets new ones each time. */
+const MAX_TARGETS = 10_000;
+
+/**
+ * Calls the tasks and events of a tunnel.
+ *
+ * ```js
+ * const client = createClient({ url: 'http://127.0.0.1:7070/__runner', auth: { token } });
+ * const sum = await client.task('app.tasks.add', { a: 1, b: 2 });
+ * ```
+ *
+ * Nothing is connected before the first call. Throws an OptionError.
+ */
+export function createClient<Tasks = TaskCalls, Events = Record<string, any>>(options: ClientOptions): Client<Tasks, Events> {
+  return new TunnelClient(checkClientOptions(options)) as unknown as Client<Tasks, Events>;
+}
+
+class TunnelClient {
+  readonly #settings: Settings;
+  readonly #ledger = new Ledger();
+  readonly #dispatcher: Dispatcher;
+  readonly #ids = new RequestIds();
+  readonly #tasks = new Map<string, Target>();
+  readonly #events = new Map<string, Target>();
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#dispatcher = new Dispatcher(settings, this.#ledger);
+  }
+
+  task(id: string, input?: unknown, options?: CallOptions): Promise<unknown> {
+    return this.#call('task', id, 'input', input, '', options);
+  }
+
+  async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
+    await this.#call('event', id, 'payload', payload, '', options);
+  }
+
+  eventWithResult(id: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
+    return this.#call('event', id, 'payload', payload, ',"returnPayload":true', options);
+  }
+
+  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, more: string, options: CallOptions | undefined): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
+      if (this.#closing !== undefined) throw new CallError(ERROR_CODES.closed, false, `${target.what} was not sent: the client is closed. Create a new one.`);
+      let body = `{"${name}":${this.#settings.codec.stringify(value)}${more}}`;
+      if (this.#settings.latin1) body = asAscii(body);
+      const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
+      this.#dispatcher.submit(call);
+    });
+  }
+
+  #withOptions(target: Target, body: string, given: CallOptions, resolve: (value: unknown) => void, reject: (error: unknown) => void): Call {
+    const { signal, timeoutMs, headers, idempotent } = asGroup('options', given, ['signal', 'timeoutMs', 'headers', 'idempotent']);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'must be an AbortSignal', 'For example that of new AbortController().');
+    const { id, lines } = asCallHeaders(headers);
+    const most = asInteger('timeoutMs', timeoutMs, { ...NUMBERS.timeoutMs, fallback: this.#settings.timeoutMs });
+    const repeats = asBoolean('idempotent', idempotent, false);
+    signal?.throwIfAborted();
+    const call = new Call(target, id ?? this.#ids.next(), body, most, this.#ledger, resolve, reject);
+    call.lines = lines;
+    call.idempotent = repeats;
+    if (signal !== undefined) call.watch(signal);
+    return call;
+  }
+
+  #newTarget(kind: 'task' | 'event', id: string): Target {
+    if (typeof id !== 'string' || id === '') fail('id', id, `must be the id of a ${kind}`, "For example 'app.tasks.add'.");
+    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, method: 'POST', path: `/${kind}/${asPathSegment(id)}`, pace: new Pace(this.#settings.slowMs) };
+    const targets = kind === 'task' ? this.#tasks : this.#events;
+    if (targets.size === MAX_TARGETS) targets.clear();
+    targets.set(id, target);
+    return target;
+  }
+
+  stats(): ClientStats {
+    const { calls, results, errors, failed, timedOut, aborted, retries, open } = this.#ledger;
+    const { queued } = this.#dispatcher;
+    return { calls, results, errors, failed, timedOut, aborted, retries, queued, outstanding: open - queued, servers: this.#dispatcher.servers.map((server) => server.stats()) };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#end());
+  }
+
+  destroy(): void {
+    void this.close();
+    this.#dispatcher.abandon(({ target, stage }) => new CallError(ERROR_CODES.closed, stage === Stage.Sent, `${target.what} was ended: the client was destroyed.`));
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(): Promise<void> {
+    await this.#ledger.none();
+    this.#dispatcher.end();
+  }
+}
+
+function asPathSegment(id: string): string {
+  try {
+    return encodeURIComponent(id);
+  } catch {
+    fail('id', id, 'must be well-formed Unicode', 'It holds half of a surrogate pair.');
+  }
+}
+
+/** The same JSON in ASCII. */
+function asAscii(json: string): string {
+  return json.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

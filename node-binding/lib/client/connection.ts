@@ -1,0 +1,246 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
+import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { onNode } from '../process/runtime.js';
+import { AnswerError, AnswerReader } from './answer-reader.js';
+import type { AnswerSink } from './answer-reader.js';
+import type { AnswerHead } from './answer-head.js';
+import { Stage } from './call.js';
+import type { Call, Carrier } from './call.js';
+import type { Layout } from './layout.js';
+import type { Rhythm } from './pace.js';
+import type { Place } from './place.js';
+import { Queue } from './queue.js';
+import type { Settings } from './settings.js';
+
+/** What a connection tells of itself. */
+export interface ConnectionOwner {
+  readonly layout: Layout;
+  readonly rhythm: Rhythm;
+  opened(connection: Connection): void;
+  /** It could not be made. */
+  failed(connection: Connection, error: Error): void;
+  /** The answer to a call that still waits for it. */
+  answered(call: Call, head: AnswerHead, text: string): void;
+  /** An answer carries the id of another request. True: that says nothing of the order. */
+  tolerates(): boolean;
+  /** Some answers were read, or there is room for more to send. */
+  ready(connection: Connection): void;
+  /** It has ended. The server has said that it has not read the calls in `unread`; those in `lost` were sent. */
+  closed(connection: Connection, unread: Call[], lost: Call[], error: Error): void;
+}
+
+/** One room for all plain sockets: what they read is done with before the next one reads. */
+const READ_BYTES = 64 * 1024;
+const room = Buffer.allocUnsafeSlow(READ_BYTES);
+/** What a server may be late, or we, with the end of an idle connection. */
+const KEEP_MARGIN_MS = 1000;
+
+/** One connection, and the calls on it in the order in which they were sent. */
+export class Connection implements AnswerSink, Carrier {
+  readonly sent = new Queue<Call>();
+  /** Of the calls on it, those that somebody waits for. */
+  live = 0;
+  /** Of the calls on it, those that are known as slow. */
+  slow = 0;
+  open = false;
+  /** It gets no more calls. */
+  retired = false;
+  /** Since when its oldest call has waited for nothing but its own answer; of an idle one: since when it is. */
+  since = 0;
+  #sinceClock = 0;
+  readonly #owner: ConnectionOwner;
+  readonly #socket: Socket;
+  readonly #reader: AnswerReader;
+  readonly #latin1: boolean;
+  readonly #basePath: string;
+  /** What every request has in common, up to the value of its id. */
+  readonly #lines: string;
+  #keepMs: number;
+  #closed = false;
+  #lastAnswer = false;
+  #text = '';
+  #ascii = true;
+  #now = 0;
+  #isFirst = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(place: Place, settings: Settings, owner: ConnectionOwner) {
+    this.#owner = owner;
+    this.#latin1 = settings.latin1;
+    this.#basePath = place.basePath;
+    this.#lines = ` HTTP/1.1\r\nhost: ${place.authority}\r\n${settings.lines}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
+    this.#keepMs = settings.idleTimeoutMs;
+    this.#reader = new AnswerReader(this, owner.layout, settings.maxAnswerBytes);
+    this.#socket = this.#connect(place, settings);
+    this.#socket.setNoDelay(true);
+    this.#socket.setKeepAlive(true, 30_000);
+    this.#timer = setTimeout(() => this.close(Object.assign(new Error(`no connection within ${settings.connectTimeoutMs} ms`), { code: 'ETIMEDOUT' })), settings.connectTimeoutMs);
+    this.#socket.once(place.secure ? 'secureConnect' : 'connect', () => this.#opened());
+    this.#socket.on('drain', () => owner.ready(this));
+    this.#socket.on('end', () => this.#ended());
+    this.#socket.on('error', (error) => this.close(error));
+    this.#socket.on('close', () => this.close(endOf('ended')));
+  }
+
+  #connect({ secure, host, port, socketPath }: Place, settings: Settings): Socket {
+    const where = socketPath === undefined ? { host, port } : { path: socketPath };
+    if (secure) {
+      const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+      return connectSecurely({ ...where, ...name, ALPNProtocols: ['http/1.1'], ...settings.tls }).on('data', (chunk) => this.#read(chunk));
+    }
+    // Other runtimes read into memory of their own, whatever is asked for.
+    if (!onNode) return connect(where).on('data', (chunk) => this.#read(chunk as Buffer));
+    const callback = (bytes: number): boolean => {
+      this.#read(room.subarray(0, bytes));
+      return true;
+    };
+    return connect({ ...where, onread: { buffer: room, callback } });
+  }
+
+  /** It is open, has room in its socket, and is not so long idle that the server may end it now. Ends it in that case. */
+  usable(now: number): boolean {
+    if (!this.open || this.retired || this.#socket.writableNeedDrain) return false;
+    if (this.sent.length > 0 || now - this.since < this.#keepMs) return true;
+    this.close(endOf('was idle'));
+    return false;
+  }
+
+  /** Takes a call, which leaves with {@link flush}. */
+  add(call: Call, now: number): void {
+    this.#text += `${call.target.method} ${this.#basePath}${call.target.path}${this.#lines}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
+    if (call.bodyBytes !== call.body.length) this.#ascii = false;
+    if (this.sent.length === 0) {
+      this.#setSince(now);
+      this.#socket.ref();
+    }
+    this.sent.push(call);
+    this.live += 1;
+    if (call.slow) this.slow += 1;
+    call.stage = Stage.Sent;
+    call.carrier = this;
+  }
+
+  /** Something was added that has not left. */
+  get hasText(): boolean {
+    return this.#text !== '';
+  }
+
+  /** Sends what was added. */
+  flush(): void {
+    const text = this.#text;
+    this.#text = '';
+    this.#socket.write(text, this.#ascii || this.#latin1 ? 'latin1' : 'utf8');
+    this.#ascii = true;
+  }
+
+  /** Takes no more calls, and ends when those on it have ended. */
+  retire(): void {
+    this.retired = true;
+    if (this.live === 0) this.close(endOf('was not needed any more'));
+  }
+
+  expected(): string | undefined {
+    return this.sent.peek()?.requestId;
+  }
+
+  answer(head: AnswerHead, text: string): void {
+    const call = this.sent.shift()!;
+    if (head.requestId !== undefined && head.requestId !== call.requestId && !this.#owner.tolerates()) {
+      this.sent.unshift(call);
+      throw new AnswerError('an answer to another request: out of step');
+    }
+    this.#pace(call);
+    if (call.slow) this.slow -= 1;
+    if (head.keepMs !== undefined) this.#keepMs = Math.max(head.keepMs - KEEP_MARGIN_MS, head.keepMs / 2);
+    if (head.close) this.#lastAnswer = this.retired = true;
+    if (call.stage === Stage.Over) return;
+    this.live -= 1;
+    call.carrier = undefined;
+    this.#owner.answered(call, head, text);
+  }
+
+  #pace(call: Call): void {
+    const { pace } = call.target;
+    // What comes in one read was done by then; only for the first of it is known how long.
+    if (!this.#isFirst) return pace.pass();
+    this.#isFirst = false;
+    const { rhythm } = this.#owner;
+    pace.note(rhythm, this.since, this.#sinceClock, this.#now);
+    this.#setSince(this.#now);
+  }
+
+  #setSince(now: number): void {
+    this.since = now;
+    this.#sinceClock = this.#owner.rhythm.clock;
+  }
+
+  abandon(): void {
+    this.live -= 1;
+    // Its answer is still to come, and what is sent from now on would wait for it.
+    this.retire();
+  }
+
+  /** Ends it at once. The calls on it are the owner's again. */
+  close(error: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.retired = true;
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+    const calls = this.sent.drain().filter((call) => call.stage !== Stage.Over);
+    for (const call of calls) {
+      call.carrier = undefined;
+      call.stage = Stage.Waiting;
+    }
+    this.live = this.slow = 0;
+    if (!this.open) return this.#owner.failed(this, error);
+    this.open = false;
+    // Behind its last answer a server reads no more requests (RFC 9112 9.6).
+    if (this.#lastAnswer) this.#owner.closed(this, calls, [], error);
+    else this.#owner.closed(this, [], calls, error);
+  }
+
+  #opened(): void {
+    clearTimeout(this.#timer);
+    this.open = true;
+    this.since = performance.now();
+    this.#socket.unref();
+    this.#owner.opened(this);
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#closed) return;
+    this.#now = performance.now();
+    this.#isFirst = true;
+    this.#owner.rhythm.read(this.#now);
+    try {
+      this.#reader.read(bytes);
+    } catch (error) {
+      if (!(error instanceof AnswerError)) throw error;
+      return this.close(error);
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#lastAnswer) this.close(endOf('was closed by the server'));
+    else if (this.retired && this.live === 0) this.retire();
+    else {
+      if (this.sent.length === 0) this.#socket.unref();
+      this.#owner.ready(this);
+    }
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#now = performance.now();
+    this.#reader.end();
+    this.close(endOf(this.#reader.between ? 'was closed by the server' : 'ended in the middle of an answer'));
+  }
+}
+
+function endOf(how: string): Error {
+  return new Error(`the connection ${how}`);
+}

@@ -1,0 +1,253 @@
+import { CallError, RemoteError, connectErrorOf } from '../errors/client-errors.js';
+import type { AnswerHead } from './answer-head.js';
+import { AnswerError } from './answer-reader.js';
+import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
+import { Stage } from './call.js';
+import type { Call } from './call.js';
+import type { Connection } from './connection.js';
+import { EnvelopeReader } from './envelope.js';
+import type { Ledger } from './ledger.js';
+import { Queue } from './queue.js';
+import { Server } from './server.js';
+import type { ServerOwner } from './server.js';
+import type { Settings } from './settings.js';
+
+const RETRY_MS = 50;
+const MOST_RETRY_MS = 2000;
+/** Of a server that was too busy to begin with a call. */
+const BUSY = 'SERVICE_UNAVAILABLE';
+/** Statuses of a server, or of a proxy, that say that another attempt may go better. */
+const PASSING = new Set([429, 502, 503, 504]);
+
+/** Brings calls to servers: once for all calls of a tick, again when they fail, and to an end when their time is over. */
+export class Dispatcher implements ServerOwner {
+  readonly servers: readonly Server[];
+  readonly #settings: Settings;
+  readonly #ledger: Ledger;
+  readonly #envelopes: EnvelopeReader;
+  readonly #budget = new RetryBudget();
+  /** Calls that wait for a connection: those that may go behind others, and those of slow tasks. */
+  readonly #fast = new Queue<Call>();
+  readonly #slow = new Queue<Call>();
+  /** Calls that wait for their next attempt. */
+  readonly #resting = new Set<Call>();
+  readonly #written: Connection[] = [];
+  #scheduled = false;
+  #slowFirst = false;
+  /** Of this tick. */
+  #now = 0;
+  #wake: NodeJS.Timeout | undefined;
+  #wakeAt = Infinity;
+  #alarm: NodeJS.Timeout | undefined;
+  #alarmAt = Infinity;
+
+  constructor(settings: Settings, ledger: Ledger) {
+    this.#settings = settings;
+    this.#ledger = ledger;
+    this.#envelopes = new EnvelopeReader(settings.codec);
+    this.servers = settings.places.map((place) => new Server(place, settings, this));
+  }
+
+  /** Calls that wait for a connection, or for their next attempt. */
+  get queued(): number {
+    let queued = this.#resting.size;
+    for (const call of this.#fast) if (call.stage === Stage.Waiting) queued += 1;
+    for (const call of this.#slow) if (call.stage === Stage.Waiting) queued += 1;
+    return queued;
+  }
+
+  /** Takes a call; it leaves when the tick ends, together with all others that are made until then. */
+  submit(call: Call): void {
+    this.#schedule();
+    if (this.#fast.length + this.#slow.length >= this.#settings.maxQueued) {
+      call.fail(new CallError('FASTTUNNEL_QUEUE_FULL', false, `${call.target.what} was not sent: ${this.#settings.maxQueued} calls wait for a connection already (maxQueued). Make fewer calls at a time, or raise connections.`));
+      return;
+    }
+    this.#budget.earn();
+    if (call.timeoutMs > 0) {
+      call.deadline = this.#now + call.timeoutMs;
+      if (call.deadline < this.#alarmAt) this.#setAlarm(call.deadline);
+    }
+    this.#enqueue(call);
+  }
+
+  #enqueue(call: Call): void {
+    (call.target.pace.slow ? this.#slow : this.#fast).push(call);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#now = performance.now();
+    process.nextTick(dispatch, this);
+  }
+
+  /** Sends what can be sent now. */
+  dispatch(): void {
+    this.#scheduled = false;
+    const now = performance.now();
+    // In turns, so that neither keeps the other waiting for ever.
+    this.#slowFirst = !this.#slowFirst;
+    if (this.#slowFirst) this.#send(this.#slow, true, now);
+    this.#send(this.#fast, false, now);
+    if (!this.#slowFirst) this.#send(this.#slow, true, now);
+    for (const connection of this.#written) connection.flush();
+    this.#written.length = 0;
+    if (this.#fast.length + this.#slow.length > 0) this.#open(now);
+  }
+
+  #send(queue: Queue<Call>, slow: boolean, now: number): void {
+    for (let call = queue.peek(); call !== undefined; call = queue.peek()) {
+      if (call.stage === Stage.Waiting) {
+        const connection = this.#pick(slow, now);
+        if (connection === undefined) return;
+        call.attempts += 1;
+        call.slow = slow;
+        if (!connection.hasText) this.#written.push(connection);
+        connection.add(call, now);
+      }
+      queue.shift();
+    }
+  }
+
+  #pick(slow: boolean, now: number): Connection | undefined {
+    if (this.servers.length === 1) return this.servers[0]!.pick(slow, now);
+    for (const server of this.#byLoad()) {
+      const connection = server.available(now) ? server.pick(slow, now) : undefined;
+      if (connection !== undefined) return connection;
+    }
+    return undefined;
+  }
+
+  #byLoad(): Server[] {
+    return [...this.servers].sort((one, other) => one.outstanding - other.outstanding);
+  }
+
+  #open(now: number): void {
+    const able = this.#byLoad().filter((server) => server.available(now));
+    for (const { retryAt } of this.servers) if (retryAt > now) this.#wakeUp(retryAt, now);
+    // All of them share what waits.
+    for (const server of able) server.need(Math.ceil(this.#fast.length / able.length), Math.ceil(this.#slow.length / able.length), now);
+  }
+
+  /** Tries again then, when a server that could not be reached may be asked again. */
+  #wakeUp(at: number, now: number): void {
+    if (at >= this.#wakeAt) return;
+    clearTimeout(this.#wake);
+    this.#wakeAt = at;
+    this.#wake = setTimeout(() => {
+      this.#wakeAt = Infinity;
+      this.ready();
+    }, Math.max(1, at - now));
+  }
+
+  ready(): void {
+    if (this.#fast.length + this.#slow.length > 0) this.#schedule();
+  }
+
+  answered(call: Call, head: AnswerHead, text: string): void {
+    let result: unknown;
+    try {
+      result = this.#envelopes.result(head.status, text, call.requestId);
+    } catch (error) {
+      if (!(error instanceof RemoteError)) call.refuse(error as Error);
+      else if (!this.#mayRepeat(call, error) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
+      return;
+    }
+    call.succeed(result);
+  }
+
+  /** The server did not begin with it, or it may run twice. */
+  #mayRepeat(call: Call, { code, status }: RemoteError): boolean {
+    return (status === 503 && code === BUSY) || (call.idempotent && PASSING.has(status));
+  }
+
+  unreachable(server: Server, error: Error): void {
+    const now = performance.now();
+    if (!this.servers.some((other) => other.available(now))) {
+      for (const queue of [this.#fast, this.#slow]) {
+        for (const call of queue.drain()) {
+          if (call.stage !== Stage.Waiting) continue;
+          call.attempts += 1;
+          if (call.attempts > this.#settings.retries) call.fail(connectErrorOf(server.place.url, error));
+          else queue.push(call);
+        }
+      }
+    }
+    this.ready();
+  }
+
+  lost(server: Server, unread: Call[], lost: Call[], error: Error): void {
+    // What the server says that it has not read goes first, and costs nothing.
+    for (const call of unread.reverse()) {
+      this.#ledger.retries += 1;
+      (call.target.pace.slow ? this.#slow : this.#fast).unshift(call);
+    }
+    for (const call of lost) {
+      if (call.idempotent && this.#repeat(call, 0)) continue;
+      const code = error instanceof AnswerError ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
+      call.fail(new CallError(code, true, `${call.target.what} was sent to ${server.place.url} and has no answer: ${error.message}. Its handler may have run. Calls that may run twice are sent again with idempotent: true.`, { cause: error }));
+    }
+    this.ready();
+  }
+
+  /** Sends a call again, after a while; false: it has been sent often enough, or its time would be over. */
+  #repeat(call: Call, leastMs: number): boolean {
+    if (call.attempts > this.#settings.retries || !this.#budget.spend()) return false;
+    const ms = leastMs + backoffMs(call.attempts, RETRY_MS, MOST_RETRY_MS);
+    if (performance.now() + ms > call.deadline) return false;
+    call.stage = Stage.Waiting;
+    this.#ledger.retries += 1;
+    this.#resting.add(call);
+    setTimeout(() => {
+      this.#resting.delete(call);
+      if (call.stage !== Stage.Waiting) return;
+      this.#enqueue(call);
+      this.ready();
+    }, ms);
+    return true;
+  }
+
+  #setAlarm(at: number): void {
+    clearTimeout(this.#alarm);
+    this.#alarmAt = at;
+    // What waits keeps the process alive itself: its socket does, or the timer of its next attempt.
+    this.#alarm = setTimeout(() => this.#ring(), Math.max(1, at - performance.now())).unref();
+  }
+
+  /** Ends the calls whose time is over. */
+  #ring(): void {
+    this.#alarmAt = Infinity;
+    const now = performance.now();
+    let next = Infinity;
+    for (const { call, url } of [...this.#calls()]) {
+      if (call.stage === Stage.Over) continue;
+      // A timer may be a little early.
+      if (call.deadline <= now + 1) call.timeOut(url);
+      else next = Math.min(next, call.deadline);
+    }
+    if (next < this.#alarmAt) this.#setAlarm(next);
+  }
+
+  *#calls(): Generator<{ call: Call; url: string }> {
+    const nowhere = this.#settings.places.map(({ url }) => url).join(', ');
+    for (const server of this.servers) for (const call of server.calls()) yield { call, url: server.place.url };
+    for (const call of [...this.#fast, ...this.#slow, ...this.#resting]) yield { call, url: nowhere };
+  }
+
+  /** Ends the calls under way, with what `error` makes of each. */
+  abandon(error: (call: Call) => Error): void {
+    for (const { call } of [...this.#calls()]) call.fail(error(call));
+  }
+
+  /** Ends all connections: no call is under way any more. */
+  end(): void {
+    for (const server of this.servers) server.end();
+    clearTimeout(this.#alarm);
+    clearTimeout(this.#wake);
+  }
+}
+
+function dispatch(dispatcher: Dispatcher): void {
+  dispatcher.dispatch();
+}

@@ -1,0 +1,37 @@
+import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { asToken, fail, isPlainObject } from '../options/checks.js';
+import { asRequestId } from './request-ids.js';
+
+/** What the client says itself. */
+const OWN = new Set(['connection', 'content-length', 'content-type', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+const asName = asToken('the name of a request header');
+
+/** Header lines of a request as text, each with its CRLF. */
+export function asHeaderLines(option: string, value: unknown): string {
+  if (value === undefined) return '';
+  if (!isPlainObject(value)) fail(option, value, 'must be an object of names and values', "For example { 'x-tenant': 'a' }.");
+  let lines = '';
+  for (const [given, content] of Object.entries(value)) {
+    const name = asName(`${option}: the name`, given).toLowerCase();
+    if (OWN.has(name)) fail(`${option}.${given}`, content, 'is a header that the client sets itself', 'Leave it out.');
+    // A value may be a secret: it is not shown.
+    if (typeof content !== 'string' || /[^\t\x20-\x7e\x80-\xff]/.test(content)) fail(`${option}.${given}`, '(hidden)', 'must be a string of characters that a header can carry', 'Encode it, for example with encodeURIComponent.');
+    lines += `${name}: ${content}\r\n`;
+  }
+  return lines;
+}
+
+/** The header lines of one call, and the request's id if they name it. */
+export function asCallHeaders(value: unknown): { id: string | undefined; lines: string } {
+  if (value === undefined) return { id: undefined, lines: '' };
+  const lines = asHeaderLines('headers', value);
+  // What is sent together with other calls is sent in one encoding.
+  if (!isAscii(lines)) fail('headers', '(hidden)', 'of a call must be ASCII', 'Encode them, for example with encodeURIComponent.');
+  const id = Object.entries(value as Record<string, string>).find(([name]) => name.toLowerCase() === REQUEST_ID_HEADER);
+  if (id === undefined) return { id: undefined, lines };
+  return { id: asRequestId(`headers.${id[0]}`, id[1]), lines: lines.replace(new RegExp(`^${REQUEST_ID_HEADER}: .*\r\n`, 'm'), '') };
+}
+
+export function isAscii(text: string): boolean {
+  return !/[^\0-\x7f]/.test(text);
+}

@@ -1,0 +1,78 @@
+/** Weight of one answer in how often a task is slow when nothing else goes on. */
+const HABIT_WEIGHT = 1 / 8;
+const HABIT = 1 / 2;
+/** Weight of one call in the share of calls that took long: one alone says nothing, two among a few hundred do. */
+const SHARE_WEIGHT = 1 / 512;
+const SHARE = 1.3 * SHARE_WEIGHT;
+/** Weights of one answer in what all calls take now: near to what the quicker ones do. */
+const DOWN_WEIGHT = 1 / 8;
+const UP_WEIGHT = 1 / 64;
+/** Without a byte of a server for longer is a pause: nobody can tell whether a call, the server or we have been slow. */
+const PAUSE_MS = 2;
+
+/** How long a task takes, as far as its answers tell. */
+export class Pace {
+  /** How often it took long of late, pauses included. */
+  #habit = 0;
+  /** How often it took long while others were answered. */
+  #share = 0;
+  #pause = 0;
+  /** Nothing should wait behind a call of this task. */
+  slow = false;
+  readonly #slowMs: number;
+
+  constructor(slowMs: number) {
+    this.#slowMs = slowMs;
+  }
+
+  /** Notes a call that a connection has waited for since `from`, when `clock` showed what `fromClock` says. */
+  note(rhythm: Rhythm, from: number, fromClock: number, now: number): void {
+    const ms = rhythm.beyond(now - from);
+    const busyMs = rhythm.clock - fromClock;
+    // A pause makes all calls late that it falls into: it counts once.
+    if (rhythm.pauses !== this.#pause || busyMs > ms / 2) {
+      this.#habit += ((ms > this.#slowMs ? 1 : 0) - this.#habit) * HABIT_WEIGHT;
+      this.#pause = rhythm.pauses;
+    }
+    this.#share += ((busyMs - rhythm.wayMs > this.#slowMs ? 1 : 0) - this.#share) * SHARE_WEIGHT;
+    this.#judge();
+  }
+
+  /** Notes a call that has not been waited for by itself: it was done when the one before it was. */
+  pass(): void {
+    if (this.#share === 0) return;
+    this.#share -= this.#share * SHARE_WEIGHT;
+    this.#judge();
+  }
+
+  #judge(): void {
+    this.slow = this.#habit > HABIT || this.#share > SHARE;
+  }
+}
+
+/** What all answers of a server have in common. */
+export class Rhythm {
+  /**
+   * What a call takes now that does nothing: the way there and back, and the wait for a busy server, or for us. Where all
+   * calls take long, none is slow: none would wait for another.
+   */
+  wayMs = 0;
+  /** Milliseconds, without pauses. */
+  clock = 0;
+  pauses = 0;
+  #readAt = -Infinity;
+
+  /** Something was read, of any connection. */
+  read(now: number): void {
+    const ms = now - this.#readAt;
+    this.#readAt = now;
+    if (ms > PAUSE_MS) this.pauses += 1;
+    this.clock += Math.min(ms, PAUSE_MS);
+  }
+
+  /** What is beyond the way of a call that took so long. */
+  beyond(ms: number): number {
+    this.wayMs += (ms - this.wayMs) * (ms < this.wayMs ? DOWN_WEIGHT : UP_WEIGHT);
+    return ms - this.wayMs;
+  }
+}
