@@ -56,9 +56,10 @@ use connection::unseen::Unseen;
 use door::doors::Doors;
 use exchange::asking::Advised;
 use life::lifecycle::Lifecycle;
+use life::pulse::Pulse;
 use life::supervisor::Legacy;
 use reactor::driver::Driver;
-use reactor::waiters::{Waiter, Waiters};
+use reactor::waiters::Waiter;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -151,15 +152,11 @@ struct Shard {
 
     /// When deadlines were looked at last.
     swept_ms: Cell<u64>,
-    ticking: Cell<bool>,
-    tick_task: Waiter,
-    tick_waiters: Waiters,
-    timer_waiters: Waiters,
+    pulse: Pulse,
     buffers: Rc<Buffers>,
     held_reads: HeldReads,
     unseen: Unseen,
     spell: Spell,
-    release_memory: fn(),
     life: Lifecycle,
     main_task: Waiter,
 }
@@ -219,15 +216,11 @@ impl Shard {
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
-            ticking: Cell::new(false),
-            tick_task: Waiter::default(),
-            tick_waiters: Waiters::default(),
-            timer_waiters: Waiters::default(),
+            pulse: Pulse::default(),
             buffers: Rc::default(),
             held_reads: HeldReads::default(),
             unseen: Unseen::default(),
-            spell: Spell::default(),
-            release_memory: setup.release_memory,
+            spell: Spell::new(setup.release_memory),
             life: Lifecycle::default(),
             main_task: Waiter::default(),
             limits: setup.limits,

@@ -3,17 +3,22 @@
 use std::cell::Cell;
 
 use crate::limits::{HELD_READS, RELEASE_AFTER_CONNECTIONS};
-use crate::shard::Shard;
 
 /// How many connections have come to rest, or have gone, since memory was last given back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::shard) struct Spell {
     rested: Cell<usize>,
     /// At the last turn of the timer.
     seen: Cell<usize>,
+    /// Gives the memory that nobody uses back to the system.
+    release: fn(),
 }
 
 impl Spell {
+    pub fn new(release: fn()) -> Self {
+        Spell { rested: Cell::default(), seen: Cell::default(), release }
+    }
+
     pub fn note(&self) {
         self.rested.set(self.rested.get() + 1);
     }
@@ -21,6 +26,14 @@ impl Spell {
     /// Many have: memory is given back at the next turn of the timer at which no more do.
     pub fn is_long(&self) -> bool {
         self.rested.get() >= RELEASE_AFTER_CONNECTIONS
+    }
+
+    /// A turn of the timer: once many connections have come to rest, and no more do, the memory that they had goes back.
+    pub fn turn(&self) {
+        if self.is_long() && self.seen.replace(self.rested.get()) == self.rested.get() {
+            self.rested.set(0);
+            (self.release)();
+        }
     }
 }
 
@@ -47,14 +60,29 @@ impl Drop for HeldRead<'_> {
     }
 }
 
-impl Shard {
-    /// Once many connections have come to rest, and no more do, the memory that they had goes back to the system.
-    pub(in crate::shard) fn release_spell(&self) {
-        let Spell { rested, seen } = &self.spell;
-        if !self.spell.is_long() || seen.replace(rested.get()) != rested.get() {
-            return;
-        }
-        rested.set(0);
-        (self.release_memory)();
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_once_when_many_have_come_to_rest_and_no_more_do() {
+        static RELEASED: AtomicUsize = AtomicUsize::new(0);
+        let spell = Spell::new(|| {
+            RELEASED.fetch_add(1, Ordering::Relaxed);
+        });
+        let turn = || {
+            spell.turn();
+            RELEASED.load(Ordering::Relaxed)
+        };
+        (1..RELEASE_AFTER_CONNECTIONS).for_each(|_| spell.note());
+        assert_eq!([turn(), turn()], [0, 0], "too few");
+        spell.note();
+        assert_eq!(turn(), 0, "more may come");
+        spell.note();
+        assert_eq!(turn(), 0, "one has");
+        assert_eq!([turn(), turn()], [1, 1]);
+        assert!(!spell.is_long());
     }
 }

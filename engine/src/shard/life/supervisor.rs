@@ -176,7 +176,7 @@ impl Shard {
             return false;
         }
         // The tick that was broken off has not parked.
-        self.ticking.set(false);
+        self.pulse.break_off();
         self.cut_all();
         let mut late = pin!(signal.wait());
         let ended = std::future::poll_fn(|cx| {

@@ -87,28 +87,28 @@ impl Shard {
     /// Something happens: a tick will follow at the end of this round of tasks, so nobody needs to wake us.
     #[inline]
     pub(in crate::shard) fn touch(&self) {
-        if !self.ticking.replace(true) {
+        if self.pulse.begin() {
             self.inbox.bell.state.awake();
             self.timing.begin_round();
-            self.tick_task.wake();
+            self.pulse.wake_task();
         }
     }
 
     /// Completes after the next tick: lets everybody else have a turn (a task must not wake itself under monoio 0.2.4,
     /// it would run before all others).
     pub(in crate::shard) async fn next_tick(&self) {
-        self.tick_waiters.wait(|| self.touch()).await;
+        self.pulse.next_tick(|| self.touch()).await;
     }
 
     /// Wakes a task after the next tick.
     pub(in crate::shard) fn wake_after_tick(&self, waker: &Waker) {
-        self.tick_waiters.push(waker.clone());
+        self.pulse.push(waker.clone());
         self.touch();
     }
 
     /// Completes at the next turn of the timer.
     pub(in crate::shard) async fn next_timer(&self) {
-        self.timer_waiters.wait(|| self.clock.arm()).await;
+        self.pulse.next_timer(|| self.clock.arm()).await;
     }
 
     fn tick(self: &Rc<Self>) {
@@ -130,15 +130,13 @@ impl Shard {
             // Inline backends and dying connections may have left something to say.
             self.submit();
             if self.inbox.bell.state.try_park() {
-                self.ticking.set(false);
-                self.tick_waiters.wake_all();
+                self.pulse.end();
                 return;
             }
             self.inbox.bell.state.awake();
         }
         // Rung again and again: I/O gets a turn first. The own eventfd brings us back.
-        self.ticking.set(false);
-        self.tick_waiters.wake_all();
+        self.pulse.end();
         self.inbox.bell.wake();
     }
 
@@ -184,7 +182,7 @@ impl Shard {
             self.counters.panics.add(1);
             self.cut_residents();
             // The tick that was broken off has not parked.
-            self.ticking.set(false);
+            self.pulse.break_off();
             self.touch();
         }
     }
@@ -220,9 +218,7 @@ impl Shard {
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
             self.clock.strike_last();
-            self.tick_task.wake();
-            self.tick_waiters.wake_all();
-            self.timer_waiters.wake_all();
+            self.pulse.end_all();
         }
         if self.life.is_finished() {
             self.main_task.wake();
@@ -233,8 +229,8 @@ impl Shard {
         self.clock.read_all();
         self.sweep();
         self.buffers.trim();
-        self.release_spell();
-        self.timer_waiters.wake_all();
+        self.spell.turn();
+        self.pulse.end_timer();
         if self.conns.is_empty() && !self.stopping() && !self.spell.is_long() {
             self.clock.rest();
         }
@@ -258,8 +254,8 @@ impl Drop for CountedTask {
 async fn tick_loop(shard: Rc<Shard>) {
     while !shard.life.is_finished() {
         std::future::poll_fn(|cx| {
-            shard.tick_task.remember(cx);
-            if shard.ticking.get() || shard.life.is_finished() { Poll::Ready(()) } else { Poll::Pending }
+            shard.pulse.remember(cx);
+            if shard.pulse.is_begun() || shard.life.is_finished() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
         shard.contain(|| shard.tick());
