@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '9c2d4001e4760889';
+export const FACTS_HASH = '27a8383fa8848ca9';
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -78,6 +78,8 @@ export const INVALID_JSON = 3;
 export const ANSWER_FIRST_BYTES = 16384;
 /** Bytes of one frame, at most. */
 export const FRAME_BYTES = 65536;
+/** `Retry-After` of every 503, in seconds. */
+export const RETRY_AFTER_S = 1;
 /** Media type of the bodies that are the engine's own. */
 export const JSON_TYPE = 'application/json; charset=utf-8';
 /** Default of `basePath`. */
