@@ -11,7 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("bounds", &["limits"]),
     ("wire", &["limits"]),
     ("tunnel", &["limits", "wire"]),
-    ("link", &["stated", "limits", "wire", "tunnel"]),
+    ("link", &["stated", "limits", "wire"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
