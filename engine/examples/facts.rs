@@ -16,12 +16,16 @@ fn typescript() -> String {
     for fact in facts::all() {
         text += &constant(&fact);
     }
-    text
+    text += "/** What one shard has counted since it started. */\nexport interface ShardCounters {\n";
+    for row in facts::shard_statistics() {
+        text += &format!("  /** {} */\n  readonly {}: number;\n", row.says, row.camel_case());
+    }
+    text + "}\n"
 }
 
 /// A constant and what it is.
 fn constant(fact: &Fact) -> String {
-    let literal = if matches!(fact.value, Value::Record(_)) { " as const" } else { "" };
+    let literal = if matches!(fact.value, Value::Record(_) | Value::Statistics(_)) { " as const" } else { "" };
     format!("/** {} */\nexport const {fact}{literal};\n", fact.says)
 }
 

@@ -13,11 +13,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tunnel", &["limits", "wire"]),
     ("link", &["stated", "limits", "wire"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
-    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("sys", &["limits"]),
     ("config", &["limits", "tunnel"]),
-    ("shard", &["limits", "wire", "tunnel", "link", "sys", "config"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "link", "sys", "config"]),
+    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
     ("engine", &["limits", "wire", "tunnel", "link", "sys", "config", "shard", "error"]),
 ];
