@@ -85,7 +85,7 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pu
 
 # What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
 define facts
-	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts.generated.ts
+	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts/facts.generated.ts
 endef
 
 .PHONY: facts

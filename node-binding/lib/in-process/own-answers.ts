@@ -1,4 +1,4 @@
-import { JSON_TYPE, REFUSALS, RETRY_AFTER_S } from '../facts.generated.js';
+import { JSON_TYPE, REFUSALS, RETRY_AFTER_S } from '../facts/facts.generated.js';
 import type { ForeignResponse } from './foreign.js';
 
 /** An answer in the contract's form, for what the engine is not asked about. */

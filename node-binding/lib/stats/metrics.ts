@@ -1,4 +1,4 @@
-import { SHARD_STATS } from '../facts.generated.js';
+import { SHARD_STATS } from '../facts/facts.generated.js';
 import { fail } from '../options/checks.js';
 import type { ShardStats, Stats } from './stats.js';
 

@@ -1,4 +1,4 @@
-import type { ShardCounters } from '../facts.generated.js';
+import type { ShardCounters } from '../facts/facts.generated.js';
 import type { Ring } from '../options/engine-options.js';
 import type { PhaseTimes, SizeHistogram } from './histogram-types.js';
 
