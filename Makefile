@@ -83,13 +83,13 @@ lint: $(DIST) deny ## Check formatting, clippy, types, dependencies, that the pu
 	node scripts/security-table.mjs
 	$(call facts,--check)
 
-# What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
+# What the engine, TypeScript and docs/ all say is stated in Rust; $(1) goes before the files' names.
 define facts
-	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts/facts.generated.ts
+	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts/facts.generated.ts docs/options.md
 endef
 
 .PHONY: facts
-facts: ## Write what TypeScript has to know of the engine's constants, which `make lint` compares
+facts: ## Write what TypeScript and the tables in docs/ say of the engine's constants, which `make lint` compares
 	$(NEED_CARGO)
 	$(call facts)
 

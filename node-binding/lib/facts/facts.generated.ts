@@ -2,6 +2,73 @@
 
 /** Another addon than the one with this hash states something below in another way. */
 export const FACTS_HASH = '88f69ff3f3f172ed';
+/** What one shard has counted since it started. */
+export interface ShardCounters {
+  /** Connections open now. */
+  readonly connections: number;
+  /** Connections taken over. */
+  readonly accepted: number;
+  /** Connections closed at once: `maxConnections`, or no descriptor left. */
+  readonly turnedAway: number;
+  /** Requests whose head was complete and well-formed. */
+  readonly requests: number;
+  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
+  readonly refused: number;
+  /** Malformed, too large or too slow requests; each ended its connection. */
+  readonly protocolErrors: number;
+  /** Calls that went to JavaScript, and questions of hooks. */
+  readonly calls: number;
+  /** Requests that hooks were asked about. */
+  readonly asks: number;
+  /** Authentication failures that `onRefused` did not hear of. */
+  readonly noticesDropped: number;
+  /** Calls whose body came as a stream or a form. */
+  readonly streamedBodies: number;
+  /** Answers that were streams. */
+  readonly streamedAnswers: number;
+  /** Streamed answers that broke off. */
+  readonly cutAnswers: number;
+  /** Pieces of bodies, and credit for answers, that went to JavaScript. */
+  readonly frames: number;
+  /** Records from JavaScript that made no sense; each cost its call. */
+  readonly hostErrors: number;
+  /** Calls and questions answered. */
+  readonly answered: number;
+  /** Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`. */
+  readonly abandoned: number;
+  /** Answers that came too late. */
+  readonly dropped: number;
+  /** Calls refused with 503 because there were too many. */
+  readonly overloaded: number;
+  /** Calls refused with 503 because they had waited too long for JavaScript. */
+  readonly shed: number;
+  /** Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds. */
+  readonly heldBytes: number;
+  /** Large answers that became a 500 because the shard held too much. */
+  readonly discardedAnswers: number;
+  /** Connections ended because the shard held too much, and they much of it without progress. */
+  readonly evicted: number;
+  /** Calls ended with 504. */
+  readonly handlerTimeouts: number;
+  /** Calls under way now. */
+  readonly inFlight: number;
+  /** Batches that went to JavaScript. */
+  readonly batches: number;
+  /** Times the shard slept and was woken by another thread. */
+  readonly wakes: number;
+  /** Turns of the shard: rounds of reading and sending. */
+  readonly ticks: number;
+  /** Panics that were contained; each ended its connection, or all of its shard. */
+  readonly panics: number;
+  /** Times that the shard failed as a whole and was started anew; each ended all of its connections. */
+  readonly restarts: number;
+  /** Times JavaScript slept and was woken by this shard. */
+  readonly hostWakes: number;
+  /** Batches that wait for JavaScript now; at 64 the shard keeps the next one open. */
+  readonly queueDepth: number;
+  /** The most batches that have waited at once. */
+  readonly queueDepthMax: number;
+}
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -196,70 +263,3 @@ export const BODY_REFUSALS = {
   truncated: { number: 8, status: 500, code: 'STREAM_ERROR', body: '{"ok":false,"error":{"message":"Internal Error","code":"STREAM_ERROR"}}' },
   manifestIsFile: { number: 9, status: 400, code: 'MISSING_MANIFEST', body: '{"ok":false,"error":{"message":"The part __manifest must be a field, not a file: send it without a file name","code":"MISSING_MANIFEST"}}' },
 } as const;
-/** What one shard has counted since it started. */
-export interface ShardCounters {
-  /** Connections open now. */
-  readonly connections: number;
-  /** Connections taken over. */
-  readonly accepted: number;
-  /** Connections closed at once: `maxConnections`, or no descriptor left. */
-  readonly turnedAway: number;
-  /** Requests whose head was complete and well-formed. */
-  readonly requests: number;
-  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
-  readonly refused: number;
-  /** Malformed, too large or too slow requests; each ended its connection. */
-  readonly protocolErrors: number;
-  /** Calls that went to JavaScript, and questions of hooks. */
-  readonly calls: number;
-  /** Requests that hooks were asked about. */
-  readonly asks: number;
-  /** Authentication failures that `onRefused` did not hear of. */
-  readonly noticesDropped: number;
-  /** Calls whose body came as a stream or a form. */
-  readonly streamedBodies: number;
-  /** Answers that were streams. */
-  readonly streamedAnswers: number;
-  /** Streamed answers that broke off. */
-  readonly cutAnswers: number;
-  /** Pieces of bodies, and credit for answers, that went to JavaScript. */
-  readonly frames: number;
-  /** Records from JavaScript that made no sense; each cost its call. */
-  readonly hostErrors: number;
-  /** Calls and questions answered. */
-  readonly answered: number;
-  /** Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`. */
-  readonly abandoned: number;
-  /** Answers that came too late. */
-  readonly dropped: number;
-  /** Calls refused with 503 because there were too many. */
-  readonly overloaded: number;
-  /** Calls refused with 503 because they had waited too long for JavaScript. */
-  readonly shed: number;
-  /** Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds. */
-  readonly heldBytes: number;
-  /** Large answers that became a 500 because the shard held too much. */
-  readonly discardedAnswers: number;
-  /** Connections ended because the shard held too much, and they much of it without progress. */
-  readonly evicted: number;
-  /** Calls ended with 504. */
-  readonly handlerTimeouts: number;
-  /** Calls under way now. */
-  readonly inFlight: number;
-  /** Batches that went to JavaScript. */
-  readonly batches: number;
-  /** Times the shard slept and was woken by another thread. */
-  readonly wakes: number;
-  /** Turns of the shard: rounds of reading and sending. */
-  readonly ticks: number;
-  /** Panics that were contained; each ended its connection, or all of its shard. */
-  readonly panics: number;
-  /** Times that the shard failed as a whole and was started anew; each ended all of its connections. */
-  readonly restarts: number;
-  /** Times JavaScript slept and was woken by this shard. */
-  readonly hostWakes: number;
-  /** Batches that wait for JavaScript now; at 64 the shard keeps the next one open. */
-  readonly queueDepth: number;
-  /** The most batches that have waited at once. */
-  readonly queueDepthMax: number;
-}
