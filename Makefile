@@ -140,13 +140,13 @@ addon-types: $(PACKAGING_TOOLS) ## Write the types of what the addon exports, wh
 	$(NEED_CARGO)
 	node $(PACKAGING)/addon-types.mjs
 
-# What the engine and TypeScript both have to know is stated in Rust; $(1) goes before the file's name.
+# What the engine, TypeScript and docs/ all say is stated in Rust; $(1) goes before the files' names.
 define facts
-	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts.generated.ts
+	cargo run --locked --quiet --package fasttunnel-engine --example facts -- $(1) $(BINDING)/lib/facts/facts.generated.ts docs/options.md
 endef
 
 .PHONY: facts
-facts: ## Write what TypeScript has to know of the engine's constants, which `make lint` compares
+facts: ## Write what TypeScript and the tables in docs/ say of the engine's constants, which `make lint` compares
 	$(NEED_CARGO)
 	$(call facts)
 

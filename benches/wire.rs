@@ -1,12 +1,13 @@
-//! What bytes cost: finding and reading a head, writing the head of an answer.
+//! What bytes cost: finding and reading the head of a request or an answer, writing that of an answer.
 #![allow(missing_docs)] // the macros' functions
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fasttunnel_benches::{FETCH_HEAD, SMALL_HEAD};
+use fasttunnel_engine::wire::answer_reader::AnswerReader;
 use fasttunnel_engine::wire::date::HttpDate;
-use fasttunnel_engine::wire::head::{Head, HeadLimits, HeadScanner, Scan};
+use fasttunnel_engine::wire::head::{Head, HeadLimits, HeadScanner, Method, Scan};
 use fasttunnel_engine::wire::reply::{Connection, Content, ReplyHead, encode_json_ok};
 
 const REQUEST_ID: &[u8] = b"x-runner-request-id: 0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4\r\nVary: Origin\r\n";
@@ -36,6 +37,19 @@ fn request_heads(criterion: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+fn answer_heads(criterion: &mut Criterion) {
+    let (limits, date) = (HeadLimits::default(), HttpDate::from_unix(1_700_000_000));
+    let mut head = Vec::new();
+    encode_json_ok(&mut head, REQUEST_ID, 22, &date);
+    let mut group = criterion.benchmark_group("wire/answer_head");
+    group.throughput(Throughput::Bytes(head.len() as u64));
+    group.bench_function("find_and_read/200 JSON", |bencher| {
+        let mut reader = AnswerReader::default();
+        bencher.iter(|| reader.find(black_box(&head), Method::Post, &limits));
+    });
     group.finish();
 }
 
@@ -69,5 +83,5 @@ fn reply_heads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = fasttunnel_benches::criterion(); targets = request_heads, reply_heads }
+criterion_group! { name = benches; config = fasttunnel_benches::criterion(); targets = request_heads, answer_heads, reply_heads }
 criterion_main!(benches);

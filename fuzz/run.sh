@@ -22,7 +22,7 @@ for target in "${targets[@]}"; do
     # These bound their input themselves, and cut it everywhere.
     head | answers | chunked | multipart) bytes=640 ;;
     # Pairs of bytes: longer is not deeper.
-    frames) bytes=800 ;;
+    frames | host) bytes=800 ;;
   esac
   mkdir -p "corpus/$target" artifacts
   log=artifacts/$target.log

@@ -9,7 +9,7 @@ import { print, quantile, smoke } from './measure.mjs';
 const BUSY_US = 100;
 const rounds = smoke ? 50 : Number(process.env.ROUNDS ?? 4000);
 const rings = smoke ? 500 : 20_000;
-const { CALLS, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL } = lib('facts.generated');
+const { CALLS, HEADER, LENGTH, MAX_CALLS, PER_ANSWER, PER_CALL } = lib('facts/facts.generated');
 const { engine } = lib('options/options').checkOptions({ port: 0, host: '127.0.0.1', shards: 1, auth: { allowAnonymous: true }, tasks: { any: () => 0 } });
 
 const table = new Uint32Array(LENGTH);

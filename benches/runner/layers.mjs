@@ -46,7 +46,7 @@ function bridged({ entry, codec }) {
   const { Calls } = ours('bridge/calls');
   const { AnswerBatch } = ours('bridge/answer-batch');
   const { HandlerIndex } = ours('bridge/handler-index');
-  const { FLAG_INPUT, HEADER, LENGTH, PER_CALL } = ours('facts.generated');
+  const { FLAG_INPUT, HEADER, LENGTH, PER_CALL } = ours('facts/facts.generated');
   const table = new Uint32Array(LENGTH);
   for (let call = 0; call < BATCH; call++) table.set([call, 0, FLAG_INPUT ?? 0], HEADER + call * PER_CALL);
   const handlers = new HandlerIndex();

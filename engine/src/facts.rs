@@ -6,9 +6,10 @@ use std::fmt;
 use crate::bounds::{self, Bound};
 use crate::host::codes;
 use crate::host::layout::{self, frame, news, outcome};
-use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES};
-use crate::link::batch::flags;
-use crate::stated::Stated;
+use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES, RETRY_AFTER_S};
+use crate::link::{batch::flags, meter};
+use crate::shard::counters;
+use crate::stated::{Stated, Statistic};
 use crate::tunnel::auth::DEFAULT_TOKEN_HEADER;
 use crate::tunnel::envelope::{CONTENT_TYPE, OF_THE_HOST, Refusal};
 use crate::tunnel::multipart::BodyRefusal;
@@ -37,6 +38,8 @@ pub enum Value {
     Text(&'static str),
     /// Values by name: one line, or one for each where they have names themselves.
     Record(Vec<(&'static str, Value)>),
+    /// Numbers of the statistics: by name what each counts, and what it means.
+    Statistics(Vec<Statistic>),
 }
 
 /// All of them.
@@ -60,11 +63,12 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 13] = [
+const REST: [Row; 15] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
     ("FRAME_BYTES", "Bytes of one frame, at most.", || Value::Number(FRAME_BYTES as u64)),
+    ("RETRY_AFTER_S", "`Retry-After` of every 503, in seconds.", || Value::Number(RETRY_AFTER_S.into())),
     ("JSON_TYPE", "Media type of the bodies that are the engine's own.", || Value::Text(CONTENT_TYPE)),
     ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),
     ("TOKEN_HEADER", "Default name of the header that carries the token.", || Value::Text(DEFAULT_TOKEN_HEADER)),
@@ -83,8 +87,14 @@ const REST: [Row; 13] = [
             codes::SYSTEM.iter().map(|(name, errno)| (*name, Value::Number(errno.unsigned_abs().into()))).collect(),
         )
     }),
+    ("SHARD_STATS", "Numbers in the statistics of a shard.", || Value::Statistics(shard_statistics().collect())),
     ("BODY_REFUSALS", "Why a form is refused, by the number that its frame carries.", body_refusals),
 ];
+
+/// Numbers that the statistics of a shard hold.
+pub fn shard_statistics() -> impl Iterator<Item = Statistic> {
+    counters::STATED.iter().chain(&meter::STATED).map(|row| Statistic { says: row.says.trim(), ..*row })
+}
 
 /// Sixteen hexadecimal digits that are others when any fact is another.
 #[must_use]
@@ -171,6 +181,14 @@ impl fmt::Display for Value {
             Value::Number(number) => write!(f, "{number}"),
             Value::Infinity => f.write_str("Infinity"),
             Value::Text(text) => write!(f, "'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+            Value::Statistics(rows) => {
+                f.write_str("{\n")?;
+                for row in rows {
+                    let (kind, help) = (Value::Text(row.kind.name()), Value::Text(row.says));
+                    writeln!(f, "  {}: {{ kind: {kind}, help: {help} }},", row.camel_case())?;
+                }
+                f.write_str("}")
+            }
             Value::Record(members) if members.iter().any(|(_, value)| matches!(value, Value::Record(_))) => {
                 f.write_str("{\n")?;
                 members.iter().try_for_each(|(name, value)| writeln!(f, "  {name}: {value},"))?;
@@ -229,6 +247,17 @@ mod tests {
     fn a_number_of_a_body_refusal_is_its_place() {
         for (at, (name, reason)) in BodyRefusal::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, at + 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_statistics_has_a_name_of_its_own_and_a_meaning() {
+        let rows: Vec<_> = shard_statistics().collect();
+        let text = Value::Statistics(rows.clone()).to_string();
+        assert!(text.contains("\n  handlerTimeouts: { kind: 'counter', help: 'Calls ended with 504.' },\n"), "{text}");
+        for row in &rows {
+            assert_eq!(rows.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
+            assert!(row.says.ends_with('.') && !row.says.contains(['\n', '\\']), "{}: {}", row.name, row.says);
         }
     }
 

@@ -11,6 +11,9 @@ pub const MAX_HEAD_BYTES_CEILING: usize = 64 * 1024;
 /// Empty lines before a request line (RFC 9112 2.2 asks to ignore at least one). More: 400, close.
 pub const MAX_LEADING_EMPTY_LINES: usize = 4;
 
+/// Seconds after which a client that is refused for want of room may try again: `Retry-After`. One digit.
+pub const RETRY_AFTER_S: u8 = 1;
+
 /// Interim answers (1xx) in a row. More: the answer is refused, and the connection closed.
 pub const MAX_INTERIM_ANSWERS: usize = 16;
 

@@ -4,7 +4,8 @@
 mod support;
 
 use fasttunnel_engine::limits::BODY_WINDOW_BYTES;
-use fasttunnel_engine::link::batch::{BodyRefusal, CallKey, FrameKind, Outcome, flags};
+use fasttunnel_engine::link::batch::{CallKey, FrameKind, Outcome, flags};
+use fasttunnel_engine::tunnel::multipart::BodyRefusal;
 use support::host::{TestHost, hosted};
 use support::{DriverChoice, call, ms, pattern};
 
@@ -108,7 +109,7 @@ fn a_refused_form_is_thrown_away(driver: DriverChoice) {
             }
             _ => None,
         });
-        assert_eq!(kind, FrameKind::Refused(refusal));
+        assert_eq!(kind, FrameKind::Refused(refusal as u8));
         host.forget();
         host.expect_nothing_of(key);
         host.say(key, Outcome::Failed { status: 413 }, b"{}");
@@ -143,10 +144,11 @@ fn nothing_behind_a_refused_form_that_is_the_last_is_run(driver: DriverChoice) {
     client.send(&first);
     assert_eq!(host.until_silence(key).len(), content.len());
     client.send([&second[..], call("echo", "1").as_bytes()].concat());
-    host.next("the refusal", |told| match told {
-        support::host::Told::Frame { kind: FrameKind::Refused(BodyRefusal::SecondManifest), .. } => Some(()),
+    let reason = host.next("the refusal", |told| match told {
+        support::host::Told::Frame { kind: FrameKind::Refused(reason), .. } => Some(*reason),
         _ => None,
     });
+    assert_eq!(reason, BodyRefusal::SecondManifest as u8);
     host.say(key, Outcome::Failed { status: 413 }, b"{}");
     assert!(client.reply().closes());
     client.expect_fin();

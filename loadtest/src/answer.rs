@@ -1,19 +1,50 @@
-//! Reads answers: where each one ends, and whether it is the expected one.
+//! Takes whole answers off a connection, as `wire/` of the engine reads them, and says whether they are the expected ones.
 
-use memchr::memmem::Finder;
+use fasttunnel_engine::wire::answer_head::AnswerContent;
+use fasttunnel_engine::wire::answer_reader::AnswerReader as HeadReader;
+use fasttunnel_engine::wire::fields::FieldValue;
+use fasttunnel_engine::wire::framing::Framing;
+use fasttunnel_engine::wire::head::{HeadError, HeadLimits, Method};
+
+use crate::known_head::{KnownHead, Likeness};
 
 /// An answer larger than this is an error, so that a buffer cannot grow without end.
-const MAX_ANSWER_BYTES: usize = 8 << 20;
+const MAX_ANSWER_BYTES: u64 = 8 << 20;
+
+/// Bytes of a head.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Finds the answers in what a connection has received.
 pub struct AnswerReader {
-    head_end: Finder<'static>,
-    /// The content-length line of the last answer and where it was: the next one most likely has the same there.
-    length_line: Vec<u8>,
-    length_at: usize,
-    last_length: usize,
-    /// Bytes that the answer at hand takes in all, once its head has come.
-    needed: Option<(usize, usize)>,
+    heads: HeadReader,
+    limits: HeadLimits,
+    /// The head that was read last, and what it says.
+    known: KnownHead,
+    body_bytes: usize,
+    kind: Kind,
+    /// What stands of the answer at hand.
+    at: At,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Nothing that was looked at.
+    Start,
+    /// A part of a head that is another than the known one.
+    Head,
+    /// A part of the body; the head is the known one.
+    Body,
+}
+
+/// What an answer says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 200, in HTTP/1.1.
+    Ok,
+    /// 503, and when to try again.
+    Refusal,
+    /// Anything else.
+    Other,
 }
 
 /// One whole answer.
@@ -23,30 +54,19 @@ pub struct Answer<'a> {
     pub bytes: &'a [u8],
     /// Only the body.
     pub body: &'a [u8],
-}
-
-impl Answer<'_> {
-    /// 200, in HTTP/1.1.
-    pub fn is_ok(&self) -> bool {
-        self.bytes.starts_with(b"HTTP/1.1 200 ")
-    }
-
-    /// 503, and when to try again.
-    pub fn is_refusal(&self) -> bool {
-        const NAME: &[u8] = b"\r\nretry-after: ";
-        let head = &self.bytes[..self.bytes.len() - self.body.len()];
-        self.bytes.starts_with(b"HTTP/1.1 503 ") && head.windows(NAME.len()).any(|line| line.eq_ignore_ascii_case(NAME))
-    }
+    /// By its head.
+    pub kind: Kind,
 }
 
 impl Default for AnswerReader {
     fn default() -> Self {
         AnswerReader {
-            head_end: Finder::new(b"\r\n\r\n"),
-            length_line: Vec::new(),
-            length_at: 0,
-            last_length: 0,
-            needed: None,
+            heads: HeadReader::default(),
+            limits: HeadLimits { max_head_bytes: MAX_HEAD_BYTES, ..HeadLimits::default() },
+            known: KnownHead::default(),
+            body_bytes: 0,
+            kind: Kind::Other,
+            at: At::Start,
         }
     }
 }
@@ -54,46 +74,49 @@ impl Default for AnswerReader {
 impl AnswerReader {
     /// The answer that `bytes` begin with; None: it has not come as a whole. An error says what is wrong with it.
     pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Answer<'a>>, &'static str> {
-        let (head, whole) = match self.needed {
-            Some(needed) => needed,
-            None => {
-                let Some(at) = self.head_end.find(bytes) else {
-                    return if bytes.len() > 64 * 1024 { Err("a head of more than 64 kB") } else { Ok(None) };
-                };
-                let head = at + 4;
-                let length = self.content_length(&bytes[..head])?;
-                if length > MAX_ANSWER_BYTES {
-                    return Err("an answer of more than 8 MB");
-                }
-                (head, head + length)
-            }
+        let unread = match self.at {
+            At::Start => match self.known.likeness(bytes) {
+                Likeness::Same => false,
+                Likeness::SoFar => return Ok(None),
+                Likeness::Other => true,
+            },
+            At::Head => true,
+            At::Body => false,
         };
-        if bytes.len() < whole {
-            self.needed = Some((head, whole));
+        if unread && !self.read_head(bytes)? {
             return Ok(None);
         }
-        self.needed = None;
-        Ok(Some(Answer { bytes: &bytes[..whole], body: &bytes[head..whole] }))
+        let (head, whole) = (self.known.len(), self.known.len() + self.body_bytes);
+        if bytes.len() < whole {
+            self.at = At::Body;
+            return Ok(None);
+        }
+        self.at = At::Start;
+        Ok(Some(Answer { bytes: &bytes[..whole], body: &bytes[head..whole], kind: self.kind }))
     }
 
-    fn content_length(&mut self, head: &[u8]) -> Result<usize, &'static str> {
-        let same = head.get(self.length_at..).is_some_and(|rest| rest.starts_with(&self.length_line));
-        if same && !self.length_line.is_empty() {
-            return Ok(self.last_length);
-        }
-        const NAME: &[u8] = b"\r\ncontent-length:";
-        let at = head
-            .windows(NAME.len())
-            .position(|window| window.eq_ignore_ascii_case(NAME))
-            .ok_or("an answer without content-length")?;
-        let rest = &head[at + NAME.len()..];
-        let end = memchr::memchr(b'\r', rest).ok_or("a content-length that does not end")?;
-        let text = std::str::from_utf8(&rest[..end]).map_or("", str::trim);
-        self.last_length = text.parse().map_err(|_| "a content-length that is no number")?;
-        self.length_at = at;
-        // With its CRLF: 22 must not be taken for 222.
-        self.length_line = head[at..at + NAME.len() + end + 2].to_vec();
-        Ok(self.last_length)
+    /// Makes the head that `bytes` begin with the known one; false when it has not come as a whole.
+    fn read_head(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
+        self.at = At::Head;
+        let Some(end) = self.heads.find(bytes, Method::Post, &self.limits).map_err(HeadError::message)? else {
+            return Ok(false);
+        };
+        let (head, bytes) = (self.heads.head(), &bytes[..end]);
+        self.body_bytes = match head.content {
+            _ if head.is_interim() => return Err("an interim answer, for which nobody has asked"),
+            AnswerContent::Framed(Framing::None) => 0,
+            AnswerContent::Framed(Framing::Length(length @ ..=MAX_ANSWER_BYTES)) => length as usize,
+            AnswerContent::Framed(Framing::Length(_)) => return Err("an answer of more than 8 MB"),
+            _ => return Err("an answer without content-length"),
+        };
+        let retries = head.fields.of(bytes).get(b"retry-after") != FieldValue::Absent;
+        self.kind = match head.status {
+            200 if head.minor_version == 1 => Kind::Ok,
+            503 if retries => Kind::Refusal,
+            _ => Kind::Other,
+        };
+        self.known.learn(head, bytes);
+        Ok(true)
     }
 }
 
@@ -113,7 +136,7 @@ mod tests {
             let (mut reader, mut bodies, mut from) = (AnswerReader::default(), Vec::new(), 0);
             for end in (0..stream.len()).step_by(size).chain([stream.len()]) {
                 while let Ok(Some(answer)) = reader.next(&stream.as_bytes()[from..end]) {
-                    assert!(answer.is_ok());
+                    assert_eq!(answer.kind, Kind::Ok);
                     bodies.push(String::from_utf8_lossy(answer.body).into_owned());
                     from += answer.bytes.len();
                 }
@@ -127,8 +150,8 @@ mod tests {
         for (head, refusal) in [("503 X\r\nRetry-After: 1", true), ("503 X", false), ("500 X\r\nRetry-After: 1", false)]
         {
             let text = format!("HTTP/1.1 {head}\r\nContent-Length: 1\r\n\r\n.");
-            let found = AnswerReader::default().next(text.as_bytes()).map(|answer| answer.map(|it| it.is_refusal()));
-            assert_eq!(found, Ok(Some(refusal)), "{head}");
+            let found = AnswerReader::default().next(text.as_bytes()).map(|answer| answer.map(|it| it.kind));
+            assert_eq!(found, Ok(Some(if refusal { Kind::Refusal } else { Kind::Other })), "{head}");
         }
     }
 
@@ -144,9 +167,27 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        for text in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"] {
-            assert!(AnswerReader::default().next(text.as_bytes()).is_err(), "{text}");
+        for (text, error) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", "an answer without content-length"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "an answer without content-length"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", HeadError::ContentLength.message()),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na",
+                HeadError::ContentLengthRepeated.message(),
+            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n", "an answer of more than 8 MB"),
+            ("HTTP/1.1 100 Continue\r\n\r\n", "an interim answer, for which nobody has asked"),
+            ("HTTP/1.1 200 OK\ncontent-length: 0\n\n", HeadError::BareLf.message()),
+        ] {
+            // Also behind a good one, which is known by then.
+            let mut reader = AnswerReader::default();
+            let good = answer("", "one");
+            for _ in 0..2 {
+                assert!(matches!(reader.next(good.as_bytes()), Ok(Some(_))));
+            }
+            assert_eq!(reader.next(text.as_bytes()), Err(error), "{text}");
         }
-        assert!(AnswerReader::default().next(&vec![b'a'; 70_000]).is_err());
+        let endless = ["HTTP/1.1 200 OK\r\nA: ", &"a".repeat(70_000)].concat();
+        assert_eq!(AnswerReader::default().next(endless.as_bytes()), Err(HeadError::HeadTooLarge.message()));
     }
 }

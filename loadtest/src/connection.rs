@@ -12,7 +12,7 @@ use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Splitable};
 use monoio::net::TcpStream;
 
-use crate::answer::{Answer, AnswerReader};
+use crate::answer::{Answer, AnswerReader, Kind};
 use crate::load::Load;
 use crate::tally::Failure;
 
@@ -121,14 +121,11 @@ fn take(
         let Some(start) = started.pop_front() else {
             return Err(Broken(Failure::Malformed, "an answer that nobody has asked for".to_owned()));
         };
-        if answer.is_refusal() {
-            tally.refuse(now.saturating_sub(start), || excerpt(&answer));
-        } else if !answer.is_ok() {
-            tally.fail(Failure::Status, 1, || excerpt(&answer));
-        } else if answer.body != load.expected {
-            tally.fail(Failure::Body, 1, || excerpt(&answer));
-        } else {
-            tally.record(now.saturating_sub(start));
+        match answer.kind {
+            Kind::Refusal => tally.refuse(now.saturating_sub(start), || excerpt(&answer)),
+            Kind::Other => tally.fail(Failure::Status, 1, || excerpt(&answer)),
+            Kind::Ok if answer.body != load.expected => tally.fail(Failure::Body, 1, || excerpt(&answer)),
+            Kind::Ok => tally.record(now.saturating_sub(start)),
         }
         from += answer.bytes.len();
         count += 1;

@@ -10,6 +10,7 @@ mod clock;
 mod compare;
 mod connection;
 mod error;
+mod known_head;
 mod load;
 mod options;
 mod process;

@@ -131,13 +131,19 @@ fn a_server_that_stalls_or_hangs_up_ends_in_errors_and_in_time() {
     let silent = server(|_socket| thread::sleep(Duration::from_secs(20)));
     let closing = server(drop);
     let babbling = server(|mut socket| {
-        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nno length\r\n\r\n");
+        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nno-length: 1\r\n\r\n");
+    });
+    let smuggling = server(|mut socket| {
+        let _ = socket.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\nContent-Length: 22\r\n\r\n{\"ok\":true,\"result\":3}",
+        );
     });
     for (address, options, kind) in [
         (silent, "--connections 2", "2 unanswered"),
         (silent, "--connections 2 --rate 100", "2 unanswered"),
         (closing, "--connections 2", "closed, first: the server has closed"),
         (babbling, "--connections 2", "malformed, first: an answer without content-length"),
+        (smuggling, "--connections 2", "malformed, first: several Content-Length lines"),
     ] {
         let start = Instant::now();
         let output = loadtest("add", address, options);

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use fasttunnel_engine::Engine;
 use fasttunnel_engine::link::histogram::{Histogram, HistogramSnapshot};
 use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::meter;
+use fasttunnel_engine::shard::counters;
 
 /// Bounds of the buckets of durations: 1.024 µs to 69 s, as powers of two, in nanoseconds. The same for every histogram
 /// and for all time, as metrics systems want it.
@@ -16,32 +18,32 @@ const SIZE_LOGS: RangeInclusive<u32> = 0..=14;
 /// The shards' objects, comma-separated: `ShardStats` of `lib/stats/stats.ts`.
 pub fn shards_json(engine: &Engine, host: &Host) -> String {
     let mut text = String::new();
-    for (index, (snapshot, meter)) in engine.stats().iter().zip(engine.meters()).enumerate() {
+    for (index, (snapshot, own)) in engine.stats().iter().zip(engine.meters()).enumerate() {
         text.push_str(if index == 0 { "{" } else { ",{" });
-        for (name, value) in snapshot.entries() {
-            let _ = write!(text, "\"{}\":{value},", camel_case(name));
+        for (row, value) in counters::STATED.iter().zip(snapshot.values()) {
+            let _ = write!(text, "\"{}\":{value},", row.camel_case());
         }
         if let (Some(handover), Some(host_meter)) = (host.handover_meter(index), host.meter(index)) {
-            let _ = write!(
-                text,
-                "\"hostWakes\":{},\"queueDepth\":{},\"queueDepthMax\":{},\"phases\":{{\"parse\":",
-                handover.host_wakes.get(),
-                host.waiting(index),
-                handover.most_waiting.get()
-            );
-            put_durations(&mut text, &meter.parse_ns);
+            let waiting = host.waiting(index) as u64;
+            for (row, value) in
+                meter::STATED.iter().zip([handover.host_wakes.get(), waiting, handover.most_waiting.get()])
+            {
+                let _ = write!(text, "\"{}\":{value},", row.camel_case());
+            }
+            text.push_str("\"phases\":{\"parse\":");
+            put_durations(&mut text, &own.parse_ns);
             text.push_str(",\"queue\":");
             put_durations(&mut text, &host_meter.queue_ns);
             text.push_str(",\"js\":");
             put_durations(&mut text, &host_meter.host_ns);
             text.push_str(",\"write\":");
-            put_durations(&mut text, &meter.write_ns);
+            put_durations(&mut text, &own.write_ns);
             text.push_str("},");
         }
         text.push_str("\"callsPerBatch\":");
-        put_sizes(&mut text, &meter.calls_per_batch);
+        put_sizes(&mut text, &own.calls_per_batch);
         text.push_str(",\"answersPerBatch\":");
-        put_sizes(&mut text, &meter.answers_per_batch);
+        put_sizes(&mut text, &own.answers_per_batch);
         text.push('}');
     }
     text
@@ -87,21 +89,4 @@ fn put(
         let _ = write!(text, ",\"count\":{count}}}");
     }
     text.push_str("]}");
-}
-
-/// `handler_timeouts` as JavaScript spells it.
-fn camel_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut upper = false;
-    for character in name.chars() {
-        match character {
-            '_' => upper = true,
-            other if upper => {
-                out.extend(other.to_uppercase());
-                upper = false;
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -39,7 +39,7 @@ describe('fasttunnel doctor', () => {
     assert.deepEqual([status, schema, ok], [0, 1, true], JSON.stringify(report.findings));
     assert.deepEqual({ ...system, container: null }, { platform: 'linux', arch: 'x64', libc: 'glibc', libcVersion: process.report.getReport().header.glibcVersionRuntime, kernel: release(), container: null });
     assert.deepEqual(versions, { fasttunnel: version, runtime: `Node ${process.versions.node}`, runner: null, packageManager: 'npm 10.8.2' });
-    assert.deepEqual(addon, { file: ADDON, build: require('../dist/cjs/facts.generated.js').FACTS_HASH, error: null });
+    assert.deepEqual(addon, { file: ADDON, build: require('../dist/cjs/facts/facts.generated.js').FACTS_HASH, error: null });
     assert.deepEqual(calls.map(({ driver: name }) => name), ['io_uring', 'epoll']);
     assert.ok(calls[1].ok && calls[1].ms > 0);
     assert.equal(driver.name, calls[0].ok ? 'io_uring' : 'epoll');

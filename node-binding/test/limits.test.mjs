@@ -9,7 +9,7 @@ import { RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 
 const require = createRequire(import.meta.url);
-const { LIMITS } = require('../dist/cjs/facts.generated.js');
+const { LIMITS } = require('../dist/cjs/facts/facts.generated.js');
 const { MULTIPART_DEFAULTS } = require('../dist/cjs/options/multipart.js');
 const OPTIONS = readFileSync(new URL('../../docs/options.md', import.meta.url), 'utf8');
 

@@ -12,7 +12,7 @@ import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
 
 const require = createRequire(import.meta.url);
 const { addon } = require('../dist/cjs/native/addon.js');
-const { FACTS_HASH, LIMITS, MULTIPART, NUMBERS } = require('../dist/cjs/facts.generated.js');
+const { FACTS_HASH, LIMITS, MULTIPART, NUMBERS } = require('../dist/cjs/facts/facts.generated.js');
 
 /** What no numeric option takes, whatever its range. */
 const NEVER = (least) => [NaN, -Infinity, `${least}`, 'many', BigInt(least), null, true, [least], { valueOf: () => least }];
@@ -97,7 +97,7 @@ describe('numbers that the engine has as well', () => {
   });
 
   it('are the same in both languages, as one hash tells', () => {
-    const text = readFileSync(new URL('../lib/facts.generated.ts', import.meta.url), 'utf8');
+    const text = readFileSync(new URL('../lib/facts/facts.generated.ts', import.meta.url), 'utf8');
     // Without what is for people, and without the hash itself.
     const stated = text.slice(text.indexOf('\n/** Number of calls')).replace(/^\/[/*].*\n/gm, '').replace(/^export const /gm, '').replaceAll(' as const;', ';').trimStart();
     assert.match(stated, /^CALLS = 0;\nGONE = 1;\n/);
@@ -132,7 +132,7 @@ describe('numbers that the engine has as well', () => {
   });
 
   it('an addon with other numbers, or without the hash of them, is of another build', () => {
-    const { checkBuild } = require('../dist/cjs/layout.js');
+    const { checkBuild } = require('../dist/cjs/facts/layout.js');
     checkBuild(addon());
     checkBuild({ factsHash: () => FACTS_HASH });
     for (const other of [{ factsHash: () => FACTS_HASH.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')) }, { factsHash: () => '' }, {}]) {

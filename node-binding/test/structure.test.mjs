@@ -12,33 +12,28 @@ const LIB = fileURLToPath(new URL('../lib/', import.meta.url));
 
 /** Folders, and files at the top, each with those that it may import: such as stand above it. What is not named in a list is not imported. */
 const MAY_IMPORT = {
-  'facts.generated': [],
-  layout: [],
-  bounds: [],
+  facts: [],
   errors: [],
-  options: ['bounds', 'errors'],
+  options: ['facts', 'errors'],
   process: ['options'],
-  native: ['layout', 'bounds', 'options', 'process'],
+  native: ['facts', 'options', 'process'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],
   calls: ['options', 'native', 'streams', 'files'],
   stats: ['options'],
   forms: ['errors', 'options', 'values', 'streams', 'files', 'calls'],
-  bridge: ['layout', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
+  bridge: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
-  client: ['bounds', 'errors', 'options', 'process', 'values'],
+  client: ['facts', 'errors', 'options', 'process', 'values'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
-  runner: ['bounds', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
-  cli: ['bounds', 'errors', 'options', 'process', 'native', 'tunnel'],
+  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
+  cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 
 /** Constants of the engine: anybody may know them. */
-const GROUND = 'facts.generated';
-
-/** Files at the top that belong to a folder. */
-const ROOM_OF = { limits: 'options' };
+const GROUND = 'facts/facts.generated';
 
 /** The files that a file's text imports, for values or for types, at once or later; all without their ending. */
 function importsOf(file, text) {
@@ -53,8 +48,7 @@ function sources() {
 }
 
 function roomOf(file) {
-  const [top] = file.split('/');
-  return ROOM_OF[top] ?? top;
+  return file.split('/')[0];
 }
 
 /** What is left when, again and again, files are taken away that import nothing (any more), or that nothing imports: circles, and what lies between two. */

@@ -35,7 +35,7 @@ describe('troubleshooting', () => {
   it('has every code that the system may give an address, and no code twice', async () => {
     const codes = codesOf('Errors of the package', 0);
     assert.deepEqual(codes.filter((code, at) => codes.indexOf(code) !== at), []);
-    const { ERRNO } = await import('../dist/cjs/facts.generated.js');
+    const { ERRNO } = await import('../dist/cjs/facts/facts.generated.js');
     const inPage = codes.filter((code) => code.startsWith('E'));
     for (const name of [...Object.keys(ERRNO), 'ENOTFOUND', 'EAI_AGAIN']) assert.ok(inPage.includes(name), name);
   });

@@ -12,6 +12,8 @@ mod bridge;
 pub mod codes;
 mod feed;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod layout;
 mod loans;
 mod notices;

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::weight::{Scales, Weight};
 use crate::limits::{ARRIVAL_RESOLUTION, BATCH_BUFFER_KEEP_BYTES, BATCH_DATA_KEEP_BYTES};
-pub use crate::tunnel::multipart::BodyRefusal;
 use crate::wire::fields::Span;
 
 /// Names one call in flight: the shard's slot, and the generation that tells a reused slot from the old one.
@@ -98,8 +97,8 @@ pub enum FrameKind {
     File,
     /// The open file of a multipart body is complete.
     FileEnd,
-    /// The body is refused; nothing more of it follows.
-    Refused(BodyRefusal),
+    /// The body is refused, for the reason with this number; nothing more of it follows.
+    Refused(u8),
     /// So many more bytes of the call's answer stream may be sent.
     Credit(u32),
 }

@@ -2,6 +2,7 @@
 
 use super::counter::Counter;
 use super::histogram::Histogram;
+use crate::stated::{Kind, Statistic};
 
 /// What the shard's thread counts when it hands a batch over.
 #[derive(Debug, Default)]
@@ -11,6 +12,22 @@ pub struct HandoverMeter {
     pub host_wakes: Counter,
     /// The most batches of this shard that have waited for the host at once.
     pub most_waiting: Counter,
+}
+
+/// What users are told of the handover of a shard's batches: times that it woke the host, what waits, and the most that
+/// has waited.
+pub const STATED: [Statistic; 3] = [
+    statistic("host_wakes", Kind::Counter, "Times JavaScript slept and was woken by this shard."),
+    statistic(
+        "queue_depth",
+        Kind::Gauge,
+        "Batches that wait for JavaScript now; at 64 the shard keeps the next one open.",
+    ),
+    statistic("queue_depth_max", Kind::Gauge, "The most batches that have waited at once."),
+];
+
+const fn statistic(name: &'static str, kind: Kind, says: &'static str) -> Statistic {
+    Statistic { name, kind, says }
 }
 
 /// What the host's thread counts.

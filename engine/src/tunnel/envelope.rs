@@ -2,6 +2,7 @@
 
 use super::json_string::write_json_string_content;
 use super::table::Kind;
+use crate::limits::RETRY_AFTER_S;
 
 /// Media type of every envelope.
 pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -10,6 +11,16 @@ pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 pub const OK: &[u8] = br#"{"ok":true}"#;
 
 const OK_RESULT_HEAD: &[u8] = br#"{"ok":true,"result":"#;
+
+/// Says, with every 503, when a refused call may be tried again: capacity comes back as soon as calls under way end.
+pub const RETRY_AFTER: &[u8] = &retry_after();
+
+const fn retry_after() -> [u8; 16] {
+    const { assert!(RETRY_AFTER_S < 10, "one digit") };
+    let mut line = *b"Retry-After: 0\r\n";
+    line[13] += RETRY_AFTER_S;
+    line
+}
 
 /// Length of the envelope that [`ok_result`] writes around a result of `json_len` bytes.
 #[inline]
@@ -255,6 +266,11 @@ mod tests {
         let mut out = b"kept".to_vec();
         refusal.write_body(&mut out);
         String::from_utf8(out).unwrap().strip_prefix("kept").unwrap().into()
+    }
+
+    #[test]
+    fn the_line_says_when_to_try_again() {
+        assert_eq!(String::from_utf8_lossy(RETRY_AFTER), format!("Retry-After: {RETRY_AFTER_S}\r\n"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(super) struct ConnectionOptions {
 
 impl ConnectionOptions {
     /// Takes one line into account. Members that are no tokens are ignored, as any unknown option (RFC 9110 7.6.1).
+    #[inline]
     pub(super) fn add(&mut self, value: &[u8]) {
         for option in value.split(|&b| b == b',').map(trim_ows) {
             self.close |= option.eq_ignore_ascii_case(b"close");
@@ -19,6 +20,7 @@ impl ConnectionOptions {
     }
 
     /// The connection may be used again, by what a head of HTTP/1.`minor_version` says.
+    #[inline]
     pub(super) fn persists(self, minor_version: u8) -> bool {
         !self.close && (minor_version > 0 || self.keep_alive)
     }

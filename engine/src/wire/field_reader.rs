@@ -35,6 +35,7 @@ pub(super) fn read_field_lines<'a>(
     }
 }
 
+#[inline]
 fn store<'a>(
     head: &'a [u8],
     parsed: httparse::Result<(usize, &[Header<'a>])>,

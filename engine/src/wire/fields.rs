@@ -131,6 +131,12 @@ impl<'a> Fields<'a> {
         self.lines.iter().map(move |line| (line.name.of(bytes), line.value.of(bytes)))
     }
 
+    /// The lines as ranges of the head, in order.
+    #[must_use]
+    pub fn spans(&self) -> &'a [FieldSpan] {
+        self.lines
+    }
+
     /// Looks a field up by name, ignoring ASCII case.
     #[inline]
     #[must_use]

@@ -49,16 +49,23 @@ impl TargetParts {
             return Err(HeadError::Target);
         }
         let (form, path) = match (method, resource) {
-            (Method::Connect, _) if !limits.connect => return Err(HeadError::Connect),
-            // There is nothing in it that a fragment could be of.
-            (Method::Connect, _) if rest.is_empty() && is_host_and_port(resource) => (TargetForm::Authority, end),
-            (Method::Connect, _) => return Err(HeadError::Target),
+            (Method::Connect, _) => (TargetForm::Authority, authority(target, limits)?),
             (_, [b'/', ..]) => (TargetForm::Origin, 0),
             (Method::Options, b"*") => (TargetForm::Asterisk, 0),
             _ => (TargetForm::Absolute, absolute_path_offset(resource).ok_or(HeadError::Target)?),
         };
         let path_end = memchr(b'?', &resource[path..]).map_or(end, |at| path + at);
         Ok(TargetParts { form, path, path_end, end })
+    }
+}
+
+/// Where an authority ends, if the target of a `CONNECT` is one. It holds nothing that a fragment could be of.
+#[cold]
+fn authority(target: &[u8], limits: &HeadLimits) -> Result<usize, HeadError> {
+    match limits.connect {
+        false => Err(HeadError::Connect),
+        true if is_host_and_port(target) => Ok(target.len()),
+        true => Err(HeadError::Target),
     }
 }
 

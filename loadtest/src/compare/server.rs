@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::options::CompareOptions;
 use super::peers::{Launch, Peer};
-use crate::answer::AnswerReader;
+use crate::answer::{AnswerReader, Kind};
 use crate::scenario::Exchange;
 
 /// A server that has not answered by then is left out.
@@ -144,7 +144,7 @@ fn ask(mut socket: TcpStream, exchange: &Exchange) -> Result<(), String> {
             bytes.extend_from_slice(&piece[..count]);
             match answers.next(&bytes) {
                 Ok(None) => {}
-                Ok(Some(answer)) if answer.is_ok() && answer.body == exchange.expected => return Ok(Ok(())),
+                Ok(Some(answer)) if answer.kind == Kind::Ok && answer.body == exchange.expected => return Ok(Ok(())),
                 Ok(Some(answer)) => {
                     let text = String::from_utf8_lossy(&answer.bytes[..answer.bytes.len().min(2000)]);
                     return Ok(Err(format!("answers wrongly: {}", text.escape_debug())));

@@ -2,7 +2,7 @@ import type { Call } from '../calls/call.js';
 import type { RawAnswer } from '../calls/outcome.js';
 import { INTERNAL_ERROR as INTERNAL_ERROR_ANSWER } from '../errors/task-error.js';
 import type { ErrorAnswer } from '../errors/task-error.js';
-import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from '../facts.generated.js';
+import { DONE, INTERNAL_ERROR, INVALID_JSON, PER_ANSWER, RESULT } from '../facts/facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
 import type { ValueCodec } from '../values/codec.js';
 

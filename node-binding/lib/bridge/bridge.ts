@@ -1,6 +1,6 @@
 import type { Entry, OnError } from '../calls/entry.js';
 import { optionErrorOf, ShardError } from '../errors/errors.js';
-import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../facts.generated.js';
+import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../facts/facts.generated.js';
 import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeTunnel } from '../native/addon.js';

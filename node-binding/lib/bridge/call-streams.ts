@@ -2,7 +2,7 @@ import type { Call } from '../calls/call.js';
 import type { MakeBody } from '../calls/entry.js';
 import { hasContent } from '../calls/outcome.js';
 import type { StreamAnswer } from '../calls/outcome.js';
-import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../facts.generated.js';
+import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../facts/facts.generated.js';
 import type { MultipartCall, MultipartPort } from '../forms/multipart-call.js';
 import type { NativeTunnel } from '../native/addon.js';
 import { BodyStream, connectionReset } from '../streams/body.js';

@@ -5,7 +5,7 @@ import { answerOfResult, discardResult } from '../calls/fetch-response.js';
 import { answerOfFailure, CallFailure, DONE, LATER, RawAnswer, StreamAnswer } from '../calls/outcome.js';
 import { discardStream } from '../calls/stream-result.js';
 import { errorAnswerOf, INTERNAL_ERROR, TaskError } from '../errors/task-error.js';
-import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from '../facts.generated.js';
+import { FLAG_ASK, FLAG_EMPTY, FLAG_EVENT, FLAG_INPUT, FLAG_MARKED, FLAG_MULTIPART, FLAG_STREAM, FLAG_TEXT, HEADER, PER_CALL } from '../facts/facts.generated.js';
 import type { FileRules } from '../forms/file-rules.js';
 import { MultipartCall } from '../forms/multipart-call.js';
 import type { NativeTunnel } from '../native/addon.js';

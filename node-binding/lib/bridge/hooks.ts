@@ -1,5 +1,5 @@
 import { Call } from '../calls/call.js';
-import { FLAG_ASK_AUTH, FLAG_ASK_ORIGIN } from '../facts.generated.js';
+import { FLAG_ASK_AUTH, FLAG_ASK_ORIGIN } from '../facts/facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
 import { isThenable } from '../values/thenable.js';
 

@@ -1,4 +1,4 @@
-import { MAX_CALLS } from '../facts.generated.js';
+import { MAX_CALLS } from '../facts/facts.generated.js';
 
 /** Drains in a row before the application's own events get their turn. */
 const MAX_ROUNDS = 64;

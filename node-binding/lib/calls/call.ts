@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
 import type { CallContext } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';

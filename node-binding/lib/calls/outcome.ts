@@ -1,4 +1,4 @@
-import { JSON_TYPE } from '../facts.generated.js';
+import { JSON_TYPE } from '../facts/facts.generated.js';
 import type { Source } from '../streams/outlet.js';
 
 /** What an entry returns for "200 without a result": `{"ok":true}`. */

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { TOKEN_HEADER } from '../facts.generated.js';
+import { TOKEN_HEADER } from '../facts/facts.generated.js';
 import { CommandError, EXIT } from './command.js';
 import type { Given } from './command.js';
 import { tokenOfEnvironment } from './defaults.js';

@@ -1,5 +1,5 @@
 // What a command of the command line is. Its options are stated once: reading them and the help text follow from that.
-import type { Bounds } from '../bounds.js';
+import type { Bounds } from '../facts/bounds.js';
 
 /** What comes of a command; docs/command-line.md lists them. */
 export const EXIT = { fine: 0, failed: 1, usage: 2, unanswered: 3 } as const;

@@ -1,5 +1,5 @@
 // The commands, as their users see them.
-import { BASE_PATH, LIMITS, NUMBERS, TOKEN_HEADER } from '../facts.generated.js';
+import { BASE_PATH, LIMITS, NUMBERS, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { DEFAULT_PORT, TOKEN_VARIABLE } from './defaults.js';
 import type { Command, OptionSpec } from './command.js';
 

@@ -1,5 +1,5 @@
 // Where a call goes, as its user writes it.
-import { BASE_PATH } from '../facts.generated.js';
+import { BASE_PATH } from '../facts/facts.generated.js';
 import { CommandError, EXIT } from './command.js';
 
 /** What `node:http` is told, and the prefix of every route. */

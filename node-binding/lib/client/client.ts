@@ -1,5 +1,5 @@
 import { CallError } from '../errors/client-errors.js';
-import { ERROR_CODES } from '../facts.generated.js';
+import { ERROR_CODES } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { Call, Stage } from './call.js';

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
-import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { onNode } from '../process/runtime.js';
 import { AnswerError, AnswerReader } from './answer-reader.js';
 import type { AnswerSink } from './answer-reader.js';

@@ -1,4 +1,4 @@
-import { REQUEST_ID_HEADER } from '../facts.generated.js';
+import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { asToken, fail, isPlainObject } from '../options/checks.js';
 import { asRequestId } from './request-ids.js';
 

@@ -1,6 +1,6 @@
 // Where a server is: what stands in a url, and what its connections need of it.
 import { fail } from '../options/checks.js';
-import { BASE_PATH } from '../facts.generated.js';
+import { BASE_PATH } from '../facts/facts.generated.js';
 
 /** Where one server is reached. */
 export interface Place {

@@ -1,6 +1,6 @@
 // What a client's options mean, and their checks. The types stand in types.ts.
-import type { Bounds } from '../bounds.js';
-import { BASE_PATH, TOKEN_HEADER } from '../facts.generated.js';
+import type { Bounds } from '../facts/bounds.js';
+import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
 import { plainCodec, serializerCodec } from '../values/codec.js';
 import type { ValueCodec } from '../values/codec.js';

@@ -1,4 +1,4 @@
-import { ERROR_CODES } from '../facts.generated.js';
+import { ERROR_CODES } from '../facts/facts.generated.js';
 
 /** What a server says of a call that has failed: the error of its envelope. */
 export interface RemoteErrorDetails {

@@ -1,4 +1,4 @@
-import { ERROR_CODES } from '../facts.generated.js';
+import { ERROR_CODES } from '../facts/facts.generated.js';
 
 /** An option was wrong; nothing listens. The message names the option, the value and the fix. */
 export class OptionError extends TypeError {

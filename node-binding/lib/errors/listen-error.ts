@@ -1,5 +1,5 @@
 import { OptionError } from './errors.js';
-import type { ERRNO } from '../facts.generated.js';
+import type { ERRNO } from '../facts/facts.generated.js';
 import { socketFix } from './socket-fixes.js';
 
 /** Codes of what the addon throws when it cannot listen, and of what Node throws when it cannot resolve the host. */

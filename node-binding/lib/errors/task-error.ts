@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { REFUSALS } from '../facts.generated.js';
+import { REFUSALS } from '../facts/facts.generated.js';
 
 /** Everything a caller may see of a {@link TaskError}. */
 export interface TaskErrorOptions {

@@ -1,5 +1,5 @@
 import { CallFailure } from '../calls/outcome.js';
-import { BODY_REFUSALS, REFUSALS } from '../facts.generated.js';
+import { BODY_REFUSALS, REFUSALS } from '../facts/facts.generated.js';
 
 function failure({ status, body }: { readonly status: number; readonly body: string }): CallFailure {
   return new CallFailure(status, body);

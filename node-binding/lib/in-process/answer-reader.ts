@@ -1,4 +1,8 @@
 // The engine's answers, from bytes. It writes them itself, so this reads what it writes, and refuses everything else.
+//
+// It stays beside `engine/src/wire/answer_head.rs`, which reads the answers of others: these arrive in JavaScript, on a
+// socket of node:net, and leave for a response of JavaScript's, so that reading them in Rust would take each piece across
+// and back. It goes when answers to requests from within the process cross as fields and body instead of as bytes.
 
 /** What the answer to one request consists of, in this order; `head` once. */
 export interface AnswerSink {

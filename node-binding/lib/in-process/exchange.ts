@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { ERROR_CODES } from '../facts.generated.js';
+import { ERROR_CODES } from '../facts/facts.generated.js';
 import type { Connection, Holder } from './connection.js';
 import { leftOverBody } from './foreign.js';
 import type { ForeignRequest, ForeignResponse } from './foreign.js';

@@ -1,4 +1,4 @@
-import { JSON_TYPE, REFUSALS } from '../facts.generated.js';
+import { JSON_TYPE, REFUSALS, RETRY_AFTER_S } from '../facts/facts.generated.js';
 import type { ForeignResponse } from './foreign.js';
 
 /** An answer in the contract's form, for what the engine is not asked about. */
@@ -13,7 +13,7 @@ export const NOT_ENABLED: OwnAnswer = REFUSALS.exposureNotEnabled;
 export const NOT_FOUND: OwnAnswer = REFUSALS.notFound;
 export const CLIENT_GONE: OwnAnswer = REFUSALS.aborted;
 export const INTERNAL: OwnAnswer = REFUSALS.internal;
-export const UNAVAILABLE: OwnAnswer = { ...REFUSALS.serviceUnavailable, retryAfterS: 1 };
+export const UNAVAILABLE: OwnAnswer = { ...REFUSALS.serviceUnavailable, retryAfterS: RETRY_AFTER_S };
 
 /** True while nobody has begun an answer and one can be given. */
 export function isOpen(response: ForeignResponse): boolean {

@@ -1,4 +1,4 @@
-import { checkBuild } from '../layout.js';
+import { checkBuild } from '../facts/layout.js';
 import type { Ring, LimitName } from '../options/engine-options.js';
 import { loadNative } from './load.js';
 

@@ -1,7 +1,7 @@
 // Where to listen: the tunnel itself, and its admin listener.
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { NUMBERS } from '../bounds.js';
+import { NUMBERS } from '../facts/bounds.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import type { Where } from '../errors/listen-error.js';
 import { asGroup, asInteger, fail } from './checks.js';

@@ -1,5 +1,5 @@
 import { OptionError } from '../errors/errors.js';
-import { TOKEN_HEADER } from '../facts.generated.js';
+import { TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asToken, fail, failHidden } from './checks.js';
 import type { EngineOptions } from './engine-options.js';
 

@@ -1,6 +1,6 @@
 // The checks that every option goes through. Each throws an OptionError that names the option, the value and the fix.
 import { inspect } from 'node:util';
-import type { Bounds } from '../bounds.js';
+import type { Bounds } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
 
 /** Throws: `<option> <problem>, got <value>. <fix>` */

@@ -1,4 +1,4 @@
-import { NUMBERS } from '../bounds.js';
+import { NUMBERS } from '../facts/bounds.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from './checks.js';
 import type { EngineOptions } from './engine-options.js';
 

@@ -1,4 +1,4 @@
-import type { LIMITS } from '../facts.generated.js';
+import type { LIMITS } from '../facts/facts.generated.js';
 import type { Address } from './addresses.js';
 import type { MultipartBounds } from './multipart.js';
 

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { MULTIPART } from '../facts.generated.js';
+import { MULTIPART } from '../facts/facts.generated.js';
 import { asGroup, fail } from './checks.js';
 
 /** Bounds of one multipart form. `Infinity`: none. */

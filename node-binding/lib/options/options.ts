@@ -1,6 +1,6 @@
-import { NUMBERS } from '../bounds.js';
-import { BASE_PATH } from '../facts.generated.js';
-import { asLimits } from '../limits.js';
+import { NUMBERS } from '../facts/bounds.js';
+import { BASE_PATH } from '../facts/facts.generated.js';
+import { asLimits } from './limits.js';
 import { asAddress, asAdmin } from './addresses.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';

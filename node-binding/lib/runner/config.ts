@@ -1,7 +1,7 @@
-import { NUMBERS } from '../bounds.js';
+import { NUMBERS } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
-import { BASE_PATH, TOKEN_HEADER } from '../facts.generated.js';
-import { asLimits, LIMITS } from '../limits.js';
+import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
+import { asLimits, LIMITS } from '../options/limits.js';
 import { asAdmin } from '../options/addresses.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';

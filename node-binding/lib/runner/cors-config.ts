@@ -1,4 +1,4 @@
-import { NUMBERS } from '../bounds.js';
+import { NUMBERS } from '../facts/bounds.js';
 import { asBoolean, asGroup, asInteger, asList, asToken, fail } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
 

@@ -2,7 +2,7 @@ import type { SerializerLike, Store } from '@bluelibs/runner';
 import type { Kind } from '../calls/entry.js';
 import { INTERNAL_ERROR } from '../errors/task-error.js';
 import type { ErrorAnswer } from '../errors/task-error.js';
-import { REFUSALS } from '../facts.generated.js';
+import { REFUSALS } from '../facts/facts.generated.js';
 import { messageOf } from './logs.js';
 import type { Logs } from './logs.js';
 import type { Runner } from './runtime.js';

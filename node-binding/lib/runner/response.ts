@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { CallFailure, hasContent, RawAnswer, StreamAnswer } from '../calls/outcome.js';
 import { lengthOf } from '../calls/stream-result.js';
 import { INTERNAL_ERROR } from '../errors/task-error.js';
-import { JSON_TYPE, REQUEST_ID_HEADER } from '../facts.generated.js';
+import { JSON_TYPE, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import type { Outlet, Source } from '../streams/outlet.js';
 import type { TunnelRequest } from './request.js';
 

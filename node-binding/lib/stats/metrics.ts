@@ -1,3 +1,4 @@
+import { SHARD_STATS } from '../facts/facts.generated.js';
 import { fail } from '../options/checks.js';
 import type { ShardStats, Stats } from './stats.js';
 
@@ -12,48 +13,15 @@ export const metricsContentType: Readonly<Record<MetricsFormat, string>> = {
 
 type Kind = 'counter' | 'gauge' | 'histogram' | 'info';
 type NumbersOf<T> = { [Key in keyof T]: T[Key] extends number ? Key : never }[keyof T] & string;
-/** Every number has a line here: what it is, and what it means. */
-type Meanings<T> = Readonly<Record<NumbersOf<T>, readonly [kind: 'counter' | 'gauge', help: string]>>;
+/** Every number has a line: what it is, and what it means. */
+type Meanings<T> = Readonly<Record<NumbersOf<T>, { readonly kind: 'counter' | 'gauge'; readonly help: string }>>;
 
-const OF_A_SHARD: Meanings<ShardStats> = {
-  connections: ['gauge', 'Connections open now.'],
-  accepted: ['counter', 'Connections taken over.'],
-  turnedAway: ['counter', 'Connections closed at once: too many, or no descriptor left.'],
-  requests: ['counter', 'Requests whose head was complete and well-formed.'],
-  refused: ['counter', 'Requests answered without a handler: refusals, preflights, discovery.'],
-  protocolErrors: ['counter', 'Malformed, too large or too slow requests.'],
-  calls: ['counter', 'Calls handed to JavaScript, and questions of hooks.'],
-  answered: ['counter', 'Calls and questions answered.'],
-  dropped: ['counter', 'Answers that came too late.'],
-  overloaded: ['counter', 'Calls refused with 503 because too many were under way.'],
-  abandoned: ['counter', 'Calls whose client left before their answer.'],
-  shed: ['counter', 'Calls refused with 503 because JavaScript had fallen behind.'],
-  heldBytes: ['gauge', 'Bytes held for connections and calls now.'],
-  discardedAnswers: ['counter', 'Large answers that became a 500 for want of memory.'],
-  evicted: ['counter', 'Connections without progress ended for want of memory.'],
-  restarts: ['counter', 'Times that the shard failed as a whole and was started anew.'],
-  handlerTimeouts: ['counter', 'Calls ended with 504.'],
-  inFlight: ['gauge', 'Calls under way now.'],
-  asks: ['counter', 'Requests that hooks were asked about.'],
-  noticesDropped: ['counter', 'Authentication failures that the hook did not hear of.'],
-  streamedBodies: ['counter', 'Calls whose body came as a stream or a form.'],
-  streamedAnswers: ['counter', 'Answers that were streams.'],
-  cutAnswers: ['counter', 'Streamed answers that broke off.'],
-  frames: ['counter', 'Pieces of bodies and credit for answers handed to JavaScript.'],
-  hostErrors: ['counter', 'Records from JavaScript that made no sense.'],
-  batches: ['counter', 'Batches handed to JavaScript.'],
-  wakes: ['counter', 'Times the shard was woken by another thread.'],
-  hostWakes: ['counter', 'Times the shard woke the JavaScript thread.'],
-  queueDepth: ['gauge', 'Batches that wait for JavaScript now.'],
-  queueDepthMax: ['gauge', 'The most batches that have waited at once.'],
-  ticks: ['counter', 'Turns of the shard.'],
-  panics: ['counter', 'Panics that were contained.'],
-};
+const OF_A_SHARD: Meanings<ShardStats> = SHARD_STATS;
 
 const OF_A_TUNNEL: Meanings<Stats> = {
-  failedShards: ['gauge', 'Shards that were given up.'],
-  live: ['gauge', 'Calls that handlers work on now.'],
-  drains: ['counter', 'Times that calls entered JavaScript.'],
+  failedShards: { kind: 'gauge', help: 'Shards that were given up.' },
+  live: { kind: 'gauge', help: 'Calls that handlers work on now.' },
+  drains: { kind: 'counter', help: 'Times that calls entered JavaScript.' },
 };
 
 const PHASES = ['parse', 'queue', 'js', 'write'] as const;
@@ -68,12 +36,12 @@ export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics')
   const text = new MetricsText(format === 'openmetrics');
   text.info('fasttunnel', 'How the tunnel runs.', { driver: stats.driver });
   for (const key of keysOf(OF_A_TUNNEL)) {
-    const [kind, help] = OF_A_TUNNEL[key];
+    const { kind, help } = OF_A_TUNNEL[key];
     text.family(kind, nameOf(key), help);
     text.number({}, stats[key]);
   }
   for (const key of keysOf(OF_A_SHARD)) {
-    const [kind, help] = OF_A_SHARD[key];
+    const { kind, help } = OF_A_SHARD[key];
     text.family(kind, nameOf(key), help);
     stats.shards.forEach((shard, index) => text.number({ shard: index }, shard[key]));
   }

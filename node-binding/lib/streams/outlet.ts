@@ -1,5 +1,5 @@
 import { AnswerLengthError } from '../errors/errors.js';
-import { ANSWER_FIRST_BYTES, FRAME_BYTES } from '../facts.generated.js';
+import { ANSWER_FIRST_BYTES, FRAME_BYTES } from '../facts/facts.generated.js';
 import { Ballast } from './ballast.js';
 
 /** Milliseconds that the last piece of an answer waits for the end of its source. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const { startBridge } = require('../../dist/cjs/bridge/bridge.js');
-const { LIMITS } = require('../../dist/cjs/facts.generated.js');
+const { LIMITS } = require('../../dist/cjs/facts/facts.generated.js');
 const { plainCodec } = require('../../dist/cjs/values/codec.js');
 export const { CallFailure, DONE, RawAnswer } = require('../../dist/cjs/calls/outcome.js');
 export { plainCodec };

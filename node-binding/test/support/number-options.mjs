@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
 const ts = require('typescript-5.0');
-const { LIMITS, MULTIPART, NUMBERS } = require('../../dist/cjs/facts.generated.js');
+const { LIMITS, MULTIPART, NUMBERS } = require('../../dist/cjs/facts/facts.generated.js');
 
 const declarations = (name) => fileURLToPath(new URL(`../../dist/cjs/${name}.d.ts`, import.meta.url));
 

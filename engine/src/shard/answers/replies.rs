@@ -10,9 +10,6 @@ use crate::wire::answer_body::AnswerFraming;
 use crate::wire::raw_reply::{RawReply, has_content, is_final_status};
 use crate::wire::reply::{Connection, Content, KEEP_ALIVE_HINT_S, ReplyHead, encode_json_ok};
 
-/// Says when a refused call may be tried again: capacity comes back as soon as calls under way end.
-const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
-
 impl Shard {
     /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted. Returns how
     /// many whole answers of calls there were.
@@ -208,7 +205,7 @@ impl Shard {
             let mut retry = self.retry_lines.borrow_mut();
             retry.clear();
             retry.extend_from_slice(lines);
-            retry.extend_from_slice(RETRY_AFTER);
+            retry.extend_from_slice(envelope::RETRY_AFTER);
             self.write_head(out, refusal.status(), &retry, body.len(), connection);
         } else {
             self.write_head(out, refusal.status(), lines, body.len(), connection);

@@ -1,8 +1,8 @@
 //! The frames that a body becomes: pieces of bytes, or what a form holds.
 
 use crate::limits::FRAME_BYTES;
-use crate::link::batch::{BodyRefusal, CallBatch, CallKey, Frame, FrameKind};
-use crate::tunnel::multipart::{Event, MultipartReader, write_file_json};
+use crate::link::batch::{CallBatch, CallKey, Frame, FrameKind};
+use crate::tunnel::multipart::{BodyRefusal, Event, MultipartReader, write_file_json};
 use crate::wire::body::{BodyError, BodyReader, Step};
 use crate::wire::fields::Span;
 

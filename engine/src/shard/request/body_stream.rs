@@ -98,7 +98,7 @@ impl Shard {
             Some(form) => read_form(&mut stream.reader, form, input, &mut open, inflow.key),
         };
         let done = matches!(read, Ok(Step { done: true, .. }));
-        if let Some(kind) = refused.map(FrameKind::Refused).or(done.then_some(FrameKind::End)) {
+        if let Some(kind) = refused.map(|reason| FrameKind::Refused(reason as u8)).or(done.then_some(FrameKind::End)) {
             open.frames.push(Frame { key: inflow.key, kind, data: Span::default() });
         }
         drop(open);

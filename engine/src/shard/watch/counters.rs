@@ -2,16 +2,33 @@
 
 pub use crate::link::counter::Counter;
 
+use crate::stated::{Kind, Statistic};
+
+macro_rules! kind {
+    (counter) => {
+        Kind::Counter
+    };
+    (gauge) => {
+        Kind::Gauge
+    };
+}
+
+/// The documentation of each is what users read of it: in the types of the package, and in its metrics.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $says:literal])+ $kind:ident $name:ident,)*) => {
         /// What one shard has done since it started.
         #[derive(Debug, Default)]
         #[repr(align(128))] // two shards never share a cache line
-        pub struct Counters { $($(#[$doc])* pub $name: Counter,)* }
+        pub struct Counters { $($(#[doc = $says])+ pub $name: Counter,)* }
 
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Snapshot { $($(#[$doc])* pub $name: u64,)* }
+        pub struct Snapshot { $($(#[doc = $says])+ pub $name: u64,)* }
+
+        /// All of them, in the order of [`Snapshot::values`].
+        pub const STATED: &[Statistic] = &[$(
+            Statistic { name: stringify!($name), kind: kind!($kind), says: concat!($($says),+) },
+        )*];
 
         impl Counters {
             /// Reads all counters.
@@ -22,10 +39,10 @@ macro_rules! counters {
         }
 
         impl Snapshot {
-            /// All counters with their names, in a fixed order.
+            /// All counters, in the order of [`STATED`].
             #[must_use]
-            pub fn entries(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name),)*]
+            pub fn values(&self) -> [u64; STATED.len()] {
+                [$(self.$name,)*]
             }
         }
     };
@@ -33,61 +50,61 @@ macro_rules! counters {
 
 counters! {
     /// Connections open now.
-    connections,
+    gauge connections,
     /// Connections taken over.
-    accepted,
-    /// Connections closed at once because `max_connections` was reached or no descriptor was left.
-    turned_away,
+    counter accepted,
+    /// Connections closed at once: `maxConnections`, or no descriptor left.
+    counter turned_away,
     /// Requests whose head was complete and well-formed.
-    requests,
-    /// Requests answered by the shard itself: refusals, preflights, discovery.
-    refused,
-    /// Malformed, too large or too slow requests; each ends its connection.
-    protocol_errors,
-    /// Calls handed to the backend, and requests that it was asked about.
-    calls,
-    /// Requests that the backend was asked about before they were decided.
-    asks,
-    /// Refusals that the backend was not told of, because there were too many in one batch.
-    notices_dropped,
-    /// Calls whose body went to the backend in frames.
-    streamed_bodies,
-    /// Calls whose answer came in pieces.
-    streamed_answers,
-    /// Streamed answers that broke off, or were not as long as promised; each ends its connection.
-    cut_answers,
-    /// Frames handed to the backend.
-    frames,
-    /// Records of the backend that break the rules of a streamed call; each costs the call.
-    host_errors,
+    counter requests,
+    /// Requests that the shard answered by itself: refusals, preflights, discovery.
+    counter refused,
+    /// Malformed, too large or too slow requests; each ended its connection.
+    counter protocol_errors,
+    /// Calls that went to JavaScript, and questions of hooks.
+    counter calls,
+    /// Requests that hooks were asked about.
+    counter asks,
+    /// Authentication failures that `onRefused` did not hear of.
+    counter notices_dropped,
+    /// Calls whose body came as a stream or a form.
+    counter streamed_bodies,
+    /// Answers that were streams.
+    counter streamed_answers,
+    /// Streamed answers that broke off.
+    counter cut_answers,
+    /// Pieces of bodies, and credit for answers, that went to JavaScript.
+    counter frames,
+    /// Records from JavaScript that made no sense; each cost its call.
+    counter host_errors,
     /// Calls and questions answered.
-    answered,
-    /// Calls and questions whose client left, or whose connection ended, before they were answered.
-    abandoned,
-    /// Answers that came too late: the client was gone or the time was over.
-    dropped,
-    /// Calls refused with 503 because too many were under way.
-    overloaded,
-    /// Calls refused with 503 because they had waited too long for the host.
-    shed,
-    /// Bytes held now for connections and calls, as `max_total_buffered_bytes` counts them.
-    held_bytes,
-    /// Answers that became a 500 because the shard held too much.
-    discarded_answers,
+    counter answered,
+    /// Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`.
+    counter abandoned,
+    /// Answers that came too late.
+    counter dropped,
+    /// Calls refused with 503 because there were too many.
+    counter overloaded,
+    /// Calls refused with 503 because they had waited too long for JavaScript.
+    counter shed,
+    /// Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds.
+    gauge held_bytes,
+    /// Large answers that became a 500 because the shard held too much.
+    counter discarded_answers,
     /// Connections ended because the shard held too much, and they much of it without progress.
-    evicted,
+    counter evicted,
     /// Calls ended with 504.
-    handler_timeouts,
+    counter handler_timeouts,
     /// Calls under way now.
-    in_flight,
-    /// Batches handed to the backend.
-    batches,
-    /// Times the shard was woken through its eventfd.
-    wakes,
-    /// Ticks.
-    ticks,
-    /// Panics; each ends its connection, in the housekeeping all connections of the shard.
-    panics,
-    /// Times the shard was started anew, because it had failed as a whole; each ends all of its connections.
-    restarts,
+    gauge in_flight,
+    /// Batches that went to JavaScript.
+    counter batches,
+    /// Times the shard slept and was woken by another thread.
+    counter wakes,
+    /// Turns of the shard: rounds of reading and sending.
+    counter ticks,
+    /// Panics that were contained; each ended its connection, or all of its shard.
+    counter panics,
+    /// Times that the shard failed as a whole and was started anew; each ended all of its connections.
+    counter restarts,
 }

@@ -2,7 +2,7 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { BASE_PATH, JSON_TYPE, REQUEST_ID_HEADER, TOKEN_HEADER } from '../../facts.generated.js';
+import { BASE_PATH, JSON_TYPE, REQUEST_ID_HEADER, TOKEN_HEADER } from '../../facts/facts.generated.js';
 import { fastTunnel } from '../../tunnel/fast-tunnel.js';
 import { TASK, TOKEN } from './work.js';
 import type { FromServer, ToServer } from './work.js';

@@ -1,5 +1,5 @@
 // What the processes of a comparison agree on.
-import { BASE_PATH, TOKEN_HEADER } from '../../facts.generated.js';
+import { BASE_PATH, TOKEN_HEADER } from '../../facts/facts.generated.js';
 
 export const TASK = 'bench.add';
 /** No secret: the servers listen for the length of a comparison, and add two numbers. */

@@ -1,6 +1,6 @@
 // The proof: a tunnel on each driver, and a call that it answers.
 import { randomBytes } from 'node:crypto';
-import { TOKEN_HEADER } from '../../facts.generated.js';
+import { TOKEN_HEADER } from '../../facts/facts.generated.js';
 import { TunnelServer } from '../../tunnel/server.js';
 import { ask, textOf } from '../exchange.js';
 import { asTarget } from '../target.js';

@@ -1,7 +1,74 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '9c2d4001e4760889';
+export const FACTS_HASH = '88f69ff3f3f172ed';
+/** What one shard has counted since it started. */
+export interface ShardCounters {
+  /** Connections open now. */
+  readonly connections: number;
+  /** Connections taken over. */
+  readonly accepted: number;
+  /** Connections closed at once: `maxConnections`, or no descriptor left. */
+  readonly turnedAway: number;
+  /** Requests whose head was complete and well-formed. */
+  readonly requests: number;
+  /** Requests that the shard answered by itself: refusals, preflights, discovery. */
+  readonly refused: number;
+  /** Malformed, too large or too slow requests; each ended its connection. */
+  readonly protocolErrors: number;
+  /** Calls that went to JavaScript, and questions of hooks. */
+  readonly calls: number;
+  /** Requests that hooks were asked about. */
+  readonly asks: number;
+  /** Authentication failures that `onRefused` did not hear of. */
+  readonly noticesDropped: number;
+  /** Calls whose body came as a stream or a form. */
+  readonly streamedBodies: number;
+  /** Answers that were streams. */
+  readonly streamedAnswers: number;
+  /** Streamed answers that broke off. */
+  readonly cutAnswers: number;
+  /** Pieces of bodies, and credit for answers, that went to JavaScript. */
+  readonly frames: number;
+  /** Records from JavaScript that made no sense; each cost its call. */
+  readonly hostErrors: number;
+  /** Calls and questions answered. */
+  readonly answered: number;
+  /** Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`. */
+  readonly abandoned: number;
+  /** Answers that came too late. */
+  readonly dropped: number;
+  /** Calls refused with 503 because there were too many. */
+  readonly overloaded: number;
+  /** Calls refused with 503 because they had waited too long for JavaScript. */
+  readonly shed: number;
+  /** Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds. */
+  readonly heldBytes: number;
+  /** Large answers that became a 500 because the shard held too much. */
+  readonly discardedAnswers: number;
+  /** Connections ended because the shard held too much, and they much of it without progress. */
+  readonly evicted: number;
+  /** Calls ended with 504. */
+  readonly handlerTimeouts: number;
+  /** Calls under way now. */
+  readonly inFlight: number;
+  /** Batches that went to JavaScript. */
+  readonly batches: number;
+  /** Times the shard slept and was woken by another thread. */
+  readonly wakes: number;
+  /** Turns of the shard: rounds of reading and sending. */
+  readonly ticks: number;
+  /** Panics that were contained; each ended its connection, or all of its shard. */
+  readonly panics: number;
+  /** Times that the shard failed as a whole and was started anew; each ended all of its connections. */
+  readonly restarts: number;
+  /** Times JavaScript slept and was woken by this shard. */
+  readonly hostWakes: number;
+  /** Batches that wait for JavaScript now; at 64 the shard keeps the next one open. */
+  readonly queueDepth: number;
+  /** The most batches that have waited at once. */
+  readonly queueDepthMax: number;
+}
 /** Number of calls in the table that a drain fills. */
 export const CALLS = 0;
 /** Number of tickets whose client has gone. */
@@ -78,6 +145,8 @@ export const INVALID_JSON = 3;
 export const ANSWER_FIRST_BYTES = 16384;
 /** Bytes of one frame, at most. */
 export const FRAME_BYTES = 65536;
+/** `Retry-After` of every 503, in seconds. */
+export const RETRY_AFTER_S = 1;
 /** Media type of the bodies that are the engine's own. */
 export const JSON_TYPE = 'application/json; charset=utf-8';
 /** Default of `basePath`. */
@@ -147,6 +216,41 @@ export const REFUSALS = {
 export const ERROR_CODES = { badOption: 'FASTTUNNEL_BAD_OPTION', closed: 'FASTTUNNEL_CLOSED', full: 'FASTTUNNEL_FULL', internal: 'FASTTUNNEL_INTERNAL', noIoUring: 'FASTTUNNEL_NO_IO_URING', start: 'FASTTUNNEL_START' } as const;
 /** Those that it has of the system, with their numbers. */
 export const ERRNO = { EADDRINUSE: 98, EADDRNOTAVAIL: 99, EACCES: 13, EPERM: 1, ENOENT: 2, ENOTDIR: 20, EISDIR: 21, EROFS: 30, ENAMETOOLONG: 36, ELOOP: 40, ENOSPC: 28, EDQUOT: 122, EINVAL: 22, EMFILE: 24, ENFILE: 23, ENOMEM: 12, ENOBUFS: 105, EAFNOSUPPORT: 97, EAGAIN: 11 } as const;
+/** Numbers in the statistics of a shard. */
+export const SHARD_STATS = {
+  connections: { kind: 'gauge', help: 'Connections open now.' },
+  accepted: { kind: 'counter', help: 'Connections taken over.' },
+  turnedAway: { kind: 'counter', help: 'Connections closed at once: `maxConnections`, or no descriptor left.' },
+  requests: { kind: 'counter', help: 'Requests whose head was complete and well-formed.' },
+  refused: { kind: 'counter', help: 'Requests that the shard answered by itself: refusals, preflights, discovery.' },
+  protocolErrors: { kind: 'counter', help: 'Malformed, too large or too slow requests; each ended its connection.' },
+  calls: { kind: 'counter', help: 'Calls that went to JavaScript, and questions of hooks.' },
+  asks: { kind: 'counter', help: 'Requests that hooks were asked about.' },
+  noticesDropped: { kind: 'counter', help: 'Authentication failures that `onRefused` did not hear of.' },
+  streamedBodies: { kind: 'counter', help: 'Calls whose body came as a stream or a form.' },
+  streamedAnswers: { kind: 'counter', help: 'Answers that were streams.' },
+  cutAnswers: { kind: 'counter', help: 'Streamed answers that broke off.' },
+  frames: { kind: 'counter', help: 'Pieces of bodies, and credit for answers, that went to JavaScript.' },
+  hostErrors: { kind: 'counter', help: 'Records from JavaScript that made no sense; each cost its call.' },
+  answered: { kind: 'counter', help: 'Calls and questions answered.' },
+  abandoned: { kind: 'counter', help: 'Calls whose client left before they were answered: at rest, `calls` are `answered` and `abandoned`.' },
+  dropped: { kind: 'counter', help: 'Answers that came too late.' },
+  overloaded: { kind: 'counter', help: 'Calls refused with 503 because there were too many.' },
+  shed: { kind: 'counter', help: 'Calls refused with 503 because they had waited too long for JavaScript.' },
+  heldBytes: { kind: 'gauge', help: 'Bytes held now for connections and calls: what `limits.maxTotalBufferedBytes` bounds.' },
+  discardedAnswers: { kind: 'counter', help: 'Large answers that became a 500 because the shard held too much.' },
+  evicted: { kind: 'counter', help: 'Connections ended because the shard held too much, and they much of it without progress.' },
+  handlerTimeouts: { kind: 'counter', help: 'Calls ended with 504.' },
+  inFlight: { kind: 'gauge', help: 'Calls under way now.' },
+  batches: { kind: 'counter', help: 'Batches that went to JavaScript.' },
+  wakes: { kind: 'counter', help: 'Times the shard slept and was woken by another thread.' },
+  ticks: { kind: 'counter', help: 'Turns of the shard: rounds of reading and sending.' },
+  panics: { kind: 'counter', help: 'Panics that were contained; each ended its connection, or all of its shard.' },
+  restarts: { kind: 'counter', help: 'Times that the shard failed as a whole and was started anew; each ended all of its connections.' },
+  hostWakes: { kind: 'counter', help: 'Times JavaScript slept and was woken by this shard.' },
+  queueDepth: { kind: 'gauge', help: 'Batches that wait for JavaScript now; at 64 the shard keeps the next one open.' },
+  queueDepthMax: { kind: 'gauge', help: 'The most batches that have waited at once.' },
+} as const;
 /** Why a form is refused, by the number that its frame carries. */
 export const BODY_REFUSALS = {
   malformed: { number: 1, status: 400, code: 'INVALID_MULTIPART', body: '{"ok":false,"error":{"message":"Invalid multipart payload","code":"INVALID_MULTIPART"}}' },

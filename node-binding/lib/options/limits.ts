@@ -1,8 +1,8 @@
-import type { Bounds } from './bounds.js';
-import * as facts from './facts.generated.js';
-import { asGroup, asInteger, fail } from './options/checks.js';
-import type { EngineOptions, LimitName } from './options/engine-options.js';
-import { asMultipart, MULTIPART_DEFAULTS } from './options/multipart.js';
+import type { Bounds } from '../facts/bounds.js';
+import * as facts from '../facts/facts.generated.js';
+import { asGroup, asInteger, fail } from './checks.js';
+import type { EngineOptions, LimitName } from './engine-options.js';
+import { asMultipart, MULTIPART_DEFAULTS } from './multipart.js';
 
 type Limits = EngineOptions['limits'];
 
