@@ -188,6 +188,10 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
+.PHONY: bench-client
+bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
+	node $(BINDING)/bench/client.mjs $(ARGS)
+
 .PHONY: bench-wake
 bench-wake: bench-addon ## Measure how long a ring on a foreign thread takes to its callback in JS
 	node benches/node/wake.mjs

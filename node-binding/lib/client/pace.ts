@@ -46,7 +46,8 @@ export class Pace {
   }
 
   #judge(): void {
-    this.slow = this.#habit > HABIT || this.#share > SHARE;
+    // Who was slow has to be quick for a while: what happens now and then does not happen all the time.
+    this.slow = this.#habit > HABIT || this.#share > (this.slow ? SHARE / 2 : SHARE);
   }
 }
 

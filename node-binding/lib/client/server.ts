@@ -148,8 +148,10 @@ export class Server implements ConnectionOwner {
   }
 
   answered(call: Call, head: AnswerHead, text: string): void {
-    if (call === this.#probe) call.succeed(head);
-    else this.#owner.answered(call, head, text);
+    if (call === this.#probe) return call.succeed(head);
+    // A result that is not in our form.
+    if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
+    this.#owner.answered(call, head, text);
   }
 
   tolerates(): boolean {

@@ -1,0 +1,148 @@
+// Clients beside each other, in turns, against one server in a process of its own: calls a second, CPU of this process for a
+// call, and how long a call takes. `make bench-client`
+//   node client.mjs [--case client-64,client-1,client-echo-10k,client-slow] [--seconds 2] [--rounds 5] [--socket]
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createClient } from 'fasttunnel/client';
+
+const TOKEN = 'secret';
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+const text10k = 'x'.repeat(10_000);
+
+/** The server's process. */
+async function serve(socketPath) {
+  const { fastTunnel } = await import('fasttunnel');
+  const tunnel = await fastTunnel({
+    ...(socketPath === undefined ? {} : { socketPath }),
+    auth: { token: TOKEN },
+    tasks: {
+      'app.tasks.add': async ({ a, b }) => a + b,
+      'app.tasks.echo': (input) => input,
+      'app.tasks.sometimes': async ({ n }) => { if (n % 100 === 0) await sleep(200); return n; },
+    },
+  });
+  process.send({ url: tunnel.url, socketPath });
+}
+
+/** Each is `(id, input) => result`. */
+function clientsOf({ url, socketPath }) {
+  const require = createRequire(import.meta.url);
+  const ours = createClient({ url, auth: { token: TOKEN } });
+  const { Pool } = require('undici');
+  const origin = socketPath === undefined ? new URL(url).origin : 'http://localhost';
+  const pool = new Pool(origin, { connections: 16, ...(socketPath === undefined ? {} : { socketPath }) });
+  const headers = { 'x-runner-token': TOKEN, 'content-type': 'application/json' };
+  const undici = async (id, input) => {
+    const { body } = await pool.request({ method: 'POST', path: `/__runner/task/${id}`, headers, body: JSON.stringify({ input }) });
+    return (await body.json()).result;
+  };
+  const clients = { fasttunnel: (id, input) => ours.task(id, input), undici };
+  if (socketPath !== undefined) return clients;
+  const { Serializer } = require('@bluelibs/runner');
+  const runner = require('@bluelibs/runner/node');
+  const options = { baseUrl: url, auth: { token: TOKEN }, serializer: new Serializer() };
+  const smart = runner.createHttpSmartClient(options);
+  const mixed = runner.createHttpMixedClient(options);
+  return {
+    ...clients,
+    fetch: async (id, input) => (await (await fetch(`${url}/task/${id}`, { method: 'POST', headers, body: JSON.stringify({ input }) })).json()).result,
+    'smart (Runner)': (id, input) => smart.task(id, input),
+    'mixed (Runner)': (id, input) => mixed.task(id, input),
+  };
+}
+
+/** Calls, `width` at a time, for a while. */
+async function closedLoop(call, width, seconds) {
+  const until = performance.now() + seconds * 1000;
+  const times = [];
+  const before = process.cpuUsage();
+  const started = performance.now();
+  await Promise.all(Array.from({ length: width }, async (_, lane) => {
+    for (let number = lane; performance.now() < until; number += width) {
+      const at = performance.now();
+      await call(number);
+      times.push(performance.now() - at);
+    }
+  }));
+  const elapsed = performance.now() - started;
+  const { user, system } = process.cpuUsage(before);
+  times.sort((a, b) => a - b);
+  return { rate: (times.length / elapsed) * 1000, cpuUs: (user + system) / times.length, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+}
+
+/** Calls at a rate, whether others are answered or not; how long those took that have nothing to wait for. */
+async function openLoop(call, rate, seconds) {
+  const times = [];
+  const pending = new Set();
+  const started = performance.now();
+  for (let number = 0, elapsed = 0; elapsed < seconds * 1000; elapsed = performance.now() - started) {
+    for (; number < (elapsed * rate) / 1000; number++) {
+      const at = performance.now();
+      const isSlow = number % 100 === 0;
+      const promise = call(number).then(() => {
+        if (!isSlow) times.push(performance.now() - at);
+        pending.delete(promise);
+      });
+      pending.add(promise);
+    }
+    await sleep(1);
+  }
+  await Promise.all(pending);
+  times.sort((a, b) => a - b);
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+}
+
+const check = (got, expected) => {
+  if (got !== expected) throw new Error(`an answer to another call: ${got}, not ${expected}`);
+};
+const adds = (client) => async (number) => check(await client('app.tasks.add', { a: number, b: 1 }), number + 1);
+const echoes = (client) => async (number) => check((await client('app.tasks.echo', { number, text: text10k })).number, number);
+const sometimes = (client) => async (number) => check(await client('app.tasks.sometimes', { n: number }), number);
+
+const CASES = {
+  'client-64': { calls: adds, width: 64 },
+  'client-1': { calls: adds, width: 1 },
+  'client-echo-10k': { calls: echoes, width: 64 },
+  'client-slow': { calls: sometimes, width: 64, half: true },
+};
+
+async function main() {
+  const { values } = parseArgs({ options: { case: { type: 'string', default: Object.keys(CASES).join(',') }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '5' }, socket: { type: 'boolean', default: false } } });
+  const child = fork(fileURLToPath(import.meta.url), ['serve', ...(values.socket ? [join(tmpdir(), `fasttunnel-bench-${process.pid}.sock`)] : [])]);
+  try {
+    const [where] = await once(child, 'message');
+    const clients = clientsOf(where);
+    for (const name of values.case.split(',')) {
+      const { calls, width, half } = CASES[name];
+      const figures = Object.fromEntries(Object.keys(clients).map((client) => [client, []]));
+      for (let round = -1; round < Number(values.rounds); round++) {
+        for (const [client, task] of Object.entries(clients)) {
+          const figure = await closedLoop(calls(task), width, round < 0 ? 0.5 : Number(values.seconds));
+          // At half of what it has just reached.
+          if (half) Object.assign(figure, await openLoop(calls(task), figure.rate / 2, round < 0 ? 0.5 : Number(values.seconds)));
+          // The first round warms up.
+          if (round >= 0) figures[client].push(figure);
+        }
+      }
+      console.log(`\n${name}: ${width} at a time${half ? '; p50 and p99 of the calls that take no time, at half of that rate' : ''}${values.socket ? '; Unix socket' : ''}\n`);
+      console.log('| client | calls/s | CPU of the client, µs a call | p50 ms | p99 ms |\n|---|---|---|---|---|');
+      for (const [client, rounds] of Object.entries(figures)) {
+        const of = (what, digits) => median(rounds.map((figure) => figure[what])).toFixed(digits);
+        console.log(`| ${client} | ${of('rate', 0)} | ${of('cpuUs', 2)} | ${of('p50', 3)} | ${of('p99', 3)} |`);
+      }
+    }
+  } finally {
+    child.kill();
+  }
+  process.exit();
+}
+
+if (process.argv[2] === 'serve') await serve(process.argv[3]);
+else await main();

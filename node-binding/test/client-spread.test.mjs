@@ -1,0 +1,189 @@
+// Which connection a call goes to: nothing waits behind what is slow for longer than it must.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { describe, it } from 'node:test';
+import { createClient } from 'fasttunnel/client';
+import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
+import { answerTo, scriptedServer } from './support/scripted-server.mjs';
+import { sleep, until, withTunnel } from './support/tunnels.mjs';
+
+const { Pace, Rhythm } = createRequire(import.meta.url)('../dist/cjs/client/pace.js');
+const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
+
+/** A server that answers in the order of requests, of which `slow` takes as long as its input says and all others no time. */
+async function inOrder(clientOptions, body) {
+  const server = await scriptedServer((request, socket, connection) => {
+    const before = connection.last ?? Promise.resolve();
+    const ready = request.task.startsWith('slow') ? sleep(request.input) : undefined;
+    const answer = () => socket.write(answerTo(request, connection.number));
+    // What waits for nothing is answered at once, as a tunnel does it.
+    connection.last = ready === undefined && connection.waiting === undefined ? void answer() : before.then(() => ready).then(answer);
+    connection.waiting = connection.last;
+    void connection.last?.then(() => { if (connection.waiting === connection.last) connection.waiting = undefined; });
+  });
+  const client = createClient({ url: server.url, pipelining: 8, ...clientOptions });
+  try {
+    await body(client, server);
+  } finally {
+    client.destroy();
+    await server.close();
+  }
+}
+
+describe('calls', () => {
+  it('that are made together share a connection, as many as it takes', () => inOrder({ connections: 4 }, async (client) => {
+    assert.equal(await client.task('t'), 0);
+    const used = await Promise.all(times(32, () => client.task('t')));
+    for (const number of new Set(used)) assert.equal(used.filter((one) => one === number).length, 8);
+  }));
+
+  it('go to no connection whose oldest call is late', () => inOrder({ lateMs: 20, connections: 4 }, async (client) => {
+    assert.equal(await client.task('t'), 0);
+    const slow = client.task('slow', 400);
+    await sleep(60);
+    const started = performance.now();
+    const used = await Promise.all(times(20, () => client.task('t')));
+    assert.ok(!used.includes(0), `${used}`);
+    assert.ok(performance.now() - started < 300);
+    assert.equal(await slow, 0);
+  }));
+
+  it('of a task that is known as slow get a connection without others, and nothing behind them', () => inOrder({ connections: 16 }, async (client) => {
+    for (let round = 0; round < 10; round++) {
+      await client.task('slow', 30);
+      await client.task('t');
+    }
+    for (let round = 0; round < 3; round++) {
+      const started = performance.now();
+      const slow = times(5, () => client.task('slow', 300));
+      await sleep(round);
+      const fast = await Promise.all(times(50, () => client.task('t')));
+      assert.ok(performance.now() - started < 250, 'the quick ones do not wait');
+      const used = await Promise.all(slow);
+      assert.equal(new Set(used).size, 5);
+      assert.deepEqual(fast.filter((number) => used.includes(number)), []);
+    }
+  }));
+
+  it('of slow tasks leave a quarter of the connections to others', () => inOrder({ connections: 8 }, async (client, server) => {
+    for (let round = 0; round < 10; round++) {
+      await client.task('slow', 30);
+      await client.task('t');
+    }
+    const slow = times(20, () => client.task('slow', 200));
+    await sleep(50);
+    const started = performance.now();
+    await Promise.all(times(50, () => client.task('t')));
+    assert.ok(performance.now() - started < 130);
+    await Promise.all(slow);
+    assert.ok(server.connections.length <= 8);
+  }));
+
+  it('are never more on a connection than pipelining says, nor on more connections than connections says', () => inOrder({ connections: 3, pipelining: 4 }, async (client, server) => {
+    await Promise.all(times(500, (index) => client.task(index % 20 === 0 ? 'slow' : 't', 5)));
+    assert.equal(server.connections.length, 3);
+    for (const { chunks } of server.connections) for (const chunk of chunks) assert.ok(chunk.toString().split('POST ').length - 1 <= 4);
+  }));
+});
+
+describe('a pace', () => {
+  /** Notes calls, each with what it took, while something is read every half millisecond or not at all. */
+  function paceOf(durations, { reads }) {
+    const rhythm = new Rhythm();
+    const pace = new Pace(10);
+    let now = 0;
+    const was = [];
+    for (const ms of durations) {
+      const [from, clock] = [now, rhythm.clock];
+      if (reads) for (const until = now + ms; now < until; now += 0.5) rhythm.read(now);
+      now = from + ms;
+      rhythm.read(now);
+      pace.note(rhythm, from, clock, now);
+      was.push(pace.slow);
+    }
+    return was;
+  }
+  const quick = (count) => Array(count).fill(0.2);
+
+  it('is slow for a task that mostly takes long beside others that do not', () => {
+    const rhythm = new Rhythm();
+    const [slow, fast] = [new Pace(10), new Pace(10)];
+    let now = 0;
+    for (let round = 0; round < 30; round++) {
+      for (const [pace, ms] of [[slow, 50], [fast, 0.2]]) {
+        const [from, clock] = [now, rhythm.clock];
+        now += ms;
+        rhythm.read(now);
+        pace.note(rhythm, from, clock, now);
+      }
+    }
+    assert.deepEqual([slow.slow, fast.slow], [true, false]);
+  });
+
+  it('is slow for a task of which one call in a hundred takes long', () => {
+    const was = paceOf(times(20, () => [...quick(99), 200]).flat(), { reads: true });
+    assert.deepEqual(was.slice(300), Array(1700).fill(true));
+  });
+
+  it('is not for one call that takes long once in a thousand', () => {
+    assert.ok(!paceOf(times(5, () => [...quick(999), 200]).flat(), { reads: true }).includes(true));
+  });
+
+  it('is not for a pause of the server, or of the client, or of a busy machine', () => {
+    assert.ok(!paceOf(times(200, () => [...quick(9), 100]).flat(), { reads: false }).includes(true));
+  });
+
+  it('is not where all calls take equally long', () => {
+    assert.equal(paceOf(Array(4000).fill(80), { reads: true }).at(-1), false);
+  });
+
+  it('is quick again after a few hundred calls', () => {
+    const was = paceOf([...quick(100), 200, ...quick(10), 200, ...quick(2000)], { reads: true });
+    assert.deepEqual([was[111], was.at(-1)], [true, false]);
+  });
+});
+
+describe('which server it is', () => {
+  const kindOf = async (url, options) => {
+    const client = createClient({ url, ...options });
+    try {
+      for (let round = 0; round < 3; round++) await client.task('t', 1);
+      await until(() => client.stats().servers[0].kind !== 'unknown', 'it is known');
+      await Promise.all(times(20, () => client.task('t', 1)));
+      return client.stats().servers[0].kind;
+    } finally {
+      await client.close();
+    }
+  };
+  const tasks = { t: (input) => input };
+
+  it('is seen for a tunnel, whatever its options', () => withTunnel({ tasks, cors: { origin: ['https://a.example'], exposedHeaders: ['x'] }, limits: { keepAliveHintS: 60 }, disableDiscovery: true, auth: { token: 'a' } }, async (tunnel) => {
+    assert.equal(await kindOf(tunnel.url, { auth: { token: 'a' } }), 'fasttunnel');
+  }));
+
+  it('is another one for nodeExposure, whose answers are the same to the byte', async () => {
+    const t = R.r.task('app.t').run(async (input) => input).build();
+    await withApp(exposuresFor('auto').nodeExposure, { items: [t] }, async ({ url }) => {
+      const client = createClient({ url, auth: { token: TOKEN } });
+      for (let round = 0; round < 3; round++) assert.equal(await client.task('app.t', round), round);
+      await until(() => client.stats().servers[0].kind !== 'unknown', 'it is known');
+      assert.equal(client.stats().servers[0].kind, 'other');
+      await client.close();
+    });
+  });
+
+  it('is another one through a proxy', () => withTunnel({ tasks }, async (tunnel) => {
+    const proxy = createServer(async (request, response) => {
+      const chunks = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const answer = await fetch(new URL(request.url, tunnel.url), { method: request.method, headers: { 'x-runner-request-id': request.headers['x-runner-request-id'], 'content-type': 'application/json' }, ...(chunks.length > 0 && { body: Buffer.concat(chunks) }) });
+      response.writeHead(answer.status, { 'x-runner-request-id': answer.headers.get('x-runner-request-id'), 'content-type': answer.headers.get('content-type') }).end(await answer.text());
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    assert.equal(await kindOf(`http://127.0.0.1:${proxy.address().port}/__runner`), 'other');
+    proxy.closeAllConnections();
+    proxy.close();
+  }));
+});
