@@ -5,6 +5,8 @@
 //! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
 //! JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
+//!
+//! `version` says what was built.
 #![deny(unsafe_code)]
 
 mod bounds;
@@ -18,6 +20,7 @@ mod saboteur;
 mod start_error;
 mod stats;
 mod tunnel;
+mod version;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
 // `--all-targets` compiles the library for tests as well, where nothing registers exports.
