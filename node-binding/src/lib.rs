@@ -6,10 +6,12 @@
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
 //! JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
 //!
-//! `version` says what was built.
+//! `native` is what `fasttunnel/native` does, `utilities` and `sessions` are how JavaScript sees it, `version` says what was
+//! built.
 #![deny(unsafe_code)]
 
 mod bounds;
+mod native;
 mod options;
 mod raw;
 mod raw_ring;
@@ -17,9 +19,11 @@ mod ring;
 mod rows;
 #[cfg(feature = "fault-injection")]
 mod saboteur;
+mod sessions;
 mod start_error;
 mod stats;
 mod tunnel;
+mod utilities;
 mod version;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
