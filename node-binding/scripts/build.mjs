@@ -15,7 +15,7 @@ execFileSync(process.execPath, [require.resolve('typescript/package.json').repla
   stdio: 'inherit',
 });
 
-for (const entry of ['index', 'runner/index']) {
+for (const entry of ['index', 'runner/index', 'utilities/index']) {
   const implementation = join(dist, 'cjs', `${entry}.js`);
   const names = Object.keys(require(implementation)).sort();
   const wrapper = join(dist, 'esm', `${entry}.mjs`);

@@ -19,6 +19,7 @@ const MAY_IMPORT = {
   options: ['bounds', 'errors'],
   process: ['options'],
   native: ['layout', 'bounds', 'options', 'process'],
+  utilities: ['errors', 'options', 'process', 'native'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],
