@@ -1,39 +1,51 @@
 //! What `getVersion()` tells of a build: the commit, the time, the compiler. Both build scripts that compile `src/` use it.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Hands the facts to the compiler. Runs again when another commit is checked out or a source has changed, and not otherwise.
+/// What is told, and which files say that it is out of date.
+pub struct Facts {
+    /// The commit, or `unknown`.
+    pub git_hash: String,
+    /// As ISO 8601.
+    pub build_time: String,
+    /// Of the compiler, or `unknown`.
+    pub rust_version: String,
+    /// Sources, and what of git changes with a commit. All of it is there: a path that is not would have everything built
+    /// again and again.
+    pub watched: Vec<PathBuf>,
+}
+
+/// Hands the facts to the compiler. Runs again when there is another commit or a source has changed, and not otherwise.
 pub fn emit(root: &Path) {
-    let commit = git(root, &["rev-parse", "HEAD"]);
-    // A repository that holds this folder by chance has another root.
-    let top = git(root, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
-    let is_ours = top.zip(root.canonicalize().ok()).is_some_and(|(top, root)| top == root);
-    let commit = commit.filter(|_| is_ours);
-    println!("cargo:rustc-env=FASTTUNNEL_GIT_HASH={}", commit.as_deref().unwrap_or("unknown"));
-    println!("cargo:rustc-env=FASTTUNNEL_BUILD_TIME={}", iso(build_seconds()));
-    println!("cargo:rustc-env=FASTTUNNEL_RUST_VERSION={}", rust_version().unwrap_or_else(|| "unknown".to_owned()));
+    let variable = |name| std::env::var(name).ok();
+    let facts = find(root, variable("SOURCE_DATE_EPOCH").as_deref(), variable("RUSTC").as_deref());
+    println!("cargo:rustc-env=FASTTUNNEL_GIT_HASH={}", facts.git_hash);
+    println!("cargo:rustc-env=FASTTUNNEL_BUILD_TIME={}", facts.build_time);
+    println!("cargo:rustc-env=FASTTUNNEL_RUST_VERSION={}", facts.rust_version);
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    for folder in ["node-binding/src", "node-binding/build_facts.rs", "engine/src"] {
-        watch(&root.join(folder));
-    }
-    if is_ours {
-        let branch = git(root, &["symbolic-ref", "--quiet", "HEAD"]);
-        // A branch stands in a file of its own or, packed, with others.
-        for name in [Some("HEAD"), branch.as_deref(), Some("packed-refs")].into_iter().flatten() {
-            if let Some(file) = git(root, &["rev-parse", "--git-path", name]) {
-                watch(&root.join(file));
-            }
-        }
+    for path in facts.watched {
+        println!("cargo:rerun-if-changed={}", path.display());
     }
 }
 
-/// A path that is not there would have everything built again and again.
-fn watch(path: &Path) {
-    if path.exists() {
-        println!("cargo:rerun-if-changed={}", path.display());
+/// The facts of the checkout in `root`. `epoch` is `SOURCE_DATE_EPOCH`, which makes two builds alike.
+pub fn find(root: &Path, epoch: Option<&str>, rustc: Option<&str>) -> Facts {
+    // A repository that holds this folder by chance has another root.
+    let top = git(root, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
+    let is_ours = top.zip(root.canonicalize().ok()).is_some_and(|(top, root)| top == root);
+    let ours = |args: &[&str]| if is_ours { git(root, args) } else { None };
+    let sources = ["node-binding/src", "node-binding/build_facts.rs", "engine/src"].map(|path| Some(root.join(path)));
+    // A commit is written into the first where there is one; a branch into the others, of its own or packed.
+    let branch = ours(&["symbolic-ref", "--quiet", "HEAD"]);
+    let names = [Some("logs/HEAD"), Some("HEAD"), branch.as_deref(), Some("packed-refs")];
+    let states = names.map(|name| ours(&["rev-parse", "--git-path", name?]).map(|path| root.join(path)));
+    Facts {
+        git_hash: ours(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
+        build_time: iso(epoch.and_then(|text| text.trim().parse().ok()).unwrap_or_else(now)),
+        rust_version: rustc.and_then(version_of).unwrap_or_else(|| "unknown".to_owned()),
+        watched: sources.into_iter().chain(states).flatten().filter(|path| path.exists()).collect(),
     }
 }
 
@@ -44,16 +56,14 @@ fn git(root: &Path, args: &[&str]) -> Option<String> {
 }
 
 /// `1.95.0`, of `rustc 1.95.0 (59807616e 2026-04-14)`.
-fn rust_version() -> Option<String> {
-    let output = Command::new(env::var_os("RUSTC")?).arg("--version").output().ok()?;
+fn version_of(rustc: &str) -> Option<String> {
+    let output = Command::new(rustc).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.split(' ').nth(1).map(|version| version.trim().to_owned())
 }
 
-/// Seconds since 1970: those of `SOURCE_DATE_EPOCH` make two builds alike.
-fn build_seconds() -> u64 {
-    let given = env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.trim().parse().ok());
-    given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// `2026-11-30T11:22:33Z`.

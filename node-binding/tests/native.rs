@@ -103,6 +103,13 @@ fn bytes_are_gathered_up_to_a_bound() {
 }
 
 #[test]
+fn what_never_ends_is_read_in_pieces_however_much_room_there_is() {
+    let zeros = fs::File::open("/dev/zero").unwrap();
+    let mut bytes = Vec::with_capacity(8 * 1024 * 1024);
+    assert_eq!((gather(&zeros, &mut bytes, usize::MAX), bytes.len()), (Ok(Gathered::Waiting), 1024 * 1024));
+}
+
+#[test]
 fn a_file_that_grows_or_shrinks_while_it_is_read_gives_what_it_has() {
     let folder = Folder::new();
     let (path, cancel) = (folder.0.join("file"), Cancel::default());
