@@ -345,6 +345,10 @@ run-files: build $(FILES)/node_modules/fasttunnel ## Start examples/files: uploa
 streams: build ## Compare one upload and one download with node:http, in bytes a second (MIBS=1024 ROUNDS=5)
 	node $(BINDING)/bench/throughput.mjs
 
+.PHONY: bench-native
+bench-native: build ## Compare fasttunnel/native with node:fs/promises and child_process (3 minutes)
+	node --expose-gc $(BINDING)/bench/native.mjs
+
 .PHONY: idle
 idle: build ## Measure what idle connections cost in memory, beside node:http (3 minutes)
 	node $(BINDING)/bench/idle.mjs

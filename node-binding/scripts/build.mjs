@@ -21,7 +21,7 @@ const SUPPORTED = join(dist, 'esm', 'native', 'supported.mjs');
 mkdirSync(dirname(SUPPORTED), { recursive: true });
 writeFileSync(SUPPORTED, "import { checkPlatform } from '../../cjs/native/load.js';\n\ncheckPlatform();\n");
 
-for (const entry of ['index', 'runner/index', 'client/index']) {
+for (const entry of ['index', 'runner/index', 'client/index', 'utilities/index']) {
   const implementation = join(dist, 'cjs', `${entry}.js`);
   const names = Object.keys(require(implementation)).sort();
   const wrapper = join(dist, 'esm', `${entry}.mjs`);

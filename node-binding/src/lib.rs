@@ -5,9 +5,13 @@
 //! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
 //! JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
+//!
+//! `native` is what `fasttunnel/native` does, `utilities` and `sessions` are how JavaScript sees it, `version` says what was
+//! built.
 #![deny(unsafe_code)]
 
 mod bounds;
+mod native;
 mod options;
 mod raw;
 mod raw_ring;
@@ -15,9 +19,12 @@ mod ring;
 mod rows;
 #[cfg(feature = "fault-injection")]
 mod saboteur;
+mod sessions;
 mod start_error;
 mod stats;
 mod tunnel;
+mod utilities;
+mod version;
 
 // Benches, never in what ships: `benches/node` builds these sources a second time, with that cfg.
 // `--all-targets` compiles the library for tests as well, where nothing registers exports.

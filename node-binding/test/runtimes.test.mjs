@@ -14,11 +14,11 @@ const ringOf = (name) => (name.startsWith('Node') ? 'loop' : 'threadsafe');
 // Two at a time: they mostly wait.
 describe('the package', { concurrency: 2 }, () => {
   for (const [name, command] of Object.entries(COMMANDS)) {
-    it(`on ${name} answers calls, streams and forms, hears of aborts, attaches to a server, ends workers and closes`, { timeout: 60_000 }, async () => {
+    it(`on ${name} answers calls, streams and forms, hears of aborts, attaches to a server, has the utilities, ends workers and closes`, { timeout: 60_000 }, async () => {
       const { status, signal, stdout, stderr } = await run([...command, join(RUNTIMES, 'suite.mjs')]);
       assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr);
       const { passed, driver, ring } = JSON.parse(stdout);
-      assert.deepEqual(passed, ['calls', 'refusals', 'streams', 'forms', 'aborts', 'attached', 'workers']);
+      assert.deepEqual(passed, ['calls', 'refusals', 'streams', 'forms', 'aborts', 'attached', 'utilities', 'workers']);
       assert.match(driver, /^(io_uring|epoll)$/);
       assert.equal(ring, ringOf(name));
     });

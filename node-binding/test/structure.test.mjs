@@ -17,6 +17,7 @@ const MAY_IMPORT = {
   options: ['facts', 'errors'],
   process: ['options'],
   native: ['facts', 'options', 'process'],
+  utilities: ['facts', 'errors', 'options', 'process', 'native'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { fastTunnel, TaskError } from 'fasttunnel';
+import * as native from 'fasttunnel/native';
 import { fastTunnel as exposure, loadRunner } from 'fasttunnel/runner';
 
 const CALLS = 500;
@@ -120,6 +123,24 @@ const CHECKS = {
     server.closeAllConnections?.();
     server.close();
     await running.dispose();
+  },
+
+  /** `fasttunnel/native`, whose operations are fetched when the ring says so. */
+  async utilities() {
+    const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-runtimes-'));
+    try {
+      const [file, bytes] = [join(folder, 'a'), Buffer.alloc(STREAM_BYTES, 'file')];
+      await native.writeFile(file, bytes);
+      assert.equal(hash(await native.readFile(file)), hash(bytes));
+      assert.deepEqual((await native.listDirectory(folder)).map(({ name, kind, size }) => [name, kind, size]), [['a', 'file', STREAM_BYTES]]);
+      assert.equal((await native.executeCommand('cat', [], { stdin: 'hello' })).stdout, 'hello');
+      const running = native.executeCommand('sleep', ['1000'], { signal: AbortSignal.timeout(50) });
+      await assert.rejects(running, ({ name, code, signal }) => name === 'AbortError' && code === 'ABORT_ERR' && signal === 'SIGTERM');
+      await assert.rejects(native.readFile(folder), ({ code, syscall, message }) => code === 'EISDIR' && syscall === 'read' && message.includes(folder));
+      await assert.rejects(native.executeCommand('no-such-command'), { code: 'ENOENT' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   },
 
   async workers() {

@@ -7,6 +7,8 @@ import { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import type { AdminAddress, ByteStream, CallContext, EventsOf, InputFile, Stats, StreamResult, TaskHandlers, TasksOf, TunnelOptions } from 'fasttunnel';
 import { fastTunnel as fastTunnelResource, loadRunner } from 'fasttunnel/runner';
+import { CommandError, executeCommand, getVersion, init, listDirectory, NativeSession, UtilityError, walkDirectory, writeFile } from 'fasttunnel/native';
+import type { CommandResult, DirectoryEntry, SessionConfig, Version } from 'fasttunnel/native';
 import { r } from '@bluelibs/runner';
 import type { JsonLimits, NodeExposureConfig, NodeExposureHandlers, NodeExposureHttpConfig, NodeExposureHttpCorsConfig } from '@bluelibs/runner/node';
 
@@ -192,3 +194,24 @@ void fastTunnelResource.with({ http: { server: { on() {}, off() {} } } });
 void fastTunnelResource.with({ http: { server: { on() {}, removeListener() {} } } });
 // @ts-expect-error it could not be let go
 void fastTunnelResource.with({ http: { server: { on() {} } } });
+
+// The native utilities.
+init({ logLevel: 'debug' });
+// @ts-expect-error an unknown level
+init({ logLevel: 'loud' });
+expectType<Version>()(getVersion());
+expectType<CommandResult<Buffer>>()(await executeCommand('true', [], { encoding: 'buffer' }));
+expectType<CommandResult>()(await executeCommand('true', ['a', Buffer.from('b')], { encoding: 'utf8', killSignal: 'SIGINT' }));
+expectType<CommandResult>()(await executeCommand('true', [], new URL('file:///tmp'), 100));
+// @ts-expect-error the time stands among the options
+void executeCommand('true', [], { cwd: '/' }, 100);
+expectType<DirectoryEntry[]>()(await listDirectory('.', { recursive: true, maxDepth: 2, signal: AbortSignal.timeout(1) }));
+for await (const { kind, size } of walkDirectory(Buffer.from('.'))) expectType<number>()(kind === 'file' ? size : 0);
+void writeFile('a', new Uint16Array(2), { atomic: false, fsync: true, mode: 0o600 });
+// @ts-expect-error data is text or bytes
+void writeFile('a', 7);
+const session = NativeSession.attach(new NativeSession({ maxMessages: 1 }).id);
+session.addMessage({ role: 'user', content: 'a' });
+expectType<SessionConfig>()(session.getConfig());
+const utilityError: UtilityError = new CommandError('ETIMEDOUT', 'a', {}, { stdout: '', stderr: '', exitCode: null, signal: 'SIGKILL' });
+expectType<string | undefined>()(utilityError.syscall);
