@@ -48,7 +48,7 @@ run: build $(QUICKSTART)/node_modules/fasttunnel ## Build for release, start exa
 	@node $(QUICKSTART)/demo.mjs
 
 .PHONY: build
-build: $(DIST) ## Build what ships: the release addon and the TypeScript
+build: $(DIST) ## Build for this machine: the addon as a release, and the TypeScript
 	$(NEED_CARGO)
 	$(call addon,release,release)
 

@@ -18,7 +18,7 @@ export const TARGETS = MANIFEST.napi.targets.map((triple) => {
   return { triple, name, abi, isHost: name === hostName, file, addon: join(WORK, 'addons', file), debug: join(WORK, 'addons', `${file}.debug`) };
 });
 
-/** The oldest glibc that what ships runs on: that of CentOS 7, and the oldest that Node 18 and 20 are built for. */
+/** The oldest glibc that what ships runs on: that of CentOS 7, for which there are builds of Node still. */
 export const GLIBC_FLOOR = '2.17';
 
 /** Targets by their names: one or several of ours with commas between, `host`, or `all`. */

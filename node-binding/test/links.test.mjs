@@ -19,7 +19,7 @@ function markdownIn(folder) {
   });
 }
 
-const FILES = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'fuzz/README.md', ...['docs', 'benches', 'loadtest'].flatMap(markdownIn)];
+const FILES = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'fuzz/README.md', ...['docs', 'benches', 'loadtest'].flatMap(markdownIn)];
 
 describe('links', () => {
   for (const file of FILES) {
@@ -34,7 +34,7 @@ describe('links', () => {
 
   it('reach every document from README', () => {
     const linked = new Set(linksOf(join(root, 'README.md')).map(({ path }) => path));
-    for (const file of ['ARCHITECTURE.md', 'SECURITY.md', ...markdownIn('docs')]) assert.ok(linked.has(file), `README.md does not link ${file}`);
+    for (const file of ['ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs')]) assert.ok(linked.has(file), `README.md does not link ${file}`);
   });
 
   it('of the README in the package do not depend on the files beside it', () => {

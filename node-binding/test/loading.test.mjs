@@ -70,7 +70,7 @@ describe('an addon that is damaged', () => {
     const [inside, pipe] = [place('folder.node'), place('pipe.node')];
     mkdirSync(inside);
     execFileSync('mkfifo', [pipe]);
-    for (const file of [inside, pipe]) expectRefused(load(file), file, 'it is no regular file', 'native/fasttunnel.linux-x64-gnu.node of the package');
+    for (const file of [inside, pipe]) expectRefused(load(file), file, 'it is no regular file', 'fasttunnel.linux-x64-gnu.node of the package for this platform');
   });
 });
 
@@ -107,7 +107,7 @@ describe('an addon that is for another libc', () => {
       const program = copy(process.execPath, place('node'), withText(loader, musl));
       const file = copy(ADDON, place('glibc.node'), withText('libgcc_s.so.1', 'libgcc_s.so.9'));
       const error = load(file, { program });
-      expectRefused(error, file, 'Platform: linux x64 musl, Node 2', 'libgcc_s.so.9', 'built for glibc; on Alpine and other musl systems use a Debian or Ubuntu image');
+      expectRefused(error, file, 'Platform: linux x64 musl, Node 2', 'libgcc_s.so.9', 'built for glibc, and this system has musl', 'Install fasttunnel on the machine or in the image where it runs');
       assert.deepEqual(load(ADDON, { program }), { loaded: true }, 'what the system can load all the same is loaded');
     } finally {
       rmSync(musl);

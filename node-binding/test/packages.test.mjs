@@ -241,7 +241,7 @@ describe('an app that has installed the package', () => {
     // It fetches all, and throws away what is for another processor; it knows nothing of libcs.
     'yarn 1': { fetches: TARGETS, install: () => [node, join(tools, 'yarn/bin/yarn.js'), 'add', 'fasttunnel', '--registry', registry.url, '--cache-folder', join(folder, 'yarn-cache'), '--non-interactive'] },
     'yarn 4, Plug and Play': {
-      files: () => ({ 'yarn.lock': '', '.yarnrc.yml': `npmRegistryServer: '${registry.url}'\nunsafeHttpWhitelist: ['127.0.0.1']\nenableTelemetry: false\npnpEnableEsmLoader: true\nenableGlobalCache: false\n` }),
+      files: () => ({ 'yarn.lock': '', '.yarnrc.yml': `npmRegistryServer: '${registry.url}'\nunsafeHttpWhitelist: ['127.0.0.1']\nenableTelemetry: false\npnpEnableEsmLoader: true\nenableGlobalCache: false\nglobalFolder: ./global\n` }),
       install: () => [node, join(tools, '@yarnpkg/cli-dist/bin/yarn.js'), 'add', 'fasttunnel'],
       start: [node, join(tools, '@yarnpkg/cli-dist/bin/yarn.js'), 'node'],
       // The compiler has no part in its search.
@@ -290,4 +290,15 @@ describe('an app that has installed the package', () => {
     const { packages } = JSON.parse(readFileSync(join(app, 'package-lock.json'), 'utf8'));
     assert.deepEqual(Object.keys(packages).filter((path) => path !== '').sort(), ['node_modules/fasttunnel', ...TARGETS.map(({ name }) => `node_modules/fasttunnel-${name}`)].sort());
   });
+
+  for (const [name, file] of [['pnpm', 'pnpm-workspace.yaml'], ['yarn 4, Plug and Play', '.yarnrc.yml']]) {
+    it(`with ${name} gets the addons of the platforms that ${file} names`, { timeout: 60_000 }, async () => {
+      const files = MANAGERS[name].files?.() ?? {};
+      files[file] = `${files[file] ?? ''}supportedArchitectures:\n  os: [linux]\n  cpu: [x64, arm64]\n  libc: [glibc, musl]\n`;
+      const before = registry.asked.length;
+      // Stores of their own: what is in one already is not asked for.
+      await install(appOf(`platforms of ${name}`, files), MANAGERS[name].install().map((word) => word.replace(/(-store|-cache)$/, '$1-2')));
+      assert.deepEqual([...new Set(registry.asked.slice(before))].sort(), ['fasttunnel', ...TARGETS.map(({ name: target }) => `fasttunnel-${target}`)].sort());
+    });
+  }
 });

@@ -33,10 +33,10 @@ function appWith(platforms, { at = 'node_modules', main = 'node_modules/fasttunn
 }
 
 /** What a program says in an app: `loaded`, or the error. */
-function say(app, { script = '', entry = 'fasttunnel/dist/cjs/native/load.js', use = 'module.loadNative().factsHash()' } = {}) {
+function say(app, { script = '', how = 'import', entry, use = 'module.loadNative().factsHash()' } = {}) {
   const file = join(app, 'app.cjs');
   writeFileSync(file, `${script}
-    (async () => { const module = ${entry.startsWith('fasttunnel/dist') ? `require(${JSON.stringify(join(app, 'node_modules', entry))})` : `await import(${JSON.stringify(entry)})`}; ${use}; console.log('loaded'); })()
+    (async () => { const module = ${entry === undefined ? `require(${JSON.stringify(join(app, 'node_modules/fasttunnel/dist/cjs/native/load.js'))})` : `await ${how}(${JSON.stringify(entry)})`}; ${use}; console.log('loaded'); })()
       .catch(({ name, code, message, tried }) => console.log(JSON.stringify({ name, code, message, tried })));`);
   const { status, stdout, stderr } = spawnSync(process.execPath, [file], { cwd: app, encoding: 'utf8', env: { ...process.env, FASTTUNNEL_NATIVE_PATH: '' } });
   assert.equal(status, 0, stderr);
@@ -87,9 +87,9 @@ describe('a system for which there is no addon', () => {
   for (const [platform, arch] of [['win32', 'x64'], ['darwin', 'arm64'], ['freebsd', 'x64'], ['linux', 'riscv64']]) {
     it(`is told so when it imports the package: ${platform} on ${arch}`, () => {
       const app = appWith({ 'linux-x64-gnu': ADDON });
-      for (const entry of ['fasttunnel', 'fasttunnel/runner']) {
-        const { name, code, message } = say(app, { script: as(platform, arch), entry, use: '' });
-        assert.deepEqual([name, code], ['NativeLoadError', 'FASTTUNNEL_NATIVE_LOAD'], entry);
+      for (const [how, entry] of [['import', 'fasttunnel'], ['import', 'fasttunnel/runner'], ['require', 'fasttunnel'], ['require', 'fasttunnel/runner']]) {
+        const { name, code, message } = say(app, { script: as(platform, arch), how, entry, use: '' });
+        assert.deepEqual([name, code], ['NativeLoadError', 'FASTTUNNEL_NATIVE_LOAD'], `${how} ${entry}`);
         assert.ok(message.includes(`no native addon for ${platform} ${arch}`) && TARGETS.every((target) => message.includes(target)), message);
       }
     });

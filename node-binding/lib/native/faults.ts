@@ -16,7 +16,7 @@ export interface Fault {
 const DAMAGED = 'The file is damaged: remove it and install or build again.';
 const INSTALL_HERE = 'Install fasttunnel on the machine or in the image where it runs, or build it there with `make build`: packages that were installed elsewhere have its addon';
 const NEEDS_MUSL = `${INSTALL_HERE} for that libc.`;
-const NEEDS_GLIBC = 'The addon is built for glibc; on Alpine and other musl systems use a Debian or Ubuntu image.';
+const NEEDS_GLIBC = 'The addon is built for glibc, and this system has musl, as Alpine has. Install fasttunnel on the machine or in the image where it runs: npm chooses its addon by the libc.';
 
 /** What is wrong when nothing is where the addon should be. */
 export function missingFault({ of }: Pick<Place, 'of'>): Fault {
@@ -25,7 +25,7 @@ export function missingFault({ of }: Pick<Place, 'of'>): Fault {
   if (of === 'package') return lostPackage(reason);
   return {
     reason: `${reason}: the package was packed into a bundle, which cannot hold it`,
-    fix: `Mark ${PACKAGE} external in the bundler's options, or set ${PATH_VARIABLE} to a copy of native/${ADDON_FILE} of the package.`,
+    fix: `Mark ${PACKAGE} external in the bundler's options, or set ${PATH_VARIABLE} to a copy of ${ADDON_FILE}, the addon of its package for this platform.`,
   };
 }
 
@@ -38,7 +38,7 @@ export function faultOf(file: string): Fault | undefined {
 }
 
 function notElf(stats: Stats): Fault {
-  if (!stats.isFile()) return { reason: 'it is no regular file', fix: `Name the addon itself, native/${ADDON_FILE} of the package.` };
+  if (!stats.isFile()) return { reason: 'it is no regular file', fix: `Name the addon itself, ${ADDON_FILE} of the package for this platform.` };
   return { reason: stats.size === 0 ? 'the file is empty' : 'the file is no ELF file', fix: DAMAGED };
 }
 
