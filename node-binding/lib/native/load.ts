@@ -53,9 +53,9 @@ function load(): unknown {
   return addon.exports;
 }
 
-/** An error for each file that was not there, each the cause of the one before. */
+/** An error for each thing that was not there, each the cause of the one before. */
 function absenceOf(tried: readonly string[]): { cause?: unknown } {
-  return tried.reduceRight<{ cause?: unknown }>((options, file) => ({ cause: new Error(`there is no file ${file}`, options) }), {});
+  return tried.reduceRight<{ cause?: unknown }>((options, file) => ({ cause: new Error(`there is no ${file}`, options) }), {});
 }
 
 function couldNot({ reason, fix }: Fault, file: string, options?: { cause?: unknown }): NativeLoadError {
