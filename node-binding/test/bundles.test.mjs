@@ -111,6 +111,13 @@ for (const [name, pack] of Object.entries(PACKERS)) {
       assert.match(await say(command), MISSING);
       assert.equal(await say(command, { FASTTUNNEL_NATIVE_PATH: ADDON }), SUM);
     });
+
+    const looks = ['esbuild (app.cjs)', 'webpack (app.cjs)'].includes(name);
+    it(`${looks ? 'serves' : 'does not look'} with its addon beside it`, async () => {
+      const outfile = place(`${packer}-${file}`, 'inside', file);
+      copyFileSync(ADDON, join(dirname(outfile), 'fasttunnel.linux-x64-gnu.node'));
+      assert.match(await say([process.execPath, outfile]), looks ? /^{"ok":true,"result":3}$/ : MISSING);
+    });
   });
 }
 
