@@ -1,6 +1,8 @@
 // `fasttunnel serve`: which functions of a module are exposed, to whom, what is said when none are, and how it ends.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,6 +174,27 @@ describe('fasttunnel serve', () => {
         assert.deepEqual([status, by, stderr], [null, signal, '']);
       });
     });
+  }
+});
+
+it('npx that gets a SIGTERM takes the server with it, which answers what is under way', { timeout: 30_000 }, async () => {
+  write('late.mjs', "export const late = () => new Promise((resolve) => { console.log('called'); setTimeout(resolve, 800, process.pid); });");
+  const npx = spawn('npx', ['fasttunnel', 'serve', 'late.mjs', ...ANONYMOUS], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  npx.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; });
+  const printed = async (pattern) => {
+    while (!pattern.test(stdout)) await once(npx.stdout, 'data');
+    return pattern.exec(stdout);
+  };
+  const [, url] = await printed(/^listening on (\S+) [^]*events:/m);
+  const answer = call(url, 'late');
+  await printed(/^called$/m);
+  npx.kill('SIGTERM');
+  const pid = await answer;
+  assert.ok(pid > 0);
+  for (let turn = 0; existsSync(`/proc/${pid}`); turn += 1) {
+    assert.ok(turn < 500, 'the server lives on');
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 });
 

@@ -5,6 +5,7 @@ import { TunnelServer } from '../tunnel/server.js';
 import { CommandError, EXIT } from './command.js';
 import type { Given } from './command.js';
 import { TOKEN_VARIABLE, tokenOfEnvironment } from './defaults.js';
+import { endWithParent } from './parent.js';
 import { ServedHandlers } from './served-handlers.js';
 import { UserModule } from './user-module.js';
 import { Watcher } from './watcher.js';
@@ -18,6 +19,7 @@ export async function serve(given: Given): Promise<undefined> {
   if (given.flag('watch')) module.watch();
   const handlers = new ServedHandlers(server);
   handlers.set(await module.load());
+  endWithParent();
   await server.listen();
   say(`listening on ${server.url} (${server.driver})`);
   if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz`);
