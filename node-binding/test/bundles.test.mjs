@@ -1,14 +1,14 @@
-// Apps that are packed into one file, with the package left outside and packed in: as esbuild, webpack and rollup do it,
-// and as a single executable. An addon cannot be packed in: it is said what helps, and it does.
+// Apps that are packed into one file, with the package left outside and packed in: as esbuild, webpack, rollup, Vite and Bun
+// do it, and as a single executable. An addon cannot be packed in: it is said what helps, and it does.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { after, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ADDON } from './support/elves.mjs';
-import { requireFrom, run } from './support/runtimes.mjs';
+import { COMMANDS, requireFrom, run } from './support/runtimes.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-bundles-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -57,7 +57,30 @@ const PACKERS = {
     await bundle.write({ file: outfile, format: 'es' });
     await bundle.close();
   },
+
+  /** The build of a server, as `vite build --ssr` makes it. */
+  async 'vite (app.mjs)'(outfile, external) {
+    const { build } = await import(pathToFileURL(requireFrom.resolve('vite')).href);
+    await build({
+      root: folder, configFile: false, logLevel: 'error', ssr: external.length > 0 ? { external } : { noExternal: true },
+      build: { ssr: ENTRY, outDir: dirname(outfile), emptyOutDir: true, rollupOptions: { output: { entryFileNames: basename(outfile) } } },
+    });
+  },
+
+  'bun (app.mjs)': (outfile, external) => bunBuild(outfile, external, '--target=node', '--format=esm'),
+  'bun (app.cjs)': (outfile, external) => bunBuild(outfile, external, '--target=node', '--format=cjs'),
 };
+
+/** Bun writes the place of the package into what it packs: so it is packed as on another machine, where that place is not. */
+async function bunBuild(outfile, external, ...options) {
+  const machine = place('another-machine');
+  const home = join(machine, 'node_modules', 'fasttunnel');
+  for (const part of ['dist', 'native', 'package.json']) cpSync(new URL(`../${part}`, import.meta.url), join(home, part), { recursive: true });
+  copyFileSync(ENTRY, join(machine, 'app.mjs'));
+  const { status, stderr } = await run([COMMANDS.Bun[0], 'build', 'app.mjs', '--outfile', outfile, ...options, ...external.map((name) => `--external=${name}`)], { cwd: machine });
+  assert.equal(status, 0, stderr);
+  rmSync(machine, { recursive: true });
+}
 
 const SUM = '{"ok":true,"result":3}';
 const MISSING = /^NativeLoadError: fasttunnel's native addon is missing: the package was packed into a bundle.*Mark fasttunnel external in the bundler's options, or set FASTTUNNEL_NATIVE_PATH/;
@@ -88,6 +111,13 @@ for (const [name, pack] of Object.entries(PACKERS)) {
       assert.match(await say(command), MISSING);
       assert.equal(await say(command, { FASTTUNNEL_NATIVE_PATH: ADDON }), SUM);
     });
+
+    const looks = ['esbuild (app.cjs)', 'webpack (app.cjs)'].includes(name);
+    it(`${looks ? 'serves' : 'does not look'} with its addon beside it`, async () => {
+      const outfile = place(`${packer}-${file}`, 'inside', file);
+      copyFileSync(ADDON, join(dirname(outfile), 'fasttunnel.linux-x64-gnu.node'));
+      assert.match(await say([process.execPath, outfile]), looks ? /^{"ok":true,"result":3}$/ : MISSING);
+    });
   });
 }
 
@@ -104,4 +134,11 @@ it('a single executable says what helps, and serves with its addon beside it or 
   assert.equal(await say([program], { FASTTUNNEL_NATIVE_PATH: ADDON }), SUM);
   copyFileSync(ADDON, join(dirname(program), 'fasttunnel.linux-x64-gnu.node'));
   assert.equal(await say([program]), SUM);
+});
+
+it('an executable that Bun has compiled says what helps, and serves with its addon named', { timeout: 60_000 }, async () => {
+  const program = place('bun-app');
+  await bunBuild(program, [], '--compile');
+  assert.match(await say([program]), MISSING);
+  assert.equal(await say([program], { FASTTUNNEL_NATIVE_PATH: ADDON }), SUM);
 });

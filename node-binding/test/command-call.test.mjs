@@ -84,6 +84,8 @@ describe('fasttunnel call', () => {
     assert.deepEqual(JSON.parse(stdout), ['7', 'application/json']);
   });
 
+  it('needs no addon', () => expectPrinted(['math.add', '{"a":1,"b":2}'], '3\n', { env: { FASTTUNNEL_NATIVE_PATH: '/none/such.node' } }));
+
   it('emits events', async () => {
     await expectPrinted(['note', '{"text":"hi"}', '--event'], '');
     await expectPrinted(['note', '--event'], '');

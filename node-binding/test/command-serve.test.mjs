@@ -1,6 +1,8 @@
 // `fasttunnel serve`: which functions of a module are exposed, to whom, what is said when none are, and how it ends.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -140,8 +142,10 @@ describe('fasttunnel serve', () => {
     });
     for (const [args, text] of [
       [['--socket', socket, '--port', '1'], '--socket stands instead of --port and --host'],
-      [['--driver', 'iouring'], "driver must be one of 'auto', 'io_uring', 'epoll', got 'iouring'. Did you mean 'io_uring'?"],
-      [['--base-path', '/a b'], 'basePath must be printable ASCII'],
+      [['--driver', 'iouring'], "--driver must be one of 'auto', 'io_uring', 'epoll', got 'iouring'. Did you mean 'io_uring'?"],
+      [['--base-path', '/a b'], '--base-path must be printable ASCII'],
+      [['--cors-origin', 'a b'], '--cors-origin must '],
+      [['--host', '[::1]'], "--host must be a host name or an IP address, got '[::1]'. Write '::1', without brackets."],
     ]) {
       const { status, stderr } = await fasttunnel(folder, ['serve', 'one.mjs', '--anonymous', ...args]);
       assert.equal(status, 2);
@@ -170,6 +174,27 @@ describe('fasttunnel serve', () => {
         assert.deepEqual([status, by, stderr], [null, signal, '']);
       });
     });
+  }
+});
+
+it('npx that gets a SIGTERM takes the server with it, which answers what is under way', { timeout: 30_000 }, async () => {
+  write('late.mjs', "export const late = () => new Promise((resolve) => { console.log('called'); setTimeout(resolve, 800, process.pid); });");
+  const npx = spawn('npx', ['fasttunnel', 'serve', 'late.mjs', ...ANONYMOUS], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  npx.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; });
+  const printed = async (pattern) => {
+    while (!pattern.test(stdout)) await once(npx.stdout, 'data');
+    return pattern.exec(stdout);
+  };
+  const [, url] = await printed(/^listening on (\S+) [^]*events:/m);
+  const answer = call(url, 'late');
+  await printed(/^called$/m);
+  npx.kill('SIGTERM');
+  const pid = await answer;
+  assert.ok(pid > 0);
+  for (let turn = 0; existsSync(`/proc/${pid}`); turn += 1) {
+    assert.ok(turn < 500, 'the server lives on');
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 });
 
@@ -232,8 +257,9 @@ describe('fasttunnel serve --watch', () => {
   it('reloads ES modules and what they import, while calls go on', { timeout: 30_000 }, () => expectReloads('a.mjs', named(MODULE, 'a.mjs')));
   it('reloads CommonJS and what it requires, while calls go on', { timeout: 30_000 }, () => expectReloads('b.cjs', named(COMMON, 'b.cjs')));
 
-  for (const [runtime, command] of Object.entries(RUNTIMES)) {
-    if (!runtime.startsWith('Node')) continue;
+  // Of those with each way to look at imports, the oldest and the newest.
+  for (const runtime of ['Node 18.20', 'Node 22', 'Node 25']) {
+    const command = RUNTIMES[runtime];
     it(`reloads on ${runtime}`, { timeout: 30_000 }, async () => {
       const id = runtime.replace(/\W/g, '');
       await expectReloads(`${id}.mjs`, named(MODULE, `${id}.mjs`), { command });

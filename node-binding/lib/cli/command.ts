@@ -32,31 +32,35 @@ export interface Command {
 
 /** The operands and options of a command, checked by its specification. */
 export class Given {
-  constructor(
-    readonly operands: readonly string[],
-    private readonly values: Readonly<Record<string, unknown>>,
-    private readonly specs: Command['options'],
-  ) {}
+  readonly operands: readonly string[];
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #specs: Command['options'];
+
+  constructor(operands: readonly string[], values: Readonly<Record<string, unknown>>, specs: Command['options']) {
+    this.operands = operands;
+    this.#values = values;
+    this.#specs = specs;
+  }
 
   has(name: string): boolean {
-    return this.values[name] !== undefined;
+    return this.#values[name] !== undefined;
   }
 
   text(name: string): string | undefined {
-    return this.values[name] as string | undefined;
+    return this.#values[name] as string | undefined;
   }
 
   /** With its default; `undefined` where it has none. */
   number(name: string): number | undefined {
-    return (this.values[name] as number | undefined) ?? this.specs[name]?.bounds?.fallback;
+    return (this.#values[name] as number | undefined) ?? this.#specs[name]?.bounds?.fallback;
   }
 
   flag(name: string): boolean {
-    return this.values[name] === true;
+    return this.#values[name] === true;
   }
 
   list(name: string): readonly string[] {
-    return (this.values[name] as readonly string[] | undefined) ?? [];
+    return (this.#values[name] as readonly string[] | undefined) ?? [];
   }
 }
 
@@ -66,11 +70,10 @@ export class CommandError extends Error {
     this.prototype.name = 'CommandError';
   }
 
-  constructor(
-    message: string,
-    readonly exitCode: number = EXIT.failed,
-    options?: { cause?: unknown },
-  ) {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number = EXIT.failed, options?: { cause?: unknown }) {
     super(message, options);
+    this.exitCode = exitCode;
   }
 }

@@ -1,9 +1,11 @@
 // `fasttunnel serve`: a tunnel for what a module exports.
-import { TunnelServer } from '../tunnel/server.js';
+import { OptionError } from '../errors/errors.js';
 import type { TunnelOptions } from '../options/types.js';
+import { TunnelServer } from '../tunnel/server.js';
 import { CommandError, EXIT } from './command.js';
 import type { Given } from './command.js';
 import { TOKEN_VARIABLE, tokenOfEnvironment } from './defaults.js';
+import { endWithParent } from './parent.js';
 import { ServedHandlers } from './served-handlers.js';
 import { UserModule } from './user-module.js';
 import { Watcher } from './watcher.js';
@@ -11,12 +13,13 @@ import { Watcher } from './watcher.js';
 /** Serves until a signal comes. */
 export async function serve(given: Given): Promise<undefined> {
   const options = optionsOf(given);
+  // Before anything of the module runs.
+  const server = serverOf(options);
   const module = new UserModule(given.operands[0]!);
   if (given.flag('watch')) module.watch();
-  const exposed = await module.load();
-  const server = new TunnelServer(options);
   const handlers = new ServedHandlers(server);
-  handlers.set(exposed);
+  handlers.set(await module.load());
+  endWithParent();
   await server.listen();
   say(`listening on ${server.url} (${server.driver})`);
   if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz`);
@@ -24,6 +27,20 @@ export async function serve(given: Given): Promise<undefined> {
   say(`events: ${listed(server.getEventIds())}`);
   if (given.flag('watch')) watch(module, handlers);
   return undefined;
+}
+
+/** Options of a tunnel, as the command line spells them. */
+const FLAGS: Readonly<Record<string, string>> = { host: '--host', socketPath: '--socket', auth: '--token', 'auth.token': '--token', 'auth.header': '--token-header', basePath: '--base-path', corsOrigins: '--cors-origin', driver: '--driver' };
+
+/** What is wrong with an option is said of what the user has written. */
+function serverOf(options: TunnelOptions): TunnelServer {
+  try {
+    return new TunnelServer(options);
+  } catch (error) {
+    const flag = error instanceof OptionError ? FLAGS[error.option.replace(/\[.*$/, '')] : undefined;
+    if (!(error instanceof OptionError) || flag === undefined || !error.message.startsWith(error.option)) throw error;
+    throw new CommandError(`${flag}${error.message.slice(error.option.length)}`, EXIT.usage, { cause: error });
+  }
 }
 
 function watch(module: UserModule, handlers: ServedHandlers): void {

@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path';
 import { isOrdinary } from './elf.js';
 import type { Fault } from './faults.js';
 import { chosenPlace, isSupported, ownPlace, TARGETS } from './place.js';
@@ -59,9 +58,9 @@ function load(): unknown {
   return addon.exports;
 }
 
-/** An error for each file or package that was not there, each the cause of the one before. */
+/** An error for each thing that was not there, each the cause of the one before. */
 function absenceOf(tried: readonly string[]): { cause?: unknown } {
-  return tried.reduceRight<{ cause?: unknown }>((options, file) => ({ cause: new Error(`there is no ${isAbsolute(file) ? 'file' : 'package'} ${file}`, options) }), {});
+  return tried.reduceRight<{ cause?: unknown }>((options, file) => ({ cause: new Error(`there is no ${file}`, options) }), {});
 }
 
 function couldNot({ reason, fix }: Fault, file: string, options?: { cause?: unknown }): NativeLoadError {

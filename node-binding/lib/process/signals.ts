@@ -16,6 +16,16 @@ export interface Stoppable {
   cut(): void;
 }
 
+/** What all copies of the package in this process know of each other: an app and a library of its may bring one each. */
+interface Copies {
+  /** The listeners of all of them: none of these is the application's. */
+  readonly listeners: Set<unknown>;
+  /** Those that have not stopped yet. */
+  stopping: number;
+}
+
+const copies = ((process as unknown as Record<symbol, Copies | undefined>)[Symbol.for('fasttunnel.signals')] ??= { listeners: new Set(), stopping: 0 });
+
 const stoppables = new Set<Stoppable>();
 const listeners = new Map<GracefulSignal, () => void>();
 /** A signal has come. */
@@ -30,6 +40,7 @@ export function stopOnSignals(stoppable: Stoppable): () => void {
     if (listeners.has(signal)) continue;
     const listener = (): void => onSignal(signal);
     listeners.set(signal, listener);
+    copies.listeners.add(listener);
     // Before the application's own: its `once` listeners are gone when they have run, and would not be counted.
     process.prependListener(signal, listener);
   }
@@ -46,7 +57,12 @@ function concernedBy(signal: GracefulSignal): Stoppable[] {
 function unlisten(signal: GracefulSignal): void {
   const listener = listeners.get(signal);
   if (listener !== undefined) process.off(signal, listener);
+  copies.listeners.delete(listener);
   listeners.delete(signal);
+}
+
+function ofAllCopies(signal: GracefulSignal): NodeJS.SignalsListener[] {
+  return process.listeners(signal).filter((listener) => copies.listeners.has(listener)) as NodeJS.SignalsListener[];
 }
 
 /**
@@ -61,7 +77,7 @@ function bystanders(): number {
 
 function onSignal(signal: GracefulSignal): void {
   // An application that listens itself decides when the process ends.
-  const decidesItself = process.listenerCount(signal) > 1 + bystanders();
+  const decidesItself = process.listenerCount(signal) > ofAllCopies(signal).length + bystanders();
   if (stopping) {
     hurry.abort();
     for (const stoppable of stoppables) stoppable.cut();
@@ -69,10 +85,13 @@ function onSignal(signal: GracefulSignal): void {
     return;
   }
   stopping = true;
+  copies.stopping += 1;
   hurry = new AbortController();
   void stopAll(signal).finally(() => {
     stopping = false;
-    if (!decidesItself) end(signal);
+    copies.stopping -= 1;
+    // The last one ends the process.
+    if (!decidesItself && copies.stopping === 0) end(signal);
   });
 }
 
@@ -93,7 +112,7 @@ async function stop(stoppable: Stoppable): Promise<void> {
 
 /** What the signal does where nobody listens. */
 function end(signal: GracefulSignal): void {
-  for (const one of SIGNALS) unlisten(one);
+  for (const one of SIGNALS) for (const listener of ofAllCopies(one)) process.off(one, listener);
   process.kill(process.pid, signal);
   // Still here: the kernel spares the first process of a container what it has no handler for.
   process.exit(128 + constants.signals[signal]);

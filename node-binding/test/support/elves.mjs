@@ -8,6 +8,8 @@ export const ADDON = fileURLToPath(new URL('../../native/fasttunnel.linux-x64-gn
 /** Offsets of `e_ident[EI_CLASS]`, `e_ident[EI_DATA]` and `e_machine`. */
 const [CLASS, DATA, MACHINE] = [4, 5, 18];
 const PT_LOAD = 1;
+const SHT_DYNSYM = 11;
+const SYMBOL_BYTES = 24;
 
 /** A copy of a file, changed by `change`, which gets its bytes and may return others. */
 export function copy(from, to, change = () => {}) {
@@ -41,4 +43,20 @@ export function mappedBytes(file) {
     .filter((at) => bytes.readUInt32LE(at) === PT_LOAD)
     .map((at) => Number(bytes.readBigUInt64LE(at + 8) + bytes.readBigUInt64LE(at + 32)));
   return Math.max(...ends);
+}
+
+/** Names that a library imports from whatever loads it: the undefined ones of its dynamic symbols. */
+export function importsOf(file) {
+  const bytes = readFileSync(file);
+  const sections = Number(bytes.readBigUInt64LE(40));
+  const section = (index) => {
+    const at = sections + index * bytes.readUInt16LE(58);
+    return { type: bytes.readUInt32LE(at + 4), offset: Number(bytes.readBigUInt64LE(at + 24)), bytes: Number(bytes.readBigUInt64LE(at + 32)), link: bytes.readUInt32LE(at + 40) };
+  };
+  const symbols = Array.from({ length: bytes.readUInt16LE(60) }, (_, index) => section(index)).find(({ type }) => type === SHT_DYNSYM);
+  const texts = section(symbols.link).offset;
+  return Array.from({ length: symbols.bytes / SYMBOL_BYTES }, (_, index) => symbols.offset + index * SYMBOL_BYTES)
+    .filter((at) => bytes.readUInt16LE(at + 6) === 0)
+    .map((at) => texts + bytes.readUInt32LE(at))
+    .map((at) => bytes.toString('latin1', at, bytes.indexOf(0, at)));
 }
