@@ -11,14 +11,14 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
-use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
 use napi::{Env, JsString};
 use napi_derive::napi;
 
-use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, handler_table};
+use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, handler_table};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
 use crate::rows::{Table, answers};
@@ -99,16 +99,16 @@ impl NativeTunnel {
         }
         let rules = options.rules()?;
         let config = options.config(rules.exposure(handler_table(&handlers, &allow)?))?;
-        let (shards, queue_timeout_ms) = (config.shards, config.limits.queue_timeout_ms);
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
-        let host = Arc::new(Host::new(shards, wake));
+        let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
+        let bridge = Bridge::attach(hosts.clone(), wake).map_err(bad_option)?;
         #[cfg(fasttunnel_benches)]
-        crate::line::stand_in(&host);
+        crate::line::stand_in(&hosts, bridge.link());
         #[cfg(not(feature = "fault-injection"))]
-        let backend = host.clone();
+        let backend = hosts;
         #[cfg(feature = "fault-injection")]
-        let backend = Arc::new(crate::saboteur::Saboteur::new(host.clone()));
+        let backend = Arc::new(crate::saboteur::Saboteur::new(hosts));
         #[cfg(feature = "fault-injection")]
         let saboteur = backend.clone();
         let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
@@ -122,7 +122,7 @@ impl NativeTunnel {
         };
         let life = Rc::new(Life {
             running: RefCell::new(Some(Running { engine, ring })),
-            bridge: RefCell::new(Bridge::new(host, shards, queue_timeout_ms)),
+            bridge: RefCell::new(bridge),
             failed_shards: Cell::new(0),
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::new(Some(saboteur)),
