@@ -8,6 +8,7 @@ use fasttunnel_engine::limits::{ANSWERS_POOL, BATCH_POOL};
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, AnswerRecord, CallBatch, CallKey, CallRecord};
 use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::port::{Inbox, ToShard, letter_box};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -32,6 +33,7 @@ pub struct Slot {
 
 /// See the module.
 pub struct Line {
+    hosts: Arc<Hosts>,
     host: Arc<Host>,
     inbox: Inbox,
     slots: Vec<Slot>,
@@ -50,12 +52,13 @@ pub struct Line {
     pub strays: u32,
 }
 
-/// Stands in for the engine's first shard. The host keeps the first letter boxes that it is given: those of the engine,
+/// Stands in for the engine's first shard. The hosts keep the first letter boxes that they are given: those of the engine,
 /// which starts after this, get no messages from it. Its shards sleep until the tunnel is closed.
-pub fn stand_in(host: &Arc<Host>) {
+pub fn stand_in(hosts: &Arc<Hosts>, host: &Arc<Host>) {
     let Ok((port, inbox)) = letter_box() else { return };
-    host.attach(&[port]);
+    hosts.attach(&[port]);
     let line = Line {
+        hosts: hosts.clone(),
         host: host.clone(),
         inbox,
         slots: Vec::new(),
@@ -116,7 +119,7 @@ impl Line {
     }
 
     fn submit(&mut self, batch: Box<CallBatch>) {
-        self.refused = self.host.submit(0, batch, &mut self.unused);
+        self.refused = self.hosts.submit(0, batch, &mut self.unused);
     }
 
     /// Rings although the host is awake, with nothing to say.
@@ -124,7 +127,7 @@ impl Line {
         // Whoever parks a host that is not his own makes the next ring a real one.
         self.host.awake();
         let _ = self.host.try_park();
-        if let Some(mut batch) = self.host.submit(0, self.pool.pop().unwrap_or_default(), &mut self.unused) {
+        if let Some(mut batch) = self.hosts.submit(0, self.pool.pop().unwrap_or_default(), &mut self.unused) {
             batch.reset();
             self.pool.push(batch);
         }

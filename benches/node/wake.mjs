@@ -31,7 +31,7 @@ function onRing() {
 }
 
 const tunnel = new native.NativeTunnel(
-  lib('bridge/native-options').nativeOptions(engine, lib('values/codec').plainCodec, {}), [{ event: false, id: 'any', index: 0 }],
+  lib('bridge/native-options').nativeOptions(engine, lib('values/codec').plainCodec, {}), [{ event: false, id: 'any' }],
   { policy: 'registered', tasks: [], events: [] }, table, onRing,
 );
 tunnel.poll(MAX_CALLS);

@@ -50,7 +50,7 @@ function bridged({ entry, codec }) {
   const table = new Uint32Array(LENGTH);
   for (let call = 0; call < BATCH; call++) table.set([call, 0, FLAG_INPUT ?? 0], HEADER + call * PER_CALL);
   const handlers = new HandlerIndex();
-  handlers.publish([entry]);
+  handlers.publish([entry], [0]);
   const onError = (error) => { throw error; };
   const answers = new AnswerBatch(codec, onError);
   let asked = false;

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of Node. [`wire`] and [`tunnel`] are pure: a byte slice drives them. [`shard`] turns bytes into calls
 //! on its own thread, [`link`] carries batches between threads, [`Engine`] starts and stops the whole.
-//! A [`link::backend::Backend`] runs the calls: an event loop behind the bridge of [`host`], or [`handlers::Handlers`] in Rust.
+//! A [`link::backend::Backend`] runs the calls: [`link::hosts::Hosts`], to which event loops attach, each behind a bridge of
+//! [`host`], and which they leave again while the engine runs; or [`handlers::Handlers`] in Rust.
 //! What that loop's language has to know of numbers and names, [`facts`] hands on.
 #![deny(unsafe_code)]
 

@@ -47,6 +47,13 @@ pub const SHARD_INBOX_MESSAGES: usize = 1024;
 /// [`Limits::max_calls_in_flight`]; from then on calls are answered 503.
 pub const HOST_QUEUE_BATCHES: usize = 64;
 
+/// Event loops that may be attached as hosts at once. More: the next is refused.
+pub const MAX_HOSTS: usize = 64;
+
+/// A call may be on its way for so long to a handler that was replaced or removed, or whose host has left. Later: its
+/// number means nothing, and the call waits for its time to be over.
+pub const HANDLERS_SETTLE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Batches that the host holds because JavaScript has no time for them yet: it takes them early, to hear which clients
 /// have left. More: they wait in the queue above.
 pub const BACKLOG_BATCHES: usize = 4096;

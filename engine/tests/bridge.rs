@@ -9,8 +9,9 @@ use fasttunnel_engine::host::{Answer, Bridge, Drained, RawParts, Rows};
 use fasttunnel_engine::limits::{DRAIN_CALLS, DRAIN_TEXT_BYTES};
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Frame, FrameKind, Outcome, flags};
-use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::{Hosts, Offer};
 use fasttunnel_engine::link::port::{Inbox, ToShard, letter_box};
+use fasttunnel_engine::tunnel::table::Kind;
 use fasttunnel_engine::wire::fields::Span;
 use proptest::prelude::*;
 
@@ -36,7 +37,7 @@ impl Rows for Told {
 }
 
 struct Rig {
-    link: Arc<Host>,
+    link: Arc<Hosts>,
     inboxes: Vec<Inbox>,
     bridge: Bridge,
 }
@@ -47,11 +48,11 @@ fn key(slot: u32, generation: u32) -> CallKey {
 
 impl Rig {
     fn new(shards: usize) -> Rig {
-        let link = Arc::new(Host::new(shards, || {}));
+        let link = Arc::new(Hosts::new(shards, 0));
         let (ports, inboxes): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| letter_box().unwrap()).map(|(port, inbox, ..)| (port, inbox)).unzip();
         link.attach(&ports);
-        Rig { bridge: Bridge::new(link.clone(), shards, 0), link, inboxes }
+        Rig { bridge: Bridge::attach(link.clone(), || {}).unwrap(), link, inboxes }
     }
 
     /// A shard hands over calls with these texts, each with its key and with its text for a request id.
@@ -315,6 +316,50 @@ fn whole_and_streamed_answers_and_words_on_questions() {
     assert_eq!((&home[3].1, home[3].2.as_str(), &home[4].1), (&Outcome::Data, "piece", &Outcome::End));
     assert_eq!((home[5].1, home[5].2.as_str()), (Outcome::Advice { passed: true }, "https://a.example"));
     assert_eq!(rig.bridge.live(), 0);
+}
+
+#[test]
+fn a_bridge_that_detaches_answers_what_was_begun_and_hands_the_rest_on() {
+    for with_other in [false, true] {
+        let mut rig = Rig::new(1);
+        let offers: Vec<_> =
+            (0..6).map(|number| Offer { kind: Kind::Task, id: format!("task {number}"), number: None }).collect();
+        assert_eq!(rig.bridge.register(&offers).unwrap(), [0, 1, 2, 3, 4, 5]);
+        rig.submit(0, &[(key(0, 0), "0"), (key(1, 0), "1"), (key(2, 0), "2")], |batch| {
+            batch.frames.push(Frame { key: key(1, 0), kind: FrameKind::End, data: Span::default() });
+        });
+        rig.submit(0, &[(key(3, 0), "3")], |_| {});
+        // One is begun; two lie in its batch and one behind it, all of them fetched. One of their clients has left.
+        assert_eq!(rig.drain_at_most(1).0.calls, 1);
+        rig.submit(0, &[], |batch| batch.gone.push(key(2, 0)));
+        assert_eq!(rig.drain_at_most(1).1.calls.len(), 1, "the second is begun");
+        rig.submit(0, &[(key(4, 0), "4"), (key(5, 0), "5")], |batch| batch.gone.push(key(5, 0)));
+        let other = with_other.then(|| Bridge::attach(rig.link.clone(), || {}).unwrap());
+        let mut other = other.inspect(|other| drop(other.register(&offers).unwrap()));
+        rig.home(0);
+        rig.bridge.detach();
+        let (mut answers, _) = rig.home(0);
+        answers.sort_by_key(|(key, ..)| key.slot);
+        let said: Vec<_> = answers.iter().map(|(key, outcome, _)| (key.slot, *outcome)).collect();
+        let (begun, rest) = said.split_at(2);
+        assert_eq!(begun, [(0, Outcome::InternalError), (1, Outcome::InternalError)]);
+        let Some(other) = &mut other else {
+            let waits: Vec<_> = rest.iter().filter(|(slot, _)| [3, 4].contains(slot)).copied().collect();
+            assert_eq!(waits, [(3, Outcome::Overloaded), (4, Outcome::Overloaded)]);
+            continue;
+        };
+        assert_eq!(rest, []);
+        let mut told = Told::default();
+        assert_eq!((other.drain(&mut told, usize::MAX).calls, other.text()), (2, &b"[3,4]"[..]));
+        assert_eq!(told.calls.iter().map(|(_, handler, _)| *handler).collect::<Vec<_>>(), [9, 10]);
+        assert_eq!(other.request_id(told.calls[1].0), Some(&b"4"[..]));
+        // Nothing comes through a bridge that has been taken off, and nothing it says is heard.
+        rig.submit(0, &[(key(6, 0), "6")], |batch| batch.records[0].handler = 0);
+        assert_eq!((rig.drain().0, rig.bridge.live()), (Drained { stopped: true, ..Drained::default() }, 0));
+        rig.answer(&[(told.calls[0].0, Answer::Done)], "");
+        assert_eq!(rig.home(0).0, []);
+        assert_eq!(other.drain(&mut Told::default(), 9).calls, 1);
+    }
 }
 
 proptest! {

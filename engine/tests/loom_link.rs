@@ -10,9 +10,11 @@
 use std::sync::Arc;
 
 use fasttunnel_engine::link::backend::Backend;
-use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome};
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Frame, FrameKind, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::hosts::{Hosts, Offer};
 use fasttunnel_engine::link::port::{Inbox, ShardPort, ToShard, enter_shard_thread, letter_box};
+use fasttunnel_engine::tunnel::table::Kind;
 use fasttunnel_engine::wire::fields::Span;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -212,5 +214,119 @@ fn refused_batches_and_recycled_ones_are_neither_lost_nor_seen_twice() {
         }
         assert_eq!(seen, [0, 1, 2]);
         assert_eq!(shard.join().unwrap(), [0, 1, 2]);
+    });
+}
+
+/// A host leaves while its shard hands calls over, and another one comes: each call is answered once, by the first that
+/// has left, or by the second, and nobody sleeps for ever.
+#[test]
+fn a_host_that_leaves_and_one_that_comes_lose_no_call() {
+    const CALLS: u32 = 2;
+    check(|| {
+        let hosts = Arc::new(Hosts::new(1, 0));
+        let (port, inbox) = letter_box().unwrap();
+        hosts.attach(&[port]);
+        let offer = [Offer { kind: Kind::Task, id: "a".to_owned(), number: None }];
+        let first = hosts.add(|| {}).unwrap();
+        assert_eq!(hosts.register(&first, &offer).unwrap(), [0]);
+        let backend = hosts.clone();
+        let shard = thread::spawn(move || {
+            enter_shard_thread();
+            let (mut found, mut next, mut held) = (Found::default(), 0, None);
+            let mut inline = AnswerBatch::default();
+            loop {
+                inbox.bell.state.awake();
+                if held.is_none() && next < CALLS {
+                    held = Some(calls(next, Box::default()));
+                    next += 1;
+                }
+                // A batch that was taken apart comes back empty.
+                let offered = held.and_then(|batch| backend.submit(0, batch, &mut inline));
+                held = offered.filter(|batch| !batch.is_empty());
+                found.look(&inbox);
+                if found.answered.len() == CALLS as usize {
+                    break;
+                }
+                let idle = held.is_some() || next == CALLS;
+                if idle && inbox.bell.state.try_park() {
+                    inbox.bell.sleep();
+                }
+            }
+            assert!(inline.records.is_empty(), "without a limit nothing is late");
+            backend.stopped(0);
+            found.answered
+        });
+        hosts.remove(&first, Vec::new());
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let second = hosts.add(move || ring.ring()).unwrap();
+        assert_eq!(hosts.register(&second, &offer).unwrap(), [1]);
+        let mut stopped = false;
+        while !stopped {
+            second.awake();
+            loop {
+                match second.next(0) {
+                    Next::Calls(batch) => {
+                        for record in &batch.records {
+                            assert_eq!(record.handler, 1, "its own number");
+                            second.answer(0, answers(record.key.slot));
+                        }
+                        second.recycle(0, batch);
+                    }
+                    Next::Stopped | Next::Failed => stopped = true,
+                    Next::Nothing => break,
+                }
+            }
+            if !stopped && second.try_park() {
+                bell.wait();
+            }
+        }
+        let mut answered = shard.join().unwrap();
+        answered.sort_unstable();
+        assert_eq!(answered, [0, 1]);
+    });
+}
+
+/// What follows a call has a way around a full queue, and comes behind what is in it.
+#[test]
+fn what_follows_a_call_passes_a_full_queue_in_order() {
+    check(|| {
+        let hosts = Arc::new(Hosts::new(1, 0));
+        let (port, _inbox) = letter_box().unwrap();
+        hosts.attach(&[port]);
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let host = hosts.add(move || ring.ring()).unwrap();
+        let other = hosts.add(|| {}).unwrap();
+        for host in [&host, &other] {
+            let id = if host.number() == 0 { "a" } else { "b" };
+            hosts.register(host, &[Offer { kind: Kind::Task, id: id.to_owned(), number: None }]).unwrap();
+        }
+        let backend = hosts.clone();
+        let shard = thread::spawn(move || {
+            let mut inline = AnswerBatch::default();
+            let taken = |batch: Option<Box<CallBatch>>| assert!(batch.is_none_or(|batch| batch.is_empty()));
+            taken(backend.submit(0, calls(0, Box::default()), &mut inline));
+            for kind in [FrameKind::Data, FrameKind::FileEnd, FrameKind::End] {
+                let mut batch = Box::<CallBatch>::default();
+                batch.frames.push(Frame { key: key(0), kind, data: Span::default() });
+                taken(backend.submit(0, batch, &mut inline));
+            }
+        });
+        let (mut begun, mut frames) = (false, Vec::new());
+        while frames.len() < 3 {
+            host.awake();
+            while let Next::Calls(batch) = host.next(0) {
+                begun |= !batch.records.is_empty();
+                assert!(begun, "a frame before its call");
+                frames.extend(batch.frames.iter().map(|frame| frame.kind));
+            }
+            if frames.len() < 3 && host.try_park() {
+                bell.wait();
+            }
+        }
+        assert_eq!(frames, [FrameKind::Data, FrameKind::FileEnd, FrameKind::End]);
+        shard.join().unwrap();
+        assert!(matches!(other.next(0), Next::Nothing));
     });
 }

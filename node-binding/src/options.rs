@@ -7,12 +7,13 @@ use std::sync::Arc;
 use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Limits, MultipartLimits};
+use fasttunnel_engine::link::hosts::Offer;
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
 use fasttunnel_engine::tunnel::decide::Exposure;
 use fasttunnel_engine::tunnel::route::BasePath;
-use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
+use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind};
 use napi_derive::napi;
 use zeroize::Zeroize;
 
@@ -187,15 +188,15 @@ impl NativeMultipart {
     }
 }
 
-/// One row of the handler table; its place in the list is the handler's index.
+/// One row of the handler table.
 #[napi(object)]
 pub struct NativeHandler {
     /// Task or event.
     pub event: bool,
     /// Its id.
     pub id: String,
-    /// Index that calls carry.
-    pub index: u32,
+    /// The number that calls carry, if it has one already and is the same handler as then.
+    pub number: Option<u32>,
 }
 
 /// Which of the handlers may be called (CONTRACT 5).
@@ -210,12 +211,13 @@ pub struct NativeAllow {
 }
 
 impl NativeAllow {
-    fn policy(&self) -> Result<Allow, CodedError> {
+    /// As the engine has it.
+    pub fn policy(self) -> Result<Allow, CodedError> {
         match self.policy.as_str() {
             "registered" => Ok(Allow::AllRegistered),
             "none" => Ok(Allow::NotEnabled),
             "open" => Ok(Allow::Open),
-            "list" => Ok(Allow::List { tasks: self.tasks.clone(), events: self.events.clone() }),
+            "list" => Ok(Allow::List { tasks: self.tasks, events: self.events }),
             // Never open by mistake.
             other => Err(bad_option(format!("allow: {other:?} is no policy"))),
         }
@@ -259,10 +261,11 @@ impl Rules {
 }
 
 impl NativeOptions {
-    /// The engine's configuration, which decides by this exposure.
-    pub fn config(&self, exposure: Exposure) -> Result<Config, CodedError> {
+    /// The engine's configuration, with no handlers yet.
+    pub fn config(&self, rules: &Rules) -> Result<Config, CodedError> {
         bounds::check(self)?;
-        let mut config = Config::new(self.listen()?, Arc::new(exposure));
+        let none = HandlerTable::new(&[], &Allow::AllRegistered).map_err(bad_option)?;
+        let mut config = Config::new(self.listen()?, Arc::new(rules.exposure(none)));
         config.admin = match &self.admin {
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
@@ -373,17 +376,13 @@ fn listen(option: &str, host: &str, port: u32, socket_path: Option<&str>) -> Res
     Ok(Listen::Tcp(SocketAddr::new(address, port)))
 }
 
-/// Compiles a handler table.
-pub fn handler_table(handlers: &[NativeHandler], allow: &NativeAllow) -> Result<HandlerTable, CodedError> {
-    let registrations: Vec<Registration> = handlers
-        .iter()
-        .map(|handler| Registration {
-            kind: if handler.event { Kind::Event } else { Kind::Task },
-            id: handler.id.clone(),
-            index: handler.index,
-        })
-        .collect();
-    HandlerTable::new(&registrations, &allow.policy()?).map_err(|error| bad_option(format!("handlers: {error}")))
+/// What the event loop offers.
+pub fn offers(handlers: Vec<NativeHandler>) -> Vec<Offer> {
+    let offer = |NativeHandler { event, id, number }| {
+        let kind = if event { Kind::Event } else { Kind::Task };
+        Offer { kind, id, number }
+    };
+    handlers.into_iter().map(offer).collect()
 }
 
 /// `reason` begins with the option's name and a colon.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
-use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::port::ShardPort;
 use napi_derive::napi;
 
@@ -38,17 +38,17 @@ impl Drop for Bomb {
     }
 }
 
-/// The host, and a panic in front of it.
+/// The hosts, and a panic in front of it.
 pub struct Saboteur {
-    host: Arc<Host>,
+    hosts: Arc<Hosts>,
     /// The shard to end; `u32::MAX` for none.
     target: AtomicU32,
 }
 
 impl Saboteur {
-    /// A host that nothing is wrong with, yet.
-    pub fn new(host: Arc<Host>) -> Self {
-        Saboteur { host, target: AtomicU32::new(u32::MAX) }
+    /// Hosts that nothing is wrong with, yet.
+    pub fn new(hosts: Arc<Hosts>) -> Self {
+        Saboteur { hosts, target: AtomicU32::new(u32::MAX) }
     }
 
     /// Lets the next calls of this shard end it.
@@ -59,7 +59,7 @@ impl Saboteur {
 
 impl Backend for Saboteur {
     fn attach(&self, ports: &[ShardPort]) {
-        self.host.attach(ports);
+        self.hosts.attach(ports);
     }
 
     fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
@@ -67,22 +67,22 @@ impl Backend for Saboteur {
         if !calls.records.is_empty() && hit(shard as u32) {
             std::panic::panic_any(Bomb);
         }
-        self.host.submit(shard, calls, answers)
+        self.hosts.submit(shard, calls, answers)
     }
 
     fn takes_frames(&self) -> bool {
-        self.host.takes_frames()
+        self.hosts.takes_frames()
     }
 
     fn unseen_ns(&self, shard: usize) -> u64 {
-        self.host.unseen_ns(shard)
+        self.hosts.unseen_ns(shard)
     }
 
     fn stopped(&self, shard: usize) {
-        self.host.stopped(shard);
+        self.hosts.stopped(shard);
     }
 
     fn failed(&self, shard: usize) {
-        self.host.failed(shard);
+        self.hosts.failed(shard);
     }
 }

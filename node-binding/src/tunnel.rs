@@ -11,14 +11,15 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
-use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::Hosts;
+use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, TableError};
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
 use napi::{Env, JsString};
 use napi_derive::napi;
 
-use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, handler_table};
+use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
 use crate::rows::{Table, answers};
@@ -35,6 +36,8 @@ pub struct NativeTunnel {
     hook: Rc<RefCell<Option<CleanupHook>>>,
     /// A frame has been fetched: bodies travel here.
     streams: Cell<bool>,
+    /// Numbers of the handlers that it was made with.
+    numbers: Vec<u32>,
 }
 
 /// What has to end before the environment does. Not every runtime collects the objects of an environment that ends (Deno
@@ -98,17 +101,21 @@ impl NativeTunnel {
             return Err(CodedError::new(codes::INTERNAL.to_owned(), "the call table has the wrong length"));
         }
         let rules = options.rules()?;
-        let config = options.config(rules.exposure(handler_table(&handlers, &allow)?))?;
-        let (shards, queue_timeout_ms) = (config.shards, config.limits.queue_timeout_ms);
+        let mut config = options.config(&rules)?;
+        let allow = allow.policy()?;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
-        let host = Arc::new(Host::new(shards, wake));
+        let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
+        let bridge = Bridge::attach(hosts.clone(), wake).map_err(bad_option)?;
         #[cfg(fasttunnel_benches)]
-        crate::line::stand_in(&host);
+        crate::line::stand_in(&hosts, bridge.link());
+        // Whoever connects first finds the handlers: they are registered before anything listens.
+        let numbers = bridge.register(&offers(handlers)).map_err(bad_handlers)?;
+        config.exposure = Arc::new(rules.exposure(table_of(&hosts, &allow)?));
         #[cfg(not(feature = "fault-injection"))]
-        let backend = host.clone();
+        let backend = hosts;
         #[cfg(feature = "fault-injection")]
-        let backend = Arc::new(crate::saboteur::Saboteur::new(host.clone()));
+        let backend = Arc::new(crate::saboteur::Saboteur::new(hosts));
         #[cfg(feature = "fault-injection")]
         let saboteur = backend.clone();
         let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
@@ -122,7 +129,7 @@ impl NativeTunnel {
         };
         let life = Rc::new(Life {
             running: RefCell::new(Some(Running { engine, ring })),
-            bridge: RefCell::new(Bridge::new(host, shards, queue_timeout_ms)),
+            bridge: RefCell::new(bridge),
             failed_shards: Cell::new(0),
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::new(Some(saboteur)),
@@ -136,7 +143,15 @@ impl NativeTunnel {
         })
         .map_err(coded)?;
         hook.replace(Some(added));
-        Ok(NativeTunnel { rules, life, table: RefCell::new(table), engine_facts, hook, streams: Cell::new(false) })
+        Ok(NativeTunnel {
+            rules,
+            life,
+            table: RefCell::new(table),
+            engine_facts,
+            hook,
+            streams: Cell::new(false),
+            numbers,
+        })
     }
 
     /// Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
@@ -278,14 +293,22 @@ impl NativeTunnel {
         env.create_string_latin1(self.life.bridge.borrow_mut().take_notices())
     }
 
-    /// Replaces the handlers; counts from the next request on.
+    /// The numbers by which calls name the handlers that it was made with, in their order.
+    #[napi(getter)]
+    pub fn handler_numbers(&self) -> Vec<u32> {
+        self.numbers.clone()
+    }
+
+    /// Replaces the handlers; counts from the next request on. Returns their numbers, in their order.
     #[napi(catch_unwind)]
-    pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<(), CodedError> {
-        let exposure = Arc::new(self.rules.exposure(handler_table(&handlers, &allow)?));
+    pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<Vec<u32>, CodedError> {
+        let (allow, bridge) = (allow.policy()?, self.life.bridge.borrow());
+        let numbers = bridge.register(&offers(handlers)).map_err(bad_handlers)?;
+        let exposure = Arc::new(self.rules.exposure(table_of(bridge.hosts(), &allow)?));
         if let Some(running) = &*self.life.running.borrow() {
             running.engine.set_exposure(&exposure);
         }
-        Ok(())
+        Ok(numbers)
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
@@ -401,6 +424,15 @@ impl Drop for NativeTunnel {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// The table of what all event loops offer.
+fn table_of(hosts: &Hosts, allow: &Allow) -> Result<HandlerTable, CodedError> {
+    HandlerTable::new(&hosts.registrations(), allow).map_err(bad_handlers)
+}
+
+fn bad_handlers(error: TableError) -> CodedError {
+    bad_option(format!("handlers: {error}"))
 }
 
 fn port_of(address: &Listen) -> u32 {

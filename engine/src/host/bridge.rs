@@ -13,7 +13,9 @@ use crate::limits::{DRAIN_CALLS, DRAIN_DEPARTED};
 use crate::link::batch::{AnswerRecord, Frame, FrameKind, Outcome, StreamHead};
 use crate::link::clock;
 use crate::link::host::Host;
+use crate::link::hosts::{Hosts, Offer, TooManyHosts};
 use crate::link::meter::Run;
+use crate::tunnel::table::TableError;
 use crate::wire::fields::Span;
 
 /// What the event loop says of a call, but for its text.
@@ -49,6 +51,8 @@ impl Answer {
 
 /// See the module.
 pub struct Bridge {
+    hosts: Arc<Hosts>,
+    attached: bool,
     link: Arc<Host>,
     shards: usize,
     feed: Feed,
@@ -58,23 +62,42 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge on the host's end of the link. Calls wait for `queue_timeout_ms` once the event loop has fallen behind.
-    #[must_use]
-    pub fn new(link: Arc<Host>, shards: usize, queue_timeout_ms: u64) -> Self {
-        Bridge {
+    /// Attaches an event loop: `wake` is called, on a shard's thread, when it sleeps and there is work.
+    ///
+    /// # Errors
+    /// See [`TooManyHosts`].
+    pub fn attach(hosts: Arc<Hosts>, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, TooManyHosts> {
+        let (link, shards) = (hosts.add(wake)?, hosts.shards());
+        Ok(Bridge {
             link,
+            attached: true,
             shards,
-            feed: Feed::new(shards, queue_timeout_ms),
+            feed: Feed::new(shards, hosts.queue_timeout_ms()),
             tickets: Tickets::new(shards),
             outbox: Outbox::new(shards),
             text: Vec::new(),
-        }
+            hosts,
+        })
+    }
+
+    /// Replaces the handlers that this event loop offers: see [`Hosts::register`].
+    ///
+    /// # Errors
+    /// See [`Hosts::register`].
+    pub fn register(&self, offers: &[Offer]) -> Result<Vec<u32>, TableError> {
+        self.hosts.register(&self.link, offers)
     }
 
     /// The host's end of the link.
     #[must_use]
-    pub fn link(&self) -> &Host {
+    pub fn link(&self) -> &Arc<Host> {
         &self.link
+    }
+
+    /// All event loops of the engine, this one among them.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// Calls given out and not answered.
@@ -111,6 +134,7 @@ impl Bridge {
             }
         };
         self.feed.forget_news();
+        self.note_open();
         drained
     }
 
@@ -131,9 +155,27 @@ impl Bridge {
         told
     }
 
-    /// The engine has ended: lets its letter boxes go, whose descriptors would stay open until somebody collects us.
+    /// Takes the event loop off. What it has not begun goes to other hosts, or is answered 503; what it has begun and not
+    /// answered is answered 500, and streams break off. No call, no answer and no news comes through here afterwards, and
+    /// the engine's letter boxes, whose descriptors would stay open until somebody collects us, are let go.
     pub fn detach(&mut self) {
+        if !std::mem::take(&mut self.attached) {
+            return;
+        }
+        // Before anything else: from here on the shards hand nothing over.
+        self.hosts.remove(&self.link, self.feed.leave());
+        for live in self.tickets.leave().filter(|live| !live.gone) {
+            let Some(batch) = self.outbox.of(live.shard) else { continue };
+            // A request that was asked about may be tried again: nobody has begun it.
+            let outcome = if live.ask { Outcome::Overloaded } else { Outcome::InternalError };
+            batch.push(live.key, outcome, b"");
+        }
+        self.send(clock::now_ns());
+        self.shards = 0;
+        self.feed = Feed::new(0, 0);
+        self.outbox = Outbox::new(0);
         self.link = Arc::new(Host::new(0, || {}));
+        self.hosts = Arc::new(Hosts::new(0, 0));
     }
 
     /// The next of the frames that the last drain has counted, with its ticket and its bytes. `None` in the first place:
@@ -198,6 +240,7 @@ impl Bridge {
         run.end(|shard, since_ns, calls| note_run(&self.link, shard, since_ns, now_ns, calls));
         self.text = whole;
         self.send(now_ns);
+        self.note_open();
         written
     }
 
@@ -283,8 +326,19 @@ impl Bridge {
         self.give_back();
     }
 
+    /// Says how much there is to do here: whoever has least gets the next call.
+    fn note_open(&self) {
+        self.link.note_open(self.tickets.len() + self.feed.waiting());
+    }
+
     fn give_back(&mut self) {
         self.feed.give_back(&mut self.tickets, &self.link);
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.detach();
     }
 }
 

@@ -10,9 +10,10 @@ use super::outbox::Outbox;
 use super::shedder::Shedder;
 use super::tickets::Tickets;
 use crate::limits::{DRAIN_NOTICES, DRAIN_TEXT_BYTES, QUEUE_KEEPS_CALLS};
-use crate::link::batch::{CallKey, CallRecord, Outcome, flags};
+use crate::link::batch::{CallBatch, CallKey, CallRecord, Outcome, flags};
 use crate::link::clock;
 use crate::link::host::{Host, Next};
+use crate::link::parts;
 use crate::wire::fields::Span;
 
 /// Where the event loop wants to read of a call that it is given.
@@ -85,6 +86,30 @@ impl Feed {
     /// Sends batches home.
     pub fn give_back(&mut self, tickets: &mut Tickets, link: &Host) {
         self.loans.give_back(tickets, self.cursor.map(|(loan, _)| loan), link);
+    }
+
+    /// Calls that have come and were not given out.
+    pub fn waiting(&self) -> usize {
+        let begun = self.cursor.and_then(|(loan, from)| Some(self.loans.get(loan)?.batch.records.len() - from));
+        begun.unwrap_or(0) + self.backlog.calls()
+    }
+
+    /// The batches whose calls were not given out, with their shards, in order; they are for somebody else.
+    pub fn leave(&mut self) -> Vec<(u32, Box<CallBatch>)> {
+        let begun = self.cursor.take().and_then(|(loan, from)| {
+            let (shard, mut batch) = self.loans.take(loan)?;
+            parts::drop_first(&mut batch, from);
+            Some((shard, batch))
+        });
+        let mut left: Vec<_> = begun.into_iter().chain(std::iter::from_fn(|| self.backlog.pop())).collect();
+        for (shard, batch) in &mut left {
+            // Those that were fetched were heard of then.
+            batch.gone = batch.records.iter().map(|record| record.key).collect();
+            batch.gone.retain(|key| self.backlog.has_departed(*shard, *key));
+            batch.notices.clear();
+            batch.restarted = false;
+        }
+        left
     }
 
     /// What is new beside calls and clients that have left.

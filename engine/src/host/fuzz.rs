@@ -10,7 +10,7 @@ use super::feed::Rows;
 use super::raw_answer::RawParts;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Frame, FrameKind, Outcome, flags};
-use crate::link::host::Host;
+use crate::link::hosts::Hosts;
 use crate::link::port::{Inbox, ToShard, letter_box};
 use crate::wire::fields::Span;
 
@@ -46,7 +46,7 @@ struct Call {
 }
 
 struct Model {
-    link: Arc<Host>,
+    link: Arc<Hosts>,
     inboxes: Vec<Inbox>,
     bridge: Bridge,
     calls: Vec<Call>,
@@ -77,11 +77,11 @@ impl Rows for Told {
 
 impl Model {
     fn new(shards: usize) -> Model {
-        let link = Arc::new(Host::new(shards, || {}));
+        let link = Arc::new(Hosts::new(shards, 0));
         let boxes = (0..shards).map(|_| letter_box().expect("an eventfd"));
         let (ports, inboxes): (Vec<_>, Vec<_>) = boxes.map(|(port, inbox, ..)| (port, inbox)).unzip();
         link.attach(&ports);
-        let bridge = Bridge::new(link.clone(), shards, 0);
+        let bridge = Bridge::attach(link.clone(), || {}).expect("the first");
         Model { link, inboxes, bridge, calls: Vec::new(), out: BTreeMap::new(), batches: 0 }
     }
 

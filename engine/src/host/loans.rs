@@ -27,6 +27,11 @@ impl Loans {
         self.loans.insert(Loan { shard, batch }) as u32
     }
 
+    /// A loan comes to its end early.
+    pub fn take(&mut self, loan: u32) -> Option<(u32, Box<CallBatch>)> {
+        self.loans.try_remove(loan as usize).map(|Loan { shard, batch }| (shard, batch))
+    }
+
     pub fn get(&self, loan: u32) -> Option<&Loan> {
         self.loans.get(loan as usize)
     }

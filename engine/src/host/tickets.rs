@@ -61,6 +61,12 @@ impl Tickets {
         self.live.try_remove(ticket as usize)
     }
 
+    /// All calls; none is left.
+    pub fn leave(&mut self) -> impl Iterator<Item = Live> {
+        self.departed.clear();
+        std::mem::take(&mut self.live).into_iter().map(|(_, live)| live)
+    }
+
     /// Gives a call a ticket.
     pub fn issue(&mut self, live: Live) -> u32 {
         let (shard, key) = (live.shard, live.key);

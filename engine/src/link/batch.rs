@@ -185,6 +185,13 @@ impl CallBatch {
         self.weight.set(scales, self.bytes());
     }
 
+    /// Puts its bytes on the scales that `other` is on, if any: it holds a part of that batch.
+    pub(super) fn weigh_as(&mut self, other: &CallBatch) {
+        if let Some(scales) = other.weight.scales() {
+            self.weight.set(scales, self.bytes());
+        }
+    }
+
     /// Its calls, without the requests that are only asked about.
     #[must_use]
     pub fn calls(&self) -> usize {

@@ -11,6 +11,7 @@ use super::counter::Counter;
 use super::doorbell::Doorbell;
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
+use super::surplus::Surplus;
 use super::sync::{AtomicBool, Ordering, Receiver, Sender, bounded};
 use crate::limits::HOST_QUEUE_BATCHES;
 
@@ -26,6 +27,8 @@ struct Queue {
     receiver: Receiver<ToHost>,
     /// A batch was refused, and its shard waits to hear of room.
     refused: AtomicBool,
+    /// What follows calls that the host has, where the queue had no room for it. Comes behind the queue.
+    surplus: Surplus,
     /// When a batch last found the queue empty; the shard writes it.
     begun_ns: Counter,
     handover: HandoverMeter,
@@ -40,6 +43,7 @@ impl Queue {
             sender,
             receiver,
             refused,
+            surplus: Surplus::default(),
             begun_ns: Counter::default(),
             handover: HandoverMeter::default(),
             meter: HostMeter::default(),
@@ -47,34 +51,69 @@ impl Queue {
     }
 }
 
-/// A queue of call batches from every shard to one thread, and the bell that wakes it.
+/// What the host writes.
+#[derive(Default)]
+#[repr(align(128))] // apart from what the shards read
+struct Own {
+    /// When it last began to drain.
+    looked_ns: Counter,
+    /// Calls that it has taken and that are not over, a moment ago.
+    open: Counter,
+}
+
+/// A queue of call batches from every shard to one thread, and the bell that wakes it. One host alone is a backend;
+/// hosts that come and go are members of [`super::hosts::Hosts`].
 ///
 /// Shared by an `Arc`: the shards submit, one thread drains. The draining methods are safe from any thread, but
 /// `awake`/`try_park` describe one sleeper.
 pub struct Host {
+    number: u32,
     queues: Vec<Queue>,
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
-    /// When the host last began to drain; the host writes it.
-    looked_ns: Counter,
+    own: Own,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Host {
     /// A link for `shards` shards. `wake` is called, on a shard's thread, when the host sleeps and there is work.
     pub fn new(shards: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::numbered(0, shards, wake)
+    }
+
+    /// One of several.
+    pub(super) fn numbered(number: u32, shards: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Host {
+            number,
             queues: (0..shards).map(|_| Queue::new()).collect(),
             ports: OnceLock::new(),
             bell: Doorbell::default(),
-            looked_ns: Counter::default(),
+            own: Own::default(),
             wake: Box::new(wake),
         }
     }
 
+    /// Which of the engine's hosts it is. A number is given once.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Calls that were handed over to it and are not over, a moment ago.
+    #[must_use]
+    pub fn outstanding(&self) -> u64 {
+        let queued = |queue: &Queue| queue.handover.calls.get().saturating_sub(queue.meter.taken.get());
+        self.own.open.get() + self.queues.iter().map(queued).sum::<u64>()
+    }
+
+    /// The host says how many calls that it has taken are not over.
+    pub fn note_open(&self, calls: usize) {
+        self.own.open.set(calls as u64);
+    }
+
     /// The host begins to drain: rings are free until it parks.
     pub fn awake(&self) {
-        self.looked_ns.set(clock::now_ns());
+        self.own.looked_ns.set(clock::now_ns());
         self.bell.awake();
     }
 
@@ -91,8 +130,13 @@ impl Host {
             Ok(ToHost::Calls(calls)) => Next::Calls(calls),
             Ok(ToHost::Stopped) => Next::Stopped,
             Ok(ToHost::Failed) => Next::Failed,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Next::Nothing,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                queue.surplus.take().map_or(Next::Nothing, Next::Calls)
+            }
         };
+        if let Next::Calls(calls) = &next {
+            queue.meter.taken.add(calls.records.len() as u64);
+        }
         // There is room now. Relaxed: the refusal came before a ring, which the host's `awake` or `try_park` has read.
         if queue.refused.load(Ordering::Relaxed)
             && queue.refused.swap(false, Ordering::Relaxed)
@@ -142,6 +186,26 @@ impl Host {
         }
     }
 
+    /// True when shard `shard` may hand calls over. Otherwise it hears of room.
+    pub(super) fn has_room(&self, shard: usize) -> bool {
+        let Some(queue) = self.queues.get(shard) else { return false };
+        let room = queue.sender.len() < HOST_QUEUE_BATCHES && !queue.surplus.is_there();
+        if !room {
+            queue.refused.store(true, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// Takes a part of a batch whether there is room or not: it follows calls that are here.
+    pub(super) fn put(&self, shard: usize, calls: Box<CallBatch>) {
+        let Some(queue) = self.queues.get(shard) else { return };
+        if let Some(calls) = self.submit(shard, calls, &mut AnswerBatch::default()) {
+            queue.handover.calls.add(calls.records.len() as u64);
+            queue.surplus.put(calls);
+            self.ring(Some(queue));
+        }
+    }
+
     fn port(&self, shard: usize) -> Option<&ShardPort> {
         self.ports.get().and_then(|ports| ports.get(shard))
     }
@@ -184,11 +248,19 @@ impl Backend for Host {
 
     fn submit(&self, shard: usize, calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
         let Some(queue) = self.queues.get(shard) else { return Some(calls) };
+        if queue.surplus.is_there() {
+            // It would come before what it follows.
+            queue.refused.store(true, Ordering::Relaxed);
+            self.ring(Some(queue));
+            return Some(calls);
+        }
         if queue.sender.is_empty() {
             queue.begun_ns.set(calls.handed_over_ns);
         }
+        let records = calls.records.len() as u64;
         let refused = match queue.sender.try_send(ToHost::Calls(calls)) {
             Ok(()) => {
+                queue.handover.calls.add(records);
                 queue.handover.most_waiting.raise(queue.sender.len() as u64);
                 None
             }
@@ -210,7 +282,7 @@ impl Backend for Host {
 
     fn unseen_ns(&self, shard: usize) -> u64 {
         let Some(queue) = self.queues.get(shard).filter(|queue| !queue.receiver.is_empty()) else { return 0 };
-        clock::now_ns().saturating_sub(queue.begun_ns.get().max(self.looked_ns.get()))
+        clock::now_ns().saturating_sub(queue.begun_ns.get().max(self.own.looked_ns.get()))
     }
 
     fn stopped(&self, shard: usize) {

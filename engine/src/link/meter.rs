@@ -12,6 +12,8 @@ pub struct HandoverMeter {
     pub host_wakes: Counter,
     /// The most batches of this shard that have waited for the host at once.
     pub most_waiting: Counter,
+    /// Calls of this shard that were handed over.
+    pub calls: Counter,
 }
 
 /// What users are told of the handover of a shard's batches: times that it woke the host, what waits, and the most that
@@ -38,6 +40,8 @@ pub struct HostMeter {
     pub queue_ns: Histogram,
     /// Nanoseconds from then until the host gave its answer, or the head of a streamed one.
     pub host_ns: Histogram,
+    /// Calls that the host has taken.
+    pub taken: Counter,
 }
 
 /// Calls in a row that were taken at one time, and are recorded as one: those of a batch often end together.

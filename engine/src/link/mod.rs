@@ -8,18 +8,26 @@
 //!                        shard doorbell (if parked)
 //! ```
 //!
+//! `submit` is that of [`hosts::Hosts`], which gives the calls to the hosts that are attached.
+//!
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
 pub mod backend;
 pub mod batch;
 pub mod clock;
 pub mod counter;
+mod directory;
 pub mod doorbell;
 pub mod histogram;
 pub mod host;
+pub mod hosts;
+mod lane;
 pub mod latest;
 pub mod meter;
+mod owners;
+pub mod parts;
 pub mod port;
+mod surplus;
 mod sync;
 pub mod vitals;
 pub mod weight;

@@ -32,6 +32,12 @@ impl Weight {
         self.bytes
     }
 
+    /// The scales that it is on, or was.
+    #[must_use]
+    pub fn scales(&self) -> Option<&Scales> {
+        self.scales.as_ref()
+    }
+
     /// Puts `bytes` on the scales, in place of what was there.
     pub fn set(&mut self, scales: &Scales, bytes: usize) {
         self.clear();

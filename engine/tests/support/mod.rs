@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses a part of it
 
 pub mod client;
+pub mod event_loop;
 pub mod host;
 pub mod process;
 pub mod server;

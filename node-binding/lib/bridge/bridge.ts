@@ -86,7 +86,8 @@ class EngineBridge implements Bridge {
     // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
     this.#budget = new TurnBudget(onNode ? () => performance.eventLoopUtilization().active : threadCpuMs);
     this.#hooks = hooks;
-    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.publish(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
+    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.offer(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
+    this.#handlers.publish(entries, this.#native.handlerNumbers);
     this.admin = adminAddress(options.admin, this.#native.adminPort);
     this.#asks = new Asks(this.#native, hooks, () => {
       this.#answers.given();
@@ -121,7 +122,7 @@ class EngineBridge implements Bridge {
 
   setEntries(entries: readonly Entry[], allow?: Allow): void {
     try {
-      this.#native.setHandlers(this.#handlers.publish(entries), nativeAllow(allow));
+      this.#handlers.publish(entries, this.#native.setHandlers(this.#handlers.offer(entries), nativeAllow(allow)));
     } catch (error) {
       throw optionErrorOf(error);
     }

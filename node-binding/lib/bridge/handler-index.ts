@@ -13,42 +13,49 @@ const RETIRED: Entry = {
   },
 };
 
-/** Which handler a call means: calls carry an index, which is given to one handler only. */
+/** Which handler a call means: calls carry a number, which native code gives to one handler only, and never again. */
 export class HandlerIndex {
-  /** By the index that calls carry. An index is never used again: a call may be on its way to a removed handler. */
   readonly #entries = new Map<number, Entry>();
-  #nextIndex = 0;
   /** Removed handlers that a call on its way may still name, oldest first. */
-  readonly #retired: { readonly index: number; readonly sinceMs: number }[] = [];
+  readonly #retired: { readonly number: number; readonly sinceMs: number }[] = [];
+  /** By kind and id: the handlers of the moment. */
   #published = new Map<string, number>();
 
   /** The handler of a call. */
-  get(index: number): Entry {
-    return this.#entries.get(index) ?? RETIRED;
+  get(number: number): Entry {
+    return this.#entries.get(number) ?? RETIRED;
   }
 
-  /** Gives every entry its index: the old one where nothing has changed. */
-  publish(entries: readonly Entry[]): NativeHandler[] {
-    const published = new Map<string, number>();
-    const handlers = entries.map((entry): NativeHandler => {
-      const key = `${entry.kind}:${entry.id}`;
-      const known = this.#published.get(key);
-      const same = known !== undefined && this.#entries.get(known) === entry;
-      const index = same ? known : this.#nextIndex++;
-      if (!same) this.#entries.set(index, entry);
-      published.set(key, index);
-      return { event: entry.kind === 'event', id: entry.id, index };
+  /** As native code wants them: with the number that an entry has, where nothing has changed. */
+  offer(entries: readonly Entry[]): NativeHandler[] {
+    return entries.map((entry) => {
+      const known = this.#published.get(keyOf(entry));
+      const handler = { event: entry.kind === 'event', id: entry.id };
+      return known !== undefined && this.#entries.get(known) === entry ? { ...handler, number: known } : handler;
     });
+  }
+
+  /** These are in force, by these numbers. */
+  publish(entries: readonly Entry[], numbers: readonly number[]): void {
+    const published = new Map<string, number>();
+    for (const [place, entry] of entries.entries()) {
+      const number = numbers[place]!;
+      this.#entries.set(number, entry);
+      published.set(keyOf(entry), number);
+    }
     this.#retire(published);
     this.#published = published;
-    return handlers;
   }
 
   /** Lets go of handlers that were removed so long ago that no call names them any more. */
   #retire(published: ReadonlyMap<string, number>): void {
     const now = performance.now();
-    for (const [key, index] of this.#published) if (published.get(key) !== index) this.#retired.push({ index, sinceMs: now });
+    for (const [key, number] of this.#published) if (published.get(key) !== number) this.#retired.push({ number, sinceMs: now });
     const kept = this.#retired.findIndex(({ sinceMs }) => now - sinceMs < RETIRE_MS);
-    for (const { index } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(index);
+    for (const { number } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(number);
   }
+}
+
+function keyOf({ kind, id }: Entry): string {
+  return `${kind}:${id}`;
 }

@@ -43,7 +43,8 @@ export interface NativeOptions {
 export interface NativeHandler {
   event: boolean;
   id: string;
-  index: number;
+  /** The number that it has, unless it is new. */
+  number?: number;
 }
 
 export interface NativeAllow {
@@ -81,7 +82,10 @@ export interface NativeTunnel {
   creditBody(ticket: number, bytes: number): void;
   discardBody(ticket: number): void;
   notices(): string;
-  setHandlers(handlers: NativeHandler[], allow: NativeAllow): void;
+  /** The numbers of the handlers that it was made with, in their order: calls name them so. */
+  readonly handlerNumbers: number[];
+  /** Returns their numbers. */
+  setHandlers(handlers: NativeHandler[], allow: NativeAllow): number[];
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   route(target: string): Destination;

@@ -108,11 +108,17 @@ impl Shard {
         batch.note_arrival(Instant::now());
         let mut answers = std::mem::take(&mut *self.inline.borrow_mut());
         match self.backend.submit(self.index, batch, &mut answers) {
-            // No room: the batch stays open and grows; the pool gets its fresh one back.
+            // No room, for some of it at least: that stays open and grows; the pool gets its fresh one back.
             Some(refused) if !refused.is_empty() => {
-                self.timing.refused(calls);
+                let taken = records.saturating_sub(refused.records.len() as u64);
+                self.counters.calls.add(taken);
+                self.counters.frames.add(frames.saturating_sub(refused.frames.len() as u64));
+                self.timing.refused(refused.calls());
                 let fresh = self.open.replace(refused);
                 self.keep(fresh);
+                if taken > 0 {
+                    self.wake_batch_waiters();
+                }
             }
             returned => {
                 self.counters.batches.add(1);

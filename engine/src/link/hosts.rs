@@ -1,0 +1,207 @@
+//! The engine's event loops: hosts that come and go while the shards run.
+//!
+//! A host is attached to every shard's lane, one after another, and is taken off them the same way; each lane has a lock,
+//! which its shard holds while it hands a batch over. So a shard never hands anything to a host that has left its lane,
+//! and what the host had not begun is given to the others before the shard goes on.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::backend::Backend;
+use super::batch::{AnswerBatch, CallBatch};
+use super::directory::Directory;
+pub use super::directory::Offer;
+use super::host::Host;
+use super::lane::{End, Lane};
+use super::port::ShardPort;
+use super::sync::Mutex;
+use crate::limits::MAX_HOSTS;
+use crate::tunnel::table::{Registration, TableError};
+
+/// As many hosts are attached as may be. May be retried when one has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_HOSTS} event loops are attached, as many as may be")]
+pub struct TooManyHosts;
+
+/// What is the same for every shard. Locked before any lane.
+#[derive(Default)]
+struct Roster {
+    ports: Vec<ShardPort>,
+    hosts: Vec<Arc<Host>>,
+    /// Number of the next host.
+    next: u32,
+    directory: Directory,
+}
+
+/// A backend without an event loop of its own: calls go to the hosts that are attached, spread by how many calls each has.
+/// While none is, calls wait within the bounds of the shard, and for the queue timeout; then they are answered 503.
+pub struct Hosts {
+    lanes: Vec<Mutex<Lane>>,
+    roster: Mutex<Roster>,
+    queue_timeout_ms: u64,
+}
+
+macro_rules! lock {
+    ($mutex:expr) => {
+        $mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    };
+}
+
+impl Hosts {
+    /// For an engine of `shards` shards. Calls wait for `queue_timeout_ms`, 0 for however long: for a host to come, and for
+    /// one that has fallen behind.
+    #[must_use]
+    pub fn new(shards: usize, queue_timeout_ms: u64) -> Self {
+        let timeout = Duration::from_millis(queue_timeout_ms);
+        let lanes = (0..shards).map(|shard| Mutex::new(Lane::new(shard, timeout))).collect();
+        Hosts { lanes, roster: Mutex::new(Roster::default()), queue_timeout_ms }
+    }
+
+    /// Shards that hand calls over.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// As it was given.
+    #[must_use]
+    pub fn queue_timeout_ms(&self) -> u64 {
+        self.queue_timeout_ms
+    }
+
+    /// Hosts that are attached.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock!(self.roster).hosts.len()
+    }
+
+    /// Attaches an event loop, before the engine starts or at any time after. `wake` is called, on a shard's thread, when it
+    /// sleeps and there is work. It gets calls of handlers that it [registers](Self::register).
+    ///
+    /// # Errors
+    /// See [`TooManyHosts`].
+    pub fn add(&self, wake: impl Fn() + Send + Sync + 'static) -> Result<Arc<Host>, TooManyHosts> {
+        let mut roster = lock!(self.roster);
+        if roster.hosts.len() >= MAX_HOSTS {
+            return Err(TooManyHosts);
+        }
+        let host = Arc::new(Host::numbered(roster.next, self.lanes.len(), wake));
+        if !roster.ports.is_empty() {
+            host.attach(&roster.ports);
+        }
+        let first = roster.next == 0;
+        roster.next += 1;
+        roster.hosts.push(host.clone());
+        for lane in &self.lanes {
+            lock!(lane).add(host.clone(), first);
+        }
+        self.publish(&roster);
+        // What waits may be taken now.
+        roster.ports.iter().for_each(ShardPort::nudge);
+        Ok(host)
+    }
+
+    /// Takes an event loop off. It has to answer the calls that it was given; what it has not begun, which is `backlog`
+    /// (batches with their shards, in order) and all that lies in its queue, goes to the other hosts, or is answered 503.
+    pub fn remove(&self, host: &Host, backlog: Vec<(u32, Box<CallBatch>)>) {
+        let mut roster = lock!(self.roster);
+        roster.hosts.retain(|one| one.number() != host.number());
+        roster.directory.leave(host.number());
+        self.publish(&roster);
+        let mut by_shard: Vec<Vec<Box<CallBatch>>> = self.lanes.iter().map(|_| Vec::new()).collect();
+        for (shard, calls) in backlog {
+            if let Some(of_shard) = by_shard.get_mut(shard as usize) {
+                of_shard.push(calls);
+            }
+        }
+        for (shard, (lane, backlog)) in self.lanes.iter().zip(by_shard).enumerate() {
+            let mut answers = Box::<AnswerBatch>::default();
+            lock!(lane).remove(host, backlog, &mut answers);
+            // Not before the lane is free: this waits where the letter box is full, and its shard may wait for the lane.
+            if !answers.records.is_empty() {
+                host.answer(shard, answers);
+            }
+        }
+    }
+
+    /// Replaces the handlers that a host offers. Returns the numbers by which its calls name them, in the order of `offers`:
+    /// the old one where an offer is the same as before, otherwise one that was never given. They count when a table that
+    /// was built of [`Self::registrations`] is in force.
+    ///
+    /// # Errors
+    /// Two offers of the same kind and id, or an empty id. Nothing has changed then.
+    pub fn register(&self, host: &Host, offers: &[Offer]) -> Result<Vec<u32>, TableError> {
+        let mut roster = lock!(self.roster);
+        let numbers = roster.directory.register(host.number(), offers, Instant::now())?;
+        self.publish(&roster);
+        roster.ports.iter().for_each(ShardPort::nudge);
+        Ok(numbers)
+    }
+
+    /// The handlers of all hosts, each id once: what to build the route table from.
+    #[must_use]
+    pub fn registrations(&self) -> Vec<Registration> {
+        lock!(self.roster).directory.registrations()
+    }
+
+    /// Tells every lane where calls may go. With the first host alone, no lane has to ask.
+    fn publish(&self, roster: &Roster) {
+        if roster.next <= 1 && roster.hosts.len() == 1 {
+            return;
+        }
+        let routes = Arc::new(roster.directory.routes());
+        for lane in &self.lanes {
+            lock!(lane).set_routes(routes.clone());
+        }
+    }
+
+    /// A shard has ended. Its hosts are told without the lane: that may wait.
+    fn end(&self, shard: usize, end: End) {
+        let Some(lane) = self.lanes.get(shard) else { return };
+        let hosts = {
+            let mut lane = lock!(lane);
+            lane.end(end);
+            lane.hosts().to_vec()
+        };
+        for host in hosts {
+            match end {
+                End::Stopped => host.stopped(shard),
+                End::Failed => host.failed(shard),
+            }
+        }
+    }
+}
+
+impl Backend for Hosts {
+    fn attach(&self, ports: &[ShardPort]) {
+        let mut roster = lock!(self.roster);
+        if roster.ports.is_empty() {
+            roster.ports = ports.to_vec();
+        }
+        roster.hosts.iter().for_each(|host| host.attach(ports));
+    }
+
+    #[inline]
+    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        let Some(lane) = self.lanes.get(shard) else { return Some(calls) };
+        lock!(lane).submit(calls, answers)
+    }
+
+    fn takes_frames(&self) -> bool {
+        true
+    }
+
+    /// Of the host that looks most often: it gets the calls. Without one, all time.
+    fn unseen_ns(&self, shard: usize) -> u64 {
+        let Some(lane) = self.lanes.get(shard) else { return 0 };
+        lock!(lane).hosts().iter().map(|host| host.unseen_ns(shard)).min().unwrap_or(u64::MAX)
+    }
+
+    fn stopped(&self, shard: usize) {
+        self.end(shard, End::Stopped);
+    }
+
+    fn failed(&self, shard: usize) {
+        self.end(shard, End::Failed);
+    }
+}

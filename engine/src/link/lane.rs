@@ -1,0 +1,336 @@
+//! What one shard knows of the hosts: which there are, and which of them has which call.
+//!
+//! While one host is alone, batches go to it as they are. Otherwise the calls of a batch are spread
+//! ([`least_outstanding`]), and what follows a call (frames, that its client has left) goes where the call is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backend::Backend;
+use super::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome, flags};
+use super::clock;
+use super::directory::Routes;
+use super::host::{Host, Next};
+use super::owners::Owners;
+use super::parts;
+use crate::limits::HANDLERS_SETTLE;
+
+/// How a shard has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Stopped,
+    Failed,
+}
+
+/// Where a call of a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To this host, by its place, and the number that the handler has there.
+    To(usize, u32),
+    /// Nobody can take it now.
+    Waits,
+    /// It has waited too long.
+    Late,
+    /// Its client has left.
+    Gone,
+}
+
+/// What a host is about to get.
+struct Part {
+    /// Calls that it has, with those that it is about to get.
+    outstanding: u64,
+    has_room: bool,
+    batch: Option<Box<CallBatch>>,
+}
+
+impl Part {
+    fn batch(&mut self) -> &mut CallBatch {
+        self.batch.get_or_insert_default()
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+#[repr(align(128))] // apart from the other shards' lanes
+pub(super) struct Lane {
+    shard: usize,
+    /// In the order in which they came.
+    hosts: Vec<Arc<Host>>,
+    routes: Arc<Routes>,
+    /// Batches that were begun before this time may name handlers of a host that has left, or may have to wait for one of
+    /// a host that has come.
+    direct_from_ns: u64,
+    owners: Owners,
+    /// Calls may wait for a host for so long; zero: for ever.
+    queue_timeout: Duration,
+    end: Option<End>,
+}
+
+/// THE policy by which calls are spread: whoever has the fewest calls outstanding gets the next; of equals, whoever came
+/// first, so that with little to do one is woken and not all.
+fn least_outstanding<T>(candidates: impl Iterator<Item = (u64, T)>) -> Option<T> {
+    candidates.min_by_key(|(outstanding, _)| *outstanding).map(|(_, host)| host)
+}
+
+impl Lane {
+    pub fn new(shard: usize, queue_timeout: Duration) -> Self {
+        Lane { shard, queue_timeout, ..Lane::default() }
+    }
+
+    /// The hosts that are attached.
+    pub fn hosts(&self) -> &[Arc<Host>] {
+        &self.hosts
+    }
+
+    /// Where calls may go from now on.
+    pub fn set_routes(&mut self, routes: Arc<Routes>) {
+        self.routes = routes;
+    }
+
+    /// A host has come; it hears of the shard's end, if that was before. `first`: nobody was there before it.
+    pub fn add(&mut self, host: Arc<Host>, first: bool) {
+        if !first {
+            self.change();
+        }
+        match self.end {
+            Some(End::Stopped) => host.stopped(self.shard),
+            Some(End::Failed) => host.failed(self.shard),
+            None => {}
+        }
+        self.hosts.push(host);
+    }
+
+    fn change(&mut self) {
+        let settle_ns = u64::try_from(HANDLERS_SETTLE.as_nanos()).unwrap_or(u64::MAX);
+        self.direct_from_ns = clock::now_ns().saturating_add(settle_ns);
+    }
+
+    /// The shard has ended.
+    pub fn end(&mut self, end: End) {
+        self.end = Some(end);
+    }
+
+    /// Takes a batch, or as much of it as somebody can run; the rest comes back. Calls that have waited too long are
+    /// answered.
+    #[inline]
+    pub fn submit(&mut self, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        match &self.hosts[..] {
+            [host] if calls.handed_over_ns >= self.direct_from_ns => {
+                self.owners.are_of(host.number());
+                host.submit(self.shard, calls, answers)
+            }
+            [] => Some(self.wait(calls, answers)),
+            _ => self.spread(calls, answers),
+        }
+    }
+
+    /// What came before this has waited too long.
+    fn late_before(&self) -> Option<Instant> {
+        if self.queue_timeout.is_zero() { None } else { Instant::now().checked_sub(self.queue_timeout) }
+    }
+
+    /// There is nobody.
+    fn wait(&self, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Box<CallBatch> {
+        let before = self.late_before();
+        let is_late = |at| before.is_some_and(|before| at < before);
+        let late = calls.arrivals.iter().take_while(|arrival| is_late(arrival.at)).last().map_or(0, |last| last.calls);
+        if late > 0 {
+            answer_all(&calls.records[..late.min(calls.records.len())], answers);
+            parts::drop_first(&mut calls, late);
+        }
+        if calls.records.is_empty() {
+            // They follow calls that are over: those of hosts that have left, and these.
+            (calls.gone, calls.frames) = Default::default();
+            if calls.is_empty() {
+                calls.reset();
+            }
+        }
+        calls
+    }
+
+    /// Parts a batch among the hosts.
+    fn spread(&mut self, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        let mut parts: Vec<Part> = self
+            .hosts
+            .iter()
+            .map(|host| Part { outstanding: host.outstanding(), has_room: host.has_room(self.shard), batch: None })
+            .collect();
+        let ways = self.ways(&calls, &mut parts);
+        // Before the calls: one of them may be in the slot of a call that is gone.
+        let gone: Vec<(CallKey, Option<usize>)> = calls.gone.iter().map(|key| (*key, self.place_of(*key))).collect();
+        self.note_owners(&calls, &ways);
+        if let Some(host) = self.only_one(&calls, &ways, &gone) {
+            for (record, way) in calls.records.iter_mut().zip(&ways) {
+                if let Way::To(_, handler) = way {
+                    record.handler = *handler;
+                }
+            }
+            self.hosts[host].put(self.shard, calls);
+            return None;
+        }
+        if !ways.is_empty() && ways.iter().all(|way| *way == Way::Waits) {
+            self.follow(&mut calls, &gone, &mut parts);
+            self.deliver(&calls, parts);
+            return Some(calls);
+        }
+        let mut rest: Option<Box<CallBatch>> = None;
+        for (index, (record, way)) in calls.records.iter().zip(&ways).enumerate() {
+            let (to, handler) = match *way {
+                Way::To(place, handler) => (parts[place].batch(), handler),
+                Way::Waits => (&mut **rest.get_or_insert_default(), record.handler),
+                Way::Late => {
+                    answers.push(record.key, Outcome::Overloaded, b"");
+                    continue;
+                }
+                Way::Gone => continue,
+            };
+            parts::copy_call(to, &calls, record, handler, calls.arrival_of(index));
+        }
+        self.follow(&mut calls, &gone, &mut parts);
+        if let Some(rest) = &mut rest {
+            calls.frames.iter().for_each(|frame| parts::copy_frame(rest, &calls, frame));
+            rest.handed_over_ns = calls.handed_over_ns;
+            rest.weigh_as(&calls);
+        }
+        if let Some(batch) = parts.iter_mut().find_map(|part| part.batch.as_mut()) {
+            batch.answers_home.append(&mut calls.answers_home);
+        }
+        self.deliver(&calls, parts);
+        calls.reset();
+        rest.or(Some(calls))
+    }
+
+    /// Takes out of a batch, for each host, what follows the calls that it has, and what is told to all. The frames that
+    /// stay are those of calls that wait.
+    fn follow(&self, calls: &mut CallBatch, gone: &[(CallKey, Option<usize>)], parts: &mut [Part]) {
+        calls.gone.clear();
+        for (key, place) in gone {
+            if let Some(place) = place {
+                parts[*place].batch().gone.push(*key);
+            }
+        }
+        let mut frames = std::mem::take(&mut calls.frames);
+        frames.retain(|frame| match self.place_of(frame.key) {
+            Some(place) => {
+                parts::copy_frame(parts[place].batch(), calls, frame);
+                false
+            }
+            None => self.owners.is_of_nobody(frame.key),
+        });
+        calls.frames = frames;
+        if std::mem::take(&mut calls.restarted) {
+            parts.iter_mut().for_each(|part| part.batch().restarted = true);
+        }
+        if let Some(first) = parts.first_mut().filter(|_| !calls.notices.is_empty()) {
+            parts::copy_notices(first.batch(), calls);
+            calls.notices.clear();
+        }
+    }
+
+    /// Hands over the parts of a batch.
+    fn deliver(&self, calls: &CallBatch, parts: Vec<Part>) {
+        for (host, part) in self.hosts.iter().zip(parts) {
+            if let Some(mut batch) = part.batch {
+                batch.handed_over_ns = calls.handed_over_ns;
+                batch.weigh_as(calls);
+                host.put(self.shard, batch);
+            }
+        }
+    }
+
+    /// Where each call goes.
+    fn ways(&self, calls: &CallBatch, parts: &mut [Part]) -> Vec<Way> {
+        let mut gone: Vec<(u32, u32)> = calls.gone.iter().map(|key| (key.slot, key.generation)).collect();
+        gone.sort_unstable();
+        let before = self.late_before();
+        let way = |(index, record): (usize, &CallRecord)| {
+            if gone.binary_search(&(record.key.slot, record.key.generation)).is_ok() {
+                return Way::Gone;
+            }
+            if let Some((place, handler)) = self.choose(record, parts) {
+                parts[place].outstanding += 1;
+                return Way::To(place, handler);
+            }
+            let late = calls.arrival_of(index).zip(before).is_some_and(|(at, before)| at < before);
+            if late { Way::Late } else { Way::Waits }
+        };
+        calls.records.iter().enumerate().map(way).collect()
+    }
+
+    /// The place of the host for a call, and the number that the handler has there.
+    fn choose(&self, record: &CallRecord, parts: &[Part]) -> Option<(usize, u32)> {
+        let with_room = |place: usize| parts.get(place).filter(|part| part.has_room).map(|part| part.outstanding);
+        if record.flags & flags::ASK != 0 {
+            // Any of them may be asked.
+            let all = (0..self.hosts.len()).filter_map(|place| Some((with_room(place)?, (place, record.handler))));
+            return least_outstanding(all);
+        }
+        let servers = self.routes.get(&record.handler).map(Vec::as_slice).unwrap_or_default();
+        least_outstanding(servers.iter().filter_map(|(host, handler)| {
+            let place = self.place(*host)?;
+            Some((with_room(place)?, (place, *handler)))
+        }))
+    }
+
+    /// The host that gets all of a batch, if there is one.
+    fn only_one(&self, calls: &CallBatch, ways: &[Way], gone: &[(CallKey, Option<usize>)]) -> Option<usize> {
+        if calls.restarted || !calls.notices.is_empty() {
+            return None;
+        }
+        let of_calls = ways.iter().map(|way| if let Way::To(place, _) = way { Some(*place) } else { None });
+        let of_frames = calls.frames.iter().map(|frame| self.place_of(frame.key));
+        let mut all = of_calls.chain(gone.iter().map(|(_, place)| *place)).chain(of_frames);
+        let first = all.next().flatten()?;
+        all.all(|place| place == Some(first)).then_some(first)
+    }
+
+    fn note_owners(&mut self, calls: &CallBatch, ways: &[Way]) {
+        for (record, way) in calls.records.iter().zip(ways) {
+            let host =
+                if let Way::To(place, _) = way { self.hosts.get(*place).map(|host| host.number()) } else { None };
+            self.owners.note(record.key, host);
+        }
+    }
+
+    /// The place of the host that has a call; none where that has left, or where the call was never handed over.
+    fn place_of(&self, key: CallKey) -> Option<usize> {
+        self.place(self.owners.host_of(key)?)
+    }
+
+    fn place(&self, host: u32) -> Option<usize> {
+        self.hosts.iter().position(|one| one.number() == host)
+    }
+
+    /// A host leaves. What it was handed and has not begun, `backlog` and then its queue, goes to the others; where there is
+    /// nobody, it is answered.
+    // Boxes, because they are the very boxes that travel.
+    #[allow(clippy::vec_box)]
+    pub fn remove(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
+        self.hosts.retain(|one| one.number() != host.number());
+        self.change();
+        let queue = std::iter::from_fn(|| {
+            loop {
+                match host.next(self.shard) {
+                    Next::Calls(calls) => return Some(calls),
+                    Next::Stopped | Next::Failed => {}
+                    Next::Nothing => return None,
+                }
+            }
+        });
+        let left: Vec<_> = backlog.into_iter().chain(queue).collect();
+        for calls in left {
+            let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, answers) };
+            if let Some(rest) = rest {
+                answer_all(&rest.records, answers);
+                host.recycle(self.shard, rest);
+            }
+        }
+    }
+}
+
+/// Says of calls that nobody has begun them, and that they may be tried again.
+fn answer_all(records: &[CallRecord], answers: &mut AnswerBatch) {
+    for record in records {
+        answers.push(record.key, Outcome::Overloaded, b"");
+    }
+}

@@ -1,0 +1,378 @@
+//! Event loops that attach to a running engine and leave it: an engine needs none to run, calls find the one that serves
+//! them, and whatever a loop leaves behind is answered.
+#![allow(clippy::unwrap_used)]
+#[macro_use]
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fasttunnel_engine::host::{Bridge, RawParts};
+use fasttunnel_engine::limits::{HOST_QUEUE_BATCHES, MAX_HOSTS};
+use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::batch::{AnswerBatch, FrameKind, Outcome};
+use fasttunnel_engine::link::host::Next;
+use fasttunnel_engine::link::hosts::{Hosts, TooManyHosts};
+use fasttunnel_engine::{Config, Engine, Listen};
+use support::event_loop::{EventLoop, Given, Told, without_loop};
+use support::server::any_port;
+use support::{Client, DriverChoice, Reply, Server, call, eventually, ms, octets};
+
+fn with_admin(config: &mut Config) {
+    config.admin = Some(any_port());
+}
+
+#[track_caller]
+fn readiness(server: &Server) -> Reply {
+    let Some(Listen::Tcp(address)) = server.engine().admin_address() else { panic!("an admin listener") };
+    Client::tcp(*address).ask("GET /readyz HTTP/1.1\r\nHost: test\r\n\r\n")
+}
+
+#[track_caller]
+fn expect_unavailable(reply: &Reply) {
+    assert_eq!((reply.status, reply.field("retry-after")), (503, Some("1")), "{reply:?}");
+}
+
+fn an_engine_runs_before_an_event_loop_comes_and_after_it_has_left(driver: DriverChoice) {
+    let (mut server, hosts) = without_loop(driver, with_admin);
+    let mut client = server.client();
+    assert_eq!(client.ask(call("echo", "1")).status, 403, "nobody offers it");
+    assert_eq!((readiness(&server).status, readiness(&server).body.as_str()), (503, "javascript is behind"));
+    for round in 0..3 {
+        let mut one = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+        assert_eq!((hosts.count(), one.bridge.link().number(), one.tasks[0].1), (1, round, round));
+        assert_eq!(readiness(&server).body, "ok");
+        client.send(call("echo", "7"));
+        one.serve("8");
+        assert_eq!(client.reply().result(), "8");
+        one.bridge.detach();
+        assert_eq!((hosts.count(), readiness(&server).status), (0, 503));
+        one.bridge.detach();
+        assert!(one.turn().is_empty());
+    }
+    assert_eq!(server.sum(|shard| shard.answered), 3);
+    server.engine().stop(ms(1000));
+    drop(client);
+    server.join();
+}
+
+fn calls_wait_for_an_event_loop_as_long_as_for_one_that_is_behind(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| config.limits.queue_timeout_ms = 300);
+    drop(EventLoop::attach(server.engine(), &hosts, &["echo"]));
+    let (mut client, mut streams) = (server.client(), server.client());
+    let start = Instant::now();
+    client.send(call("echo", "1").repeat(3));
+    streams.send(octets("echo", "content-length: 4\r\n"));
+    streams.send("abcd");
+    for _ in 0..3 {
+        expect_unavailable(&client.reply());
+    }
+    expect_unavailable(&streams.reply());
+    assert!(start.elapsed() >= ms(300) && start.elapsed() < ms(3000), "{:?}", start.elapsed());
+    assert_eq!((server.sum(|shard| shard.shed), server.sum(|shard| shard.in_flight)), (4, 0));
+    // Nothing of them is left for the next.
+    let mut next = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    client.send(call("echo", "2"));
+    next.serve("2");
+    assert_eq!(client.reply().result(), "2");
+    assert!(next.turn().is_empty() && next.frames.is_empty());
+}
+
+/// Its handlers have other numbers there.
+fn calls_that_wait_are_taken_by_the_next_event_loop(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| config.limits.queue_timeout_ms = 5000);
+    drop(EventLoop::attach(server.engine(), &hosts, &["echo", "other"]));
+    let (mut client, mut leaves) = (server.client(), server.client());
+    client.send(call("other", "1"));
+    leaves.send(call("echo", "2"));
+    eventually("two calls", || server.sum(|shard| shard.in_flight) == 2);
+    drop(leaves);
+    eventually("one call", || server.sum(|shard| shard.in_flight) == 1);
+    let mut next = EventLoop::attach(server.engine(), &hosts, &["new", "other"]);
+    let given = next.calls(1).remove(0);
+    assert_eq!((given.task.as_str(), given.text.as_str()), ("other", "1"));
+    next.result(given.ticket, "3");
+    assert_eq!(client.reply().result(), "3");
+    assert!(next.departed.is_empty());
+    assert_eq!(client.ask(call("echo", "1")).status, 403, "it left with the loop that offered it");
+}
+
+fn what_an_event_loop_leaves_behind_is_answered(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut one = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let [mut begun, mut opened, mut body, mut queued] = [0; 4].map(|_| server.client());
+    begun.send(call("echo", "1"));
+    let begun_ticket = one.calls(1)[0].ticket;
+    opened.send(call("echo", "2"));
+    let opened_ticket = one.calls(1)[0].ticket;
+    let head = RawParts { status: 200.0, reason: "", headers: &[], body: b"", cors: false, security: false };
+    assert!(one.bridge.open_stream(opened_ticket, &head, None));
+    one.bridge.append(opened_ticket, Outcome::Data, b"some");
+    one.result(u32::MAX, "0");
+    body.send(octets("echo", "content-length: 10\r\n"));
+    one.calls(1);
+    assert_eq!(opened.head().status, 200);
+    queued.send(call("echo", "3"));
+    eventually("it waits", || one.bridge.link().queued() == 1);
+    one.bridge.detach();
+    // What it has begun cannot be tried again without a thought; what it has not may be.
+    assert_eq!(begun.reply().status, 500);
+    assert_eq!(body.reply().status, 500);
+    expect_unavailable(&queued.reply());
+    let (bytes, _) = opened.until_end();
+    assert!(!bytes.ends_with(b"0\r\n\r\n"), "it breaks off: {bytes:?}");
+    eventually("nothing is under way", || server.sum(|shard| shard.in_flight) == 0);
+    // It has nothing to say any more.
+    one.result(begun_ticket, "9");
+    let mut next = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    queued.send(call("echo", "4"));
+    next.serve("5");
+    assert_eq!(queued.reply().result(), "5");
+}
+
+/// The second call is in the slot of the first.
+fn a_late_answer_of_a_host_that_has_left_finds_nothing(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let one = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let late = one.bridge.link().clone();
+    let mut client = server.client();
+    client.send(call("echo", "1"));
+    eventually("it waits", || late.queued() == 1);
+    let Next::Calls(calls) = late.next(0) else { panic!("a call") };
+    let key = calls.records[0].key;
+    client.reset();
+    eventually("it is gone", || server.sum(|shard| shard.in_flight) == 0);
+    drop(one);
+    let mut next = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let mut client = server.client();
+    client.send(call("echo", "2"));
+    let given = next.calls(1).remove(0);
+    let mut answers = Box::<AnswerBatch>::default();
+    answers.push(key, Outcome::Result, b"\"wrong\"");
+    late.answer(0, answers);
+    eventually("it is dropped", || server.sum(|shard| shard.dropped) == 1);
+    next.result(given.ticket, "3");
+    assert_eq!(client.reply().result(), "3");
+}
+
+fn the_event_loop_with_the_fewest_calls_gets_the_next(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut loops = [0; 3].map(|_| EventLoop::attach(server.engine(), &hosts, &["echo"]));
+    let mut clients: Vec<_> = (0..9).map(|_| server.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(call("echo", &number.to_string()));
+        eventually("it is handed over", || server.sum(|shard| shard.calls) == number as u64 + 1);
+    }
+    let given = loops.each_mut().map(|one| one.calls(3));
+    // Those that came in one tick are spread as well; whoever has answered gets more.
+    for given in &given[1] {
+        loops[1].result(given.ticket, "1");
+    }
+    server.client().send(call("echo", "1"));
+    let mut many = server.client();
+    many.send(call("echo", "1").repeat(6));
+    eventually("all are handed over", || server.sum(|shard| shard.calls) == 9 + 7);
+    let open = loops.each_mut().map(|one| {
+        one.turn();
+        one.bridge.live()
+    });
+    assert_eq!(open.iter().sum::<usize>(), 9 - 3 + 7);
+    assert!(open.iter().max().unwrap() - open.iter().min().unwrap() <= 1, "{open:?}");
+}
+
+fn a_call_goes_to_an_event_loop_that_serves_it(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| config.limits.queue_timeout_ms = 300);
+    let mut one = EventLoop::attach(server.engine(), &hosts, &["both", "first"]);
+    let mut two = EventLoop::attach(server.engine(), &hosts, &["second", "both"]);
+    let mut client = server.client();
+    let requests = [("first", "1"), ("second", "2"), ("first", "3"), ("first", "4")].map(|(id, text)| call(id, text));
+    client.send(requests.concat());
+    let texts = |given: &[Given]| given.iter().map(|one| one.text.clone()).collect::<Vec<_>>();
+    let (of_one, of_two) = (one.calls(3), two.calls(1));
+    assert_eq!((texts(&of_one), texts(&of_two)), (vec!["1".into(), "3".into(), "4".into()], vec!["2".into()]));
+    for (event_loop, given) in [(&mut one, of_one), (&mut two, of_two)] {
+        given.iter().for_each(|given| event_loop.result(given.ticket, &given.text));
+    }
+    for text in ["1", "2", "3", "4"] {
+        assert_eq!(client.reply().result(), text);
+    }
+    // A handler that only the other had waits for somebody, and does not hold up those that have somebody.
+    one.bridge.detach();
+    let mut waits = server.client();
+    waits.send(call("first", "1"));
+    client.send(call("both", "5"));
+    two.serve("5");
+    assert_eq!(client.reply().result(), "5");
+    expect_unavailable(&waits.reply());
+}
+
+fn what_follows_a_call_goes_where_the_call_is(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut loops = [0; 2].map(|_| EventLoop::attach(server.engine(), &hosts, &["echo"]));
+    let mut clients = [0; 2].map(|_| server.client());
+    let mut tickets = Vec::new();
+    for (client, one) in clients.iter_mut().zip(&mut loops) {
+        client.send(octets("echo", "content-length: 8\r\n"));
+        tickets.push(one.calls(1)[0].ticket);
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(format!("{number}{number}{number}{number}"));
+    }
+    for (number, one) in loops.iter_mut().enumerate() {
+        eventually("its piece", || {
+            assert!(one.turn().is_empty());
+            one.frames.iter().map(|(.., bytes)| bytes.len()).sum::<usize>() == 4
+        });
+        assert!(one.frames.iter().all(|(ticket, kind, bytes)| {
+            (*ticket, *kind) == (tickets[number], FrameKind::Data)
+                && bytes.iter().all(|byte| *byte == b'0' + number as u8)
+        }));
+        // Answers are for the call of that client, too.
+        one.bridge.append(tickets[number], Outcome::Credit(4), b"");
+    }
+    let [first, mut second] = clients;
+    drop(first);
+    eventually("it is told", || {
+        loops[0].turn();
+        loops[0].departed == [tickets[0]]
+    });
+    loops[1].turn();
+    assert!(loops[1].departed.is_empty());
+    loops[1].result(tickets[1], "2");
+    assert_eq!(second.reply().result(), "2");
+}
+
+fn an_event_loop_that_looks_at_nothing_holds_up_no_other(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| {
+        config.limits.queue_timeout_ms = 0;
+        config.limits.max_pipelined = 1000;
+    });
+    let mut deaf = EventLoop::attach(server.engine(), &hosts, &["deaf"]);
+    let mut other = EventLoop::attach(server.engine(), &hosts, &["other"]);
+    let [mut leaves, mut client, mut elsewhere] = [0; 3].map(|_| server.client());
+    leaves.send(call("deaf", "0"));
+    // One batch a call, until its queue is full.
+    for number in 1..=HOST_QUEUE_BATCHES as u64 {
+        eventually("its batch", || server.sum(|shard| shard.batches) == number);
+        client.send(call("deaf", &number.to_string()));
+    }
+    client.send(call("deaf", "100"));
+    drop(leaves);
+    eventually("it is gone", || server.sum(|shard| shard.abandoned) == 1);
+    for number in 0..10 {
+        elsewhere.send(call("other", &number.to_string()));
+        other.serve("7");
+        assert_eq!(elsewhere.reply().result(), "7");
+    }
+    assert_eq!(deaf.bridge.link().outstanding(), HOST_QUEUE_BATCHES as u64, "its queue is bounded");
+    // It hears of everything when it looks: also that a client has left, for which its queue had no room.
+    for given in deaf.calls(HOST_QUEUE_BATCHES + 1) {
+        assert_ne!(given.text, "0");
+        deaf.result(given.ticket, &given.text);
+    }
+    for number in (1..=HOST_QUEUE_BATCHES as u64).chain([100]) {
+        assert_eq!(client.reply().result(), number.to_string());
+    }
+    assert!(deaf.departed.is_empty());
+}
+
+/// An event loop that answers at once, on a thread of its own, until it is told to leave.
+fn run(engine: &Engine, hosts: &Arc<Hosts>, leave: &AtomicBool, served: &AtomicU64) {
+    let mut own = EventLoop::attach(engine, hosts, &["echo"]);
+    while !leave.load(Ordering::Relaxed) {
+        let given = own.turn();
+        if given.is_empty() {
+            std::thread::yield_now();
+        }
+        for given in given {
+            own.result(given.ticket, &given.text);
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn one_leaves_in_traffic_and_the_others_go_on(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| config.limits.queue_timeout_ms = 5000);
+    let (engine, address) = (server.engine(), server.address());
+    let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let [stays, leaves] = [0; 2].map(|_| (AtomicBool::new(false), AtomicU64::new(0)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(engine, &hosts, &stays.0, &stays.1));
+        eventually("it is there", || hosts.count() == 1 && !hosts.registrations().is_empty());
+        let clients: Vec<_> = (0..6_u64)
+            .map(|client| {
+                let (over, answered) = (&over, &answered);
+                scope.spawn(move || {
+                    let mut connection = Client::tcp(address);
+                    let mut number = client * 1_000_000;
+                    while !over.load(Ordering::Relaxed) {
+                        let burst: Vec<u64> = (number..number + 1 + number % 7).collect();
+                        number += burst.len() as u64;
+                        connection.send(burst.iter().map(|one| call("echo", &one.to_string())).collect::<String>());
+                        for one in burst {
+                            // Every loop ends what it has begun before it leaves: not one call fails.
+                            assert_eq!(connection.reply().result(), one.to_string());
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..15 {
+            leaves.0.store(false, Ordering::Relaxed);
+            let before = leaves.1.load(Ordering::Relaxed);
+            let guest = scope.spawn(|| run(engine, &hosts, &leaves.0, &leaves.1));
+            let start = Instant::now();
+            while leaves.1.load(Ordering::Relaxed) < before + 20 && start.elapsed() < Duration::from_secs(4) {
+                std::thread::sleep(ms(1));
+            }
+            leaves.0.store(true, Ordering::Relaxed);
+            guest.join().unwrap();
+        }
+        let then = stays.1.load(Ordering::Relaxed);
+        eventually("the other goes on", || stays.1.load(Ordering::Relaxed) > then + 100);
+        over.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.join().unwrap();
+        }
+        stays.0.store(true, Ordering::Relaxed);
+    });
+    assert!(leaves.1.load(Ordering::Relaxed) >= 15 * 20, "the guests had calls");
+    assert_eq!(stays.1.load(Ordering::Relaxed) + leaves.1.load(Ordering::Relaxed), answered.load(Ordering::Relaxed));
+    assert_eq!((server.sum(|shard| shard.in_flight), server.sum(|shard| shard.dropped)), (0, 0));
+}
+
+fn every_event_loop_hears_of_the_end(driver: DriverChoice) {
+    let (mut server, hosts) = without_loop(driver, |config| config.shards = 2);
+    let mut early = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    server.engine().stop(ms(0));
+    server.join();
+    let mut late = Bridge::attach(hosts.clone(), || {}).unwrap();
+    assert!(late.drain(&mut Told::default(), 1).stopped);
+    assert!(early.bridge.drain(&mut Told::default(), 1).stopped);
+}
+
+on_both_drivers!(
+    an_engine_runs_before_an_event_loop_comes_and_after_it_has_left,
+    calls_wait_for_an_event_loop_as_long_as_for_one_that_is_behind,
+    calls_that_wait_are_taken_by_the_next_event_loop,
+    what_an_event_loop_leaves_behind_is_answered,
+    a_late_answer_of_a_host_that_has_left_finds_nothing,
+    the_event_loop_with_the_fewest_calls_gets_the_next,
+    a_call_goes_to_an_event_loop_that_serves_it,
+    what_follows_a_call_goes_where_the_call_is,
+    an_event_loop_that_looks_at_nothing_holds_up_no_other,
+    one_leaves_in_traffic_and_the_others_go_on,
+    every_event_loop_hears_of_the_end,
+);
+
+#[test]
+fn no_more_than_a_bound_of_event_loops_are_attached() {
+    let hosts = Hosts::new(1, 0);
+    let all: Vec<_> = (0..MAX_HOSTS).map(|_| hosts.add(|| {}).unwrap()).collect();
+    assert_eq!(hosts.add(|| {}).err(), Some(TooManyHosts));
+    hosts.remove(&all[3], Vec::new());
+    assert_eq!(hosts.add(|| {}).unwrap().number(), MAX_HOSTS as u32);
+    assert_eq!(hosts.unseen_ns(0), 0);
+}
