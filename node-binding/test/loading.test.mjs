@@ -132,19 +132,19 @@ function newestGlibc(text) {
   return versions.sort((a, b) => Number(b.slice(2)) - Number(a.slice(2)))[0];
 }
 
+/** The package as it is installed, without the package that holds the addon; with others beside it. */
+function installed(name, ...others) {
+  const modules = place(name, 'node_modules');
+  const own = join(modules, 'fasttunnel');
+  cpSync(DIST, join(own, 'dist'), { recursive: true });
+  copyFileSync(new URL('../package.json', import.meta.url), join(own, 'package.json'));
+  for (const other of others) mkdirSync(join(modules, other));
+  return join(own, 'dist', 'cjs', 'native', 'load.js');
+}
+
 describe('an addon whose package is not there', () => {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const WANTED = 'fasttunnel-linux-x64-gnu';
-
-  /** The package as it is installed, without the package that holds the addon; with others beside it. */
-  function installed(name, ...others) {
-    const modules = place(name, 'node_modules');
-    const own = join(modules, 'fasttunnel');
-    cpSync(DIST, join(own, 'dist'), { recursive: true });
-    copyFileSync(new URL('../package.json', import.meta.url), join(own, 'package.json'));
-    for (const other of others) mkdirSync(join(modules, other));
-    return join(own, 'dist', 'cjs', 'native', 'load.js');
-  }
 
   it('says for which platform, what was tried, and the one command that mends it', () => {
     const error = load(undefined, { native: installed('lost'), env: { npm_config_user_agent: '', FASTTUNNEL_NATIVE_PATH: '' } });
@@ -176,6 +176,22 @@ describe('an addon whose package is not there', () => {
   it('says that the packages of another platform were installed', () => {
     const { message } = load(undefined, { native: installed('foreign', 'fasttunnel-darwin-arm64', 'fasttunnel-linux-arm64-gnu', 'fasttunnel-extras'), env: { FASTTUNNEL_NATIVE_PATH: '' } });
     assert.ok(message.includes('Installed is fasttunnel-darwin-arm64, fasttunnel-linux-arm64-gnu: the packages were installed on another platform, or for one.'), message);
+  });
+});
+
+describe('an addon that an installed package has for another platform', () => {
+  it('says with which command the right one comes', () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    const native = installed('other-platform');
+    const file = join(native, '../../../../native/fasttunnel.linux-x64-gnu.node');
+    mkdirSync(join(file, '..'));
+    for (const [change, what] of [[madeFor(183), 'processor'], [withText('libc.so.6', 'libc.so'), 'libc']]) {
+      copy(ADDON, file, change);
+      const { message } = load(undefined, { native, env: { FASTTUNNEL_NATIVE_PATH: '', npm_config_user_agent: '' } });
+      assert.ok(message.endsWith(`have its addon for that ${what}. Run \`npm install --save-optional fasttunnel-linux-x64-gnu@${version}\`.`), message);
+      // Another file was asked for: no package helps.
+      assert.ok(load(file, { native }).message.endsWith(`have its addon for that ${what}.`));
+    }
   });
 });
 

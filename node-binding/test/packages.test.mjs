@@ -237,7 +237,7 @@ describe('an app that has installed the package', () => {
   /** How each installs it, and how it starts a program. */
   const MANAGERS = {
     npm: { install: () => ['npm', 'install', 'fasttunnel', '--no-audit', '--no-fund', '--registry', registry.url, '--cache', join(folder, 'npm-cache')] },
-    pnpm: { install: () => [node, join(tools, 'pnpm/bin/pnpm.mjs'), 'add', 'fasttunnel', '--registry', registry.url, '--store-dir', join(folder, 'pnpm-store')] },
+    pnpm: { install: () => [node, join(tools, 'pnpm/bin/pnpm.cjs'), 'add', 'fasttunnel', '--registry', registry.url, '--store-dir', join(folder, 'pnpm-store')] },
     // It fetches all, and throws away what is for another processor; it knows nothing of libcs.
     'yarn 1': { fetches: TARGETS, install: () => [node, join(tools, 'yarn/bin/yarn.js'), 'add', 'fasttunnel', '--registry', registry.url, '--cache-folder', join(folder, 'yarn-cache'), '--non-interactive'] },
     'yarn 4, Plug and Play': {

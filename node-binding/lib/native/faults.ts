@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import { wantedLibc, withElf } from './elf.js';
 import type { Elf } from './elf.js';
-import { lostPackage } from './lost-package.js';
+import { lostPackage, mendingCommand } from './lost-package.js';
 import { ADDON_FILE, PACKAGE, PATH_VARIABLE } from './place.js';
 import type { Place } from './place.js';
 import { glibcVersion, processLibc } from './platform.js';
@@ -15,8 +15,15 @@ export interface Fault {
 
 const DAMAGED = 'The file is damaged: remove it and install or build again.';
 const INSTALL_HERE = 'Install fasttunnel on the machine or in the image where it runs, or build it there with `make build`: packages that were installed elsewhere have its addon';
-const NEEDS_MUSL = `${INSTALL_HERE} for that libc.`;
-const NEEDS_GLIBC = 'The addon is built for glibc, and this system has musl, as Alpine has. Install fasttunnel on the machine or in the image where it runs: npm chooses its addon by the libc.';
+
+/** With the command that brings the right one, if there is one. */
+const installHere = (what: string): string => [`${INSTALL_HERE} for that ${what}.`, mendingCommand()].filter((part) => part !== undefined).join(' ');
+
+function needsGlibc(): string {
+  const command = processLibc() === 'musl' ? mendingCommand() : undefined;
+  if (command !== undefined) return `The addon is built for glibc, and this system has musl. ${command}`;
+  return 'The addon is built for glibc, and this system has musl, as Alpine has. Install fasttunnel on the machine or in the image where it runs: npm chooses its addon by the libc.';
+}
 
 /** What is wrong when nothing is where the addon should be. */
 export function missingFault({ of }: Pick<Place, 'of'>): Fault {
@@ -43,11 +50,11 @@ function notElf(stats: Stats): Fault {
 }
 
 function elfFault(elf: Elf, bytes: number): Fault | undefined {
-  if (!elf.isForUs) return { reason: `the file is made for another processor, ${elf.arch}`, fix: `${INSTALL_HERE} for that processor.` };
+  if (!elf.isForUs) return { reason: `the file is made for another processor, ${elf.arch}`, fix: installHere('processor') };
   if (bytes < elf.leastBytes) return { reason: `the file is cut off: it has ${bytes} bytes and should have ${elf.leastBytes}`, fix: DAMAGED };
   // The other way round is left to the linker, which refuses it unless somebody has seen to it (gcompat).
   if (wantedLibc(elf) === 'musl' && processLibc() === 'glibc') {
-    return { reason: 'the file is made for musl, and this system has glibc', fix: NEEDS_MUSL };
+    return { reason: 'the file is made for musl, and this system has glibc', fix: installHere('libc') };
   }
   return undefined;
 }
@@ -57,7 +64,7 @@ export function loadFault(file: string, error: unknown): Fault {
   const reason = error instanceof Error ? error.message.trim() : String(error);
   if (isDisabled(error)) return { reason, fix: fixForDisabled() };
   const wantsGlibc = withElf(file, (elf) => elf !== undefined && wantedLibc(elf) === 'glibc');
-  if (wantsGlibc === true && processLibc() === 'musl') return { reason, fix: NEEDS_GLIBC };
+  if (wantsGlibc === true && processLibc() === 'musl') return { reason, fix: needsGlibc() };
   return { reason, fix: fixFor(reason) };
 }
 
@@ -77,8 +84,8 @@ function fixForDisabled(): string {
 export function fixFor(reason: string): string {
   const glibc = /GLIBC_([0-9.]+)' not found/.exec(reason)?.[1];
   if (glibc !== undefined) return `The addon needs glibc ${glibc} or newer, and this system has ${glibcVersion() ?? 'another'}: use a newer distribution or container image, or build it here with \`make build\`.`;
-  if (/libc\.musl/.test(reason)) return NEEDS_MUSL;
-  if (/ld-linux|Error relocating|symbol not found/i.test(reason)) return NEEDS_GLIBC;
+  if (/libc\.musl/.test(reason)) return installHere('libc');
+  if (/ld-linux|Error relocating|symbol not found/i.test(reason)) return needsGlibc();
   if (/wrong ELF class|invalid ELF header|file too short/i.test(reason)) return 'The file is damaged or made for another processor: remove it and install or build again.';
   if (/cannot allocate memory in static TLS/i.test(reason)) return 'Load fasttunnel before other native addons.';
   if (/ffi access/.test(reason)) return 'Run Deno with --allow-ffi: a native addon is what Deno calls FFI.';

@@ -1,5 +1,36 @@
 // Written by `make addon-types`, from node-binding/src. `make lint` compares.
 
+/**
+ * A file that is open, for JavaScript to give the memory for its bytes: of its own, because memory of ours would be freed
+ * too late by its collector, and not be allowed everywhere (Electron).
+ */
+export declare class NativeFile {
+  /** Its bytes. */
+  get size(): number
+  /** Closes it. */
+  close(): void
+}
+
+/** A session; several threads may have one of the same session. */
+export declare class NativeSessionStore {
+  /** A new session. */
+  constructor(maxMessages: number, maxBytes: number)
+  /** The session with that number, if anybody in this process still has it. */
+  static find(id: number): NativeSessionStore | null
+  /** False: it is too large. */
+  configure(config: string): boolean
+  /** The configuration. */
+  config(): string
+  /** False: it is too large. */
+  add(message: string): boolean
+  /** A JSON array, oldest first. */
+  messages(): string
+  /** Drops the messages. */
+  clear(): void
+  /** How much it keeps, and what it holds. */
+  facts(): NativeSessionFacts
+}
+
 /** A running tunnel. All methods on the JavaScript thread that made it. */
 export declare class NativeTunnel {
   /**
@@ -49,8 +80,10 @@ export declare class NativeTunnel {
   discardBody(ticket: number): void
   /** The refusals of which the table has told: the members of a JSON array. */
   notices(): string
-  /** Replaces the handlers; counts from the next request on. */
-  setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): void
+  /** The numbers by which calls name the handlers that it was made with, in their order. */
+  get handlerNumbers(): Array<number>
+  /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
+  setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -84,6 +117,44 @@ export declare class NativeTunnel {
   stats(): string
 }
 
+/** The utilities of one environment. All methods on its JavaScript thread; none of them waits. */
+export declare class NativeUtilities {
+  /** `ring` is called when outcomes wait; it should call `fetch`. It does not keep the event loop alive. */
+  constructor(ring: () => void, byLoop: boolean)
+  /** Reads a whole file. */
+  readFile(id: number, path: Uint8Array, maxRegular: number, maxOther: number): void
+  /** Reads an open file into memory of JavaScript's, which nobody else has. */
+  fill(id: number, file: NativeFile, memory: Buffer): void
+  /** Writes the next piece of a file, of which `last` is the last. After a failure nothing is left of it. */
+  writeFile(id: number, writer: NativeWriter, piece: Uint8Array, last: boolean): void
+  /** Nobody writes that file on. */
+  dropWriter(id: number, writer: NativeWriter): void
+  /** The next entries of a walk. */
+  walk(id: number, walk: NativeWalk, most: number): void
+  /** Runs a command. */
+  execute(id: number, command: NativeCommand): void
+  /** Nobody wants the outcome of that operation any more; it comes nevertheless, and soon. */
+  abort(id: number): void
+  /** What has ended since the last call. */
+  fetch(): Array<object>
+  /** Ends everything, as the end of the environment does. Nothing has an outcome any more. */
+  end(): void
+  /** Threads that work on files now or wait for work. */
+  threads(): number
+}
+
+/** A walk that is asked for batches. */
+export declare class NativeWalk {
+  /** Nothing is opened before the first batch is asked for. */
+  constructor(path: Uint8Array, listing: NativeListing)
+}
+
+/** A file that is written in pieces. */
+export declare class NativeWriter {
+  /** Nothing is opened before the first piece comes. */
+  constructor(path: Uint8Array, atomic: boolean, fsync: boolean, mode?: number | undefined | null)
+}
+
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
@@ -105,6 +176,28 @@ export interface NativeAllow {
   tasks: Array<string>
   /** Listed events. */
   events: Array<string>
+}
+
+/** What to run: `Spec`. */
+export interface NativeCommand {
+  /** The command. */
+  command: Buffer
+  /** Its arguments. */
+  args: Array<Buffer>
+  /** Its working directory. */
+  cwd?: Buffer
+  /** Names and values in turn. */
+  env: Array<string>
+  /** What it reads. */
+  stdin?: Buffer
+  /** 0: none. */
+  timeoutMs: number
+  /** Of both outputs. */
+  maxOutputBytes: number
+  /** Its number. */
+  killSignal: number
+  /** After that. */
+  killAfterMs: number
 }
 
 /** CORS options (CONTRACT 8). */
@@ -129,14 +222,14 @@ export interface NativeCors {
   varyOrigin: boolean
 }
 
-/** One row of the handler table; its place in the list is the handler's index. */
+/** One row of the handler table. */
 export interface NativeHandler {
   /** Task or event. */
   event: boolean
   /** Its id. */
   id: string
-  /** Index that calls carry. */
-  index: number
+  /** The number that calls carry, if it has one already and is the same handler as then. */
+  number?: number
 }
 
 /** The bounds, in the units of their names. */
@@ -191,6 +284,16 @@ export interface NativeLimits {
   keepAliveHintS: number
   /** Bounds of multipart forms; without them the engine's defaults. */
   multipart?: NativeMultipart
+}
+
+/** What to list: `Rules`. */
+export interface NativeListing {
+  /** 1 is the directory's own entries. */
+  maxDepth: number
+  /** It may meet so many. */
+  maxEntries: number
+  /** Whether links to directories are entered. */
+  followSymlinks: boolean
 }
 
 /** Bounds of one multipart form; a missing one is none. */
@@ -252,6 +355,37 @@ export interface NativeOptions {
   reportRefusals: boolean
   /** The bounds. */
   limits: NativeLimits
+}
+
+/** How much a session keeps, and what it holds. */
+export interface NativeSessionFacts {
+  /** Its number in this process. */
+  id: number
+  /** At most. */
+  maxMessages: number
+  /** At most, of all messages. */
+  maxBytes: number
+  /** Now. */
+  messages: number
+  /** Now. */
+  bytes: number
+  /** They have made room for others. */
+  dropped: number
+}
+
+/** What this build is. */
+export declare function nativeVersion(): NativeVersion
+
+/** What this build is. */
+export interface NativeVersion {
+  /** Version of the package. */
+  version: string
+  /** The commit; `unknown` where there was no git. */
+  gitHash: string
+  /** When it was built, as ISO 8601; by `SOURCE_DATE_EPOCH` if that was set. */
+  buildTime: string
+  /** The compiler. */
+  rustVersion: string
 }
 
 /** Milliseconds of processor time that the calling thread has used. */
