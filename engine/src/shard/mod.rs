@@ -46,7 +46,9 @@ use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
 use crate::tunnel::request_id::{UUID_TEXT_BYTES, write_uuid_v4};
 use crate::wire::body::ChunkLimits;
+use crate::wire::field_lines::FieldLines;
 use crate::wire::head::{Head, HeadLimits};
+use crate::wire::reply::Connection;
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
@@ -148,7 +150,6 @@ struct Shard {
     lines: RefCell<Vec<u8>>,
     decoded: RefCell<Vec<u8>>,
     body: RefCell<Vec<u8>>,
-    retry_lines: RefCell<Vec<u8>>,
     checker: RefCell<JsonChecker>,
     random: RefCell<ChaCha8Rng>,
 
@@ -218,7 +219,6 @@ impl Shard {
             lines: RefCell::default(),
             decoded: RefCell::default(),
             body: RefCell::default(),
-            retry_lines: RefCell::default(),
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
@@ -349,7 +349,9 @@ impl Shard {
     /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already.
     fn turn_away(&self, socket: OwnedFd) {
         let mut answer = Vec::new();
-        self.write_refusal(&mut answer, Refusal::ServiceUnavailable, b"", false, true);
+        self.with_refusal(Refusal::ServiceUnavailable, FieldLines::NONE, false, |refusal| {
+            refusal.encode(&mut answer, Connection::Close);
+        });
         let _ = rustix::net::send(
             socket.as_fd(),
             &answer,

@@ -3,13 +3,14 @@
 use crate::limits::ANSWER_WINDOW_BYTES;
 use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, StreamHead};
 use crate::shard::Shard;
+use crate::shard::answers::wording::raw_answer;
 use crate::shard::calls::slots::{Slot, SlotTable};
 use crate::shard::connection::answer_queue::Progress;
 use crate::shard::connection::conn::Conn;
 use crate::tunnel::envelope::Refusal;
+use crate::wire::answer::{Answer, Content};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
 use crate::wire::fields::Span;
-use crate::wire::raw_reply::{has_content, is_final_status};
 
 impl Outcome {
     /// True for what does not answer a call whole.
@@ -125,7 +126,7 @@ impl Shard {
             return self.cut_answer(conn, slot.sequence, behind);
         }
         let last = conn.is_last(slot.sequence) || self.body_ends_connection(conn, key);
-        conn.answer(slot.sequence, |out| self.write_refusal(out, Refusal::Internal, &slot.lines, false, last));
+        self.refuse_call(conn, slot.sequence, Refusal::Internal, slot.own(), last);
     }
 
     /// Writes the head of a streamed answer; false when it cannot be written: then a 500 is.
@@ -138,19 +139,13 @@ impl Shard {
         bytes: &[u8],
         behind: &mut Vec<CallKey>,
     ) -> bool {
-        let raw = head.head;
-        let (reason, rest) = bytes.split_at_checked(raw.reason_len as usize).unwrap_or_default();
-        let lines = rest.get(..raw.lines_len as usize).filter(|_| is_final_status(raw.status));
-        let Some(lines) = lines else {
+        let date = self.clock.date();
+        let Some((answer, _)) = raw_answer(head.head, bytes, slot.own(), &date) else {
             self.break_answer(conn, slot, key, behind);
             return false;
         };
-        let framing = match head.length {
-            _ if !has_content(raw.status) => AnswerFraming::NoContent,
-            Some(length) => AnswerFraming::Length(length),
-            None if slot.old => AnswerFraming::UntilClose,
-            None => AnswerFraming::Chunked,
-        };
+        let answer = Answer { content: Content::Streamed(head.length), ..answer };
+        let framing = AnswerFraming::of(&answer, slot.old);
         let inflow = conn.inflow().filter(|inflow| inflow.key == key);
         let mut last = conn.is_last(slot.sequence) || inflow.is_some_and(|inflow| self.ends_connection(inflow));
         if framing == AnswerFraming::UntilClose {
@@ -162,9 +157,8 @@ impl Shard {
             }
         }
         let connection = self.connection(last);
-        let body = AnswerBody::new(framing);
-        conn.answers().open(slot.sequence, body, |out| {
-            self.write_raw_head(out, raw, reason, lines, framing, slot, connection);
+        conn.answers().open(slot.sequence, AnswerBody::new(framing), |out| {
+            answer.encode_head(out, framing == AnswerFraming::Chunked, connection);
         });
         conn.wake();
         true

@@ -6,6 +6,7 @@ use crate::limits::{ENDS_PER_TURN, HALF_CLOSE_GRACE_MS, IDLE_GRACE_MS, LINGER_MS
 use crate::link::batch::{AnswerBatch, Outcome};
 use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Origin, Phase};
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::sys;
 use crate::tunnel::envelope::Refusal;
 
@@ -63,7 +64,7 @@ impl Shard {
                     self.counters.protocol_errors.add(1);
                     // Behind the last answer none follows: where that ends with the connection, it would become a part of it.
                     if !conn.closing() {
-                        conn.answer_now(|out| self.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
+                        self.refuse(&conn, Refusal::RequestTimeout, OwnFields::NONE, true);
                     }
                     conn.begin_close();
                     conn.restart(Phase::Linger, now);

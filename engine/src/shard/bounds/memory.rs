@@ -8,6 +8,7 @@ use crate::link::batch::CallBatch;
 use crate::link::weight::Scales;
 use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::tunnel::envelope::Refusal;
 
 /// What is held beside the buffers of connections, and what may be held in all.
@@ -91,7 +92,7 @@ impl Shard {
             // What it holds is to come back soon.
             return conn.restart(Phase::Linger, now);
         }
-        conn.answer_now(|out| self.write_refusal(out, Refusal::ServiceUnavailable, b"", false, true));
+        self.refuse(conn, Refusal::ServiceUnavailable, OwnFields::NONE, true);
         conn.begin_close();
         conn.restart(Phase::Linger, now);
     }

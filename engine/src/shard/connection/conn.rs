@@ -15,6 +15,8 @@ use crate::shard::exchange::asking::{Advised, Asking};
 use crate::shard::exchange::inflow::Inflow;
 use crate::shard::watch::timing::Answered;
 use crate::sys::{self, Shutdown};
+use crate::wire::answer::Answer;
+use crate::wire::reply::Connection;
 
 /// What the read side is waiting for; each phase has its own deadline (`deadlines`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,21 +346,27 @@ impl Conn {
     }
 
     /// Answers a request that was just read: in its turn at once, otherwise behind the calls before it.
-    pub fn answer_now(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.dead.get() {
-            return;
-        }
-        if self.answers().answer_now(write) {
+    pub fn answer_now(&self, answer: &Answer<'_>, connection: Connection) {
+        self.put_now(|out| answer.encode(out, connection));
+    }
+
+    /// Puts an interim answer to the next request behind the answers before it.
+    pub fn interim(&self, text: &'static [u8]) {
+        self.put_now(|out| out.extend_from_slice(text));
+    }
+
+    fn put_now(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.dead.get() && self.answers().answer_now(write) {
             self.wake();
         }
     }
 
     /// Answers the call with number `sequence`; true when there is something to send now.
-    pub fn answer(&self, sequence: u64, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    pub fn answer(&self, sequence: u64, answer: &Answer<'_>, connection: Connection) -> bool {
         if self.dead.get() {
             return false;
         }
-        let in_turn = self.answers().answer(sequence, write);
+        let in_turn = self.answers().answer(sequence, |out| answer.encode(out, connection));
         // Out of turn it makes room for further requests all the same: its own bytes no longer wait.
         if in_turn || self.unread.get() {
             self.wake();

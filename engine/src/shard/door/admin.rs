@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::limits::{HOST_BEHIND, MAX_ADMIN_CONNECTIONS};
-use crate::shard::connection::conn::Origin;
+use crate::shard::connection::conn::{Conn, Origin};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
-use crate::wire::reply::{Content, ReplyHead};
+use crate::wire::answer::{Answer, Content, Given};
+use crate::wire::field_lines::FieldLines;
 
 impl Shard {
     /// Takes a connection of the admin listener over; turns it away when there are too many.
@@ -31,14 +32,11 @@ impl Shard {
         }
     }
 
-    /// Writes what the admin listener answers.
-    pub(in crate::shard) fn write_admin(&self, out: &mut Vec<u8>, answer: AdminAnswer, head_only: bool, last: bool) {
-        let AdminAnswer { status, lines, text } = answer;
-        let content = Some(Content { media_type: b"text/plain; charset=utf-8", length: text.len() as u64 });
-        let (date, connection) = (&self.clock.date(), self.connection(last));
-        ReplyHead { status, lines, content, security: true, date, connection }.encode(out);
-        if !head_only {
-            out.extend_from_slice(text.as_bytes());
-        }
+    /// Gives what the admin listener answers.
+    pub(in crate::shard) fn answer_admin(&self, conn: &Conn, answer: AdminAnswer, head_only: bool, last: bool) {
+        let AdminAnswer { status, fields, text } = answer;
+        let (given, content) = (Given::Engine(fields), Content::text(text.as_bytes()).withheld_if(head_only));
+        let answer = Answer { status, own: FieldLines::NONE, given, security: true, date: &self.clock.date(), content };
+        conn.answer_now(&answer, self.connection(last));
     }
 }

@@ -2,6 +2,6 @@
 
 pub(in crate::shard) mod asking;
 pub(in crate::shard) mod flow;
-pub(in crate::shard) mod id_line;
 pub(in crate::shard) mod inflow;
+pub(in crate::shard) mod own_fields;
 pub(in crate::shard) mod ready_call;

@@ -6,18 +6,18 @@ use crate::limits::{
 };
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
+use crate::shard::answers::wording::refusal_of;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::exchange::flow::{Flow, Took};
-use crate::shard::exchange::id_line::id_line_len;
 use crate::shard::exchange::inflow::Inflow;
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::ready_call::ReadyCall;
 use crate::shard::request::body_frames::{read_form, read_octets};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::MultipartReader;
 use crate::wire::body::{BodyReader, Step};
+use crate::wire::decimal::put_decimal;
 use crate::wire::fields::Span;
-use crate::wire::reply::put_decimal;
 
 /// Reads such a body.
 pub(in crate::shard) struct BodyStream {
@@ -54,7 +54,7 @@ impl Shard {
         stream: &BodyStream,
         last: bool,
     ) -> bool {
-        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
+        let Some(key) = self.take_slot(conn, call.own, false) else { return false };
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
         let window = self.stream_window(BODY_WINDOW_BYTES);
@@ -62,7 +62,7 @@ impl Shard {
         let start = open.open_body();
         put_decimal(&mut open.json, u64::from(window));
         let body = open.close_body(start);
-        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
+        let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
@@ -200,8 +200,8 @@ impl Shard {
             drop(slots);
             return self.cut_off(conn);
         };
-        let lines = if refusal == Refusal::PayloadTooLarge { &slot.lines[..] } else { b"" };
-        conn.answer(slot.sequence, |out| self.write_refusal(out, refusal, lines, false, true));
+        let own = if refusal == Refusal::PayloadTooLarge { slot.own() } else { OwnFields::NONE };
+        self.refuse_call(conn, slot.sequence, refusal, own, true);
         drop(slots);
         self.abandon(&[inflow.key]);
         conn.begin_close();

@@ -1,12 +1,14 @@
 //! Answers without a call: what becomes of the body that may still be on its way.
 
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
+use crate::shard::answers::wording::refusal_of;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::connection::discard::Discard;
 use crate::shard::exchange::flow::{Flow, Took};
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
+use crate::wire::answer::Answer;
 use crate::wire::body::Step;
 use crate::wire::head::{Head, HeadError, Method};
 
@@ -30,24 +32,25 @@ impl Shard {
         conn: &Conn,
         head: &Head,
         answer: Decision<'_>,
-        lines: &[u8],
+        own: OwnFields<'_>,
         last: bool,
         behind: &[u8],
     ) -> Answered {
         self.counters.refused.add(1);
-        self.answer_by(conn, head, last, behind, |out, last| {
-            self.write_decision(out, answer, lines, head.method == Method::Head, last);
+        self.answer_by(conn, head, last, behind, |last| {
+            let give = |answer: &Answer<'_>| conn.answer_now(answer, self.connection(last));
+            self.with_decision(answer, own.all(), head.method == Method::Head, give);
         })
     }
 
-    /// Answers with what `write` knows; it hears whether it is the last answer.
+    /// Answers by `give`, which hears whether it is the last answer.
     pub(in crate::shard) fn answer_by(
         &self,
         conn: &Conn,
         head: &Head,
         last: bool,
         behind: &[u8],
-        write: impl FnOnce(&mut Vec<u8>, bool),
+        give: impl FnOnce(bool),
     ) -> Answered {
         let mut reader = self.body_reader(head.framing, u64::MAX);
         let step = reader.skip(behind);
@@ -57,7 +60,7 @@ impl Shard {
         let unsure = head.expect_continue && !matches!(step, Ok(Step { done: true, .. }));
         // An answer that lets the connection go on is a promise: the rest of the body is read.
         let last = last || unsure || step.is_err() || !rest.fits();
-        conn.answer_now(|out| write(out, last));
+        give(last);
         match step {
             Ok(Step { done: false, .. }) if !unsure => self.skip(conn, rest, last),
             Ok(Step { consumed, .. }) if !last => Answered::with(Took::Bytes(consumed)),
@@ -72,12 +75,12 @@ impl Shard {
         step: Step,
         rest: Discard,
         refusal: Refusal<'_>,
-        lines: &[u8],
+        own: OwnFields<'_>,
         last: bool,
     ) -> Answered {
         let last = last || self.stopping() || !rest.fits();
         self.counters.refused.add(1);
-        conn.answer_now(|out| self.write_refusal(out, refusal, lines, false, last));
+        self.refuse(conn, refusal, own, last);
         if step.done {
             conn.enter(Phase::Idle, self.now_ms());
             return Answered::with(if last { Took::Stop(Flow::Close) } else { Took::Bytes(step.consumed) });
@@ -103,21 +106,21 @@ impl Shard {
     }
 
     /// The body is refused, and with it where the next message begins.
-    pub(in crate::shard) fn refuse_framing(&self, conn: &Conn, status: u16, lines: &[u8]) -> Took {
+    pub(in crate::shard) fn refuse_framing(&self, conn: &Conn, status: u16, own: OwnFields<'_>) -> Took {
         let refusal = refusal_of(status);
         if refusal != Refusal::PayloadTooLarge {
             return self.protocol_error(conn, refusal);
         }
-        // The contract's own answer, with the request's header lines.
+        // The contract's own answer, with the request's fields.
         self.counters.refused.add(1);
-        conn.answer_now(|out| self.write_refusal(out, refusal, lines, false, true));
+        self.refuse(conn, refusal, own, true);
         Took::Stop(Flow::Close)
     }
 
     /// The input makes no sense, or breaks a bound: one answer, then the end.
     pub(in crate::shard) fn protocol_error(&self, conn: &Conn, refusal: Refusal<'_>) -> Took {
         self.counters.protocol_errors.add(1);
-        conn.answer_now(|out| self.write_refusal(out, refusal, b"", false, true));
+        self.refuse(conn, refusal, OwnFields::NONE, true);
         Took::Stop(Flow::Close)
     }
 }

@@ -4,11 +4,12 @@ use bytes::{Buf, BytesMut};
 
 use crate::limits::Limits;
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
+use crate::shard::answers::wording::refusal_of;
 use crate::shard::connection::conn::{Conn, Origin, Phase};
 use crate::shard::connection::discard::{Discard, Unending};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::{Flow, Took};
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::ready_call::ReadyCall;
 use crate::shard::request::body_stream::{BodyStream, StreamStep};
 use crate::shard::request::body_whole::{OpenCall, WholeStep};
@@ -135,7 +136,7 @@ impl Intake {
             Err(HeadError::Expectation) if shard.reference => {
                 self.note_request(shard);
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
-                self.settle(shard.answer_early(conn, &head, answer, b"", last, behind))
+                self.settle(shard.answer_early(conn, &head, answer, OwnFields::NONE, last, behind))
             }
             Err(error) => return shard.refuse_head(conn, error),
         };
@@ -177,8 +178,8 @@ impl Intake {
         if conn.origin() == Origin::Admin {
             let answer = shard.health().answer(head.method, head.path.of(bytes));
             let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
-            return self.settle(shard.answer_by(conn, head, last, behind, |out, last| {
-                shard.write_admin(out, answer, head_only, last);
+            return self.settle(shard.answer_by(conn, head, last, behind, |last| {
+                shard.answer_admin(conn, answer, head_only, last);
             }));
         }
         let mut lines = shard.lines.borrow_mut();
@@ -187,34 +188,28 @@ impl Intake {
         if shard.reference && head.expect_continue {
             // node:http says so before it looks at the request; the body will come, whatever the answer.
             if advised.is_none() {
-                conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+                conn.interim(CONTINUE);
             }
             head.expect_continue = false;
         }
         let head = &*head;
         let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
+        let own = OwnFields::new(&lines, request_id.unwrap_or_default());
         let last = self.is_last(shard, head);
         let plan = if advised.is_some_and(|advised| advised.overloaded) {
             Plan::Answer(Decision::Refuse(Refusal::ServiceUnavailable))
         } else {
             plan(verdict.decision, head, bytes, behind.len(), shard.standing(), || shard.is_full())
         };
-        let ready = |handler, event, body| ReadyCall {
-            handler,
-            event,
-            old: head.minor_version == 0,
-            lines: &lines,
-            request_id: request_id.unwrap_or_default(),
-            head: bytes,
-            body,
-        };
+        let ready =
+            |handler, event, body| ReadyCall { handler, event, old: head.minor_version == 0, own, head: bytes, body };
         match plan {
-            Plan::Ask(question) if shard.ask(conn, question, &lines, request_id, bytes) => Took::Stop(Flow::Ask),
-            Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, conn, head, &lines, last, behind),
+            Plan::Ask(question) if shard.ask(conn, question, own, bytes) => Took::Stop(Flow::Ask),
+            Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, conn, head, own, last, behind),
             Plan::Answer(answer) => {
-                shard.notice(answer, head, bytes, request_id.unwrap_or_default().of(&lines));
-                self.settle(shard.answer_early(conn, head, answer, &lines, last, behind))
+                shard.notice(answer, head, bytes, own.request_id());
+                self.settle(shard.answer_early(conn, head, answer, own, last, behind))
             }
             Plan::Run { handler, event, length } => {
                 let body = behind.get(..length).unwrap_or_default();
@@ -236,7 +231,7 @@ impl Intake {
                 let form = boundary.map(|boundary| shard.form_reader(&boundary));
                 let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
                 if !shard.dispatch_stream(conn, &ready(handler, false, b""), &stream, last) {
-                    return self.turn_away(shard, conn, head, &lines, last, behind);
+                    return self.turn_away(shard, conn, head, own, last, behind);
                 }
                 self.state = State::Stream(Box::new(stream));
                 Took::Bytes(0)
@@ -245,10 +240,18 @@ impl Intake {
     }
 
     /// The shard has too much to do: 503.
-    fn turn_away(&mut self, shard: &Shard, conn: &Conn, head: &Head, lines: &[u8], last: bool, behind: &[u8]) -> Took {
+    fn turn_away(
+        &mut self,
+        shard: &Shard,
+        conn: &Conn,
+        head: &Head,
+        own: OwnFields<'_>,
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
         shard.counters.overloaded.add(1);
         let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
-        self.settle(shard.answer_early(conn, head, refusal, lines, last, behind))
+        self.settle(shard.answer_early(conn, head, refusal, own, last, behind))
     }
 
     fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
@@ -267,11 +270,11 @@ impl Intake {
                 if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
             }
             WholeStep::Refused(step, refusal) => {
-                let OpenCall { reader, lines, last, .. } = *open;
+                let OpenCall { reader, own, last, .. } = *open;
                 let rest = Discard::new(reader, &shard.limits);
-                self.settle(shard.answer_within(conn, step, rest, refusal, &lines, last))
+                self.settle(shard.answer_within(conn, step, rest, refusal, own.get(), last))
             }
-            WholeStep::Broken(status) => shard.refuse_framing(conn, status, &open.lines),
+            WholeStep::Broken(status) => shard.refuse_framing(conn, status, open.own.get()),
         }
     }
 
@@ -370,7 +373,7 @@ impl Shard {
     /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
     fn expect_body(&self, conn: &Conn, head: &Head, behind: &[u8]) {
         if head.expect_continue && behind.is_empty() {
-            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+            conn.interim(CONTINUE);
         }
     }
 }
