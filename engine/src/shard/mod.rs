@@ -398,3 +398,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
-//! In: answers from the backend to the connections that wait, in request order.
+//! In: answers from the backend to the exchanges that wait for them.
 
 use crate::limits::ALWAYS_ANSWERED_BYTES;
-use crate::link::batch::{AnswerBatch, Outcome};
+use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome};
 use crate::shard::Shard;
-use crate::shard::connection::conn::Conn;
+use crate::shard::calls::slots::Slot;
+use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::own_fields::OwnFields;
+use crate::shard::exchange::sink::Sink;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::answer::Answer;
-use crate::wire::reply::Connection;
 
 impl Shard {
     /// Gives each answer to the connection that waits for it; an answer for nobody is dropped and counted. Returns how
@@ -25,40 +26,26 @@ impl Shard {
                 }
                 continue;
             };
-            if let Some(conn) = self.conns.borrow().get(slot.conn as usize) {
+            if let Some(conn) = self.conns.borrow().get(slot.place.conn as usize) {
+                let exchange = self.exchange_of(conn, slot.place.sequence);
                 if (slot.opened || record.outcome.is_of_a_stream()) && !slot.ask {
-                    self.take_stream_record(&mut slots, conn, record, &answers.raw);
+                    self.take_stream_record(&mut slots, exchange, record, &answers.raw);
                     streamed.push(conn.clone());
                     continue;
                 }
                 if slot.ask {
-                    self.take_advice(conn, record, &answers.raw, slot.own());
+                    self.take_advice(self.next_exchange(conn), record, &answers.raw, slot.own());
                     self.counters.answered.add(1);
                     slots.release(record.key);
                     continue;
                 }
-                if record.outcome == Outcome::Overloaded {
-                    self.counters.shed.add(1);
-                }
-                let fits = record.body.len() <= ALWAYS_ANSWERED_BYTES || !self.holds_too_much(&self.open.borrow());
-                if !fits {
-                    self.counters.discarded_answers.add(1);
-                }
                 let streams = slot.streams();
-                let last = conn.is_last(slot.sequence) || (streams && self.body_ends_connection(conn, record.key));
-                let connection = self.connection(last);
-                let give = |answer: &Answer<'_>| conn.answer(slot.sequence, answer, connection);
-                let in_turn = if fits {
-                    let bytes = if matches!(record.outcome, Outcome::Raw(_)) { &answers.raw } else { &answers.json };
-                    self.with_outcome(record.outcome, record.body.of(bytes), slot.own(), give)
-                } else {
-                    self.with_refusal(Refusal::Internal, slot.own().all(), false, give)
-                };
+                let in_turn = self.give_answer(exchange, slot, record, answers);
                 conn.note_answered(since_ns, in_turn);
                 whole += 1;
                 if streams {
                     // It may be answered before its body has been read.
-                    self.discard_body(conn, record.key);
+                    self.discard_body(exchange, record.key);
                 }
                 if slots.streams() > 0 && conn.streams_answer() {
                     streamed.push(conn.clone());
@@ -76,26 +63,39 @@ impl Shard {
         whole
     }
 
-    pub(in crate::shard) fn connection(&self, last: bool) -> Connection {
-        if last { Connection::Close } else { Connection::KeepAlive { hint_s: self.limits.keep_alive_hint_s } }
-    }
-
-    /// Refuses a request that was just read.
-    pub(in crate::shard) fn refuse(&self, conn: &Conn, refusal: Refusal<'_>, own: OwnFields<'_>, last: bool) {
-        let give = |answer: &Answer<'_>| conn.answer_now(answer, self.connection(last));
-        self.with_refusal(refusal, own.all(), false, give);
-    }
-
-    /// Answers the call with number `sequence` by a refusal.
-    pub(in crate::shard) fn refuse_call(
+    /// Gives a whole answer to the exchange that waits for it; true when it can be sent now.
+    #[inline]
+    pub(in crate::shard) fn give_answer(
         &self,
-        conn: &Conn,
-        sequence: u64,
+        exchange: Exchange<'_, impl Sink>,
+        slot: &Slot,
+        record: &AnswerRecord,
+        answers: &AnswerBatch,
+    ) -> bool {
+        if record.outcome == Outcome::Overloaded {
+            self.counters.shed.add(1);
+        }
+        let fits = record.body.len() <= ALWAYS_ANSWERED_BYTES || !self.holds_too_much(&self.open.borrow());
+        if !fits {
+            self.counters.discarded_answers.add(1);
+        }
+        let last = exchange.sink.is_last() || (slot.streams() && self.body_ends_connection(exchange, record.key));
+        let give = |answer: &Answer<'_>| exchange.sink.answer(answer, last);
+        if !fits {
+            return self.with_refusal(Refusal::Internal, slot.own().all(), false, give);
+        }
+        let bytes = if matches!(record.outcome, Outcome::Raw(_)) { &answers.raw } else { &answers.json };
+        self.with_outcome(record.outcome, record.body.of(bytes), slot.own(), give)
+    }
+
+    /// Answers by a refusal.
+    pub(in crate::shard) fn refuse(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
         refusal: Refusal<'_>,
         own: OwnFields<'_>,
         last: bool,
     ) {
-        let give = |answer: &Answer<'_>| conn.answer(sequence, answer, self.connection(last));
-        self.with_refusal(refusal, own.all(), false, give);
+        self.with_refusal(refusal, own.all(), false, |answer| exchange.sink.answer(answer, last));
     }
 }

@@ -59,12 +59,14 @@ impl Shard {
             }
             match verdict {
                 Verdict::Wait => self.rest_if_idle(&conn, now),
-                Verdict::TimedOut if conn.inflow().is_some() => self.break_body(&conn, Refusal::RequestTimeout),
+                Verdict::TimedOut if conn.inflow().is_some() => {
+                    self.break_body(self.next_exchange(&conn), Refusal::RequestTimeout)
+                }
                 Verdict::TimedOut => {
                     self.counters.protocol_errors.add(1);
                     // Behind the last answer none follows: where that ends with the connection, it would become a part of it.
                     if !conn.closing() {
-                        self.refuse(&conn, Refusal::RequestTimeout, OwnFields::NONE, true);
+                        self.refuse(self.next_exchange(&conn), Refusal::RequestTimeout, OwnFields::NONE, true);
                     }
                     conn.begin_close();
                     conn.restart(Phase::Linger, now);
@@ -74,7 +76,7 @@ impl Shard {
                     conn.restart(Phase::Linger, now);
                 }
                 Verdict::Forsake => {
-                    conn.set_inflow(None);
+                    conn.incoming().set_inflow(None);
                     self.abandon(&conn.waiting());
                 }
                 Verdict::Cut => self.cut_off(&conn),
@@ -88,7 +90,10 @@ impl Shard {
         let (idle, sockets): (Vec<_>, Vec<_>) = {
             let conns = self.conns.borrow();
             let idle = conns.iter().filter(|(_, conn)| {
-                conn.origin() == Origin::Network && !conn.closing() && !conn.is_asking() && conn.asks_nothing()
+                conn.origin() == Origin::Network
+                    && !conn.closing()
+                    && !conn.incoming().is_asking()
+                    && conn.asks_nothing()
             });
             idle.filter_map(|(_, conn)| Some((conn.clone(), conn.open_socket()?))).unzip()
         };
@@ -152,7 +157,7 @@ impl Shard {
         };
         if conn.is_unread() {
             // It waits for us.
-            conn.hold_clock(now.saturating_sub(before), now);
+            conn.incoming().clock.hold(now.saturating_sub(before), now);
             return Verdict::Wait;
         }
         let elapsed = before.saturating_sub(since);
@@ -204,5 +209,5 @@ fn longest_ms(limits: &Limits) -> u64 {
 /// Milliseconds for what nobody wants: as long as it comes and keeps up its pace, but for `quiet_ms`, and within the time
 /// of any body.
 fn discard_time_ms(limits: &Limits, quiet_ms: u64, conn: &Conn, bytes: u64) -> u64 {
-    quiet_ms.saturating_add(conn.progressed_ms().min(pace_ms(limits, bytes))).min(longest_ms(limits))
+    quiet_ms.saturating_add(conn.incoming().clock.progressed_ms().min(pace_ms(limits, bytes))).min(longest_ms(limits))
 }

@@ -88,11 +88,11 @@ impl Shard {
         }
         // Its call has not begun, so it may be sent again.
         if conn.inflow().is_some() {
-            self.break_body(conn, Refusal::ServiceUnavailable);
+            self.break_body(self.next_exchange(conn), Refusal::ServiceUnavailable);
             // What it holds is to come back soon.
             return conn.restart(Phase::Linger, now);
         }
-        self.refuse(conn, Refusal::ServiceUnavailable, OwnFields::NONE, true);
+        self.refuse(self.next_exchange(conn), Refusal::ServiceUnavailable, OwnFields::NONE, true);
         conn.begin_close();
         conn.restart(Phase::Linger, now);
     }

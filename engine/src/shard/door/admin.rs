@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use crate::limits::{HOST_BEHIND, MAX_ADMIN_CONNECTIONS};
-use crate::shard::connection::conn::{Conn, Origin};
+use crate::shard::connection::conn::Origin;
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
 use crate::wire::answer::{Answer, Content, Given};
@@ -33,10 +35,16 @@ impl Shard {
     }
 
     /// Gives what the admin listener answers.
-    pub(in crate::shard) fn answer_admin(&self, conn: &Conn, answer: AdminAnswer, head_only: bool, last: bool) {
+    pub(in crate::shard) fn answer_admin(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        answer: AdminAnswer,
+        head_only: bool,
+        last: bool,
+    ) {
         let AdminAnswer { status, fields, text } = answer;
         let (given, content) = (Given::Engine(fields), Content::text(text.as_bytes()).withheld_if(head_only));
         let answer = Answer { status, own: FieldLines::NONE, given, security: true, date: &self.clock.date(), content };
-        conn.answer_now(&answer, self.connection(last));
+        exchange.sink.answer(&answer, last);
     }
 }

@@ -157,7 +157,7 @@ impl Shard {
             // way: see `let_idle_go`. An in-process peer closes by itself when it has no more to ask: what it has sent
             // already is not to be lost.
             let receives = matches!(conn.phase().0, Phase::Head | Phase::Body) || conn.inflow().is_some();
-            if !receives && !conn.asks_nothing() && !conn.is_asking() && conn.origin() == Origin::Network {
+            if !receives && !conn.asks_nothing() && !conn.incoming().is_asking() && conn.origin() == Origin::Network {
                 conn.begin_close();
             }
         }

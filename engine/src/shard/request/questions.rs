@@ -17,16 +17,24 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Origin, Phase};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::Flow;
+use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::own_fields::OwnFields;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::request::intake::Intake;
 use crate::tunnel::advice::{Advice, Question};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::scanner::begins_a_head;
 
 impl Shard {
-    /// Asks about a request of `conn`; false when too many calls are under way.
-    pub(in crate::shard) fn ask(&self, conn: &Conn, question: Question, own: OwnFields<'_>, head: &[u8]) -> bool {
-        let Some(key) = self.take_slot(conn, own, true) else { return false };
+    /// Asks about a request; false when too many calls are under way.
+    pub(in crate::shard) fn ask(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        question: Question,
+        own: OwnFields<'_>,
+        head: &[u8],
+    ) -> bool {
+        let Some(key) = self.take_slot(exchange.sink.place(), own, true) else { return false };
         let mut bits = 0;
         if question.origin {
             bits |= flags::ASK_ORIGIN;
@@ -43,19 +51,25 @@ impl Shard {
         open.asks += 1;
         drop(open);
         self.counters.asks.add(1);
-        conn.begin_ask(key);
+        exchange.incoming.begin_ask(key);
         true
     }
 
     /// Takes the word on a request. Anything but advice counts as: nobody vouches for it.
-    pub(in crate::shard) fn take_advice(&self, conn: &Conn, record: &AnswerRecord, raw: &[u8], own: OwnFields<'_>) {
+    pub(in crate::shard) fn take_advice(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        record: &AnswerRecord,
+        raw: &[u8],
+        own: OwnFields<'_>,
+    ) {
         let advice = match record.outcome {
             Outcome::Advice { passed } => Advice { passed, origin: record.body.of(raw).to_vec() },
             Outcome::TimedOut => {
-                conn.end_ask();
-                self.refuse(conn, Refusal::HandlerTimeout, own, true);
+                exchange.incoming.end_ask();
+                self.refuse(exchange, Refusal::HandlerTimeout, own, true);
                 // The request is answered, but its head still stands before everything that follows.
-                return conn.begin_close();
+                return exchange.sink.begin_close();
             }
             _ => Advice::default(),
         };
@@ -64,7 +78,7 @@ impl Shard {
         if overloaded {
             self.counters.shed.add(1);
         }
-        conn.advise(Box::new(Advised { advice, request_id, overloaded }));
+        exchange.advise(Box::new(Advised { advice, request_id, overloaded }));
     }
 }
 
@@ -127,7 +141,7 @@ pub(in crate::shard) async fn consult(
 fn go_on(shard: &Shard, conn: &Conn, intake: &mut Intake, buffer: &mut BytesMut, flow: &mut Flow) {
     loop {
         let may_go_on = match *flow {
-            Flow::Ask => conn.is_advised() || conn.closing(),
+            Flow::Ask => conn.incoming().is_advised() || conn.closing(),
             Flow::Full => conn.may_read(&shard.limits),
             Flow::More | Flow::Close => false,
         };

@@ -11,8 +11,8 @@ use monoio::net::TcpStream;
 
 use crate::limits::STREAM_WRITE_BYTES;
 use crate::shard::Shard;
-use crate::shard::connection::answer_queue::Output;
 use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::connection::outgoing::Output;
 use crate::shard::life::tick::CountedTask;
 use crate::shard::serve::reader::read_loop;
 use crate::sys::Shutdown;
@@ -28,19 +28,19 @@ pub(in crate::shard) fn serve(task: CountedTask, conn: Rc<Conn>, stream: TcpStre
             let mut write = pin!(write_loop(shard, &conn, writer));
             let (mut read_done, mut write_done) = (false, false);
             std::future::poll_fn(|cx| {
-                conn.remember_waker(cx);
+                conn.wakeup().remember(cx);
                 // A panic costs this connection, not the shard.
                 let step = catch_unwind(AssertUnwindSafe(|| {
-                    conn.begin_turn();
+                    conn.wakeup().begin_turn();
                     if !read_done {
                         read_done = read.as_mut().poll(cx).is_ready();
                     }
-                    conn.begin_turn();
+                    conn.wakeup().begin_turn();
                     if !write_done {
                         write_done = write.as_mut().poll(cx).is_ready();
                     }
                 }));
-                let again = conn.end_turn();
+                let again = conn.wakeup().end_turn();
                 if step.is_err() {
                     shard.counters.panics.add(1);
                     // Ends what is in flight: the ring holds the socket open until then.
