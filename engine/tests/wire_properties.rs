@@ -2,7 +2,7 @@
 
 use fasttunnel_engine::wire::body::{BodyReader, Step};
 use fasttunnel_engine::wire::framing::Framing;
-use fasttunnel_engine::wire::fuzz::{fuzz_chunked, fuzz_head};
+use fasttunnel_engine::wire::fuzz::{fuzz_answer, fuzz_chunked, fuzz_head};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -21,6 +21,14 @@ const HEAD_PIECES: &[&[u8]] = &[
 const CHUNK_PIECES: &[&[u8]] = &[
     b"1\r\na\r\n", b"5\r\nhello\r\n", b"0\r\n", b"0\r\n\r\n", b"1;a=b\r\nx\r\n", b"2 ;a = \"b\\\"\"\r\n\r\n\r\n",
     b"3f\r\n", b"ffffffffffffffff\r\n", b"X-T: v\r\n", b"\r\n", b"\r", b"\n", b";", b" ", b"0", b"a", b"\"", b"\0",
+];
+
+/// Names and values of an answer's fields, each with its end.
+#[rustfmt::skip]
+const FIELD_PIECES: &[&[u8]] = &[
+    b"Date\0now\0", b"vary\0Accept\0", b"X-Frame-Options\0SAMEORIGIN\0", b"x-runner-request-id\0b\0",
+    b"access-control-allow-origin\0https://x\0", b"Content-Length\x007\0", b"connection\0close\0", b"set-cookie\0a=b; c\0",
+    b"set-cookie\0d\0", b"x\0\0", b"y\0\xe9 \t\0", b"z\0: \0", b"bad name\0x\0", b"x\0a\r\nEvil: 1\0", b"\0", b"a", b"\r", b":",
 ];
 
 fn message(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
@@ -42,6 +50,13 @@ fn message(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn answers_are_sent_with_the_fields_that_they_say(
+        status in 200..600u16, flags in any::<u8>(), fields in message(FIELD_PIECES),
+    ) {
+        fuzz_answer(&[&status.to_be_bytes()[..], &[flags], &fields].concat());
+    }
 
     #[test]
     fn heads_mean_the_same_however_they_are_cut(bytes in message(HEAD_PIECES)) {

@@ -146,7 +146,6 @@ struct Shard {
     lines: RefCell<Vec<u8>>,
     decoded: RefCell<Vec<u8>>,
     body: RefCell<Vec<u8>>,
-    retry_lines: RefCell<Vec<u8>>,
     checker: RefCell<JsonChecker>,
     random: RefCell<ChaCha8Rng>,
 
@@ -210,7 +209,6 @@ impl Shard {
             lines: RefCell::default(),
             decoded: RefCell::default(),
             body: RefCell::default(),
-            retry_lines: RefCell::default(),
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
@@ -264,3 +262,6 @@ impl Shard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
