@@ -1,14 +1,17 @@
-//! What bytes cost: finding and reading the head of a request or an answer, writing that of an answer.
+//! What bytes cost: finding and reading the head of a request or an answer, writing an answer.
 #![allow(missing_docs)] // the macros' functions
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fasttunnel_benches::{FETCH_HEAD, SMALL_HEAD};
+use fasttunnel_engine::tunnel::envelope::ok_result;
+use fasttunnel_engine::wire::answer::{Answer, Content, Given};
 use fasttunnel_engine::wire::answer_reader::AnswerReader;
 use fasttunnel_engine::wire::date::HttpDate;
+use fasttunnel_engine::wire::field_lines::FieldLines;
 use fasttunnel_engine::wire::head::{Head, HeadLimits, HeadScanner, Method, Scan};
-use fasttunnel_engine::wire::reply::{Connection, Content, ReplyHead, encode_json_ok};
+use fasttunnel_engine::wire::reply::Connection;
 
 const REQUEST_ID: &[u8] = b"x-runner-request-id: 0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4\r\nVary: Origin\r\n";
 
@@ -43,7 +46,9 @@ fn request_heads(criterion: &mut Criterion) {
 fn answer_heads(criterion: &mut Criterion) {
     let (limits, date) = (HeadLimits::default(), HttpDate::from_unix(1_700_000_000));
     let mut head = Vec::new();
-    encode_json_ok(&mut head, REQUEST_ID, 22, &date);
+    let (own, content) = (FieldLines::new(REQUEST_ID), Content::Whole(ok_result(b"3")));
+    let answer = Answer { status: 200, own, given: Given::Json, security: true, date: &date, content };
+    answer.encode(&mut head, Connection::KeepAlive { hint_s: 5 });
     let mut group = criterion.benchmark_group("wire/answer_head");
     group.throughput(Throughput::Bytes(head.len() as u64));
     group.bench_function("find_and_read/200 JSON", |bencher| {
@@ -53,35 +58,33 @@ fn answer_heads(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn reply_heads(criterion: &mut Criterion) {
+fn answers(criterion: &mut Criterion) {
     let date = HttpDate::from_unix(1_700_000_000);
     let mut out = Vec::with_capacity(1024);
-    let mut group = criterion.benchmark_group("wire/reply_head");
+    let kept = Connection::KeepAlive { hint_s: 5 };
+    let own = FieldLines::new(REQUEST_ID);
+    let mut group = criterion.benchmark_group("wire/answer");
     group.bench_function("200 JSON", |bencher| {
         bencher.iter(|| {
             out.clear();
-            encode_json_ok(&mut out, black_box(REQUEST_ID), black_box(22), &date);
+            let content = Content::Whole(ok_result(black_box(b"3")));
+            let given = Given::Json;
+            let answer = Answer { status: 200, own: black_box(own), given, security: true, date: &date, content };
+            answer.encode(&mut out, kept);
             out.len()
         });
     });
     group.bench_function("any status", |bencher| {
         bencher.iter(|| {
             out.clear();
-            let content = Content { media_type: b"application/json; charset=utf-8", length: black_box(61) };
-            let head = ReplyHead {
-                status: black_box(404),
-                lines: REQUEST_ID,
-                content: Some(content),
-                security: true,
-                date: &date,
-                connection: Connection::KeepAlive { hint_s: 5 },
-            };
-            head.encode(&mut out);
+            let (status, content) = (black_box(404), Content::text(black_box(b"{\"ok\":false}")));
+            let answer = Answer { status, own, given: Given::Json, security: true, date: &date, content };
+            answer.encode(&mut out, kept);
             out.len()
         });
     });
     group.finish();
 }
 
-criterion_group! { name = benches; config = fasttunnel_benches::criterion(); targets = request_heads, answer_heads, reply_heads }
+criterion_group! { name = benches; config = fasttunnel_benches::criterion(); targets = request_heads, answer_heads, answers }
 criterion_main!(benches);

@@ -2,7 +2,7 @@
 
 use fasttunnel_engine::wire::body::{BodyReader, Step};
 use fasttunnel_engine::wire::framing::Framing;
-use fasttunnel_engine::wire::fuzz::{fuzz_answers, fuzz_chunked, fuzz_head};
+use fasttunnel_engine::wire::fuzz::{fuzz_answer, fuzz_answers, fuzz_chunked, fuzz_head};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -33,6 +33,14 @@ const ANSWER_PIECES: &[&[u8]] = &[
     b"1\r\na\r\n", b"0\r\n\r\n", b"\n", b"\r", b"\0", b" ",
 ];
 
+/// Names and values of an answer's fields, each with its end.
+#[rustfmt::skip]
+const FIELD_PIECES: &[&[u8]] = &[
+    b"Date\0now\0", b"vary\0Accept\0", b"X-Frame-Options\0SAMEORIGIN\0", b"x-runner-request-id\0b\0",
+    b"access-control-allow-origin\0https://x\0", b"Content-Length\x007\0", b"connection\0close\0", b"set-cookie\0a=b; c\0",
+    b"set-cookie\0d\0", b"x\0\0", b"y\0\xe9 \t\0", b"z\0: \0", b"bad name\0x\0", b"x\0a\r\nEvil: 1\0", b"\0", b"a", b"\r", b":",
+];
+
 fn message(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
     let whole = vec(select(pieces), 0..9).prop_map(|pieces| pieces.concat());
     // One byte replaced, inserted or removed, or none.
@@ -52,6 +60,13 @@ fn message(pieces: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn answers_are_sent_with_the_fields_that_they_say(
+        status in 200..600u16, flags in any::<u8>(), fields in message(FIELD_PIECES),
+    ) {
+        fuzz_answer(&[&status.to_be_bytes()[..], &[flags], &fields].concat());
+    }
 
     #[test]
     fn heads_mean_the_same_however_they_are_cut(bytes in message(HEAD_PIECES)) {

@@ -1,7 +1,8 @@
 //! Answers that the application makes as a whole: checked before they are written.
 
 use crate::link::batch::RawAnswer;
-use crate::wire::raw_reply::{is_final_status, put_line};
+use crate::wire::answer::is_final_status;
+use crate::wire::field_lines::put_field;
 use crate::wire::token::is_field_value;
 
 /// A raw answer as it is given.
@@ -31,7 +32,7 @@ impl RawParts<'_> {
             return None;
         }
         for [name, value] in pairs {
-            put_line(&mut head, &latin1(name)?, &latin1(value)?).ok()?;
+            put_field(&mut head, &latin1(name)?, &latin1(value)?).ok()?;
         }
         let lines_len = u32::try_from(head.len()).ok()? - reason_len;
         Some((RawAnswer { status, reason_len, lines_len, cors: self.cors, security: self.security }, head))

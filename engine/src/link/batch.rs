@@ -312,7 +312,7 @@ pub struct RawAnswer {
     pub status: u16,
     /// Bytes of the reason phrase, at the start of the answer's bytes; 0 for the usual one.
     pub reason_len: u32,
-    /// Bytes of header lines behind it, as [`crate::wire::raw_reply::put_line`] writes them. The rest is the body.
+    /// Bytes of fields behind it, as [`crate::wire::field_lines::put_field`] writes them. The rest is the body.
     pub lines_len: u32,
     /// The contract's CORS lines go along.
     pub cors: bool,

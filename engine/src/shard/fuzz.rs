@@ -1,7 +1,8 @@
 //! Invariants of the bookkeeping of bodies and answers that travel in pieces, for arbitrary input. Called by fuzz targets
 //! and by property tests; panics on a violation.
 
-use super::connection::answer_queue::{AnswerQueue, Progress};
+use super::connection::answer_queue::AnswerQueue;
+use super::exchange::sink::Progress;
 use super::request::body_frames::{read_form, read_octets};
 use crate::limits::{ANSWER_FIRST_BYTES, BODY_WINDOW_MIN_BYTES, FRAME_BYTES, MultipartLimits};
 use crate::link::batch::{CallBatch, CallKey, FrameKind};

@@ -146,7 +146,6 @@ struct Shard {
     lines: RefCell<Vec<u8>>,
     decoded: RefCell<Vec<u8>>,
     body: RefCell<Vec<u8>>,
-    retry_lines: RefCell<Vec<u8>>,
     checker: RefCell<JsonChecker>,
     random: RefCell<ChaCha8Rng>,
 
@@ -212,7 +211,6 @@ impl Shard {
             lines: RefCell::default(),
             decoded: RefCell::default(),
             body: RefCell::default(),
-            retry_lines: RefCell::default(),
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
@@ -266,3 +264,6 @@ impl Shard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

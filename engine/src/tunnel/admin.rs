@@ -1,5 +1,6 @@
 //! What the admin listener answers: is the engine alive, does it take calls.
 
+use crate::wire::field_lines::FieldLines;
 use crate::wire::method::Method;
 
 /// What is known of the engine when somebody asks.
@@ -20,15 +21,17 @@ pub struct Health {
 pub struct AdminAnswer {
     /// 200, 404, 405 or 503.
     pub status: u16,
-    /// Complete header lines of its own.
-    pub lines: &'static [u8],
+    /// Its fields.
+    pub fields: FieldLines<'static>,
     /// Its content.
     pub text: &'static str,
 }
 
 /// Nobody in between may answer with what was true a while ago.
-const NO_STORE: &[u8] = b"Cache-Control: no-store\r\n";
-const ALLOW: &[u8] = b"Allow: GET, HEAD\r\nCache-Control: no-store\r\n";
+const NO_STORE: FieldLines<'static> =
+    FieldLines::new(b"Cache-Control: no-store\r\ncontent-type: text/plain; charset=utf-8\r\n");
+const ALLOW: FieldLines<'static> =
+    FieldLines::new(b"Allow: GET, HEAD\r\nCache-Control: no-store\r\ncontent-type: text/plain; charset=utf-8\r\n");
 
 impl Health {
     /// Why it is not alive.
@@ -50,12 +53,12 @@ impl Health {
         let trouble = match path {
             b"/livez" => self.dead(),
             b"/readyz" => self.unready(),
-            _ => return AdminAnswer { status: 404, lines: NO_STORE, text: "not found: /livez and /readyz are here" },
+            _ => return AdminAnswer { status: 404, fields: NO_STORE, text: "not found: /livez and /readyz are here" },
         };
         match (method, trouble) {
-            (Method::Get | Method::Head, None) => AdminAnswer { status: 200, lines: NO_STORE, text: "ok" },
-            (Method::Get | Method::Head, Some(why)) => AdminAnswer { status: 503, lines: NO_STORE, text: why },
-            _ => AdminAnswer { status: 405, lines: ALLOW, text: "method not allowed: GET and HEAD are" },
+            (Method::Get | Method::Head, None) => AdminAnswer { status: 200, fields: NO_STORE, text: "ok" },
+            (Method::Get | Method::Head, Some(why)) => AdminAnswer { status: 503, fields: NO_STORE, text: why },
+            _ => AdminAnswer { status: 405, fields: ALLOW, text: "method not allowed: GET and HEAD are" },
         }
     }
 }
@@ -91,7 +94,7 @@ mod tests {
         for method in [Method::Post, Method::Options, Method::Put, Method::Delete, Method::Trace, Method::Other] {
             let answer = Health::default().answer(method, b"/readyz");
             assert_eq!(answer.status, 405);
-            assert!(answer.lines.starts_with(b"Allow: GET, HEAD\r\n"));
+            assert_eq!(answer.fields.get(b"allow"), Some(&b"GET, HEAD"[..]));
         }
         assert_eq!(Health::default().answer(Method::Head, b"/livez").status, 200);
     }

@@ -2,7 +2,6 @@
 
 use super::json_string::write_json_string_content;
 use super::table::Kind;
-use crate::limits::RETRY_AFTER_S;
 
 /// Media type of every envelope.
 pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -12,30 +11,11 @@ pub const OK: &[u8] = br#"{"ok":true}"#;
 
 const OK_RESULT_HEAD: &[u8] = br#"{"ok":true,"result":"#;
 
-/// Says, with every 503, when a refused call may be tried again: capacity comes back as soon as calls under way end.
-pub const RETRY_AFTER: &[u8] = &retry_after();
-
-const fn retry_after() -> [u8; 16] {
-    const { assert!(RETRY_AFTER_S < 10, "one digit") };
-    let mut line = *b"Retry-After: 0\r\n";
-    line[13] += RETRY_AFTER_S;
-    line
-}
-
-/// Length of the envelope that [`ok_result`] writes around a result of `json_len` bytes.
+/// The success envelope around `json`, the serializer's text of the result: its pieces, one behind the other.
 #[inline]
 #[must_use]
-pub fn ok_result_len(json_len: usize) -> usize {
-    OK_RESULT_HEAD.len() + json_len + 1
-}
-
-/// Appends the success envelope around `json`, the serializer's text of the result.
-#[inline]
-pub fn ok_result(out: &mut Vec<u8>, json: &[u8]) {
-    out.reserve(ok_result_len(json.len()));
-    out.extend_from_slice(OK_RESULT_HEAD);
-    out.extend_from_slice(json);
-    out.push(b'}');
+pub fn ok_result(json: &[u8]) -> [&[u8]; 3] {
+    [OK_RESULT_HEAD, json, b"}"]
 }
 
 /// Value of the `Allow` header of a 405.
@@ -269,11 +249,6 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_when_to_try_again() {
-        assert_eq!(String::from_utf8_lossy(RETRY_AFTER), format!("Retry-After: {RETRY_AFTER_S}\r\n"));
-    }
-
-    #[test]
     fn bodies_are_the_contracts() {
         use Refusal::*;
         let error =
@@ -356,10 +331,7 @@ mod tests {
         for (json, expected) in
             [("3", r#"{"ok":true,"result":3}"#), (r#"{"a":[]}"#, r#"{"ok":true,"result":{"a":[]}}"#)]
         {
-            let mut out = Vec::new();
-            ok_result(&mut out, json.as_bytes());
-            assert_eq!(out, expected.as_bytes());
-            assert_eq!(out.len(), ok_result_len(json.len()));
+            assert_eq!(ok_result(json.as_bytes()).concat(), expected.as_bytes());
         }
     }
 }

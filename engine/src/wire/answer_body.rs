@@ -1,5 +1,7 @@
 //! The body of an answer that comes in pieces, as it goes over the wire (RFC 9112 6 and 7.1).
 
+use super::answer::{Answer, has_content};
+
 /// Where the content of an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerFraming {
@@ -11,6 +13,19 @@ pub enum AnswerFraming {
     UntilClose,
     /// There is none (204, 304).
     NoContent,
+}
+
+impl AnswerFraming {
+    /// How the content of a streamed answer is delimited. `old`: the client speaks HTTP/1.0.
+    #[must_use]
+    pub fn of(answer: &Answer<'_>, old: bool) -> Self {
+        match answer.content.length() {
+            _ if !has_content(answer.status) => AnswerFraming::NoContent,
+            Some(length) => AnswerFraming::Length(length),
+            None if old => AnswerFraming::UntilClose,
+            None => AnswerFraming::Chunked,
+        }
+    }
 }
 
 /// Writes the pieces of one body.
@@ -133,6 +148,25 @@ mod tests {
         let (text, puts, complete) = write(AnswerFraming::Chunked, &["ab", "", &long]);
         assert_eq!(text, format!("2\r\nab\r\n1a0\r\n{long}\r\n0\r\n\r\n"));
         assert_eq!((puts, complete), (vec![put(2, false), put(0, false), put(0x1a0, false)], true));
+    }
+
+    #[test]
+    fn the_framing_follows_from_status_length_and_version() {
+        use super::super::answer::{Content, Given};
+        use super::super::{date::HttpDate, field_lines::FieldLines};
+        let date = HttpDate::from_unix(0);
+        for (status, length, old, framing) in [
+            (200, None, false, AnswerFraming::Chunked),
+            (200, None, true, AnswerFraming::UntilClose),
+            (200, Some(3), false, AnswerFraming::Length(3)),
+            (200, Some(0), true, AnswerFraming::Length(0)),
+            (204, None, true, AnswerFraming::NoContent),
+            (304, Some(3), false, AnswerFraming::NoContent),
+        ] {
+            let (own, given, content) = (FieldLines::NONE, Given::Json, Content::Streamed(length));
+            let answer = Answer { status, own, given, security: true, date: &date, content };
+            assert_eq!(AnswerFraming::of(&answer, old), framing, "{status} {length:?} {old}");
+        }
     }
 
     #[test]

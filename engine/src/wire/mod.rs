@@ -1,11 +1,12 @@
 //! PURE: bytes to messages and back. No socket, clock, thread or unsafe.
 //!
 //! A connection finds the end of a head with [`scanner::HeadScanner`], reads it with [`head::Head`], takes the content
-//! with [`body::BodyReader`] and answers with [`reply::ReplyHead`]. The other side of a connection reads the answers with
-//! [`answer_reader::AnswerReader`] and the same readers of content. Everything here is driven by byte slices alone and
-//! gives the same verdict however the bytes are cut into packets.
+//! with [`body::BodyReader`] and answers with an [`answer::Answer`], which [`reply`] puts into bytes. The other side of a
+//! connection reads the answers with [`answer_reader::AnswerReader`] and the same readers of content. Everything here is
+//! driven by byte slices alone and gives the same verdict however the bytes are cut into packets.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod answer_body;
 pub mod answer_head;
 pub mod answer_reader;
@@ -14,6 +15,8 @@ mod body_step;
 mod chunked;
 mod connection_options;
 pub mod date;
+pub mod decimal;
+pub mod field_lines;
 mod field_reader;
 pub mod fields;
 pub mod framing;
@@ -24,7 +27,6 @@ pub mod head_error;
 mod head_limits;
 pub mod host;
 pub mod method;
-pub mod raw_reply;
 pub mod reply;
 pub mod request_line;
 pub mod scanner;

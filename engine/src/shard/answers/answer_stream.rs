@@ -3,13 +3,14 @@
 use crate::limits::ANSWER_WINDOW_BYTES;
 use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, StreamHead};
 use crate::shard::Shard;
+use crate::shard::answers::wording::raw_answer;
 use crate::shard::calls::slots::{Slot, SlotTable};
-use crate::shard::connection::answer_queue::Progress;
 use crate::shard::connection::conn::Conn;
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::sink::{Opening, Progress, Sink};
 use crate::tunnel::envelope::Refusal;
-use crate::wire::answer_body::{AnswerBody, AnswerFraming};
+use crate::wire::answer::{Answer, Content};
 use crate::wire::fields::Span;
-use crate::wire::raw_reply::{has_content, is_final_status};
 
 impl Outcome {
     /// True for what does not answer a call whole.
@@ -37,7 +38,7 @@ impl Shard {
     pub(in crate::shard) fn take_stream_record(
         &self,
         slots: &mut SlotTable,
-        conn: &Conn,
+        exchange: Exchange<'_, impl Sink>,
         record: &AnswerRecord,
         raw: &[u8],
     ) {
@@ -47,15 +48,15 @@ impl Shard {
         let mut behind = Vec::new();
         let call = match (record.outcome, slot.opened) {
             (Outcome::Credit(bytes), _) => {
-                self.credit_body(conn, key, bytes);
+                exchange.credit(key, bytes);
                 Call::GoesOn
             }
             (Outcome::Discard, _) => {
-                self.discard_body(conn, key);
+                self.discard_body(exchange, key);
                 Call::GoesOn
             }
             (Outcome::Open(head), false) => {
-                if self.open_answer(conn, slot, key, head, bytes, &mut behind) {
+                if self.open_answer(exchange, slot, key, head, bytes, &mut behind) {
                     slots.mark_stream(key);
                     if let Some(slot) = slots.get_mut(key) {
                         slot.opened = true;
@@ -69,43 +70,37 @@ impl Shard {
                 }
             }
             (Outcome::Data, true) => {
-                let (progress, grant) = {
-                    let mut answers = conn.answers();
-                    (answers.put(slot.sequence, bytes), answers.settle(slot.sequence))
-                };
+                let (progress, grant) = exchange.sink.put(bytes);
                 match progress {
                     Progress::Fine => {
                         if let Some(bytes) = grant {
                             self.push_credit(key, bytes);
                         }
-                        conn.wake();
                         Call::GoesOn
                     }
                     Progress::Broken => {
-                        self.cut_answer(conn, slot.sequence, &mut behind);
+                        self.cut_answer(exchange, &mut behind);
                         Call::GivenUp
                     }
                 }
             }
             (Outcome::End, true) => {
-                let progress = conn.answers().end(slot.sequence);
-                match progress {
-                    Progress::Fine => conn.wake(),
-                    Progress::Broken => self.cut_answer(conn, slot.sequence, &mut behind),
+                if exchange.sink.end() == Progress::Broken {
+                    self.cut_answer(exchange, &mut behind);
                 }
                 Call::Over
             }
             (Outcome::Cut, true) => {
-                self.cut_answer(conn, slot.sequence, &mut behind);
+                self.cut_answer(exchange, &mut behind);
                 Call::Over
             }
             _ => {
-                self.break_answer(conn, slot, key, &mut behind);
+                self.break_answer(exchange, slot, key, &mut behind);
                 Call::GivenUp
             }
         };
         if call != Call::GoesOn {
-            self.discard_body(conn, key);
+            self.discard_body(exchange, key);
             self.counters.answered.add(1);
             slots.release(key);
         }
@@ -119,70 +114,47 @@ impl Shard {
     }
 
     /// A record that breaks the rules: it costs the call, which is cut if its answer has begun, and gets a 500 if not.
-    pub(in crate::shard) fn break_answer(&self, conn: &Conn, slot: &Slot, key: CallKey, behind: &mut Vec<CallKey>) {
+    pub(in crate::shard) fn break_answer(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        slot: &Slot,
+        key: CallKey,
+        behind: &mut Vec<CallKey>,
+    ) {
         self.counters.host_errors.add(1);
         if slot.opened {
-            return self.cut_answer(conn, slot.sequence, behind);
+            return self.cut_answer(exchange, behind);
         }
-        let last = conn.is_last(slot.sequence) || self.body_ends_connection(conn, key);
-        conn.answer(slot.sequence, |out| self.write_refusal(out, Refusal::Internal, &slot.lines, false, last));
+        let last = exchange.sink.is_last() || self.body_ends_connection(exchange, key);
+        self.refuse(exchange, Refusal::Internal, slot.own(), last);
     }
 
     /// Writes the head of a streamed answer; false when it cannot be written: then a 500 is.
     fn open_answer(
         &self,
-        conn: &Conn,
+        exchange: Exchange<'_, impl Sink>,
         slot: &Slot,
         key: CallKey,
         head: StreamHead,
         bytes: &[u8],
         behind: &mut Vec<CallKey>,
     ) -> bool {
-        let raw = head.head;
-        let (reason, rest) = bytes.split_at_checked(raw.reason_len as usize).unwrap_or_default();
-        let lines = rest.get(..raw.lines_len as usize).filter(|_| is_final_status(raw.status));
-        let Some(lines) = lines else {
-            self.break_answer(conn, slot, key, behind);
+        let date = self.clock.date();
+        let Some((answer, _)) = raw_answer(head.head, bytes, slot.own(), &date) else {
+            self.break_answer(exchange, slot, key, behind);
             return false;
         };
-        let framing = match head.length {
-            _ if !has_content(raw.status) => AnswerFraming::NoContent,
-            Some(length) => AnswerFraming::Length(length),
-            None if slot.old => AnswerFraming::UntilClose,
-            None => AnswerFraming::Chunked,
-        };
-        let inflow = conn.inflow().filter(|inflow| inflow.key == key);
-        let mut last = conn.is_last(slot.sequence) || inflow.is_some_and(|inflow| self.ends_connection(inflow));
-        if framing == AnswerFraming::UntilClose {
-            last = true;
-            match inflow {
-                // It may still read its body.
-                Some(inflow) => conn.set_inflow(Some(inflow.as_last())),
-                None => conn.end_before(slot.sequence + 1, behind),
-            }
-        }
-        let connection = self.connection(last);
-        let body = AnswerBody::new(framing);
-        conn.answers().open(slot.sequence, body, |out| {
-            self.write_raw_head(out, raw, reason, lines, framing, slot, connection);
-        });
-        conn.wake();
+        let answer = Answer { content: Content::Streamed(head.length), ..answer };
+        let inflow = exchange.incoming.inflow_of(key);
+        let last = exchange.sink.is_last() || inflow.is_some_and(|inflow| self.ends_connection(inflow));
+        exchange.sink.open(&answer, Opening { key, old: slot.old, last }, behind);
         true
     }
 
-    /// An answer breaks off, and the client has to see it. What was sent of it before goes out, then the connection ends;
-    /// where the end of the connection is the end of the answer, it is reset.
-    fn cut_answer(&self, conn: &Conn, sequence: u64, behind: &mut Vec<CallKey>) {
+    /// An answer breaks off, and the client has to see it.
+    fn cut_answer(&self, exchange: Exchange<'_, impl Sink>, behind: &mut Vec<CallKey>) {
         self.counters.cut_answers.add(1);
-        let reset = {
-            let answers = conn.answers();
-            answers.is_first(sequence) && answers.ends_with_connection()
-        };
-        if reset {
-            conn.kill(behind);
-        } else {
-            conn.end_before(sequence, behind);
-        }
+        exchange.sink.cut(behind);
     }
 
     /// Grants the stream that has come to the front of `conn`, if one has, its window.

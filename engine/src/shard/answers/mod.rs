@@ -2,3 +2,4 @@
 
 pub(in crate::shard) mod answer_stream;
 pub(in crate::shard) mod replies;
+pub(in crate::shard) mod wording;

@@ -5,9 +5,10 @@ use std::time::Instant;
 use crate::limits::{ANSWERS_POOL, BATCH_POOL, MAX_BATCH_BYTES};
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, flags};
 use crate::shard::Shard;
-use crate::shard::connection::conn::Conn;
-use crate::shard::exchange::id_line::id_line_len;
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::ready_call::ReadyCall;
+use crate::shard::exchange::sink::{Place, Sink};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::json::{JsonVerdict, input_of};
 use crate::tunnel::json_string::write_json_string;
@@ -24,10 +25,10 @@ impl Shard {
     }
 
     /// Checks the body of a call and appends the call to the open batch; answers it here when it cannot run.
-    pub(in crate::shard) fn dispatch(&self, conn: &Conn, call: &ReadyCall<'_>, last: bool) {
+    pub(in crate::shard) fn dispatch(&self, exchange: Exchange<'_, impl Sink>, call: &ReadyCall<'_>, last: bool) {
         let mut checker = self.checker.borrow_mut();
         let (text, mut bits): (&[u8], u32) = match checker.check(call.body) {
-            JsonVerdict::Invalid => return self.refuse_call(conn, call, Refusal::InvalidJson, last),
+            JsonVerdict::Invalid => return self.refuse_ready(exchange, call, Refusal::InvalidJson, last),
             JsonVerdict::Empty => (b"null", flags::EMPTY),
             JsonVerdict::Input(text) if self.bare_inputs && !call.event => (input_of(text), flags::INPUT),
             JsonVerdict::Plain(text) | JsonVerdict::Input(text) => (text, 0),
@@ -36,9 +37,9 @@ impl Shard {
         if call.event {
             bits |= flags::EVENT;
         }
-        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else {
+        let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else {
             self.counters.overloaded.add(1);
-            return self.refuse_call(conn, call, Refusal::ServiceUnavailable, last);
+            return self.refuse_ready(exchange, call, Refusal::ServiceUnavailable, last);
         };
         self.note_version(key, call.old);
         let mut open = self.open.borrow_mut();
@@ -51,24 +52,23 @@ impl Shard {
             open.json.extend_from_slice(text);
         }
         let body = open.close_body(start);
-        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
+        let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
-        conn.push_waiting(key, call.body.len());
+        exchange.sink.expect(key, call.body.len());
         if last {
-            conn.begin_close();
+            exchange.sink.begin_close();
         }
     }
 
-    /// A slot for the next request of `conn`; `None` when too many calls are under way.
-    pub(in crate::shard) fn take_slot(&self, conn: &Conn, lines: &[u8], id_line: usize, ask: bool) -> Option<CallKey> {
+    /// A slot for the request at `place`; `None` when too many calls are under way.
+    pub(in crate::shard) fn take_slot(&self, place: Place, own: OwnFields<'_>, ask: bool) -> Option<CallKey> {
         if self.is_full() {
             return None;
         }
         let mut slots = self.slots.borrow_mut();
-        let key = slots.take(conn.id, conn.next_sequence(), lines, self.call_deadline_ms())?;
+        let key = slots.take(place, own, self.call_deadline_ms())?;
         let slot = slots.get_mut(key)?;
-        slot.id_line = id_line;
         slot.ask = ask;
         Some(key)
     }
@@ -88,9 +88,9 @@ impl Shard {
         }
     }
 
-    fn refuse_call(&self, conn: &Conn, call: &ReadyCall<'_>, refusal: Refusal<'_>, last: bool) {
+    fn refuse_ready(&self, exchange: Exchange<'_, impl Sink>, call: &ReadyCall<'_>, refusal: Refusal<'_>, last: bool) {
         self.counters.refused.add(1);
-        conn.answer_now(|out| self.write_refusal(out, refusal, call.lines, false, last));
+        self.refuse(exchange, refusal, call.own, last);
     }
 
     /// Hands the calls of this tick over.

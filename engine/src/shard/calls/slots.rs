@@ -1,20 +1,17 @@
 //! The slot table: one slot per call under way, found again by index and generation.
 
 use crate::link::batch::CallKey;
+use crate::shard::exchange::own_fields::{KeptFields, OwnFields};
+use crate::shard::exchange::sink::Place;
 
 /// What a shard has to remember of a call until its answer comes.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Slot {
     generation: u32,
     used: bool,
-    /// Index of the connection that waits.
-    pub conn: u32,
-    /// Number of the request on that connection.
-    pub sequence: u64,
-    /// Header lines of the answer that depend on the request: request id, CORS.
-    pub lines: Vec<u8>,
-    /// Bytes of `lines` that are the line of the request id.
-    pub id_line: usize,
+    /// Who waits.
+    pub place: Place,
+    own: KeptFields,
     /// No call, but a request that the backend is asked about.
     pub ask: bool,
     /// The client speaks HTTP/1.0.
@@ -28,6 +25,11 @@ pub(in crate::shard) struct Slot {
 }
 
 impl Slot {
+    /// The fields of the answer that depend on the request.
+    pub fn own(&self) -> OwnFields<'_> {
+        self.own.get()
+    }
+
     /// True when its body or its answer streams.
     pub fn streams(&self) -> bool {
         self.stream
@@ -77,7 +79,7 @@ impl SlotTable {
     }
 
     /// Takes a slot; `None` when `max` calls are under way (the caller answers 503).
-    pub fn take(&mut self, conn: u32, sequence: u64, lines: &[u8], deadline_ms: u64) -> Option<CallKey> {
+    pub fn take(&mut self, place: Place, own: OwnFields<'_>, deadline_ms: u64) -> Option<CallKey> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < self.max => {
@@ -88,15 +90,12 @@ impl SlotTable {
         };
         let slot = self.slots.get_mut(index as usize)?;
         slot.used = true;
-        slot.conn = conn;
-        slot.sequence = sequence;
+        slot.place = place;
         slot.deadline_ms = deadline_ms;
-        slot.id_line = 0;
         slot.ask = false;
         slot.old = false;
         slot.opened = false;
-        slot.lines.clear();
-        slot.lines.extend_from_slice(lines);
+        slot.own.keep(own);
         Some(CallKey { slot: index, generation: slot.generation })
     }
 
@@ -139,28 +138,37 @@ impl SlotTable {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::wire::fields::Span;
+
+    fn place(conn: u32, sequence: u64) -> Place {
+        Place { conn, sequence }
+    }
+
+    fn fields(bytes: &[u8]) -> OwnFields<'_> {
+        OwnFields::new(bytes, Span::default())
+    }
 
     #[test]
     fn a_reused_slot_does_not_answer_to_the_old_key() {
         let mut table = SlotTable::new(1, 0);
-        let old = table.take(1, 1, b"a", u64::MAX).unwrap();
+        let old = table.take(place(1, 1), fields(b"a"), u64::MAX).unwrap();
         assert!(table.release(old));
-        let new = table.take(2, 1, b"b", u64::MAX).unwrap();
+        let new = table.take(place(2, 1), fields(b"b"), u64::MAX).unwrap();
         assert_eq!(old.slot, new.slot);
         assert!(table.get(old).is_none());
         assert!(!table.release(old), "a late answer must not end the new call");
-        assert_eq!(table.get(new).unwrap().lines, b"b");
+        assert_eq!(table.get(new).unwrap().own().all(), fields(b"b").all());
     }
 
     #[test]
     fn a_table_that_follows_another_knows_none_of_its_keys() {
         let mut table = SlotTable::new(2, 7);
-        let early = table.take(1, 1, b"a", u64::MAX).unwrap();
+        let early = table.take(place(1, 1), fields(b"a"), u64::MAX).unwrap();
         assert_eq!(early.generation, 7);
         table.release(early);
-        let late = table.take(1, 2, b"a", u64::MAX).unwrap();
+        let late = table.take(place(1, 2), fields(b"a"), u64::MAX).unwrap();
         let mut next = SlotTable::new(2, table.next_generation());
-        let new = next.take(2, 1, b"b", u64::MAX).unwrap();
+        let new = next.take(place(2, 1), fields(b"b"), u64::MAX).unwrap();
         assert_eq!(new.slot, late.slot);
         assert!(next.get(early).is_none() && next.get(late).is_none());
     }
@@ -168,9 +176,9 @@ mod tests {
     #[test]
     fn is_full_at_its_bound() {
         let mut table = SlotTable::new(2, 0);
-        let first = table.take(0, 0, b"", 5).unwrap();
-        assert!(table.take(0, 1, b"", u64::MAX).is_some());
-        assert!(table.take(0, 2, b"", u64::MAX).is_none());
+        let first = table.take(place(0, 0), fields(b""), 5).unwrap();
+        assert!(table.take(place(0, 1), fields(b""), u64::MAX).is_some());
+        assert!(table.take(place(0, 2), fields(b""), u64::MAX).is_none());
         assert_eq!(table.len(), 2);
         let mut overdue = Vec::new();
         table.overdue(4, &mut overdue);
@@ -178,6 +186,6 @@ mod tests {
         table.overdue(5, &mut overdue);
         assert_eq!(overdue, [first]);
         table.release(first);
-        assert!(table.take(0, 2, b"", 0).is_some());
+        assert!(table.take(place(0, 2), fields(b""), 0).is_some());
     }
 }

@@ -3,91 +3,34 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::limits::{ANSWER_FIRST_BYTES, CONN_BUFFER_KEEP_BYTES, STREAM_WRITE_BYTES};
 use crate::link::batch::CallKey;
+use crate::shard::connection::answer_stream::AnswerStream;
+use crate::shard::connection::books::Books;
 use crate::shard::connection::buffers::Buffers;
-use crate::wire::answer_body::{AnswerBody, AnswerFraming};
-
-/// A request that has not been answered to the client yet, in order of arrival.
-#[derive(Debug)]
-enum Pending {
-    /// The backend works on it. What it was asked has so many bytes.
-    Waiting { key: CallKey, bytes: u32 },
-    /// Answered out of turn: the bytes wait for the answers before it.
-    Ready(Vec<u8>),
-    /// The backend has begun to answer it.
-    Streaming(Box<AnswerStream>),
-}
-
-/// An answer whose body comes in pieces. As the first of its connection it is written through; before, it gathers here.
-#[derive(Debug)]
-struct AnswerStream {
-    key: CallKey,
-    body: AnswerBody,
-    /// Head and pieces that wait for the answers before it. Of the first: empty, the buffer that was sent before.
-    early: Vec<u8>,
-    /// Bytes of the body that were taken from the backend and are not sent yet.
-    unsent: u64,
-    /// Bytes that were sent, or thrown away, and that the backend has not been told of.
-    due: u64,
-    /// Bytes that may be under way; known when it is the first.
-    window: Option<u32>,
-}
-
-/// Bytes to send, in one go.
-#[derive(Debug)]
-pub(in crate::shard) struct Output {
-    pub bytes: Vec<u8>,
-    /// The stream that they belong to, and how many of them are bytes of its body.
-    pub load: Option<(CallKey, u64)>,
-}
-
-/// What became of a piece, or of the end, of a streamed answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) enum Progress {
-    /// It goes on, or is complete.
-    Fine,
-    /// The answer is not what its length has promised: what was sent of it is all that can be sent.
-    Broken,
-}
+use crate::shard::connection::outgoing::{Outgoing, Output};
+use crate::shard::connection::pending::Pending;
+use crate::shard::exchange::sink::Progress;
+use crate::wire::answer_body::AnswerBody;
 
 #[derive(Debug, Default)]
 pub(in crate::shard) struct AnswerQueue {
     pending: VecDeque<Pending>,
     /// Sequence number of the first entry of `pending`.
     first: u64,
-    out: Vec<u8>,
-    /// What `out` holds of the body that streams.
-    load: Option<(CallKey, u64)>,
-    /// Bytes in `out` and `pending`, and `on_the_way`; a part of what `buffers` has on its books.
-    held: usize,
-    /// Bytes taken to be sent, and not given back.
-    on_the_way: usize,
-    /// Bytes that the calls which wait were asked with.
-    asked: usize,
-    buffers: Rc<Buffers>,
+    out: Outgoing,
+    /// Of what is in `out` and `pending`, and on the way.
+    books: Books,
 }
 
 impl AnswerQueue {
     pub fn new(buffers: Rc<Buffers>) -> Self {
-        let mut queue = AnswerQueue::default();
-        queue.buffers = buffers;
-        queue
+        AnswerQueue { books: Books::new(buffers), ..AnswerQueue::default() }
     }
 
     /// The books of what the shard's connections hold.
     #[inline]
     pub fn buffers(&self) -> &Buffers {
-        &self.buffers
-    }
-
-    /// Where the first answer goes.
-    #[inline]
-    fn out(&mut self) -> &mut Vec<u8> {
-        if self.out.capacity() == 0 {
-            self.out = self.buffers.take();
-        }
-        &mut self.out
+        self.books.buffers()
     }
 
     /// Requests that are not answered yet.
@@ -103,12 +46,12 @@ impl AnswerQueue {
 
     /// Bytes of answers that are not sent yet, whether it is their turn or not.
     pub fn held_bytes(&self) -> usize {
-        self.held
+        self.books.held()
     }
 
     /// Bytes of the requests that the backend works on.
     pub fn asked_bytes(&self) -> usize {
-        self.asked
+        self.books.asked()
     }
 
     /// The calls under way.
@@ -124,7 +67,7 @@ impl AnswerQueue {
     /// Queues a request of so many `bytes` that the backend works on; its number is the `next_sequence` of before.
     pub fn push_waiting(&mut self, key: CallKey, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.asked += bytes as usize;
+        self.books.ask(bytes);
         self.pending.push_back(Pending::Waiting { key, bytes });
     }
 
@@ -137,7 +80,7 @@ impl AnswerQueue {
         } else {
             let mut bytes = Vec::new();
             write(&mut bytes);
-            self.hold(bytes.len());
+            self.books.hold(bytes.len());
             self.pending.push_back(Pending::Ready(bytes));
             false
         }
@@ -161,7 +104,7 @@ impl AnswerQueue {
                 let length = bytes.len();
                 let before = std::mem::replace(entry, Pending::Ready(bytes));
                 self.drop_entry(&before);
-                self.hold(length);
+                self.books.hold(length);
             }
             false
         }
@@ -174,10 +117,10 @@ impl AnswerQueue {
         let mut early = Vec::new();
         head(&mut early);
         let length = early.len();
-        let stream = Pending::Streaming(Box::new(AnswerStream { key, body, early, unsent: 0, due: 0, window: None }));
+        let stream = Pending::Streaming(Box::new(AnswerStream::new(key, body, early)));
         let before = std::mem::replace(entry, stream);
         self.drop_entry(&before);
-        self.hold(length);
+        self.books.hold(length);
         if sequence == self.first {
             self.advance();
         }
@@ -187,21 +130,12 @@ impl AnswerQueue {
     pub fn put(&mut self, sequence: u64, piece: &[u8]) -> Progress {
         let (first, at) = (sequence == self.first, self.index(sequence));
         let Some(Pending::Streaming(stream)) = self.pending.get_mut(at) else { return Progress::Broken };
-        let out = if first { &mut self.out } else { &mut stream.early };
-        if piece.len() > CONN_BUFFER_KEEP_BYTES && out.capacity() < STREAM_WRITE_BYTES {
-            // At once, not by doubling: each size on the way would be memory that the allocator keeps for that size.
-            out.reserve(4 * STREAM_WRITE_BYTES);
-        }
-        let before = out.len();
-        let put = stream.body.put(piece, out);
-        let grown = out.len() - before;
-        stream.unsent += put.written as u64;
-        stream.due += (piece.len() - put.written) as u64;
+        let written = stream.put(piece, first.then_some(self.out.bytes()));
         if first {
-            add_load(&mut self.load, stream.key, put.written as u64);
+            self.out.add_load(stream.key, written.content);
         }
-        self.hold(grown);
-        if put.surplus { Progress::Broken } else { Progress::Fine }
+        self.books.hold(written.bytes);
+        if written.broken { Progress::Broken } else { Progress::Fine }
     }
 
     /// The body of answer `sequence` is complete.
@@ -209,19 +143,16 @@ impl AnswerQueue {
         let (first, at) = (sequence == self.first, self.index(sequence));
         let Some(entry) = self.pending.get_mut(at) else { return Progress::Broken };
         let Pending::Streaming(stream) = entry else { return Progress::Broken };
-        let out = if first { &mut self.out } else { &mut stream.early };
-        let before = out.len();
-        let whole = stream.body.finish(out);
-        let grown = out.len() - before;
-        if whole && first {
+        let written = stream.finish(first.then_some(self.out.bytes()));
+        if !written.broken && first {
             self.pending.pop_front();
             self.first += 1;
             self.advance();
-        } else if whole {
-            *entry = Pending::Ready(std::mem::take(&mut stream.early));
+        } else if !written.broken {
+            *entry = Pending::Ready(stream.take_early());
         }
-        self.hold(grown);
-        if whole { Progress::Fine } else { Progress::Broken }
+        self.books.hold(written.bytes);
+        if written.broken { Progress::Broken } else { Progress::Fine }
     }
 
     /// Nothing more is answered from request `sequence` on; the calls among those are handed to `abandoned`. What was
@@ -241,14 +172,12 @@ impl AnswerQueue {
         self.first += self.pending.len() as u64;
         abandoned.extend(self.pending.drain(..).filter_map(|entry| entry.key()));
         self.out.clear();
-        self.load = None;
-        self.asked = 0;
-        self.let_go(self.held - self.on_the_way);
+        self.books.clear();
     }
 
     /// True while the first answer is one that ends with the connection: only a reset tells that it is not whole.
     pub fn ends_with_connection(&self) -> bool {
-        matches!(self.pending.front(), Some(Pending::Streaming(stream)) if stream.body.framing() == AnswerFraming::UntilClose)
+        matches!(self.pending.front(), Some(Pending::Streaming(stream)) if stream.ends_with_connection())
     }
 
     /// True while the first answer streams.
@@ -264,11 +193,7 @@ impl AnswerQueue {
     /// The first answer streams and has not been granted its window yet: asks how large it is, and this is the grant.
     pub fn grant(&mut self, window: impl FnOnce() -> u32) -> Option<(CallKey, u32)> {
         match self.pending.front_mut() {
-            Some(Pending::Streaming(stream)) if stream.window.is_none() => {
-                let bytes = window();
-                stream.window = Some(bytes);
-                Some((stream.key, bytes.saturating_sub(ANSWER_FIRST_BYTES))).filter(|(_, grant)| *grant > 0)
-            }
+            Some(Pending::Streaming(stream)) => stream.grant(window).map(|grant| (stream.key, grant)),
             _ => None,
         }
     }
@@ -276,12 +201,7 @@ impl AnswerQueue {
     /// So many bytes of the body of the answer to `key` were sent; the grant that follows from it, if any.
     pub fn sent(&mut self, key: CallKey, bytes: u64) -> Option<u32> {
         match self.pending.front_mut() {
-            Some(Pending::Streaming(stream)) if stream.key == key => {
-                let bytes = bytes.min(stream.unsent);
-                stream.unsent -= bytes;
-                stream.due += bytes;
-                stream.settle()
-            }
+            Some(Pending::Streaming(stream)) if stream.key == key => stream.sent(bytes),
             _ => None,
         }
     }
@@ -289,7 +209,7 @@ impl AnswerQueue {
     /// The grant for pieces of answer `sequence` that were thrown away, if any.
     pub fn settle(&mut self, sequence: u64) -> Option<u32> {
         match self.entry(sequence) {
-            Some(Pending::Streaming(stream)) if stream.due > 0 => stream.settle(),
+            Some(Pending::Streaming(stream)) => stream.settle(),
             _ => None,
         }
     }
@@ -300,27 +220,22 @@ impl AnswerQueue {
             return None;
         }
         let next = match self.pending.front_mut() {
-            Some(Pending::Streaming(stream)) => std::mem::take(&mut stream.early),
+            Some(Pending::Streaming(stream)) => stream.take_early(),
             _ => Vec::new(),
         };
-        let bytes = std::mem::replace(&mut self.out, next);
-        self.on_the_way += bytes.len();
-        Some(Output { bytes, load: self.load.take() })
+        let output = self.out.take(next);
+        self.books.send(output.bytes.len());
+        Some(output)
     }
 
     /// Takes a buffer back whose bytes are sent. While an answer streams it keeps its large ones.
-    pub fn recycle(&mut self, mut used: Vec<u8>) {
-        self.on_the_way -= used.len();
-        self.let_go(used.len());
+    pub fn recycle(&mut self, used: Vec<u8>) {
+        self.books.sent(used.len());
         if let Some(Pending::Streaming(stream)) = self.pending.front_mut() {
-            used.clear();
-            stream.early = used;
-            return;
+            return stream.keep(used);
         }
-        if self.out.is_empty() && self.out.capacity() > CONN_BUFFER_KEEP_BYTES {
-            self.out = Vec::new();
-        }
-        self.buffers.put(used);
+        self.out.shrink();
+        self.books.buffers().put(used);
     }
 
     /// Frees all buffers of a queue in which nothing waits; true when there were any.
@@ -328,9 +243,9 @@ impl AnswerQueue {
         if !self.pending.is_empty() || !self.out.is_empty() {
             return false;
         }
-        let held = self.pending.capacity() + self.out.capacity() > 0;
+        let held = self.pending.capacity() > 0 || self.out.has_buffer();
         if held {
-            (self.pending, self.out) = (VecDeque::new(), Vec::new());
+            (self.pending, self.out) = (VecDeque::new(), Outgoing::default());
         }
         held
     }
@@ -348,29 +263,19 @@ impl AnswerQueue {
     /// Writes an answer whose turn it is.
     #[inline]
     fn write_out(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.out.len();
-        write(self.out());
-        self.hold(self.out.len() - before);
-    }
-
-    #[inline]
-    fn hold(&mut self, bytes: usize) {
-        self.held += bytes;
-        self.buffers.hold(bytes);
-    }
-
-    #[inline]
-    fn let_go(&mut self, bytes: usize) {
-        self.held -= bytes;
-        self.buffers.let_go(bytes);
+        let out = self.out.buffer(self.books.buffers());
+        let before = out.len();
+        write(out);
+        let grown = out.len() - before;
+        self.books.hold(grown);
     }
 
     /// An entry is no longer in the queue, nor its bytes.
     fn drop_entry(&mut self, entry: &Pending) {
         match entry {
-            Pending::Waiting { bytes, .. } => self.asked -= *bytes as usize,
-            Pending::Ready(bytes) => self.let_go(bytes.len()),
-            Pending::Streaming(stream) => self.let_go(stream.early.len()),
+            Pending::Waiting { bytes, .. } => self.books.end_ask(*bytes),
+            Pending::Ready(bytes) => self.books.let_go(bytes.len()),
+            Pending::Streaming(stream) => self.books.let_go(stream.early_bytes()),
         }
     }
 
@@ -386,55 +291,18 @@ impl AnswerQueue {
         loop {
             match self.pending.front_mut() {
                 Some(Pending::Ready(bytes)) => {
-                    self.out.extend_from_slice(bytes);
+                    self.out.bytes().extend_from_slice(bytes);
                     self.pending.pop_front();
                     self.first += 1;
                 }
                 Some(Pending::Streaming(stream)) => {
-                    self.out.append(&mut stream.early);
-                    stream.early = Vec::new();
-                    add_load(&mut self.load, stream.key, stream.unsent);
+                    self.out.bytes().append(&mut stream.take_early());
+                    self.out.add_load(stream.key, stream.unsent());
                     return;
                 }
                 Some(Pending::Waiting { .. }) | None => return,
             }
         }
-    }
-}
-
-impl Drop for AnswerQueue {
-    fn drop(&mut self) {
-        self.buffers.let_go(self.held);
-    }
-}
-
-impl Pending {
-    fn key(&self) -> Option<CallKey> {
-        match self {
-            Pending::Waiting { key, .. } => Some(*key),
-            Pending::Streaming(stream) => Some(stream.key),
-            Pending::Ready(_) => None,
-        }
-    }
-}
-
-impl AnswerStream {
-    /// Grants come in quarters of the window: until then the backend has most of it left.
-    fn settle(&mut self) -> Option<u32> {
-        if self.due < u64::from(self.window.unwrap_or(ANSWER_FIRST_BYTES) / 4) {
-            return None;
-        }
-        let grant = u32::try_from(self.due).unwrap_or(u32::MAX);
-        self.due -= u64::from(grant);
-        Some(grant)
-    }
-}
-
-/// The load of what is queued; what is left of a stream that has ended counts no longer.
-fn add_load(load: &mut Option<(CallKey, u64)>, key: CallKey, bytes: u64) {
-    match load {
-        Some((known, sum)) if *known == key => *sum += bytes,
-        _ => *load = Some((key, bytes)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::resident::standing::Standing;
 use crate::shard::resident::{Resident, Verdict};
@@ -24,11 +25,11 @@ impl Resident for Conn {
             phase,
             since_ms,
             bytes,
-            progressed_ms: self.progressed_ms(),
+            progressed_ms: self.incoming().clock.progressed_ms(),
             writing_since_ms: self.writing_since_ms(),
             pending: self.pending(),
             settled: self.settled(),
-            asking: self.is_asking(),
+            asking: self.incoming().is_asking(),
             inflow: self.inflow().is_some(),
             unread: self.is_unread(),
             closing: self.closing(),
@@ -48,31 +49,33 @@ impl Resident for Conn {
                     shard.spell.note();
                 }
             }
-            Verdict::HoldClock(for_ms) => self.hold_clock(for_ms, now_ms),
+            Verdict::HoldClock(for_ms) => self.incoming().clock.hold(for_ms, now_ms),
             Verdict::HalfClosed(since_ms) => self.enter(Phase::HalfClosed, since_ms),
             Verdict::LastAnswers => self.begin_close(),
-            Verdict::TimedOut if self.inflow().is_some() => shard.break_body(self, Refusal::RequestTimeout),
+            Verdict::TimedOut if self.inflow().is_some() => {
+                shard.break_body(shard.next_exchange(self), Refusal::RequestTimeout);
+            }
             Verdict::TimedOut => {
                 shard.counters.protocol_errors.add(1);
                 // Behind the last answer none follows: where that ends with the connection, it would become a part of it.
                 if !self.closing() {
-                    self.answer_now(|out| shard.write_refusal(out, Refusal::RequestTimeout, b"", false, true));
+                    shard.refuse(shard.next_exchange(self), Refusal::RequestTimeout, OwnFields::NONE, true);
                 }
                 self.end_soon(now_ms);
             }
             // Its call has not begun, so it may be sent again.
             Verdict::Evicted if self.inflow().is_some() => {
-                shard.break_body(self, Refusal::ServiceUnavailable);
+                shard.break_body(shard.next_exchange(self), Refusal::ServiceUnavailable);
                 // What it holds is to come back soon.
                 self.restart(Phase::Linger, now_ms);
             }
             Verdict::Evicted => {
-                self.answer_now(|out| shard.write_refusal(out, Refusal::ServiceUnavailable, b"", false, true));
+                shard.refuse(shard.next_exchange(self), Refusal::ServiceUnavailable, OwnFields::NONE, true);
                 self.end_soon(now_ms);
             }
             Verdict::Close => self.end_soon(now_ms),
             Verdict::Forsake => {
-                self.set_inflow(None);
+                self.incoming().set_inflow(None);
                 shard.abandon(&self.waiting());
             }
             Verdict::Cut => shard.cut_off(self),

@@ -8,6 +8,8 @@ use crate::limits::MAX_ADMIN_CONNECTIONS;
 use crate::shard::service::Service;
 use crate::shard::{Shard, open_connections};
 use crate::tunnel::envelope::Refusal;
+use crate::wire::field_lines::FieldLines;
+use crate::wire::reply::Connection;
 
 impl Shard {
     /// Takes a connection that was accepted: gives it to a shard, or turns it away when there are too many.
@@ -54,7 +56,9 @@ impl Shard {
     /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already.
     fn turn_away(&self, socket: OwnedFd) {
         let mut answer = Vec::new();
-        self.write_refusal(&mut answer, Refusal::ServiceUnavailable, b"", false, true);
+        self.with_refusal(Refusal::ServiceUnavailable, FieldLines::NONE, false, |refusal| {
+            refusal.encode(&mut answer, Connection::Close);
+        });
         let _ = rustix::net::send(
             socket.as_fd(),
             &answer,

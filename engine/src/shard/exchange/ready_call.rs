@@ -1,6 +1,6 @@
 //! A call that is ready to go.
 
-use crate::wire::fields::Span;
+use crate::shard::exchange::own_fields::OwnFields;
 
 /// In borrowed pieces.
 pub(in crate::shard) struct ReadyCall<'a> {
@@ -10,10 +10,8 @@ pub(in crate::shard) struct ReadyCall<'a> {
     pub event: bool,
     /// The client speaks HTTP/1.0.
     pub old: bool,
-    /// Header lines of the answer that depend on the request.
-    pub lines: &'a [u8],
-    /// The effective request id, in `lines`.
-    pub request_id: Span,
+    /// The fields of the answer that depend on the request.
+    pub own: OwnFields<'a>,
     /// The head as received, with its empty line.
     pub head: &'a [u8],
     /// The body.

@@ -6,18 +6,20 @@ use crate::limits::{
 };
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
-use crate::shard::connection::conn::{Conn, Phase};
+use crate::shard::answers::wording::refusal_of;
 use crate::shard::exchange::flow::{Flow, Took};
-use crate::shard::exchange::id_line::id_line_len;
+use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::inflow::Inflow;
+use crate::shard::exchange::own_fields::OwnFields;
+use crate::shard::exchange::phase::Phase;
 use crate::shard::exchange::ready_call::ReadyCall;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::request::body_frames::{read_form, read_octets};
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::MultipartReader;
 use crate::wire::body::{BodyReader, Step};
+use crate::wire::decimal::put_decimal;
 use crate::wire::fields::Span;
-use crate::wire::reply::put_decimal;
 
 /// Reads such a body.
 pub(in crate::shard) struct BodyStream {
@@ -49,12 +51,12 @@ impl Shard {
     /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
     pub(in crate::shard) fn dispatch_stream(
         &self,
-        conn: &Conn,
+        exchange: Exchange<'_, impl Sink>,
         call: &ReadyCall<'_>,
         stream: &BodyStream,
         last: bool,
     ) -> bool {
-        let Some(key) = self.take_slot(conn, call.lines, id_line_len(call.request_id), false) else { return false };
+        let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else { return false };
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
         let window = self.stream_window(BODY_WINDOW_BYTES);
@@ -62,29 +64,34 @@ impl Shard {
         let start = open.open_body();
         put_decimal(&mut open.json, u64::from(window));
         let body = open.close_body(start);
-        let (request_id, fields) = open.push_call_head(call.request_id.of(call.lines), call.head);
+        let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
         drop(open);
-        conn.push_waiting(key, 0);
+        exchange.sink.expect(key, 0);
         self.counters.streamed_bodies.add(1);
         let rest = stream.reader.remaining_length().unwrap_or(0);
-        conn.restart(stream.phase(), self.now_ms());
-        conn.set_inflow(Some(Inflow::new(key, window, rest, last)));
+        exchange.restart(stream.phase(), self.now_ms());
+        exchange.set_inflow(Some(Inflow::new(key, window, rest, last)));
         true
     }
 
     /// Takes in what has come of a body.
-    pub(in crate::shard) fn take_stream(&self, conn: &Conn, stream: &mut BodyStream, rest: &[u8]) -> StreamStep {
-        let Some(inflow) = conn.inflow() else { return StreamStep::Unwanted };
+    pub(in crate::shard) fn take_stream(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        stream: &mut BodyStream,
+        rest: &[u8],
+    ) -> StreamStep {
+        let Some(inflow) = exchange.inflow() else { return StreamStep::Unwanted };
         let mut open = self.open.borrow_mut();
         let inflow = inflow.with_batch_full(open.data.len() >= MAX_BATCH_BYTES);
         if !inflow.is_open() {
             if inflow.waits_for_batch() {
-                self.batch_waiters.borrow_mut().push(conn.id);
+                self.batch_waiters.borrow_mut().push(exchange.sink.place().conn);
             }
-            conn.set_inflow(Some(inflow));
-            conn.enter(Phase::Held, self.now_ms());
+            exchange.set_inflow(Some(inflow));
+            exchange.enter(Phase::Held, self.now_ms());
             return StreamStep::Took(Took::Stop(Flow::Full));
         }
         // Content is never longer than what it came in, so the window holds.
@@ -105,47 +112,36 @@ impl Shard {
         let step = match read {
             Ok(step) => step,
             Err(error) => {
-                self.break_body(conn, refusal_of(error.status()));
+                self.break_body(exchange, refusal_of(error.status()));
                 return StreamStep::Took(Took::Stop(Flow::Close));
             }
         };
         let inflow = inflow.took(taken, stream.reader.remaining_length().unwrap_or(0));
-        conn.set_inflow(Some(inflow).filter(|_| !done));
+        exchange.set_inflow(Some(inflow).filter(|_| !done));
         if done {
-            conn.enter(Phase::Idle, self.now_ms());
+            exchange.enter(Phase::Idle, self.now_ms());
             return StreamStep::Done(step, self.ends_connection(inflow));
         }
         if refused.is_some() {
-            self.discard_body(conn, inflow.key);
+            self.discard_body(exchange, inflow.key);
             return StreamStep::Took(Took::Bytes(step.consumed));
         }
         if stream.held_bytes() > 0 && self.holds_too_much(&self.open.borrow()) {
             // The task has not begun: it waits for its manifest.
             self.counters.overloaded.add(1);
-            self.break_body(conn, Refusal::ServiceUnavailable);
+            self.break_body(exchange, Refusal::ServiceUnavailable);
             return StreamStep::Took(Took::Bytes(step.consumed));
         }
         if rest.is_empty() {
-            conn.enter(stream.phase(), self.now_ms());
+            exchange.enter(stream.phase(), self.now_ms());
             return StreamStep::Took(Took::Stop(Flow::More));
         }
         match stream.phase() {
             // Silence is what counts, not how fast it comes.
-            Phase::Stream => conn.restart(Phase::Stream, self.now_ms()),
-            phase => conn.enter(phase, self.now_ms()),
+            Phase::Stream => exchange.restart(Phase::Stream, self.now_ms()),
+            phase => exchange.enter(phase, self.now_ms()),
         }
         StreamStep::Took(Took::Bytes(step.consumed))
-    }
-
-    /// The host has used up some of a body.
-    pub(in crate::shard) fn credit_body(&self, conn: &Conn, key: CallKey, bytes: u32) {
-        if let Some(before) = conn.inflow().filter(|inflow| inflow.key == key) {
-            let inflow = before.credited(bytes);
-            conn.set_inflow(Some(inflow));
-            if !before.is_open() && inflow.is_open() {
-                conn.wake();
-            }
-        }
     }
 
     /// The open batch was taken: whoever has waited for room in it reads on.
@@ -153,18 +149,16 @@ impl Shard {
         for id in self.batch_waiters.borrow_mut().drain(..) {
             let conns = self.conns.borrow();
             let Some(conn) = conns.get(id as usize) else { continue };
-            if let Some(inflow) = conn.inflow() {
-                conn.set_inflow(Some(inflow.with_batch_full(false)));
-                conn.wake();
-            }
+            self.next_exchange(conn).batch_has_room();
         }
     }
 
     /// True when an answer to `key` is the last of its connection on account of the body that the call still reads:
     /// the client wants it so, or has declared more than is thrown away.
-    pub(in crate::shard) fn body_ends_connection(&self, conn: &Conn, key: CallKey) -> bool {
-        conn.inflow()
-            .filter(|inflow| inflow.key == key)
+    pub(in crate::shard) fn body_ends_connection(&self, exchange: Exchange<'_, impl Sink>, key: CallKey) -> bool {
+        exchange
+            .incoming
+            .inflow_of(key)
             .is_some_and(|inflow| self.ends_connection(inflow) || inflow.rest() > self.limits.max_discarded_bytes)
     }
 
@@ -174,40 +168,49 @@ impl Shard {
     }
 
     /// Nobody wants the rest of the body of call `key`: it is thrown away, or the connection takes no more requests.
-    pub(in crate::shard) fn discard_body(&self, conn: &Conn, key: CallKey) {
-        if conn.inflow().is_none_or(|inflow| inflow.key != key) {
+    pub(in crate::shard) fn discard_body(&self, exchange: Exchange<'_, impl Sink>, key: CallKey) {
+        if exchange.incoming.inflow_of(key).is_none() {
             return;
         }
-        let ends = self.body_ends_connection(conn, key);
-        conn.set_inflow(None);
-        conn.restart(Phase::Skip, self.now_ms());
+        let ends = self.body_ends_connection(exchange, key);
+        exchange.set_inflow(None);
+        exchange.restart(Phase::Skip, self.now_ms());
         if ends {
-            conn.begin_close();
+            exchange.sink.begin_close();
         } else {
-            conn.wake();
+            exchange.sink.wake();
         }
     }
 
     /// The body that is read will never be complete: its call is given up. It gets `refusal` for an answer, unless one
     /// has begun, and the connection ends.
-    pub(in crate::shard) fn break_body(&self, conn: &Conn, refusal: Refusal<'_>) {
+    pub(in crate::shard) fn break_body(&self, exchange: Exchange<'_, impl Sink>, refusal: Refusal<'_>) {
         self.counters.protocol_errors.add(1);
-        let Some(inflow) = conn.inflow() else { return };
-        conn.set_inflow(None);
+        let Some(inflow) = exchange.inflow() else { return };
+        exchange.set_inflow(None);
         let slots = self.slots.borrow();
         let unanswered = slots.get(inflow.key).filter(|slot| !slot.opened);
         let Some(slot) = unanswered else {
             drop(slots);
-            return self.cut_off(conn);
+            return self.abort(exchange);
         };
-        let lines = if refusal == Refusal::PayloadTooLarge { &slot.lines[..] } else { b"" };
-        conn.answer(slot.sequence, |out| self.write_refusal(out, refusal, lines, false, true));
+        let own = if refusal == Refusal::PayloadTooLarge { slot.own() } else { OwnFields::NONE };
+        self.refuse(exchange.at(slot.place), refusal, own, true);
         drop(slots);
         self.abandon(&[inflow.key]);
-        conn.begin_close();
+        exchange.sink.begin_close();
         // Who is too slow gets no further time. Anybody else may still be sending.
         let phase = if refusal == Refusal::RequestTimeout { Phase::Linger } else { Phase::Skip };
-        conn.restart(phase, self.now_ms());
+        exchange.restart(phase, self.now_ms());
+    }
+
+    /// The exchange cannot go on: its client sees the end.
+    fn abort(&self, exchange: Exchange<'_, impl Sink>) {
+        let mut abandoned = Vec::new();
+        exchange.sink.abort(&mut abandoned);
+        if !abandoned.is_empty() {
+            self.abandon(&abandoned);
+        }
     }
 }
 

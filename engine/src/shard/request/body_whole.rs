@@ -1,10 +1,10 @@
 //! Bodies that a call waits for: gathered until they are complete.
 
 use crate::shard::Shard;
+use crate::shard::exchange::own_fields::KeptFields;
 use crate::shard::exchange::ready_call::ReadyCall;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::{BodyError, BodyReader, Step};
-use crate::wire::fields::Span;
 use crate::wire::head::Framing;
 
 /// A call whose body has not come whole with its head: it keeps what the head said.
@@ -15,8 +15,7 @@ pub(in crate::shard) struct OpenCall {
     pub event: bool,
     pub old: bool,
     pub last: bool,
-    pub lines: Vec<u8>,
-    pub request_id: Span,
+    pub own: KeptFields,
     pub head: Vec<u8>,
 }
 
@@ -69,6 +68,8 @@ impl Shard {
 impl OpenCall {
     /// A call whose body `reader` is at the beginning of; so many bytes are worth reserving.
     pub fn new(call: &ReadyCall<'_>, reader: BodyReader, reserve: usize, last: bool) -> Self {
+        let mut own = KeptFields::default();
+        own.keep(call.own);
         OpenCall {
             reader,
             body: Vec::with_capacity(reserve),
@@ -76,15 +77,14 @@ impl OpenCall {
             event: call.event,
             old: call.old,
             last,
-            lines: call.lines.to_vec(),
-            request_id: call.request_id,
+            own,
             head: call.head.to_vec(),
         }
     }
 
     /// Bytes that are held of it.
     pub fn held_bytes(&self) -> usize {
-        self.body.capacity() + self.head.capacity() + self.lines.capacity()
+        self.body.capacity() + self.head.capacity() + self.own.held_bytes()
     }
 
     /// The call, once its body is complete.
@@ -93,8 +93,7 @@ impl OpenCall {
             handler: self.handler,
             event: self.event,
             old: self.old,
-            lines: &self.lines,
-            request_id: self.request_id,
+            own: self.own.get(),
             head: &self.head,
             body: &self.body,
         }

@@ -4,12 +4,15 @@ use bytes::{Buf, BytesMut};
 
 use crate::limits::Limits;
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
+use crate::shard::answers::wording::refusal_of;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::connection::discard::{Discard, Unending};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::{Flow, Took};
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::ready_call::ReadyCall;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::request::body_stream::{BodyStream, StreamStep};
 use crate::shard::request::body_whole::{OpenCall, WholeStep};
 use crate::shard::request::early_answer::Answered;
@@ -19,7 +22,6 @@ use crate::tunnel::envelope::Refusal;
 use crate::wire::body::Step;
 use crate::wire::fields::Span;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
-use crate::wire::reply::CONTINUE;
 
 /// Where in a message the input stands.
 #[derive(Default)]
@@ -115,13 +117,13 @@ impl Intake {
                 conn.enter(Phase::Head, shard.now_ms());
                 return Took::Stop(Flow::More);
             }
-            Err(error) => return shard.refuse_head(conn, error),
+            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
         };
         self.scanner.reset();
         // Each head has a clock of its own, also when its bytes came in one read with others.
         conn.restart(Phase::Idle, shard.now_ms());
         let bytes = rest.get(start..end).unwrap_or_default();
-        let advised = conn.take_advice();
+        let advised = conn.incoming().take_advice();
         let mut head = shard.head.borrow_mut();
         let parsed = head.parse(bytes, &shard.head_limits);
         let behind = rest.get(end..).unwrap_or_default();
@@ -135,9 +137,9 @@ impl Intake {
             Err(HeadError::Expectation) if shard.reference => {
                 self.note_request(shard);
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
-                self.settle(shard.answer_early(conn, &head, answer, b"", last, behind))
+                self.settle(shard.answer_early(shard.next_exchange(conn), &head, answer, OwnFields::NONE, last, behind))
             }
-            Err(error) => return shard.refuse_head(conn, error),
+            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
         };
         match took {
             Took::Bytes(body) => Took::Bytes(end + body),
@@ -174,11 +176,12 @@ impl Intake {
         behind: &[u8],
         advised: Option<&Advised>,
     ) -> Took {
+        let exchange = shard.next_exchange(conn);
         if let Some(answer) = conn.service().answer {
             let answer = answer(shard, head, bytes);
             let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
-            return self.settle(shard.answer_by(conn, head, last, behind, |out, last| {
-                shard.write_admin(out, answer, head_only, last);
+            return self.settle(shard.answer_by(exchange, head, last, behind, |last| {
+                shard.answer_admin(exchange, answer, head_only, last);
             }));
         }
         let mut lines = shard.lines.borrow_mut();
@@ -187,42 +190,36 @@ impl Intake {
         if shard.reference && head.expect_continue {
             // node:http says so before it looks at the request; the body will come, whatever the answer.
             if advised.is_none() {
-                conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+                exchange.sink.proceed();
             }
             head.expect_continue = false;
         }
         let head = &*head;
         let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
+        let own = OwnFields::new(&lines, request_id.unwrap_or_default());
         let last = self.is_last(shard, head);
         let plan = if advised.is_some_and(|advised| advised.overloaded) {
             Plan::Answer(Decision::Refuse(Refusal::ServiceUnavailable))
         } else {
             plan(verdict.decision, head, bytes, behind.len(), shard.standing(), || shard.is_full())
         };
-        let ready = |handler, event, body| ReadyCall {
-            handler,
-            event,
-            old: head.minor_version == 0,
-            lines: &lines,
-            request_id: request_id.unwrap_or_default(),
-            head: bytes,
-            body,
-        };
+        let ready =
+            |handler, event, body| ReadyCall { handler, event, old: head.minor_version == 0, own, head: bytes, body };
         match plan {
-            Plan::Ask(question) if shard.ask(conn, question, &lines, request_id, bytes) => Took::Stop(Flow::Ask),
-            Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, conn, head, &lines, last, behind),
+            Plan::Ask(question) if shard.ask(exchange, question, own, bytes) => Took::Stop(Flow::Ask),
+            Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, exchange, head, own, last, behind),
             Plan::Answer(answer) => {
-                shard.notice(answer, head, bytes, request_id.unwrap_or_default().of(&lines));
-                self.settle(shard.answer_early(conn, head, answer, &lines, last, behind))
+                shard.notice(answer, head, bytes, own.request_id());
+                self.settle(shard.answer_early(exchange, head, answer, own, last, behind))
             }
             Plan::Run { handler, event, length } => {
                 let body = behind.get(..length).unwrap_or_default();
-                shard.dispatch(conn, &ready(handler, event, body), last);
+                shard.dispatch(exchange, &ready(handler, event, body), last);
                 if last { Took::Stop(Flow::Close) } else { Took::Bytes(length) }
             }
             Plan::Gather { handler, event, reserve } => {
-                shard.expect_body(conn, head, behind);
+                shard.expect_body(exchange, head, behind);
                 // Where the reference is followed, only what has come counts (CONTRACT 10): see `take_whole`.
                 let most = if shard.reference { u64::MAX } else { shard.limits.max_body_bytes };
                 let reader = shard.body_reader(head.framing, most);
@@ -232,11 +229,11 @@ impl Intake {
                 Took::Bytes(0)
             }
             Plan::Stream { handler, boundary } => {
-                shard.expect_body(conn, head, behind);
+                shard.expect_body(exchange, head, behind);
                 let form = boundary.map(|boundary| shard.form_reader(&boundary));
                 let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
-                if !shard.dispatch_stream(conn, &ready(handler, false, b""), &stream, last) {
-                    return self.turn_away(shard, conn, head, &lines, last, behind);
+                if !shard.dispatch_stream(exchange, &ready(handler, false, b""), &stream, last) {
+                    return self.turn_away(shard, exchange, head, own, last, behind);
                 }
                 self.state = State::Stream(Box::new(stream));
                 Took::Bytes(0)
@@ -245,10 +242,18 @@ impl Intake {
     }
 
     /// The shard has too much to do: 503.
-    fn turn_away(&mut self, shard: &Shard, conn: &Conn, head: &Head, lines: &[u8], last: bool, behind: &[u8]) -> Took {
+    fn turn_away(
+        &mut self,
+        shard: &Shard,
+        exchange: Exchange<'_, impl Sink>,
+        head: &Head,
+        own: OwnFields<'_>,
+        last: bool,
+        behind: &[u8],
+    ) -> Took {
         shard.counters.overloaded.add(1);
         let refusal = Decision::Refuse(Refusal::ServiceUnavailable);
-        self.settle(shard.answer_early(conn, head, refusal, lines, last, behind))
+        self.settle(shard.answer_early(exchange, head, refusal, own, last, behind))
     }
 
     fn take_body(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
@@ -263,21 +268,21 @@ impl Intake {
             WholeStep::Complete(consumed) => {
                 conn.enter(Phase::Idle, shard.now_ms());
                 let last = open.last || shard.stopping();
-                shard.dispatch(conn, &open.ready(), last);
+                shard.dispatch(shard.next_exchange(conn), &open.ready(), last);
                 if last { Took::Stop(Flow::Close) } else { Took::Bytes(consumed) }
             }
             WholeStep::Refused(step, refusal) => {
-                let OpenCall { reader, lines, last, .. } = *open;
+                let OpenCall { reader, own, last, .. } = *open;
                 let rest = Discard::new(reader, &shard.limits);
-                self.settle(shard.answer_within(conn, step, rest, refusal, &lines, last))
+                self.settle(shard.answer_within(shard.next_exchange(conn), step, rest, refusal, own.get(), last))
             }
-            WholeStep::Broken(status) => shard.refuse_framing(conn, status, &open.lines),
+            WholeStep::Broken(status) => shard.refuse_framing(shard.next_exchange(conn), status, open.own.get()),
         }
     }
 
     fn take_stream(&mut self, shard: &Shard, conn: &Conn, rest: &[u8]) -> Took {
         let State::Stream(stream) = &mut self.state else { return Took::Bytes(0) };
-        match shard.take_stream(conn, stream, rest) {
+        match shard.take_stream(shard.next_exchange(conn), stream, rest) {
             StreamStep::Took(took) => took,
             StreamStep::Done(step, last) => {
                 self.state = State::Head;
@@ -342,14 +347,14 @@ impl Intake {
             State::Skip(_) => false,
             State::Stream(_) => {
                 if conn.inflow().is_some() {
-                    shard.break_body(conn, refusal_of(400));
+                    shard.break_body(shard.next_exchange(conn), refusal_of(400));
                 }
                 false
             }
         };
         if !conn.closing() && incomplete {
             // A message that will never be complete is never run (RFC 9112 8).
-            shard.protocol_error(conn, refusal_of(400));
+            shard.protocol_error(shard.next_exchange(conn), refusal_of(400));
         }
         if !conn.settled() {
             conn.enter(Phase::HalfClosed, shard.now_ms());
@@ -368,9 +373,9 @@ impl Shard {
     }
 
     /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
-    fn expect_body(&self, conn: &Conn, head: &Head, behind: &[u8]) {
+    fn expect_body(&self, exchange: Exchange<'_, impl Sink>, head: &Head, behind: &[u8]) {
         if head.expect_continue && behind.is_empty() {
-            conn.answer_now(|out| out.extend_from_slice(CONTINUE));
+            exchange.sink.proceed();
         }
     }
 }

@@ -15,26 +15,25 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::flow::Flow;
-use crate::shard::exchange::id_line::{id_in_line, id_line_len};
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::own_fields::OwnFields;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::request::intake::Intake;
 use crate::shard::transport::halves::ReadHalf;
 use crate::tunnel::advice::{Advice, Question};
 use crate::tunnel::envelope::Refusal;
-use crate::wire::fields::Span;
 use crate::wire::scanner::begins_a_head;
 
 impl Shard {
-    /// Asks about a request of `conn`; false when too many calls are under way.
+    /// Asks about a request; false when too many calls are under way.
     pub(in crate::shard) fn ask(
         &self,
-        conn: &Conn,
+        exchange: Exchange<'_, impl Sink>,
         question: Question,
-        lines: &[u8],
-        request_id: Option<Span>,
+        own: OwnFields<'_>,
         head: &[u8],
     ) -> bool {
-        let id_line = request_id.map_or(0, id_line_len);
-        let Some(key) = self.take_slot(conn, lines, id_line, true) else { return false };
+        let Some(key) = self.take_slot(exchange.sink.place(), own, true) else { return false };
         let mut bits = 0;
         if question.origin {
             bits |= flags::ASK_ORIGIN;
@@ -46,40 +45,39 @@ impl Shard {
         let start = open.open_body();
         open.json.extend_from_slice(b"null");
         let body = open.close_body(start);
-        let (request_id, fields) = open.push_call_head(request_id.unwrap_or_default().of(lines), head);
+        let (request_id, fields) = open.push_call_head(own.request_id(), head);
         open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields });
         open.asks += 1;
         drop(open);
         self.counters.asks.add(1);
-        conn.begin_ask(key);
+        exchange.incoming.begin_ask(key);
         true
     }
 
     /// Takes the word on a request. Anything but advice counts as: nobody vouches for it.
     pub(in crate::shard) fn take_advice(
         &self,
-        conn: &Conn,
+        exchange: Exchange<'_, impl Sink>,
         record: &AnswerRecord,
         raw: &[u8],
-        lines: &[u8],
-        id_line: usize,
+        own: OwnFields<'_>,
     ) {
         let advice = match record.outcome {
             Outcome::Advice { passed } => Advice { passed, origin: record.body.of(raw).to_vec() },
             Outcome::TimedOut => {
-                conn.end_ask();
-                conn.answer_now(|out| self.write_refusal(out, Refusal::HandlerTimeout, lines, false, true));
+                exchange.incoming.end_ask();
+                self.refuse(exchange, Refusal::HandlerTimeout, own, true);
                 // The request is answered, but its head still stands before everything that follows.
-                return conn.begin_close();
+                return exchange.sink.begin_close();
             }
             _ => Advice::default(),
         };
-        let request_id = lines.get(..id_line).map(id_in_line).unwrap_or_default().to_vec();
+        let request_id = own.request_id().to_vec();
         let overloaded = record.outcome == Outcome::Overloaded;
         if overloaded {
             self.counters.shed.add(1);
         }
-        conn.advise(Box::new(Advised { advice, request_id, overloaded }));
+        exchange.advise(Box::new(Advised { advice, request_id, overloaded }));
     }
 }
 
@@ -142,7 +140,7 @@ pub(in crate::shard) async fn consult(
 fn go_on(shard: &Shard, conn: &Conn, intake: &mut Intake, buffer: &mut BytesMut, flow: &mut Flow) {
     loop {
         let may_go_on = match *flow {
-            Flow::Ask => conn.is_advised() || conn.closing(),
+            Flow::Ask => conn.incoming().is_advised() || conn.closing(),
             Flow::Full => conn.may_read(&shard.limits),
             Flow::More | Flow::Close => false,
         };

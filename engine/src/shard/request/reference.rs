@@ -1,7 +1,7 @@
 //! What node:http decides otherwise than the engine by itself (CONTRACT 22), for tunnels that replace the reference.
 
 use crate::shard::Shard;
-use crate::shard::answers::replies::refusal_of;
+use crate::shard::answers::wording::refusal_of;
 use crate::tunnel::envelope::Refusal;
 use crate::tunnel::multipart::{MultipartReader, Reading};
 use crate::wire::head::{Head, HeadError, Method};

@@ -9,8 +9,8 @@ use monoio::buf::IoBuf;
 
 use crate::limits::STREAM_WRITE_BYTES;
 use crate::shard::Shard;
-use crate::shard::connection::answer_queue::Output;
 use crate::shard::connection::conn::Conn;
+use crate::shard::connection::outgoing::Output;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::life::tick::CountedTask;
 use crate::shard::serve::reader::read_loop;
@@ -33,19 +33,19 @@ pub(in crate::shard) fn serve(
             let mut write = pin!(write_loop(shard, &conn, writer));
             let (mut read_done, mut write_done) = (false, false);
             std::future::poll_fn(|cx| {
-                conn.remember_waker(cx);
+                conn.wakeup().remember(cx);
                 // A panic costs this connection, not the shard.
                 let step = catch_unwind(AssertUnwindSafe(|| {
-                    conn.begin_turn();
+                    conn.wakeup().begin_turn();
                     if !read_done {
                         read_done = read.as_mut().poll(cx).is_ready();
                     }
-                    conn.begin_turn();
+                    conn.wakeup().begin_turn();
                     if !write_done {
                         write_done = write.as_mut().poll(cx).is_ready();
                     }
                 }));
-                let again = conn.end_turn();
+                let again = conn.wakeup().end_turn();
                 if step.is_err() {
                     shard.counters.panics.add(1);
                     // Ends what is in flight: the ring holds the socket open until then.

@@ -4,10 +4,13 @@
 use std::sync::atomic::Ordering;
 
 use crate::limits::{HOST_BEHIND, LEAN_READ_BUFFER_BYTES};
+use crate::shard::exchange::handle::Exchange;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::service::{AtStop, Service};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
-use crate::wire::reply::{Content, ReplyHead};
+use crate::wire::answer::{Answer, Content, Given};
+use crate::wire::field_lines::FieldLines;
 
 pub(in crate::shard) static ADMIN: Service = Service {
     is_load: false,
@@ -31,14 +34,17 @@ impl Shard {
         }
     }
 
-    /// Writes what the admin listener answers.
-    pub(in crate::shard) fn write_admin(&self, out: &mut Vec<u8>, answer: AdminAnswer, head_only: bool, last: bool) {
-        let AdminAnswer { status, lines, text } = answer;
-        let content = Some(Content { media_type: b"text/plain; charset=utf-8", length: text.len() as u64 });
-        let (date, connection) = (&self.clock.date(), self.connection(last));
-        ReplyHead { status, lines, content, security: true, date, connection }.encode(out);
-        if !head_only {
-            out.extend_from_slice(text.as_bytes());
-        }
+    /// Gives what the admin listener answers.
+    pub(in crate::shard) fn answer_admin(
+        &self,
+        exchange: Exchange<'_, impl Sink>,
+        answer: AdminAnswer,
+        head_only: bool,
+        last: bool,
+    ) {
+        let AdminAnswer { status, fields, text } = answer;
+        let (given, content) = (Given::Engine(fields), Content::text(text.as_bytes()).withheld_if(head_only));
+        let answer = Answer { status, own: FieldLines::NONE, given, security: true, date: &self.clock.date(), content };
+        exchange.sink.answer(&answer, last);
     }
 }

@@ -4,9 +4,14 @@ mod answers;
 
 pub use answers::{Answer, End, Reading, fuzz_answers, read_answers};
 
+use super::answer::{Answer as Written, Content, Given, is_final_status};
+use super::answer_body::AnswerFraming;
 use super::body::{BodyError, BodyReader, Step};
+use super::date::HttpDate;
+use super::field_lines::{FieldLines, put_field};
 use super::framing::Framing;
 use super::head::{Head, HeadError, HeadLimits, HeadScanner, Method, Scan, TargetForm};
+use super::reply::Connection;
 use super::token::{is_field_value, is_token};
 
 /// Small bounds, so that short inputs reach them.
@@ -130,6 +135,78 @@ fn read_body<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<u8>, 
         consumed += step.consumed;
     }
     Ok((content, consumed, reader.done()))
+}
+
+/// The fields that depend on the request, in [`fuzz_answer`].
+const OWN: FieldLines<'static> =
+    FieldLines::new(b"x-runner-request-id: a\r\nVary: Origin\r\nAccess-Control-Allow-Origin: *\r\n");
+
+/// Any names and values as the fields of an application's answer (status in two bytes, flags, then name NUL value NUL name
+/// ...): what is not refused reads back as one head, which holds the fields that the answer says it has, in that order,
+/// and beside them what HTTP/1.1 alone needs.
+pub fn fuzz_answer(data: &[u8]) {
+    let [high, low, flags, rest @ ..] = data else { return };
+    let status = u16::from_be_bytes([*high, *low]) % 700;
+    if !is_final_status(status) {
+        return;
+    }
+    let (mut lines, mut given) = (Vec::new(), Vec::new());
+    let mut texts = rest.split(|byte| *byte == 0);
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        let before = lines.clone();
+        match put_field(&mut lines, name, value) {
+            Ok(()) => given.push((name, value)),
+            Err(_) => assert_eq!(lines, before),
+        }
+    }
+    let fields = FieldLines::new(&lines);
+    assert!(fields.is_well_formed() && fields.iter().all(|field| given.contains(&field)));
+    let connection = if flags & 1 == 0 { Connection::Close } else { Connection::KeepAlive { hint_s: 5 } };
+    let content = match flags >> 2 & 3 {
+        0 => Content::text(b"12345"),
+        1 => Content::Withheld(5),
+        2 => Content::Streamed(None),
+        _ => Content::Streamed(Some(5)),
+    };
+    let security = flags & 2 != 0;
+    let date = HttpDate::from_unix(1_800_000_000);
+    let given = Given::Application { reason: b"", fields };
+    let answer = Written { status, own: OWN, given, security, date: &date, content };
+    let framing = AnswerFraming::of(&answer, flags & 16 != 0);
+    let mut out = Vec::new();
+    answer.encode_head(&mut out, framing == AnswerFraming::Chunked, connection);
+    check_head(&answer, framing, &out);
+    let mut whole = Vec::new();
+    answer.encode(&mut whole, connection);
+    let sent = if framing == AnswerFraming::NoContent { [&b""[..]; 3] } else { content.pieces() };
+    assert!(whole.ends_with(&sent.concat()));
+}
+
+fn check_head(answer: &Written<'_>, framing: AnswerFraming, out: &[u8]) {
+    let text: String = out.iter().map(|byte| char::from(*byte)).collect();
+    let head = text.strip_suffix("\r\n\r\n").expect("ends with an empty line");
+    assert!(!head.contains("\r\n\r\n") && !head.replace("\r\n", "").contains(['\r', '\n', '\0']), "{head}");
+    let mut lines = head.split("\r\n");
+    assert!(lines.next().is_some_and(|line| line.starts_with(&format!("HTTP/1.1 {} ", answer.status))));
+    let mut sent: Vec<(String, String)> = lines
+        .map(|line| {
+            line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned())).expect("name: value")
+        })
+        .collect();
+    let is = |name: &str, ours: &str| name.eq_ignore_ascii_case(ours);
+    let count = |name: &str| sent.iter().filter(|(known, _)| is(known, name)).count();
+    assert_eq!(count("connection"), 1);
+    assert_eq!(count("transfer-encoding"), usize::from(framing == AnswerFraming::Chunked));
+    assert_eq!(count("content-length"), usize::from(matches!(framing, AnswerFraming::Length(5))));
+    assert!(count("x-runner-request-id") >= 1 && count("date") >= 1);
+    if answer.security {
+        assert_eq!((count("x-frame-options"), count("x-content-type-options")), (1, 1));
+    }
+    sent.retain(|(name, _)| !["connection", "keep-alive", "transfer-encoding"].iter().any(|ours| is(name, ours)));
+    let mut said = Vec::new();
+    let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    answer.for_each_field(|name, value| said.push((latin1(name), latin1(value))));
+    assert_eq!(sent, said, "HTTP/1.1 sends what any version would");
 }
 
 /// Where an input is cut in two.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::limits::ANSWER_FIRST_BYTES;
+use crate::wire::answer_body::AnswerFraming;
 
 fn key(slot: u32) -> CallKey {
     CallKey { slot, generation: 0 }
