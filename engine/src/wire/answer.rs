@@ -5,12 +5,24 @@ use super::date::HttpDate;
 use super::decimal::put_decimal;
 use super::field_lines::{FieldLines, name_of};
 
-/// The fields of [`Answer::security`].
-pub(super) const SECURITY: FieldLines<'static> =
-    FieldLines::new(b"X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n");
+/// The fields of [`Answer::security`], as a literal.
+macro_rules! security_lines {
+    () => {
+        "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+    };
+}
 
-/// The fields of [`Given::Json`].
-pub(super) const JSON: FieldLines<'static> = FieldLines::new(b"content-type: application/json; charset=utf-8\r\n");
+/// The fields of [`Given::Json`], as a literal.
+macro_rules! json_lines {
+    () => {
+        "content-type: application/json; charset=utf-8\r\n"
+    };
+}
+
+pub(super) use {json_lines, security_lines};
+
+pub(super) const SECURITY: FieldLines<'static> = FieldLines::new(security_lines!().as_bytes());
+const JSON: FieldLines<'static> = FieldLines::new(json_lines!().as_bytes());
 
 /// One final answer, whole or with content that follows.
 #[derive(Clone, Copy, Debug)]

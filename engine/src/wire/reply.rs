@@ -1,6 +1,6 @@
 //! Answers as HTTP/1.1 sends them (RFC 9112 4, RFC 9110 8), appended to a send buffer.
 
-use super::answer::{Answer, Content, Given, JSON, SECURITY, has_content};
+use super::answer::{Answer, Content, Given, SECURITY, has_content, json_lines, security_lines};
 use super::date::HttpDate;
 use super::decimal::put_decimal;
 use super::field_lines::FieldLines;
@@ -95,25 +95,26 @@ impl Answer<'_> {
 /// are those that [`Answer::encode_head`] would write, and the content.
 #[inline]
 fn encode_json_ok(out: &mut Vec<u8>, own: FieldLines<'_>, pieces: [&[u8]; 3], date: &HttpDate) {
-    const LENGTH: &[u8] = b"content-length: ";
-    const DATE: &[u8] = b"Date: ";
+    const BEFORE_LENGTH: &[u8] = concat!(json_lines!(), "content-length: ").as_bytes();
+    const BEFORE_DATE: &[u8] = concat!("\r\n", security_lines!(), "Date: ").as_bytes();
     debug_assert!(own.is_well_formed(), "{own:?}");
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let fixed = 17 + JSON.as_bytes().len() + LENGTH.len() + 2 + SECURITY.as_bytes().len() + DATE.len() + 29;
+    let [before, json, behind] = pieces;
+    let (own, length) = (own.as_bytes(), before.len() + json.len() + behind.len());
     // One reservation: 19 more bytes than all pieces need, for the digits.
-    out.reserve(fixed + own.as_bytes().len() + 20 + KEEP_ALIVE_5.len() + length);
+    out.reserve(17 + own.len() + BEFORE_LENGTH.len() + 20 + BEFORE_DATE.len() + 29 + KEEP_ALIVE_5.len() + length);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-    out.extend_from_slice(own.as_bytes());
-    out.extend_from_slice(JSON.as_bytes());
-    out.extend_from_slice(LENGTH);
+    out.extend_from_slice(own);
+    out.extend_from_slice(BEFORE_LENGTH);
     put_decimal(out, length as u64);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(SECURITY.as_bytes());
-    out.extend_from_slice(DATE);
+    out.extend_from_slice(BEFORE_DATE);
     out.extend_from_slice(date.as_bytes());
     out.extend_from_slice(KEEP_ALIVE_5);
-    for piece in pieces {
-        out.extend_from_slice(piece);
+    out.extend_from_slice(before);
+    out.extend_from_slice(json);
+    match behind {
+        // The brace that ends an envelope.
+        [byte] => out.push(*byte),
+        _ => out.extend_from_slice(behind),
     }
 }
 
