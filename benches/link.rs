@@ -12,6 +12,7 @@ use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, Outcome};
 use fasttunnel_engine::link::doorbell::Doorbell;
 use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -50,9 +51,10 @@ fn serve(host: Arc<Host>, stop: Arc<AtomicBool>) -> JoinHandle<()> {
 /// A batch is filled, crosses, is answered, and both batches come home. Neither side sleeps: this is the crossing
 /// without the kernel.
 fn hop(criterion: &mut Criterion) {
-    let host = Arc::new(Host::new(1, || {}));
+    let hosts = Hosts::new(1, 0);
     let (port, inbox) = letter_box().expect("an eventfd");
-    host.attach(&[port]);
+    hosts.attach(&[port]);
+    let host = hosts.add(|| {}).expect("the first");
     let stop = Arc::new(AtomicBool::new(false));
     let server = serve(host.clone(), stop.clone());
     let mut home = Some(Box::<CallBatch>::default());
@@ -66,7 +68,7 @@ fn hop(criterion: &mut Criterion) {
                 let mut batch = home.take().unwrap_or_default();
                 batch.answers_home.extend(answered.take());
                 fill(&mut batch, *calls, ADD_BODY, SMALL_HEAD);
-                assert!(host.submit(0, batch, &mut unused).is_none(), "the queue is empty");
+                assert!(hosts.submit(0, batch, &mut unused).is_none(), "the queue is empty");
                 let mut answers = spin(|| match inbox.messages.try_recv() {
                     Ok(ToShard::Answers(answers)) => Some(answers),
                     Ok(ToShard::CallsHome(batch)) => {
