@@ -39,7 +39,7 @@ async function measure(count, at, work) {
   return { took, cpu: (user + system) / 1000 / count, stood: Math.max(stood, performance.now() - last - 1) };
 }
 
-const shown = (ms) => (ms < 1 ? `${(ms * 1000).toFixed(0)} µs` : ms < 100 ? `${ms.toFixed(2)} ms` : `${ms.toFixed(0)} ms`);
+const shown = (ms) => (ms < 0.9995 ? `${(ms * 1000).toFixed(0)} µs` : ms < 100 ? `${ms.toFixed(2)} ms` : `${ms.toFixed(0)} ms`);
 
 async function compare(name, count, at, theirs, ours) {
   const best = { theirs: { took: Infinity, cpu: Infinity, stood: Infinity }, ours: { took: Infinity, cpu: Infinity, stood: Infinity } };
