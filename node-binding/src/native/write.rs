@@ -78,14 +78,15 @@ impl Writing {
     }
 
     fn beside(target: Target) -> Result<Self, Failure> {
-        // A link keeps pointing at its file, which gets the new bytes.
-        let to = match fs::symlink_metadata(&target.path) {
+        let (to, before) = match fs::symlink_metadata(&target.path) {
+            // A link keeps pointing at its file, which gets the new bytes.
             Ok(found) if found.file_type().is_symlink() => {
-                fs::canonicalize(&target.path).map_err(Failure::of("realpath", &target.path))?
+                let to = fs::canonicalize(&target.path).map_err(Failure::of("realpath", &target.path))?;
+                let before = fs::metadata(&to).ok();
+                (to, before)
             }
-            _ => target.path.clone(),
+            found => (target.path.clone(), found.ok()),
         };
-        let before = fs::metadata(&to).ok();
         if let Some(before) = &before {
             let kind = before.file_type();
             if kind.is_dir() {
