@@ -126,6 +126,6 @@ export interface ServerStats {
   /** Connections that ended with calls outstanding, or by an answer that cannot be. */
   readonly lost: number;
   readonly outstanding: number;
-  /** Attempts to connect that have failed one after the other. */
+  /** Attempts to connect, and calls, that have failed one after the other. */
   readonly failures: number;
 }
