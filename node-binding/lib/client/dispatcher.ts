@@ -5,8 +5,9 @@ import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
 import type { Call } from './call.js';
 import type { Connection } from './connection.js';
-import { EnvelopeReader } from './envelope.js';
+import type { EnvelopeReader } from './envelope.js';
 import type { Ledger } from './ledger.js';
+import type { Place } from './place.js';
 import { Queue } from './queue.js';
 import { Server } from './server.js';
 import type { ServerOwner } from './server.js';
@@ -41,11 +42,16 @@ export class Dispatcher implements ServerOwner {
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt = Infinity;
 
-  constructor(settings: Settings, ledger: Ledger) {
+  constructor(settings: Settings, ledger: Ledger, envelopes: EnvelopeReader) {
     this.#settings = settings;
     this.#ledger = ledger;
-    this.#envelopes = new EnvelopeReader(settings.codec);
+    this.#envelopes = envelopes;
     this.servers = settings.places.map((place) => new Server(place, settings, this));
+  }
+
+  /** Where a call should go that has a connection of its own. */
+  place(): Place {
+    return (this.#able(performance.now())[0] ?? this.servers[0]!).place;
   }
 
   /** Calls that wait for a connection, or for their next attempt. */
