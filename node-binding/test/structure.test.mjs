@@ -29,7 +29,7 @@ const MAY_IMPORT = {
   'in-process': ['process', 'bridge'],
   client: ['bounds', 'errors', 'options', 'process', 'values'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
-  runner: ['bounds', 'errors', 'options', 'process', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
+  runner: ['bounds', 'errors', 'options', 'process', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 

@@ -35,7 +35,8 @@ export function createClient<Tasks = TaskCalls, Events = Record<string, any>>(op
   return new TunnelClient(checkClientOptions(options)) as unknown as Client<Tasks, Events>;
 }
 
-class TunnelClient {
+/** What {@link createClient} gives, for whom its types are in the way. */
+export class TunnelClient {
   readonly #settings: Settings;
   readonly #ledger = new Ledger();
   readonly #dispatcher: Dispatcher;
@@ -59,6 +60,12 @@ class TunnelClient {
 
   async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
     return this.#streams.stream(await this.#streamed(id, input, options));
+  }
+
+  /** As `task` or as `stream`, whichever the task answers with. */
+  async either(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
+    const answer = await this.#streams.either(await this.#streamed(id, input, options));
+    return 'value' in answer ? answer.value : answer.stream;
   }
 
   /** A call with a connection of its own. */

@@ -55,11 +55,33 @@ function withSentinels(value: unknown, parts: Part[], depth: number): unknown {
   if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value;
   if (value instanceof SourceFile) return sentinel(value.source, value.meta, parts);
   if (value instanceof Blob) return sentinel(value, metaOf(value), parts);
+  const source = sourceOf(value);
+  if (source !== undefined) {
+    const { id, meta } = value as { id: string; meta?: FileMeta };
+    parts.push({ id, meta: { ...meta, name: meta?.name ?? 'upload' }, source });
+    return { $runnerFile: 'File', id, ...(meta === undefined ? {} : { meta }) };
+  }
   if (Array.isArray(value)) return value.map((item) => withSentinels(item, parts, depth + 1));
   // Dates, Maps and other instances are the codec's.
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withSentinels(item, parts, depth + 1)]));
+}
+
+/** What a sentinel that Runner has made holds beside what is sent. */
+function sourceOf(value: object): ByteSource | undefined {
+  const { $runnerFile, id, _node, _web } = value as { $runnerFile?: unknown; id?: unknown; _node?: { stream?: ByteSource; buffer?: Uint8Array }; _web?: { blob?: Blob } };
+  if ($runnerFile !== 'File' || typeof id !== 'string') return undefined;
+  return _node?.stream ?? _node?.buffer ?? _web?.blob;
+}
+
+/** Is there a file somewhere in an input? */
+export function hasFiles(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return false;
+  if (value instanceof SourceFile || value instanceof Blob || sourceOf(value) !== undefined) return true;
+  if (Array.isArray(value)) return value.some((item) => hasFiles(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (prototype === Object.prototype || prototype === null) && Object.values(value).some((item) => hasFiles(item, depth + 1));
 }
 
 function sentinel(source: ByteSource, meta: FileMeta, parts: Part[]): unknown {

@@ -47,26 +47,30 @@ export class StreamCalls {
 
   /** Resolves to the answer, once it has begun. */
   async stream(call: StreamRequest): Promise<IncomingMessage> {
-    const { answer, end } = await this.#send(call);
-    if (isJson(answer)) {
-      const value = await this.#valueOf(call, answer, end);
-      throw refused(end, new RemoteError(`${call.what} has answered with a value, not with a stream: use client.task`, { code: 'INVALID_RESPONSE', status: answer.statusCode!, requestId: call.requestId, data: value }));
-    }
-    if (answer.statusCode! >= 400) throw refused(end, await this.#errorOf(call, answer));
-    answer.once('close', () => end(answer.complete ? End.Result : call.signal?.aborted === true ? End.Aborted : End.Failed));
-    return answer;
+    const answer = await this.either(call);
+    if ('stream' in answer) return answer.stream;
+    throw new RemoteError(`${call.what} has answered with a value, not with a stream: use client.task`, { code: 'INVALID_RESPONSE', status: 200, requestId: call.requestId, data: answer.value });
   }
 
   /** Resolves to the result. */
   async task(call: StreamRequest): Promise<unknown> {
+    const answer = await this.either(call);
+    if ('value' in answer) return answer.value;
+    const { stream } = answer;
+    await new Promise((resolve) => stream.once('close', resolve).destroy());
+    throw new RemoteError(`${call.what} has answered with a stream, not with a value: use client.stream`, { code: 'INVALID_RESPONSE', status: stream.statusCode!, requestId: call.requestId });
+  }
+
+  /** Resolves to whichever the task has answered with. */
+  async either(call: StreamRequest): Promise<{ value: unknown } | { stream: IncomingMessage }> {
     const { answer, end } = await this.#send(call);
-    if (!isJson(answer) && answer.statusCode! < 400) {
-      answer.destroy();
-      throw refused(end, new RemoteError(`${call.what} has answered with a stream, not with a value: use client.stream`, { code: 'INVALID_RESPONSE', status: answer.statusCode!, requestId: call.requestId }));
+    if (isJson(answer) || answer.statusCode! >= 400) {
+      const value = await this.#valueOf(call, answer, end);
+      end(End.Result);
+      return { value };
     }
-    const value = await this.#valueOf(call, answer, end);
-    end(End.Result);
-    return value;
+    answer.once('close', () => end(answer.complete ? End.Result : call.signal?.aborted === true ? End.Aborted : End.Failed));
+    return { stream: answer };
   }
 
   /** Ends all of them. */
@@ -87,14 +91,6 @@ export class StreamCalls {
       return this.#envelopes.result(answer.statusCode!, body, call.requestId);
     } catch (error) {
       throw refused(end, error as Error);
-    }
-  }
-
-  async #errorOf(call: StreamRequest, answer: IncomingMessage): Promise<Error> {
-    try {
-      return this.#envelopes.result(answer.statusCode!, await text(answer), call.requestId) as never;
-    } catch (error) {
-      return error as Error;
     }
   }
 

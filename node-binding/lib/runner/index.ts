@@ -1,6 +1,9 @@
 /// <reference types="node" preserve="true" />
 /** The Runner side of fasttunnel: {@link fastTunnel} stands where an app had `nodeExposure`. */
 export { fastTunnel } from './resource.js';
+export { TunnelError } from '../errors/client-errors.js';
+export { createClient } from './client.js';
+export type { RunnerClient, RunnerClientOptions } from './client.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
 export type { LoadedRunner } from './peer.js';
 export type {
