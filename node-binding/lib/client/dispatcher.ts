@@ -15,6 +15,8 @@ import type { Settings } from './settings.js';
 
 const RETRY_MS = 50;
 const MOST_RETRY_MS = 2000;
+/** A server that wants more time than this has refused. */
+const MOST_REST_MS = 60_000;
 /** Of a server that was too busy to begin with a call. */
 const BUSY = 'SERVICE_UNAVAILABLE';
 /** Statuses of a server, or of a proxy, that say that another attempt may go better. */
@@ -199,6 +201,7 @@ export class Dispatcher implements ServerOwner {
     // What the server says that it has not read goes first, and costs nothing.
     for (const call of unread.reverse()) {
       this.#ledger.retries += 1;
+      call.attempts -= 1;
       (call.target.pace.slow ? this.#slow : this.#fast).unshift(call);
     }
     for (const call of lost) {
@@ -211,18 +214,23 @@ export class Dispatcher implements ServerOwner {
 
   /** Sends a call again, after a while; false: it has been sent often enough, or its time would be over. */
   #repeat(call: Call, leastMs: number): boolean {
-    if (call.attempts > this.#settings.retries || !this.#budget.spend()) return false;
     const ms = leastMs + backoffMs(call.attempts, RETRY_MS, MOST_RETRY_MS);
-    if (performance.now() + ms > call.deadline) return false;
+    if (call.attempts > this.#settings.retries || ms > MOST_REST_MS || performance.now() + ms > call.deadline || !this.#budget.spend()) return false;
     call.stage = Stage.Waiting;
     this.#ledger.retries += 1;
     this.#resting.add(call);
-    setTimeout(() => {
+    const timer = setTimeout(() => {
       this.#resting.delete(call);
-      if (call.stage !== Stage.Waiting) return;
+      call.carrier = undefined;
       this.#enqueue(call);
       this.ready();
     }, ms);
+    call.carrier = {
+      abandon: () => {
+        clearTimeout(timer);
+        this.#resting.delete(call);
+      },
+    };
     return true;
   }
 
