@@ -1,8 +1,9 @@
-// The main job on real input: the three clients of @bluelibs/runner 5.5.0 call a tunnel.
+// The main job on real input: the three clients of @bluelibs/runner 5.5.0, and ours in their place, call a tunnel.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { it } from 'node:test';
 import { TaskError } from 'fasttunnel';
+import { createClient } from 'fasttunnel/runner';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -14,7 +15,7 @@ const { createHttpMixedClient, createHttpSmartClient } = require('@bluelibs/runn
 const conflict = r.error('app.errors.conflict').httpCode(409).format(({ key }) => `Conflict on ${key}`).build();
 const errorRegistry = new Map([[conflict.id, conflict]]);
 
-const CLIENTS = { createHttpClient, createHttpSmartClient, createHttpMixedClient };
+const CLIENTS = { createHttpClient, createHttpSmartClient, createHttpMixedClient, 'createClient of fasttunnel/runner': createClient };
 const TOKEN = 't0ken';
 
 const seen = [];

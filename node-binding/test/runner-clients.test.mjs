@@ -1,7 +1,8 @@
-// The clients of @bluelibs/runner, unchanged, against nodeExposure and against fastTunnel: the same outcomes.
+// The clients of @bluelibs/runner, unchanged, and ours in their place, against nodeExposure and against fastTunnel: the same outcomes.
 // The list is CLIENTS.md, section 5, without what needs streams or files.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { createClient } from 'fasttunnel/runner';
 import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
@@ -54,6 +55,7 @@ const CLIENTS = {
   universal: createHttpClient,
   smart: createHttpSmartClient,
   mixed: createHttpMixedClient,
+  'fasttunnel/runner': createClient,
   'mixed, always smart': (config) => createHttpMixedClient({ ...config, forceSmart: true }),
 };
 
@@ -139,6 +141,33 @@ onBothDrivers('runner clients', (driver) => {
       assert.deepEqual(aborted[2], [['aborted', 'runner.errors.cancellation', { reason: 'Client Closed Request' }]]);
     });
   }
+
+  it('fasttunnel/runner: outcomes are those of the smart client', async () => {
+    const of = (create) => withApp(exposures.fastTunnel, { items }, async ({ url }) => {
+      const client = create({ baseUrl: url, auth: { token: TOKEN }, serializer: new Serializer(), errorRegistry: new Map([[conflict.id, conflict]]) });
+      const outcomes = {};
+      for (const [what, check] of Object.entries(CHECKS)) {
+        seen.length = 0;
+        outcomes[what] = await check(client);
+      }
+      return outcomes;
+    });
+    assert.deepEqual(await of(createClient), await of(createHttpSmartClient));
+  });
+
+  it('fasttunnel/runner: a tunnel in client mode changes one line', async () => {
+    await withApp(exposures.fastTunnel, { items }, async ({ url }) => {
+      const remote = r.task('app.tasks.add').run(async () => assert.fail('it ran here')).build();
+      const tunnel = r.resource('app.clientTunnel').tags([globals.tags.tunnel]).dependencies({ serializer: globals.resources.serializer }).init(async (_config, { serializer }) => {
+        const client = createClient({ url, auth: { token: TOKEN }, serializer });
+        return { mode: 'client', transport: 'http', tasks: [remote.id], run: (task, input) => client.task(task.id, input) };
+      }).build();
+      const app = r.resource('app').register([remote, tunnel]).dependencies({ add: remote }).init(async (_config, { add }) => add({ a: 1, b: 2 })).build();
+      const runtime = await R.run(app, { logs: { printThreshold: null }, errorBoundary: false, shutdownHooks: false });
+      assert.equal(runtime.value, 3);
+      await runtime.dispose();
+    });
+  });
 
   it('globals.tunnels.http.createClient', () => both({}, async ({ url }) => {
     const client = globals.tunnels.http.createClient({ url, auth: { token: TOKEN }, serializer: new Serializer() });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { Readable, Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'fasttunnel/runner';
 import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
@@ -145,7 +146,7 @@ onBothDrivers('runner files', (driver) => {
   };
   const ours = (run) => withApp(exposures.fastTunnel, { items }, run);
 
-  for (const [kind, create] of Object.entries({ smart: createHttpSmartClient, mixed: createHttpMixedClient })) {
+  for (const [kind, create] of Object.entries({ smart: createHttpSmartClient, mixed: createHttpMixedClient, 'fasttunnel/runner': createClient })) {
     for (const [what, check] of Object.entries(NODE_CHECKS)) {
       it(`${kind}: ${what}`, { timeout: 30_000 }, () => both((app) => check(create(config(app)))));
     }

@@ -28,7 +28,7 @@ const MAY_IMPORT = {
   'in-process': ['process', 'bridge'],
   client: ['facts', 'errors', 'options', 'process', 'values'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
-  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process'],
+  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };

@@ -1,17 +1,22 @@
+import type { IncomingMessage } from 'node:http';
 import { CallError } from '../errors/client-errors.js';
-import { ERROR_CODES } from '../facts/facts.generated.js';
+import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { Call, Stage } from './call.js';
 import type { Target } from './call.js';
 import { Dispatcher } from './dispatcher.js';
+import { EnvelopeReader } from './envelope.js';
+import { formOf } from './file-form.js';
 import { asCallHeaders } from './header-lines.js';
 import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { RequestIds } from './request-ids.js';
 import { checkClientOptions, NUMBERS } from './settings.js';
 import type { Settings } from './settings.js';
-import type { CallOptions, Client, ClientOptions, ClientStats, TaskCalls } from './types.js';
+import { StreamCalls } from './streams.js';
+import type { StreamRequest } from './streams.js';
+import type { CallOptions, Client, ClientOptions, ClientStats, StreamOptions, TaskCalls } from './types.js';
 
 /** Ids that are kept in mind. Who makes up ids as they come gets new ones each time. */
 const MAX_TARGETS = 10_000;
@@ -30,10 +35,12 @@ export function createClient<Tasks = TaskCalls, Events = Record<string, any>>(op
   return new TunnelClient(checkClientOptions(options)) as unknown as Client<Tasks, Events>;
 }
 
-class TunnelClient {
+/** What {@link createClient} gives, for whom its types are in the way. */
+export class TunnelClient {
   readonly #settings: Settings;
   readonly #ledger = new Ledger();
   readonly #dispatcher: Dispatcher;
+  readonly #streams: StreamCalls;
   readonly #ids = new RequestIds();
   readonly #tasks = new Map<string, Target>();
   readonly #events = new Map<string, Target>();
@@ -41,11 +48,36 @@ class TunnelClient {
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    this.#dispatcher = new Dispatcher(settings, this.#ledger);
+    const envelopes = new EnvelopeReader(settings.codec);
+    this.#dispatcher = new Dispatcher(settings, this.#ledger, envelopes);
+    this.#streams = new StreamCalls(settings, this.#ledger, envelopes);
   }
 
-  task(id: string, input?: unknown, options?: CallOptions): Promise<unknown> {
+  task(id: string, input?: unknown, options?: StreamOptions): Promise<unknown> {
+    if (options?.body !== undefined || options?.files === true) return this.#streamed(id, input, options).then((call) => this.#streams.task(call));
     return this.#call('task', id, 'input', input, '', options);
+  }
+
+  async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
+    return this.#streams.stream(await this.#streamed(id, input, options));
+  }
+
+  /** As `task` or as `stream`, whichever the task answers with. */
+  async either(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
+    const answer = await this.#streams.either(await this.#streamed(id, input, options));
+    return 'value' in answer ? answer.value : answer.stream;
+  }
+
+  /** A call with a connection of its own. */
+  async #streamed(id: string, input: unknown, given: StreamOptions): Promise<StreamRequest> {
+    const target = this.#tasks.get(id) ?? this.#newTarget('task', id);
+    this.#mustBeOpen(target);
+    const { body, files, ...options } = given;
+    const { requestId, ...rest } = this.#asCall(options);
+    if (body !== undefined && (input !== undefined || files === true)) fail('body', body, 'cannot be combined with an input or with files', 'Pass undefined as the input: the task reads the body.');
+    const form = files === true ? formOf(input, this.#settings.codec) : undefined;
+    const content = form ?? (body === undefined ? { contentType: JSON_TYPE, body: `{"input":${this.#settings.codec.stringify(input)}}` } : { contentType: 'application/octet-stream', body });
+    return { what: target.what, path: target.path, place: this.#dispatcher.place(), requestId, ...rest, ...content };
   }
 
   async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
@@ -59,7 +91,7 @@ class TunnelClient {
   #call(kind: 'task' | 'event', id: string, name: string, value: unknown, more: string, options: CallOptions | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
-      if (this.#closing !== undefined) throw new CallError(ERROR_CODES.closed, false, `${target.what} was not sent: the client is closed. Create a new one.`);
+      this.#mustBeOpen(target);
       let body = `{"${name}":${this.#settings.codec.stringify(value)}${more}}`;
       if (this.#settings.latin1) body = asAscii(body);
       const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
@@ -68,17 +100,29 @@ class TunnelClient {
   }
 
   #withOptions(target: Target, body: string, given: CallOptions, resolve: (value: unknown) => void, reject: (error: unknown) => void): Call {
-    const { signal, timeoutMs, headers, idempotent } = asGroup('options', given, ['signal', 'timeoutMs', 'headers', 'idempotent']);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'must be an AbortSignal', 'For example that of new AbortController().');
-    const { id, lines } = asCallHeaders(headers);
-    const most = asInteger('timeoutMs', timeoutMs, { ...NUMBERS.timeoutMs, fallback: this.#settings.timeoutMs });
-    const repeats = asBoolean('idempotent', idempotent, false);
-    signal?.throwIfAborted();
-    const call = new Call(target, id ?? this.#ids.next(), body, most, this.#ledger, resolve, reject);
+    const { requestId, lines, timeoutMs, idempotent, signal } = this.#asCall(given);
+    const call = new Call(target, requestId, body, timeoutMs, this.#ledger, resolve, reject);
     call.lines = lines;
-    call.idempotent = repeats;
+    call.idempotent = idempotent;
     if (signal !== undefined) call.watch(signal);
     return call;
+  }
+
+  /** Checks the options of a call. Throws the signal's reason if that has aborted. */
+  #asCall(given: CallOptions): { requestId: string; lines: string; timeoutMs: number; idempotent: boolean; signal: AbortSignal | undefined } {
+    const options = asGroup('options', given, ['signal', 'timeoutMs', 'headers', 'idempotent', 'body', 'files']);
+    const { signal } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'must be an AbortSignal', 'For example that of new AbortController().');
+    const { id, lines } = asCallHeaders(options.headers);
+    const timeoutMs = asInteger('timeoutMs', options.timeoutMs, { ...NUMBERS.timeoutMs, fallback: this.#settings.timeoutMs });
+    const idempotent = asBoolean('idempotent', options.idempotent, false);
+    asBoolean('files', options.files, false);
+    signal?.throwIfAborted();
+    return { requestId: id ?? this.#ids.next(), lines, timeoutMs, idempotent, signal };
+  }
+
+  #mustBeOpen({ what }: Target): void {
+    if (this.#closing !== undefined) throw new CallError(ERROR_CODES.closed, false, `${what} was not sent: the client is closed. Create a new one.`);
   }
 
   #newTarget(kind: 'task' | 'event', id: string): Target {
@@ -102,6 +146,7 @@ class TunnelClient {
 
   destroy(): void {
     void this.close();
+    this.#streams.destroy();
     this.#dispatcher.abandon(({ target, stage }) => new CallError(ERROR_CODES.closed, stage === Stage.Sent, `${target.what} was ended: the client was destroyed.`));
   }
 

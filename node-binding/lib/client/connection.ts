@@ -36,6 +36,8 @@ const READ_BYTES = 64 * 1024;
 const room = Buffer.allocUnsafeSlow(READ_BYTES);
 /** What a server may be late, or we, with the end of an idle connection. */
 const KEEP_MARGIN_MS = 1000;
+/** How long a connection is kept that was made for a call which another has taken meanwhile. It holds up servers that stop. */
+const UNUSED_MS = 500;
 
 /** One connection, and the calls on it in the order in which they were sent. */
 export class Connection implements AnswerSink, Carrier {
@@ -57,6 +59,8 @@ export class Connection implements AnswerSink, Carrier {
   readonly #basePath: string;
   /** What every request has in common, up to the value of its id. */
   readonly #lines: string;
+  /** How long it is kept idle where the server does not say. */
+  readonly #idleMs: number;
   #keepMs: number;
   #closed = false;
   #lastAnswer = false;
@@ -71,7 +75,8 @@ export class Connection implements AnswerSink, Carrier {
     this.#latin1 = settings.latin1;
     this.#basePath = place.basePath;
     this.#lines = ` HTTP/1.1\r\nhost: ${place.authority}\r\n${settings.lines}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
-    this.#keepMs = settings.idleTimeoutMs;
+    this.#idleMs = settings.idleTimeoutMs;
+    this.#keepMs = Math.min(settings.idleTimeoutMs, UNUSED_MS);
     this.#reader = new AnswerReader(this, owner.layout, settings.maxAnswerBytes);
     this.#socket = this.#connect(place, settings);
     this.#socket.setNoDelay(true);
@@ -153,7 +158,7 @@ export class Connection implements AnswerSink, Carrier {
     }
     this.#pace(call);
     if (call.slow) this.slow -= 1;
-    if (head.keepMs !== undefined) this.#keepMs = Math.max(head.keepMs - KEEP_MARGIN_MS, head.keepMs / 2);
+    this.#keepMs = head.keepMs === undefined ? this.#idleMs : Math.max(head.keepMs - KEEP_MARGIN_MS, head.keepMs / 2);
     if (head.close) this.#lastAnswer = this.retired = true;
     if (call.stage === Stage.Over) return;
     this.live -= 1;

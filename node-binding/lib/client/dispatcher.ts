@@ -5,8 +5,9 @@ import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
 import type { Call } from './call.js';
 import type { Connection } from './connection.js';
-import { EnvelopeReader } from './envelope.js';
+import type { EnvelopeReader } from './envelope.js';
 import type { Ledger } from './ledger.js';
+import type { Place } from './place.js';
 import { Queue } from './queue.js';
 import { Server } from './server.js';
 import type { ServerOwner } from './server.js';
@@ -14,6 +15,8 @@ import type { Settings } from './settings.js';
 
 const RETRY_MS = 50;
 const MOST_RETRY_MS = 2000;
+/** A server that wants more time than this has refused. */
+const MOST_REST_MS = 60_000;
 /** Of a server that was too busy to begin with a call. */
 const BUSY = 'SERVICE_UNAVAILABLE';
 /** Statuses of a server, or of a proxy, that say that another attempt may go better. */
@@ -33,7 +36,7 @@ export class Dispatcher implements ServerOwner {
   readonly #resting = new Set<Call>();
   readonly #written: Connection[] = [];
   #scheduled = false;
-  #slowFirst = false;
+  #turn = 0;
   /** Of this tick. */
   #now = 0;
   #wake: NodeJS.Timeout | undefined;
@@ -41,11 +44,16 @@ export class Dispatcher implements ServerOwner {
   #alarm: NodeJS.Timeout | undefined;
   #alarmAt = Infinity;
 
-  constructor(settings: Settings, ledger: Ledger) {
+  constructor(settings: Settings, ledger: Ledger, envelopes: EnvelopeReader) {
     this.#settings = settings;
     this.#ledger = ledger;
-    this.#envelopes = new EnvelopeReader(settings.codec);
+    this.#envelopes = envelopes;
     this.servers = settings.places.map((place) => new Server(place, settings, this));
+  }
+
+  /** Where a call should go that has a connection of its own. */
+  place(): Place {
+    return (this.#able(performance.now())[0] ?? this.servers[0]!).place;
   }
 
   /** Calls that wait for a connection, or for their next attempt. */
@@ -87,10 +95,11 @@ export class Dispatcher implements ServerOwner {
     this.#scheduled = false;
     const now = performance.now();
     // In turns, so that neither keeps the other waiting for ever.
-    this.#slowFirst = !this.#slowFirst;
-    if (this.#slowFirst) this.#send(this.#slow, true, now);
+    this.#turn += 1;
+    const slowFirst = this.#turn % 2 === 0;
+    if (slowFirst) this.#send(this.#slow, true, now);
     this.#send(this.#fast, false, now);
-    if (!this.#slowFirst) this.#send(this.#slow, true, now);
+    if (!slowFirst) this.#send(this.#slow, true, now);
     for (const connection of this.#written) connection.flush();
     this.#written.length = 0;
     if (this.#fast.length + this.#slow.length > 0) this.#open(now);
@@ -112,19 +121,27 @@ export class Dispatcher implements ServerOwner {
 
   #pick(slow: boolean, now: number): Connection | undefined {
     if (this.servers.length === 1) return this.servers[0]!.pick(slow, now);
-    for (const server of this.#byLoad()) {
-      const connection = server.available(now) ? server.pick(slow, now) : undefined;
+    for (const server of this.#able(now)) {
+      const connection = server.pick(slow, now);
       if (connection !== undefined) return connection;
+      // It is its turn: it gets connections for the next.
+      server.need(slow ? 0 : 1, slow ? 1 : 0, now);
     }
     return undefined;
   }
 
-  #byLoad(): Server[] {
-    return [...this.servers].sort((one, other) => one.outstanding - other.outstanding);
+  /** The servers that may be asked, first those with the fewest calls outstanding. Suspects only where there are no others. */
+  #able(now: number): Server[] {
+    // Equals have their turn one after the other.
+    const first = this.#turn % this.servers.length;
+    const able = [...this.servers.slice(first), ...this.servers.slice(0, first)].filter((server) => server.available(now));
+    const sound = able.filter((server) => !server.isSuspect(now));
+    const loads = new Map(able.map((server) => [server, server.outstanding]));
+    return (sound.length > 0 ? sound : able).sort((one, other) => loads.get(one)! - loads.get(other)!);
   }
 
   #open(now: number): void {
-    const able = this.#byLoad().filter((server) => server.available(now));
+    const able = this.#able(now);
     for (const { retryAt } of this.servers) if (retryAt > now) this.#wakeUp(retryAt, now);
     // All of them share what waits.
     for (const server of able) server.need(Math.ceil(this.#fast.length / able.length), Math.ceil(this.#slow.length / able.length), now);
@@ -145,7 +162,9 @@ export class Dispatcher implements ServerOwner {
     if (this.#fast.length + this.#slow.length > 0) this.#schedule();
   }
 
-  answered(call: Call, head: AnswerHead, text: string): void {
+  answered(server: Server, call: Call, head: AnswerHead, text: string): void {
+    if (head.status === 502 || head.status === 503 || head.status === 504) server.health.fail(performance.now());
+    else server.health.succeed();
     let result: unknown;
     try {
       result = this.#envelopes.result(head.status, text, call.requestId);
@@ -178,9 +197,11 @@ export class Dispatcher implements ServerOwner {
   }
 
   lost(server: Server, unread: Call[], lost: Call[], error: Error): void {
+    if (lost.length > 0) server.health.fail(performance.now());
     // What the server says that it has not read goes first, and costs nothing.
     for (const call of unread.reverse()) {
       this.#ledger.retries += 1;
+      call.attempts -= 1;
       (call.target.pace.slow ? this.#slow : this.#fast).unshift(call);
     }
     for (const call of lost) {
@@ -193,18 +214,23 @@ export class Dispatcher implements ServerOwner {
 
   /** Sends a call again, after a while; false: it has been sent often enough, or its time would be over. */
   #repeat(call: Call, leastMs: number): boolean {
-    if (call.attempts > this.#settings.retries || !this.#budget.spend()) return false;
     const ms = leastMs + backoffMs(call.attempts, RETRY_MS, MOST_RETRY_MS);
-    if (performance.now() + ms > call.deadline) return false;
+    if (call.attempts > this.#settings.retries || ms > MOST_REST_MS || performance.now() + ms > call.deadline || !this.#budget.spend()) return false;
     call.stage = Stage.Waiting;
     this.#ledger.retries += 1;
     this.#resting.add(call);
-    setTimeout(() => {
+    const timer = setTimeout(() => {
       this.#resting.delete(call);
-      if (call.stage !== Stage.Waiting) return;
+      call.carrier = undefined;
       this.#enqueue(call);
       this.ready();
     }, ms);
+    call.carrier = {
+      abandon: () => {
+        clearTimeout(timer);
+        this.#resting.delete(call);
+      },
+    };
     return true;
   }
 
@@ -220,18 +246,20 @@ export class Dispatcher implements ServerOwner {
     this.#alarmAt = Infinity;
     const now = performance.now();
     let next = Infinity;
-    for (const { call, url } of [...this.#calls()]) {
+    for (const { call, url, server } of [...this.#calls()]) {
       if (call.stage === Stage.Over) continue;
       // A timer may be a little early.
-      if (call.deadline <= now + 1) call.timeOut(url);
-      else next = Math.min(next, call.deadline);
+      if (call.deadline <= now + 1) {
+        server?.health.fail(now);
+        call.timeOut(url);
+      } else next = Math.min(next, call.deadline);
     }
     if (next < this.#alarmAt) this.#setAlarm(next);
   }
 
-  *#calls(): Generator<{ call: Call; url: string }> {
+  *#calls(): Generator<{ call: Call; url: string; server?: Server }> {
     const nowhere = this.#settings.places.map(({ url }) => url).join(', ');
-    for (const server of this.servers) for (const call of server.calls()) yield { call, url: server.place.url };
+    for (const server of this.servers) for (const call of server.calls()) yield { call, url: server.place.url, server };
     for (const call of [...this.#fast, ...this.#slow, ...this.#resting]) yield { call, url: nowhere };
   }
 

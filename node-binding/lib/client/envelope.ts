@@ -47,7 +47,7 @@ export class EnvelopeReader {
     const shown = text.length > PREVIEW ? `${text.slice(0, PREVIEW)}…` : text;
     if (status >= 400) throw new RemoteError(`the server has answered with status ${status}`, { code: 'HTTP_ERROR', status, requestId, httpCode: status, data: { statusCode: status, bodyPreview: shown } });
     const what = text === '' ? 'without a body' : `with what is no envelope: ${JSON.stringify(shown.slice(0, 80))}`;
-    throw new RemoteError(`the server has answered ${what}. Does the url lead to a tunnel, base path included?`, { code: 'INVALID_RESPONSE', status, requestId, httpCode: status });
+    throw new RemoteError(`the server has answered ${what}. Does the url lead to a tunnel, base path included? (A task that answers with a stream is called with client.stream.)`, { code: 'INVALID_RESPONSE', status, requestId, httpCode: status });
   }
 }
 

@@ -4,4 +4,6 @@ export type { CallErrorCode, RemoteErrorDetails } from '../errors/client-errors.
 export { OptionError } from '../errors/errors.js';
 export type { EventsOf, Serializer, TasksOf } from '../options/types.js';
 export { createClient } from './client.js';
-export type { CallOptions, Client, ClientOptions, ClientStats, ServerStats, TaskCalls } from './types.js';
+export { fileFrom } from './file-form.js';
+export type { FileMeta, SourceFile } from './file-form.js';
+export type { ByteSource, CallOptions, Client, ClientOptions, ClientStats, ServerStats, StreamOptions, TaskCalls } from './types.js';

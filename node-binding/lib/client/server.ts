@@ -3,6 +3,7 @@ import { backoffMs } from './backoff.js';
 import type { Call } from './call.js';
 import { Connection } from './connection.js';
 import type { ConnectionOwner } from './connection.js';
+import { Health } from './health.js';
 import { Layout } from './layout.js';
 import { Rhythm } from './pace.js';
 import type { Place } from './place.js';
@@ -25,7 +26,7 @@ const MOST_RETRY_MS = 5000;
 
 /** What a server tells of itself. */
 export interface ServerOwner {
-  answered(call: Call, head: AnswerHead, text: string): void;
+  answered(server: Server, call: Call, head: AnswerHead, text: string): void;
   /** Calls that wait may be sent now. */
   ready(): void;
   /** No connection could be made, and there is none. */
@@ -39,6 +40,7 @@ export class Server implements ConnectionOwner {
   readonly place: Place;
   readonly layout = new Layout();
   readonly rhythm = new Rhythm();
+  readonly health = new Health();
   /** When to try again to connect. */
   retryAt = -Infinity;
   readonly #settings: Settings;
@@ -72,6 +74,11 @@ export class Server implements ConnectionOwner {
   /** Calls may be sent there, or will be as soon as a connection is there. */
   available(now: number): boolean {
     return this.#connections.length > 0 || now >= this.retryAt;
+  }
+
+  /** Others should get calls first. */
+  isSuspect(now: number): boolean {
+    return this.health.isSuspect(now, this.outstanding);
   }
 
   /** Calls that one connection takes. */
@@ -117,7 +124,8 @@ export class Server implements ConnectionOwner {
   /** Opens connections for calls that wait for one. */
   need(fast: number, slow: number, now: number): void {
     if (now < this.retryAt) return;
-    const wanted = Math.ceil(fast / this.#depth) + slow;
+    // One connection tries whether a server is back.
+    const wanted = this.#failures > 0 ? 1 : Math.ceil(fast / this.#depth) + slow;
     const most = this.#kind === 'unknown' ? CONNECTING : CONNECTING * 4;
     for (let left = Math.min(wanted, most, this.#room + this.#waits.size) - this.#waits.size; left > 0; left--) this.#open(now);
   }
@@ -149,9 +157,17 @@ export class Server implements ConnectionOwner {
 
   answered(call: Call, head: AnswerHead, text: string): void {
     if (call === this.#probe) return call.succeed(head);
+    if (head.close) this.#drain();
     // A result that is not in our form.
     if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
-    this.#owner.answered(call, head, text);
+    this.#owner.answered(this, call, head, text);
+  }
+
+  /** It ends a connection that it has kept: with others beside it, it is not asked again before it has had its time. */
+  #drain(): void {
+    if (this.#kind !== 'fasttunnel' || this.#settings.places.length === 1) return;
+    this.health.drain(performance.now());
+    for (const connection of [...this.#connections]) connection.retire();
   }
 
   tolerates(): boolean {
@@ -193,6 +209,8 @@ export class Server implements ConnectionOwner {
       this.#probe = undefined;
       if (isOurs !== undefined && this.#ordered) this.#kind = isOurs ? 'fasttunnel' : 'other';
     });
+    const { fail } = this.#probe;
+    setTimeout(fail.bind(this.#probe, new Error('the question has no answer')), this.#settings.connectTimeoutMs).unref();
     connection.add(this.#probe, now);
     connection.flush();
   }
@@ -220,7 +238,7 @@ export class Server implements ConnectionOwner {
       opened: this.#opened,
       lost: this.#lost,
       outstanding: this.outstanding,
-      failures: this.#failures,
+      failures: this.#failures + this.health.failures,
     };
   }
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Serializer } from '../options/types.js';
 
 /** Options of {@link createClient}. */
@@ -50,20 +51,31 @@ export interface CallOptions {
   idempotent?: boolean | undefined;
 }
 
+/** Bytes, or a stream of them: a Node stream, a web stream, a Blob, or anything that can be iterated so. Strings are UTF-8. */
+export type ByteSource = Uint8Array | string | Blob | AsyncIterable<Uint8Array | string>;
+
+/** Options of a call whose request may be a stream. */
+export interface StreamOptions extends CallOptions {
+  /** Sent byte by byte (`application/octet-stream`); the input has to be `undefined`. */
+  body?: ByteSource | undefined;
+  /** The input holds files: Blobs, Files, or what `fileFrom` makes. They are sent as a form. */
+  files?: boolean | undefined;
+}
+
 /** Task ids with what their callers see: `TasksOf<typeof tunnel>`. */
 export type TaskCalls = { readonly [id: string]: (...input: any[]) => Promise<unknown> };
 
 type Arguments<Input extends readonly unknown[]> = Input extends readonly []
-  ? [input?: undefined, options?: CallOptions]
+  ? [input?: undefined, options?: StreamOptions]
   : undefined extends Input[0]
-    ? [input?: Input[0], options?: CallOptions]
-    : [input: Input[0], options?: CallOptions];
+    ? [input?: Input[0], options?: StreamOptions]
+    : [input: Input[0], options?: StreamOptions];
 
 type TaskArguments<Tasks, Id> = Id extends keyof Tasks
   ? Tasks[Id] extends (...input: infer Input) => unknown
     ? Arguments<Input>
-    : [input?: unknown, options?: CallOptions]
-  : [input?: any, options?: CallOptions];
+    : [input?: unknown, options?: StreamOptions]
+  : [input?: any, options?: StreamOptions];
 
 type TaskResult<Tasks, Id> = Id extends keyof Tasks ? (Tasks[Id] extends (...input: any[]) => infer Result ? Result : Promise<any>) : Promise<any>;
 
@@ -79,7 +91,12 @@ type Ids<Known> = string extends keyof Known ? string : keyof Known & string;
 /** Calls tasks and events of a tunnel. */
 export interface Client<Tasks = TaskCalls, Events = Record<string, any>> {
   /** Calls a task. Rejects with a RemoteError (the server says no), a CallError (no answer) or the signal's reason. */
-  task<Id extends Ids<Tasks>>(id: Id, ...args: string extends keyof Tasks ? [input?: any, options?: CallOptions] : TaskArguments<Tasks, Id>): string extends keyof Tasks ? Promise<any> : TaskResult<Tasks, Id>;
+  task<Id extends Ids<Tasks>>(id: Id, ...args: string extends keyof Tasks ? [input?: any, options?: StreamOptions] : TaskArguments<Tasks, Id>): string extends keyof Tasks ? Promise<any> : TaskResult<Tasks, Id>;
+  /**
+   * Calls a task that answers with a stream; resolves when the answer begins, to a Readable with `statusCode` and `headers`.
+   * `timeoutMs` counts until then. Rejects as `task` does.
+   */
+  stream(id: Ids<Tasks>, input?: unknown, options?: StreamOptions): Promise<IncomingMessage>;
   /** Emits an event; resolves when its handlers have run. */
   event<Id extends Ids<Events>>(id: Id, ...args: EventArguments<Events, Id>): Promise<void>;
   /** As `event`, and resolves to the payload as the handlers have left it. */
@@ -126,6 +143,6 @@ export interface ServerStats {
   /** Connections that ended with calls outstanding, or by an answer that cannot be. */
   readonly lost: number;
   readonly outstanding: number;
-  /** Attempts to connect that have failed one after the other. */
+  /** Attempts to connect, and calls, that have failed one after the other. */
   readonly failures: number;
 }

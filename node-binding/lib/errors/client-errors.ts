@@ -66,6 +66,29 @@ export class CallError extends Error {
   }
 }
 
+/** What `fasttunnel/runner`'s client throws: of the shape that Runner's clients throw, who do not export the class. */
+export class TunnelError extends Error {
+  static {
+    this.prototype.name = 'TunnelError';
+  }
+
+  readonly code: string;
+  readonly details: unknown;
+  readonly httpCode: number | undefined;
+  /** Id and data of a typed error that the `errorRegistry` does not know. */
+  readonly id: string | undefined;
+  readonly data: unknown;
+
+  constructor(code: string, message: string, details?: unknown, extras: { id?: string | undefined; data?: unknown; httpCode?: number | undefined; cause?: unknown } = {}) {
+    super(message, 'cause' in extras ? { cause: extras.cause } : undefined);
+    this.code = code;
+    this.details = details;
+    this.httpCode = extras.httpCode;
+    this.id = extras.id;
+    this.data = extras.data;
+  }
+}
+
 /** What to do about a connection that cannot be made, by the system's code. */
 const FIXES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Nothing listens there: is the server running, and is this its port?',

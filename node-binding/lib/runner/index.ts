@@ -2,6 +2,9 @@
 import '../native/supported.js';
 /** The Runner side of fasttunnel: {@link fastTunnel} stands where an app had `nodeExposure`. */
 export { fastTunnel } from './resource.js';
+export { TunnelError } from '../errors/client-errors.js';
+export { createClient } from './client.js';
+export type { RunnerClient, RunnerClientOptions } from './client.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
 export type { LoadedRunner } from './peer.js';
 export type {

@@ -1,6 +1,8 @@
 // Checked by tsc only, against the built package: a client knows the ids, inputs and results of a tunnel.
 import { fastTunnel } from 'fasttunnel';
 import { CallError, createClient, RemoteError } from 'fasttunnel/client';
+import { createClient as createRunnerClient, TunnelError } from 'fasttunnel/runner';
+import { createHttpClient, r, Serializer } from '@bluelibs/runner';
 import type { Client, ClientOptions, ClientStats, EventsOf, TasksOf } from 'fasttunnel/client';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -54,3 +56,12 @@ loose.destroy();
 const error: unknown = undefined;
 if (error instanceof CallError) expectType<boolean>()(error.maybeRan);
 if (error instanceof RemoteError) expectType<number>()(error.status);
+
+// In the place of Runner's client, with what that takes.
+const config = { baseUrl: 'http://a/__runner', auth: { token: 'a' }, serializer: new Serializer(), contexts: [r.asyncContext<{ user: string }>('app.ctx').build()], errorRegistry: new Map([['app.errors.no', r.error('app.errors.no').build()]]), timeoutMs: 5, onRequest: ({ headers }: { headers: Record<string, string> }) => { headers['x-a'] = 'b'; } };
+const runners: ReturnType<typeof createHttpClient> = createRunnerClient(config);
+expectType<Promise<number>>()(runners.task<{ a: number }, number>('app.tasks.add', { a: 1 }));
+createHttpClient({ ...config, contexts: [] });
+await using(createRunnerClient({ ...config, engine: { connections: 4 } }));
+async function using(closing: { close(): Promise<void> }): Promise<void> { await closing.close(); }
+if (error instanceof TunnelError) expectType<string>()(error.code);
