@@ -15,19 +15,20 @@ function entries() {
   const { exports } = JSON.parse(readFileSync(join(binding, 'package.json'), 'utf8'));
   return Object.entries(exports).filter(([, target]) => target.import !== undefined).map(([path, target]) => {
     const source = target.import.default.replace(/^\.\/dist\/esm/, 'lib').replace(/\.mjs$/, '.ts');
-    const module = path === '.' ? 'index' : basename(path);
-    return { page: path === '.' ? 'fasttunnel.md' : `${module}.md`, name: path.replace(/^\./, 'fasttunnel'), module, source: join(binding, source) };
+    // TypeDoc calls a page by the folder that its entry is in.
+    const module = path === '.' ? 'index' : basename(dirname(source));
+    return { page: path === '.' ? 'fasttunnel.md' : `${basename(path)}.md`, name: path.replace(/^\./, 'fasttunnel'), module, source: join(binding, source) };
   });
 }
 
 const OPTIONS = [
   '--plugin', 'typedoc-plugin-markdown', '--readme', 'none', '--gitRemote', 'none', '--logLevel', 'Error',
   '--excludeExternals', '--excludeInternal', '--excludePrivate', '--excludeProtected', '--disableSources',
-  '--hidePageHeader', '--hideBreadcrumbs', '--hideGroupHeadings', '--useHTMLAnchors', 'false',
+  '--hidePageHeader', '--hideBreadcrumbs', '--hideGroupHeadings', '--useHTMLAnchors', 'true',
   ...['parameters', 'interfaceProperties', 'classProperties', 'typeDeclaration', 'propertyMembers', 'enumMembers'].flatMap((what) => [`--${what}Format`, 'table']),
 ];
 
-/** The texts of all pages, by name. TypeDoc calls a page by the folder that its entry is in. */
+/** The texts of all pages, by name. */
 function generate(all) {
   const out = mkdtempSync(join(tmpdir(), 'fasttunnel-api-'));
   try {
@@ -35,7 +36,7 @@ function generate(all) {
     const points = all.flatMap(({ source }) => ['--entryPoints', source]);
     execFileSync(process.execPath, [typedoc, '--tsconfig', join(binding, 'tsconfig.json'), ...points, '--out', out, '--outputFileStrategy', 'modules', ...OPTIONS], { cwd: home, stdio: 'inherit' });
     return all.map(({ page, name, module }) => {
-      const text = readFileSync(join(out, `${module}.md`), 'utf8').replaceAll('(index.md', '(fasttunnel.md').replace(/^# .*\n+/, '').trimEnd();
+      const text = all.reduce((links, to) => links.replaceAll(`(${to.module}.md`, `(${to.page}`), readFileSync(join(out, `${module}.md`), 'utf8')).replace(/^# .*\n+/, '').trimEnd();
       return { page, text: `# ${name}\n\nGenerated from the types by \`make api\`.\n\n${text}\n` };
     });
   } finally {

@@ -21,6 +21,7 @@ pub(in crate::shard) struct Outgoing {
 }
 
 impl Outgoing {
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
