@@ -277,6 +277,43 @@ fn an_event_loop_that_looks_at_nothing_holds_up_no_other(driver: DriverChoice) {
     assert!(deaf.departed.is_empty());
 }
 
+/// A body whose call waits gathers in the shard, while the pieces of others pass it.
+fn a_body_that_waits_gets_no_bytes_of_another(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| {
+        config.limits.queue_timeout_ms = 0;
+        config.limits.max_pipelined = 1000;
+    });
+    let mut deaf = EventLoop::attach(server.engine(), &hosts, &["deaf"]);
+    let mut other = EventLoop::attach(server.engine(), &hosts, &["other"]);
+    let [mut fills, mut waits, mut goes] = [0; 3].map(|_| server.client());
+    goes.send(octets("other", "content-length: 8\r\n"));
+    let ticket = other.calls(1)[0].ticket;
+    let before = server.sum(|shard| shard.batches);
+    for number in 1..=HOST_QUEUE_BATCHES as u64 {
+        fills.send(call("deaf", &number.to_string()));
+        eventually("its batch", || server.sum(|shard| shard.batches) == before + number);
+    }
+    waits.send(format!("{}1111", octets("deaf", "content-length: 8\r\n")));
+    eventually("it waits", || server.sum(|shard| shard.in_flight) == HOST_QUEUE_BATCHES as u64 + 2);
+    let pieces = |of: &EventLoop, ticket: u32| {
+        let all = of.frames.iter().filter(|(one, ..)| *one == ticket).map(|(.., bytes)| bytes.clone());
+        String::from_utf8(all.collect::<Vec<_>>().concat()).unwrap()
+    };
+    goes.send("2222");
+    eventually("its piece", || {
+        other.turn();
+        pieces(&other, ticket) == "2222"
+    });
+    waits.send("3333");
+    assert_eq!(server.client().ask(call("nobody", "1")).status, 403, "the shard has read on");
+    let ticket = deaf.calls(HOST_QUEUE_BATCHES + 1).pop().unwrap().ticket;
+    eventually("its end", || {
+        deaf.turn();
+        deaf.frames.iter().any(|(one, kind, _)| (*one, *kind) == (ticket, FrameKind::End))
+    });
+    assert_eq!(pieces(&deaf, ticket), "11113333");
+}
+
 /// An event loop that answers at once, on a thread of its own, until it is told to leave.
 fn run(engine: &Engine, hosts: &Arc<Hosts>, leave: &AtomicBool, served: &AtomicU64) {
     let mut own = EventLoop::attach(engine, hosts, &["echo"]);
@@ -363,6 +400,7 @@ on_both_drivers!(
     a_call_goes_to_an_event_loop_that_serves_it,
     what_follows_a_call_goes_where_the_call_is,
     an_event_loop_that_looks_at_nothing_holds_up_no_other,
+    a_body_that_waits_gets_no_bytes_of_another,
     one_leaves_in_traffic_and_the_others_go_on,
     every_event_loop_hears_of_the_end,
 );

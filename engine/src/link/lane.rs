@@ -188,7 +188,7 @@ impl Lane {
         }
         self.follow(&mut calls, &gone, &mut parts);
         if let Some(rest) = &mut rest {
-            calls.frames.iter().for_each(|frame| parts::copy_frame(rest, &calls, frame));
+            calls.frames.iter().for_each(|frame| parts::copy_frame(rest, frame, frame.data.of(&calls.data)));
             rest.handed_over_ns = calls.handed_over_ns;
             rest.weigh_as(&calls);
         }
@@ -209,15 +209,13 @@ impl Lane {
                 parts[*place].batch().gone.push(*key);
             }
         }
-        let mut frames = std::mem::take(&mut calls.frames);
-        frames.retain(|frame| match self.place_of(frame.key) {
+        parts::retain_frames(calls, |frame, bytes| match self.place_of(frame.key) {
             Some(place) => {
-                parts::copy_frame(parts[place].batch(), calls, frame);
+                parts::copy_frame(parts[place].batch(), frame, bytes);
                 false
             }
             None => self.owners.is_of_nobody(frame.key),
         });
-        calls.frames = frames;
         if std::mem::take(&mut calls.restarted) {
             parts.iter_mut().for_each(|part| part.batch().restarted = true);
         }
