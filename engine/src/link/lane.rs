@@ -170,6 +170,10 @@ impl Lane {
         }
         if !ways.is_empty() && ways.iter().all(|way| *way == Way::Waits) {
             self.follow(&mut calls, &gone, &mut parts);
+            if let Some(last) = calls.records.last().filter(|_| calls.notices.is_empty()) {
+                // What was told lay behind the heads of the calls, or between them.
+                calls.heads.truncate(last.fields.end as usize);
+            }
             self.deliver(&calls, parts);
             return Some(calls);
         }
@@ -187,6 +191,9 @@ impl Lane {
             parts::copy_call(to, &calls, record, handler, calls.arrival_of(index));
         }
         self.follow(&mut calls, &gone, &mut parts);
+        if !calls.notices.is_empty() {
+            parts::copy_notices(rest.get_or_insert_default(), &calls);
+        }
         if let Some(rest) = &mut rest {
             calls.frames.iter().for_each(|frame| parts::copy_frame(rest, frame, frame.data.of(&calls.data)));
             rest.handed_over_ns = calls.handed_over_ns;
@@ -200,8 +207,8 @@ impl Lane {
         rest.or(Some(calls))
     }
 
-    /// Takes out of a batch, for each host, what follows the calls that it has, and what is told to all. The frames that
-    /// stay are those of calls that wait.
+    /// Takes out of a batch, for each host, what follows the calls that it has, and what is told to all; refusals are told to
+    /// whoever has room. The frames that stay are those of calls that wait.
     fn follow(&self, calls: &mut CallBatch, gone: &[(CallKey, Option<usize>)], parts: &mut [Part]) {
         calls.gone.clear();
         for (key, place) in gone {
@@ -219,8 +226,11 @@ impl Lane {
         if std::mem::take(&mut calls.restarted) {
             parts.iter_mut().for_each(|part| part.batch().restarted = true);
         }
-        if let Some(first) = parts.first_mut().filter(|_| !calls.notices.is_empty()) {
-            parts::copy_notices(first.batch(), calls);
+        // They follow no call: where there is no room for them they wait, within their bound.
+        if !calls.notices.is_empty()
+            && let Some(part) = parts.iter_mut().find(|part| part.has_room)
+        {
+            parts::copy_notices(part.batch(), calls);
             calls.notices.clear();
         }
     }
