@@ -279,6 +279,30 @@ fn an_event_loop_that_looks_at_nothing_holds_up_no_other(driver: DriverChoice) {
     assert!(deaf.departed.is_empty());
 }
 
+/// The host that leaves has not even looked at the call, nor at the word that its client has left.
+fn a_call_whose_client_has_left_does_not_move_into_the_slot_of_the_next(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut leaves = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let mut stays = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let mut gone = server.client();
+    gone.send(call("echo", "1"));
+    eventually("it waits", || leaves.bridge.link().queued() == 1);
+    gone.reset();
+    eventually("its leaving waits", || leaves.bridge.link().queued() == 2);
+    let mut next = server.client();
+    next.send(octets("echo", "content-length: 4\r\n"));
+    let ticket = stays.calls(1)[0].ticket;
+    leaves.bridge.detach();
+    assert!(stays.turn().is_empty() && stays.departed.is_empty(), "nothing has come of what is over");
+    next.send("1234");
+    eventually("its end", || {
+        assert!(stays.turn().is_empty());
+        stays.frames.iter().any(|(one, kind, _)| (*one, *kind) == (ticket, FrameKind::End))
+    });
+    stays.result(ticket, "2");
+    assert_eq!(next.reply().result(), "2");
+}
+
 /// A body whose call waits gathers in the shard, while the pieces of others pass it.
 fn a_body_that_waits_gets_no_bytes_of_another(driver: DriverChoice) {
     let (server, hosts) = without_loop(driver, |config| {
@@ -402,6 +426,7 @@ on_both_drivers!(
     a_call_goes_to_an_event_loop_that_serves_it,
     what_follows_a_call_goes_where_the_call_is,
     an_event_loop_that_looks_at_nothing_holds_up_no_other,
+    a_call_whose_client_has_left_does_not_move_into_the_slot_of_the_next,
     a_body_that_waits_gets_no_bytes_of_another,
     one_leaves_in_traffic_and_the_others_go_on,
     every_event_loop_hears_of_the_end,

@@ -3,6 +3,7 @@
 //! While one host is alone, batches go to it as they are. Otherwise the calls of a batch are spread
 //! ([`least_outstanding`]), and what follows a call (frames, that its client has left) goes where the call is.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -293,7 +294,8 @@ impl Lane {
     }
 
     fn note_owners(&mut self, calls: &CallBatch, ways: &[Way]) {
-        for (record, way) in calls.records.iter().zip(ways) {
+        // What is gone may have left its slot to a call that is noted already.
+        for (record, way) in calls.records.iter().zip(ways).filter(|(_, way)| **way != Way::Gone) {
             let host =
                 if let Way::To(place, _) = way { self.hosts.get(*place).map(|host| host.number()) } else { None };
             self.owners.note(record.key, host);
@@ -325,7 +327,13 @@ impl Lane {
                 }
             }
         });
-        let left: Vec<_> = backlog.into_iter().chain(queue).collect();
+        let mut left: Vec<_> = backlog.into_iter().chain(queue).collect();
+        // That a client has left may stand in a later batch than its call, and the slot may have the call of another by now:
+        // whose client has left does not move.
+        let gone: HashSet<CallKey> = left.iter().flat_map(|calls| &calls.gone).copied().collect();
+        for calls in &mut left {
+            calls.gone = calls.records.iter().map(|record| record.key).filter(|key| gone.contains(key)).collect();
+        }
         for calls in left {
             let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, answers) };
             if let Some(rest) = rest {
