@@ -53,7 +53,9 @@ pub(super) fn retain_frames(batch: &mut CallBatch, mut keep: impl FnMut(&Frame, 
         if kept {
             // Frames lie in their order, so that what is moved overwrites nothing that is still to be looked at.
             let (start, length) = (frame.data.start as usize, bytes.len());
-            data.copy_within(start..start + length, end);
+            if length > 0 && start > end {
+                data.copy_within(start..start + length, end);
+            }
             frame.data = Span { start: end as u32, end: (end + length) as u32 };
             end += length;
         }
