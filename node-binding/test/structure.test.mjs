@@ -27,7 +27,7 @@ const MAY_IMPORT = {
   forms: ['errors', 'options', 'values', 'streams', 'files', 'calls'],
   bridge: ['layout', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
-  client: ['bounds', 'errors', 'options', 'process', 'values'],
+  client: ['bounds', 'errors', 'options', 'process', 'values', 'stats'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
   runner: ['bounds', 'errors', 'options', 'process', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],

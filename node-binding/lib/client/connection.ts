@@ -8,6 +8,7 @@ import type { AnswerSink } from './answer-reader.js';
 import type { AnswerHead } from './answer-head.js';
 import { Stage } from './call.js';
 import type { Call, Carrier } from './call.js';
+import { microseconds } from './histogram.js';
 import type { Layout } from './layout.js';
 import type { Rhythm } from './pace.js';
 import type { Place } from './place.js';
@@ -123,8 +124,7 @@ export class Connection implements AnswerSink, Carrier {
     this.sent.push(call);
     this.live += 1;
     if (call.slow) this.slow += 1;
-    call.stage = Stage.Sent;
-    call.carrier = this;
+    call.send(this, microseconds(now));
   }
 
   /** Something was added that has not left. */
@@ -162,7 +162,7 @@ export class Connection implements AnswerSink, Carrier {
     if (head.close) this.#lastAnswer = this.retired = true;
     if (call.stage === Stage.Over) return;
     this.live -= 1;
-    call.carrier = undefined;
+    call.receive(microseconds(this.#now));
     this.#owner.answered(call, head, text);
   }
 
