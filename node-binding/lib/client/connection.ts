@@ -53,6 +53,8 @@ export class Connection implements AnswerSink, Carrier {
   /** Since when its oldest call has waited for nothing but its own answer; of an idle one: since when it is. */
   since = 0;
   #sinceClock = 0;
+  /** Its oldest call, where that was told to be late. */
+  #suspect: Call | undefined;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #reader: AnswerReader;
@@ -105,9 +107,14 @@ export class Connection implements AnswerSink, Carrier {
     return connect({ ...where, onread: { buffer: room, callback } });
   }
 
+  /** What was sent before has left. */
+  get hasRoom(): boolean {
+    return !this.#socket.writableNeedDrain;
+  }
+
   /** It is open, has room in its socket, and is not so long idle that the server may end it now. Ends it in that case. */
   usable(now: number): boolean {
-    if (!this.open || this.retired || this.#socket.writableNeedDrain) return false;
+    if (!this.open || this.retired || !this.hasRoom) return false;
     if (this.sent.length > 0 || now - this.since < this.#keepMs) return true;
     this.close(endOf('was idle'));
     return false;
@@ -172,8 +179,21 @@ export class Connection implements AnswerSink, Carrier {
     if (!this.#isFirst) return pace.pass();
     this.#isFirst = false;
     const { rhythm } = this.#owner;
-    pace.note(rhythm, this.since, this.#sinceClock, this.#now);
+    pace.note(rhythm, this.since, this.#sinceClock, this.#now, call === this.#suspect);
+    this.#suspect = undefined;
     this.#setSince(this.#now);
+  }
+
+  /** Its oldest call has waited for more than `lateMs`; it tells so of its task, if others were answered meanwhile. */
+  isLate(now: number, lateMs: number): boolean {
+    if (now - this.since <= lateMs) return false;
+    const call = this.sent.peek();
+    if (call === undefined) return false;
+    if (call !== this.#suspect && this.#owner.rhythm.clock - this.#sinceClock > lateMs) {
+      this.#suspect = call;
+      call.target.pace.suspect();
+    }
+    return true;
   }
 
   #setSince(now: number): void {
