@@ -125,6 +125,7 @@ describe('a client', () => {
     const server = await scriptedServer((request, socket) => socket.write(answerTo(request, request.input)));
     await using(createClient({ url: server.url, pipelining: 32, connections: 1 }), async (client) => {
       await client.task('warm');
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
       const [connection] = server.connections;
       connection.chunks.length = 0;
       const numbers = Array.from({ length: 32 }, (_, index) => index);
@@ -199,6 +200,7 @@ describe('options of a client', () => {
     [{ url: 'http://x', auth: { token: 'a\r\nb' } }, 'auth.token', /header can carry/],
     [{ url: 'http://x', headers: { host: 'y' } }, 'headers.host', /sets itself/],
     [{ url: 'http://x', headers: { 'x-a': 'a\r\nb' } }, 'headers.x-a', /header can carry/],
+    [{ url: 'http://x', headers: { 'X-Runner-Request-Id': 'a' } }, 'headers.X-Runner-Request-Id', /same for all requests/],
     [{ url: 'http://x', serializer: {} }, 'serializer', /parse and stringify/],
   ];
   for (const [options, option, message] of WRONG) {

@@ -28,7 +28,7 @@ export interface ConnectionOwner {
   tolerates(): boolean;
   /** Some answers were read, or there is room for more to send. */
   ready(connection: Connection): void;
-  /** It has ended. The server has said that it has not read the calls in `unread`; those in `lost` were sent. */
+  /** It has ended. The server has said that it reads no more than what was before the calls in `unread`; those in `lost` were sent. */
   closed(connection: Connection, unread: Call[], lost: Call[], error: Error): void;
 }
 

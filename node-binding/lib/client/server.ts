@@ -196,7 +196,7 @@ export class Server implements ConnectionOwner {
   }
 
   ready(connection: Connection): void {
-    if (this.#kind === 'unknown' && this.#settings.pipelining === undefined && this.layout.head !== undefined) this.#recognise(connection);
+    if (this.#kind === 'unknown' && this.layout.head !== undefined) this.#recognise(connection);
     this.#owner.ready();
   }
 
@@ -210,7 +210,9 @@ export class Server implements ConnectionOwner {
       this.#sweep = undefined;
     }
     const isCall = (call: Call): boolean => call !== this.#probe;
-    this.#owner.lost(this, unread.filter(isCall), lost.filter(isCall), error);
+    // Others say so as well, but node:http, for one, begins with requests that it has read behind a last answer.
+    if (this.#kind === 'fasttunnel') this.#owner.lost(this, unread.filter(isCall), lost.filter(isCall), error);
+    else this.#owner.lost(this, [], [...unread, ...lost].filter(isCall), error);
     if (this.#probe !== undefined && (unread.includes(this.#probe) || lost.includes(this.#probe))) this.#probe.fail(error);
   }
 
