@@ -36,6 +36,9 @@ export interface Target {
   /** Behind the base path. */
   readonly path: string;
   readonly pace: Pace;
+  /** What its requests begin with on connections that have the lines of `beginsWith` in common. */
+  begin: string;
+  beginsWith: string;
 }
 
 /** One call, from the moment that it is made until it ends: with a result or an error, once. */

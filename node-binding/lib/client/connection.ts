@@ -122,7 +122,12 @@ export class Connection implements AnswerSink, Carrier {
 
   /** Takes a call, which leaves with {@link flush}. */
   add(call: Call, now: number): void {
-    this.#text += `${call.target.method} ${this.#basePath}${call.target.path}${this.#lines}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
+    const { target } = call;
+    if (target.beginsWith !== this.#lines) {
+      target.beginsWith = this.#lines;
+      target.begin = flat(`${target.method} ${this.#basePath}${target.path}${this.#lines}`);
+    }
+    this.#text += `${target.begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
     if (call.bodyBytes !== call.body.length) this.#ascii = false;
     if (this.sent.length === 0) {
       this.#setSince(now);
@@ -264,6 +269,11 @@ export class Connection implements AnswerSink, Carrier {
     this.#reader.end();
     this.close(endOf(this.#reader.between ? 'was closed by the server' : 'ended in the middle of an answer'));
   }
+}
+
+/** The same text in one piece: what is put together of many is gone through piece by piece each time that it is written. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function endOf(how: string): Error {
