@@ -81,12 +81,26 @@ describe('a connection that ends', () => {
       if (connection.requests === 5) socket.end(answerTo(request, request.input, { connection: 'close' }));
       else echo(request, socket);
     }, { pipelining: 32, connections: 2 }, async (client) => {
+      await client.task('t', -1);
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+      ran.clear();
       const numbers = times(100, (index) => index);
       assert.deepEqual(await Promise.all(numbers.map((number) => client.task('t', number))), numbers);
       assert.deepEqual([...ran.values()], numbers.map(() => 1));
       assert.ok(client.stats().retries > 0);
     });
   });
+
+  it('behind its last answer fails what stands there if the server may be another, which may have begun with it', () => scripted((request, socket, connection) => {
+    if (connection.requests === 3) socket.end(answerTo(request, request.input, { connection: 'close' }));
+    else if (!socket.writableEnded) echo(request, socket);
+  }, { pipelining: 8, connections: 1 }, async (client) => {
+    assert.equal(await client.task('t', 0), 0);
+    await until(() => client.stats().servers[0].kind === 'other', 'it is known');
+    const outcomes = await Promise.all(times(6, (index) => outcome(client.task('t', index))));
+    assert.deepEqual(outcomes.slice(0, 2), [0, 1]);
+    assert.deepEqual(outcomes.slice(2), Array(4).fill(lost.code));
+  }, { isOurs: false }));
 
   it('while nothing waits for it is replaced', () => scripted(echo, {}, async (client, server) => {
     assert.equal(await client.task('t', 1), 1);

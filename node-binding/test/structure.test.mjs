@@ -26,7 +26,7 @@ const MAY_IMPORT = {
   forms: ['errors', 'options', 'values', 'streams', 'files', 'calls'],
   bridge: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
-  client: ['facts', 'errors', 'options', 'process', 'values'],
+  client: ['facts', 'errors', 'options', 'process', 'values', 'stats'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
   runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],

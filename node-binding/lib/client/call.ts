@@ -1,4 +1,6 @@
+import { channel } from 'node:diagnostics_channel';
 import { CallError } from '../errors/client-errors.js';
+import { microseconds } from './histogram.js';
 import { End } from './ledger.js';
 import type { Ledger } from './ledger.js';
 import type { Pace } from './pace.js';
@@ -8,6 +10,11 @@ export interface Carrier {
   /** The call has ended before its answer came. */
   abandon(): void;
 }
+
+/** What is published when a call is made, and when it has ended. */
+const STARTS = channel('fasttunnel.client.start');
+const ENDS = channel('fasttunnel.client.end');
+const ENDINGS = ['result', 'error', 'failed', 'timedOut', 'aborted'] as const satisfies Record<End, string>;
 
 /** Where a call stands. */
 export const enum Stage {
@@ -23,10 +30,15 @@ export const enum Stage {
 export interface Target {
   /** For errors: `task "app.tasks.add"`. */
   readonly what: string;
+  readonly kind: 'task' | 'event' | 'probe';
+  readonly id: string;
   readonly method: 'POST' | 'GET';
   /** Behind the base path. */
   readonly path: string;
   readonly pace: Pace;
+  /** What its requests begin with on connections that have the lines of `beginsWith` in common. */
+  begin: string;
+  beginsWith: string;
 }
 
 /** One call, from the moment that it is made until it ends: with a result or an error, once. */
@@ -43,6 +55,9 @@ export class Call {
   stage = Stage.Waiting;
   /** On the clock of `performance.now()`. */
   deadline = Infinity;
+  /** When it was made, or was to be sent again, in microseconds as what follows. */
+  madeAtUs = 0;
+  #sentAtUs = 0;
   /** Times that it was sent, or that no server could be reached for it. */
   attempts = 0;
   carrier: Carrier | undefined;
@@ -63,6 +78,21 @@ export class Call {
     this.#resolve = resolve;
     this.#reject = reject;
     ledger.begin();
+    if (STARTS.hasSubscribers) STARTS.publish({ kind: target.kind, id: target.id, requestId });
+  }
+
+  /** It was given to a connection. */
+  send(carrier: Carrier, nowUs: number): void {
+    this.stage = Stage.Sent;
+    this.carrier = carrier;
+    this.#sentAtUs = nowUs;
+    this.#ledger.queue.note((nowUs - this.madeAtUs) | 0);
+  }
+
+  /** Its answer was read. */
+  receive(nowUs: number): void {
+    this.carrier = undefined;
+    this.#ledger.answer.note((nowUs - this.#sentAtUs) | 0);
   }
 
   /** Ends the call when the signal aborts, which it has not yet. */
@@ -74,7 +104,7 @@ export class Call {
   /** The signal's event. */
   handleEvent(): void {
     const reason: unknown = this.#signal?.reason;
-    if (this.#end(End.Aborted)) this.#reject(reason);
+    if (this.#end(End.Aborted, reason)) this.#reject(reason);
   }
 
   succeed(value: unknown): void {
@@ -83,22 +113,22 @@ export class Call {
 
   /** The server has answered with an error. */
   refuse(error: Error): void {
-    if (this.#end(End.Error)) this.#reject(error);
+    if (this.#end(End.Error, error)) this.#reject(error);
   }
 
   /** There is no answer, and there will be none. */
   fail(error: Error): void {
-    if (this.#end(End.Failed)) this.#reject(error);
+    if (this.#end(End.Failed, error)) this.#reject(error);
   }
 
   timeOut(url: string): void {
     const sent = this.stage === Stage.Sent;
     const error = new CallError('FASTTUNNEL_TIMEOUT', sent, `${this.target.what} has no answer of ${url} after ${this.timeoutMs} ms (timeoutMs). ${sent ? 'It was sent: its handler may have run.' : 'It was not sent.'}`);
-    if (this.#end(End.TimedOut)) this.#reject(error);
+    if (this.#end(End.TimedOut, error)) this.#reject(error);
   }
 
   /** False: it had its end before. */
-  #end(how: End): boolean {
+  #end(how: End, error?: unknown): boolean {
     if (this.stage === Stage.Over) return false;
     this.stage = Stage.Over;
     this.#ledger.end(how);
@@ -109,6 +139,7 @@ export class Call {
     const { carrier } = this;
     this.carrier = undefined;
     if (carrier !== undefined) carrier.abandon();
+    if (ENDS.hasSubscribers) ENDS.publish({ kind: this.target.kind, id: this.target.id, requestId: this.requestId, end: ENDINGS[how], error, ms: ((microseconds(performance.now()) - this.madeAtUs) | 0) / 1000, attempts: this.attempts });
     return true;
   }
 }

@@ -127,7 +127,7 @@ export class TunnelClient {
 
   #newTarget(kind: 'task' | 'event', id: string): Target {
     if (typeof id !== 'string' || id === '') fail('id', id, `must be the id of a ${kind}`, "For example 'app.tasks.add'.");
-    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, method: 'POST', path: `/${kind}/${asPathSegment(id)}`, pace: new Pace(this.#settings.slowMs) };
+    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, kind, id, method: 'POST', path: `/${kind}/${asPathSegment(id)}`, pace: new Pace(this.#settings.slowMs), begin: '', beginsWith: '' };
     const targets = kind === 'task' ? this.#tasks : this.#events;
     if (targets.size === MAX_TARGETS) targets.clear();
     targets.set(id, target);
@@ -137,7 +137,7 @@ export class TunnelClient {
   stats(): ClientStats {
     const { calls, results, errors, failed, timedOut, aborted, retries, open } = this.#ledger;
     const { queued } = this.#dispatcher;
-    return { calls, results, errors, failed, timedOut, aborted, retries, queued, outstanding: open - queued, servers: this.#dispatcher.servers.map((server) => server.stats()) };
+    return { calls, results, errors, failed, timedOut, aborted, retries, queued, outstanding: open - queued, phases: { queue: this.#ledger.queue.snapshot(), answer: this.#ledger.answer.snapshot() }, servers: this.#dispatcher.servers.map((server) => server.stats()) };
   }
 
   close(): Promise<void> {

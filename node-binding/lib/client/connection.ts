@@ -8,6 +8,7 @@ import type { AnswerSink } from './answer-reader.js';
 import type { AnswerHead } from './answer-head.js';
 import { Stage } from './call.js';
 import type { Call, Carrier } from './call.js';
+import { microseconds } from './histogram.js';
 import type { Layout } from './layout.js';
 import type { Rhythm } from './pace.js';
 import type { Place } from './place.js';
@@ -27,7 +28,7 @@ export interface ConnectionOwner {
   tolerates(): boolean;
   /** Some answers were read, or there is room for more to send. */
   ready(connection: Connection): void;
-  /** It has ended. The server has said that it has not read the calls in `unread`; those in `lost` were sent. */
+  /** It has ended. The server has said that it reads no more than what was before the calls in `unread`; those in `lost` were sent. */
   closed(connection: Connection, unread: Call[], lost: Call[], error: Error): void;
 }
 
@@ -52,6 +53,8 @@ export class Connection implements AnswerSink, Carrier {
   /** Since when its oldest call has waited for nothing but its own answer; of an idle one: since when it is. */
   since = 0;
   #sinceClock = 0;
+  /** Its oldest call, where that was told to be late. */
+  #suspect: Call | undefined;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #reader: AnswerReader;
@@ -104,9 +107,14 @@ export class Connection implements AnswerSink, Carrier {
     return connect({ ...where, onread: { buffer: room, callback } });
   }
 
+  /** What was sent before has left. */
+  get hasRoom(): boolean {
+    return !this.#socket.writableNeedDrain;
+  }
+
   /** It is open, has room in its socket, and is not so long idle that the server may end it now. Ends it in that case. */
   usable(now: number): boolean {
-    if (!this.open || this.retired || this.#socket.writableNeedDrain) return false;
+    if (!this.open || this.retired || !this.hasRoom) return false;
     if (this.sent.length > 0 || now - this.since < this.#keepMs) return true;
     this.close(endOf('was idle'));
     return false;
@@ -114,7 +122,12 @@ export class Connection implements AnswerSink, Carrier {
 
   /** Takes a call, which leaves with {@link flush}. */
   add(call: Call, now: number): void {
-    this.#text += `${call.target.method} ${this.#basePath}${call.target.path}${this.#lines}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
+    const { target } = call;
+    if (target.beginsWith !== this.#lines) {
+      target.beginsWith = this.#lines;
+      target.begin = flat(`${target.method} ${this.#basePath}${target.path}${this.#lines}`);
+    }
+    this.#text += `${target.begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
     if (call.bodyBytes !== call.body.length) this.#ascii = false;
     if (this.sent.length === 0) {
       this.#setSince(now);
@@ -123,8 +136,7 @@ export class Connection implements AnswerSink, Carrier {
     this.sent.push(call);
     this.live += 1;
     if (call.slow) this.slow += 1;
-    call.stage = Stage.Sent;
-    call.carrier = this;
+    call.send(this, microseconds(now));
   }
 
   /** Something was added that has not left. */
@@ -162,7 +174,7 @@ export class Connection implements AnswerSink, Carrier {
     if (head.close) this.#lastAnswer = this.retired = true;
     if (call.stage === Stage.Over) return;
     this.live -= 1;
-    call.carrier = undefined;
+    call.receive(microseconds(this.#now));
     this.#owner.answered(call, head, text);
   }
 
@@ -172,8 +184,21 @@ export class Connection implements AnswerSink, Carrier {
     if (!this.#isFirst) return pace.pass();
     this.#isFirst = false;
     const { rhythm } = this.#owner;
-    pace.note(rhythm, this.since, this.#sinceClock, this.#now);
+    pace.note(rhythm, this.since, this.#sinceClock, this.#now, call === this.#suspect);
+    this.#suspect = undefined;
     this.#setSince(this.#now);
+  }
+
+  /** Its oldest call has waited for more than `lateMs`; it tells so of its task, if others were answered meanwhile. */
+  isLate(now: number, lateMs: number): boolean {
+    if (now - this.since <= lateMs) return false;
+    const call = this.sent.peek();
+    if (call === undefined) return false;
+    if (call !== this.#suspect && this.#owner.rhythm.clock - this.#sinceClock > lateMs) {
+      this.#suspect = call;
+      call.target.pace.suspect();
+    }
+    return true;
   }
 
   #setSince(now: number): void {
@@ -244,6 +269,11 @@ export class Connection implements AnswerSink, Carrier {
     this.#reader.end();
     this.close(endOf(this.#reader.between ? 'was closed by the server' : 'ended in the middle of an answer'));
   }
+}
+
+/** The same text in one piece: what is put together of many is gone through piece by piece each time that it is written. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function endOf(how: string): Error {

@@ -6,6 +6,7 @@ import { Stage } from './call.js';
 import type { Call } from './call.js';
 import type { Connection } from './connection.js';
 import type { EnvelopeReader } from './envelope.js';
+import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
 import { Queue } from './queue.js';
@@ -72,6 +73,7 @@ export class Dispatcher implements ServerOwner {
       return;
     }
     this.#budget.earn();
+    call.madeAtUs = microseconds(this.#now);
     if (call.timeoutMs > 0) {
       call.deadline = this.#now + call.timeoutMs;
       if (call.deadline < this.#alarmAt) this.#setAlarm(call.deadline);
@@ -222,6 +224,7 @@ export class Dispatcher implements ServerOwner {
     const timer = setTimeout(() => {
       this.#resting.delete(call);
       call.carrier = undefined;
+      call.madeAtUs = microseconds(performance.now());
       this.#enqueue(call);
       this.ready();
     }, ms);
