@@ -1,10 +1,12 @@
 //! The native utilities as JavaScript sees them: operations go in by number, outcomes are fetched when the ring says so.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ pub struct NativeUtilities {
 /// What has to end before the environment does.
 struct Life {
     desk: Desk,
+    unfinished: Unfinished,
     /// Held, because its end takes the bell away.
     #[allow(dead_code)]
     ring: Ring,
@@ -118,12 +121,19 @@ impl NativeWalk {
     }
 }
 
+/// Files that are written in pieces, between two of them. Here, and not in [`NativeWriter`]: what JavaScript holds is not
+/// dropped when the process exits, and what is half written has to go then.
+type Unfinished = Arc<Mutex<HashMap<u64, Writing>>>;
+
 /// A file that is written in pieces.
 #[napi]
 pub struct NativeWriter {
     target: Target,
-    writing: Arc<Mutex<Option<Writing>>>,
+    /// Its number in this process.
+    id: u64,
 }
+
+static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
 
 #[napi]
 impl NativeWriter {
@@ -131,7 +141,7 @@ impl NativeWriter {
     #[napi(constructor, catch_unwind)]
     pub fn new(path: Uint8ArraySlice<'_>, atomic: bool, fsync: bool, mode: Option<u32>) -> Self {
         let target = Target { path: path_of(&path), atomic, fsync, mode };
-        NativeWriter { target, writing: Arc::default() }
+        NativeWriter { target, id: NEXT_WRITER.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -142,8 +152,8 @@ impl NativeUtilities {
     pub fn new(env: Env, ring: Function<'_, (), ()>, by_loop: bool) -> Result<Self> {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, by_loop)?;
-        let desk = Desk::new(wake).map_err(|failure| napi::Error::from_reason(format!("{:?}", failure.reason)))?;
-        let life = Rc::new(RefCell::new(Some(Life { desk, ring })));
+        let (desk, unfinished) = (Desk::new(wake), Unfinished::default());
+        let life = Rc::new(RefCell::new(Some(Life { desk, unfinished, ring })));
         let hook = Rc::new(RefCell::new(None));
         let (ending, place) = (life.clone(), hook.clone());
         let added = CleanupHook::add(&env, move || {
@@ -180,10 +190,11 @@ impl NativeUtilities {
     /// Writes the next piece of a file, of which `last` is the last. After a failure nothing is left of it.
     #[napi(catch_unwind)]
     pub fn write_file(&self, id: u32, writer: &NativeWriter, piece: Uint8ArraySlice<'_>, last: bool) {
-        let (target, place, piece) = (writer.target.clone(), writer.writing.clone(), piece.to_vec());
+        let Some(unfinished) = self.unfinished() else { return };
+        let (target, writer, piece) = (writer.target.clone(), writer.id, piece.to_vec());
         self.submit(id, move |cancel| {
             // Taken out: a failure drops it, and with it what was written beside the file.
-            let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let taken = unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&writer);
             let write = || {
                 cancel.check()?;
                 let mut writing = taken.map_or_else(|| Writing::begin(&target), Ok)?;
@@ -192,7 +203,9 @@ impl NativeUtilities {
             };
             let written: std::result::Result<_, Failure> = write();
             Step::from(written.map(|writing| {
-                *place.lock().unwrap_or_else(PoisonError::into_inner) = writing;
+                if let Some(writing) = writing {
+                    unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(writer, writing);
+                }
                 Outcome::Done
             }))
         });
@@ -201,9 +214,11 @@ impl NativeUtilities {
     /// Nobody writes that file on.
     #[napi(catch_unwind)]
     pub fn drop_writer(&self, id: u32, writer: &NativeWriter) {
-        let place = writer.writing.clone();
+        let Some(unfinished) = self.unfinished() else { return };
+        let writer = writer.id;
         self.submit(id, move |_| {
-            drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let dropped = unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&writer);
+            drop(dropped);
             Step::Done(Outcome::Done)
         });
     }
@@ -266,6 +281,10 @@ impl NativeUtilities {
 }
 
 impl NativeUtilities {
+    fn unfinished(&self) -> Option<Unfinished> {
+        self.life.borrow().as_ref().map(|life| life.unfinished.clone())
+    }
+
     fn submit(&self, id: u32, work: impl FnOnce(&crate::native::cancel::Cancel) -> Step + Send + 'static) {
         if let Some(life) = &mut *self.life.borrow_mut() {
             life.desk.submit(id, Box::new(move |cancel| work(cancel)));
@@ -286,6 +305,7 @@ fn end(life: &RefCell<Option<Life>>) {
     let taken = life.borrow_mut().take();
     if let Some(life) = taken {
         life.desk.stop();
+        life.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
