@@ -169,3 +169,17 @@ describe('listDirectory', () => {
     assert.ok(existsSync(folder));
   }));
 });
+
+describe('a walk that is aborted', () => {
+  it('gives nothing more, not even what was read ahead', () => withFolder(async (file, folder) => {
+    for (let number = 0; number < 10; number += 1) writeFileSync(file(`${number}`), '');
+    for (const most of [1, 2, 10]) {
+      const controller = new AbortController();
+      let seen = 0;
+      await assert.rejects(async () => {
+        for await (const _entry of walkDirectory(folder, { signal: controller.signal })) if ((seen += 1) === most) controller.abort();
+      }, { name: 'AbortError', code: 'ABORT_ERR' });
+      assert.equal(seen, most);
+    }
+  }));
+});

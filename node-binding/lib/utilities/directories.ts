@@ -1,6 +1,7 @@
 import { asBoolean, asInteger } from '../options/checks.js';
 import { asOptions, asPath, asSignal } from './arguments.js';
 import type { PathLike } from './arguments.js';
+import { abortError } from './errors.js';
 import { utilitiesAddon } from './native.js';
 import type { NativeWalk, Settled } from './native.js';
 import { operate } from './operations.js';
@@ -73,7 +74,15 @@ export function walkDirectory(path: PathLike, options?: ListDirectoryOptions): A
 }
 
 async function* entriesThrough(begun: Begun): AsyncGenerator<DirectoryEntry, void, undefined> {
-  for await (const batch of batches(begun)) yield* entriesOf(batch);
+  const { signal } = begun.what;
+  for await (const batch of batches(begun)) {
+    for (const entry of entriesOf(batch)) {
+      // What was read ahead is not given any more.
+      if (signal?.aborted === true) throw abortError(signal);
+      yield entry;
+    }
+  }
+  if (signal?.aborted === true) throw abortError(signal);
 }
 
 /** What comes from native code, which reads on while one batch is looked at. */
