@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Float64Array, Function, Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Float64ArraySlice, Function, Object, Uint8ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -24,9 +24,6 @@ use crate::native::walk_plan::Rules;
 use crate::native::write::{Target, Writing};
 use crate::raw::CleanupHook;
 use crate::ring::Ring;
-
-/// From this size on a file's bytes become a Buffer as they are; smaller ones are copied, which costs less.
-const COPIED_BELOW: usize = 64 * 1024;
 
 /// The utilities of one environment. All methods on its JavaScript thread; none of them waits.
 #[napi]
@@ -314,7 +311,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
     let mut object = Object::new(env)?;
     object.set("id", id)?;
     match outcome {
-        Outcome::Bytes(bytes) => object.set("bytes", buffer(env, bytes)?)?,
+        Outcome::Bytes(bytes) => object.set("bytes", buffer(env, &bytes)?)?,
         Outcome::Opened(file) => {
             let size = file.size() as f64;
             object.set("file", NativeFile { file: Arc::new(Mutex::new(Some(file))), size })?;
@@ -322,7 +319,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
         Outcome::Filled(memory, Ok(filled)) => {
             drop(memory);
             object.set("count", filled.count as f64)?;
-            object.set("rest", buffer(env, filled.rest)?)?;
+            object.set("rest", buffer(env, &filled.rest)?)?;
         }
         Outcome::Done => {}
         Outcome::Entries(batch) => put_entries(env, &mut object, batch)?,
@@ -335,7 +332,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
 fn put_entries<'env>(env: &'env Env, object: &mut Object<'env>, batch: Batch) -> Result<()> {
     object.set("names", env.create_string(&batch.names)?)?;
     object.set("directories", env.create_string(&batch.directories)?)?;
-    object.set("rows", Float64Array::new(batch.rows))?;
+    object.set("rows", Float64ArraySlice::copy_from(env, batch.rows)?)?;
     object.set("ended", batch.ended)?;
     if batch.raw.is_empty() {
         return Ok(());
@@ -347,8 +344,8 @@ fn put_entries<'env>(env: &'env Env, object: &mut Object<'env>, batch: Batch) ->
 }
 
 fn put_command<'env>(env: &'env Env, object: &mut Object<'env>, ended: Ended) -> Result<()> {
-    object.set("stdout", buffer(env, ended.stdout)?)?;
-    object.set("stderr", buffer(env, ended.stderr)?)?;
+    object.set("stdout", buffer(env, &ended.stdout)?)?;
+    object.set("stderr", buffer(env, &ended.stderr)?)?;
     if let Some(code) = ended.code {
         object.set("exitCode", code)?;
     }
@@ -381,12 +378,9 @@ fn put_failure<'env>(env: &'env Env, object: &mut Object<'env>, failure: &Failur
     object.set("path", BufferSlice::copy_from(env, &failure.path)?)
 }
 
-/// A Buffer of these bytes. Where the runtime allows no memory of ours (Electron), the larger are copied, too.
-fn buffer<'env>(env: &'env Env, bytes: Vec<u8>) -> Result<Either<Buffer, BufferSlice<'env>>> {
-    if bytes.len() < COPIED_BELOW {
-        return BufferSlice::copy_from(env, bytes).map(Either::B);
-    }
-    Ok(Either::A(Buffer::from(bytes)))
+/// A Buffer of these bytes, in memory of JavaScript's: not all runtimes take any other (Electron).
+fn buffer<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+    BufferSlice::copy_from(env, bytes)
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {
