@@ -116,6 +116,15 @@ impl NativeWalk {
         };
         NativeWalk { walk: Arc::new(Mutex::new(Walk::new(path_of(&path), rules))) }
     }
+
+    /// Closes the directory that is open: JavaScript's collector may come late, and there are only so many descriptors. Not
+    /// while a batch is read.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        if let Ok(mut walk) = self.walk.try_lock() {
+            walk.close();
+        }
+    }
 }
 
 /// Files that are written in pieces, between two of them. Here, and not in [`NativeWriter`]: what JavaScript holds is not

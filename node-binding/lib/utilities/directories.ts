@@ -88,15 +88,17 @@ async function* entriesThrough(begun: Begun): AsyncGenerator<DirectoryEntry, voi
 /** What comes from native code, which reads on while one batch is looked at. */
 async function* batches({ what, walk }: Begun): AsyncGenerator<Settled, void, undefined> {
   let next = nextBatch(what, walk);
-  for (;;) {
-    const batch = await next;
-    if (batch.ended !== true) {
-      next = nextBatch(what, walk);
-      // Nobody asks for it any more when the caller stops here.
-      next.catch(() => {});
+  try {
+    for (;;) {
+      const batch = await next;
+      if (batch.ended !== true) next = nextBatch(what, walk);
+      yield batch;
+      if (batch.ended === true) return;
     }
-    yield batch;
-    if (batch.ended === true) return;
+  } finally {
+    // Nobody asks for the next one any more when the caller has stopped; it is read to its end nevertheless.
+    const close = (): void => walk.close();
+    next.then(close, close);
   }
 }
 

@@ -56,6 +56,12 @@ impl Walk {
         Walk { rules, root, plan: None, open: None, waiting: VecDeque::new() }
     }
 
+    /// There will be no further entries.
+    pub fn close(&mut self) {
+        self.open = None;
+        self.waiting = VecDeque::new();
+    }
+
     /// The next entries, at most `most`.
     ///
     /// # Errors
