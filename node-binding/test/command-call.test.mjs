@@ -126,6 +126,7 @@ describe('fasttunnel call', () => {
     await expectFailed([base(), 'echo'], 1, '401 UNAUTHORIZED: Unauthorized\nIt wants a token: --token TOKEN.');
     await expectFailed([base(), 'echo', '--token', 'other'], 1, '401 UNAUTHORIZED', 'The token is not the right one.');
     await expectFailed([base(), 'ecko', '--token', 's3cret'], 1, '403 FORBIDDEN', 'is it spelled right');
+    await expectFailed([base(), 'echo', '--event', '--token', 's3cret'], 1, '403 FORBIDDEN', 'or a task (without --event)?');
     await expectFailed([`${base()}/other`, 'echo', '--token', 's3cret'], 1, '404 NOT_FOUND', 'is the base path right?');
     await expectFailed([base(), 'conflict', '--token', 's3cret'], 1, '409 INTERNAL_ERROR: Taken (app.errors.taken)\n{\n  "key": "k"\n}');
     await expectFailed([base(), 'fails', '--token', 's3cret'], 1, '500 INTERNAL_ERROR: Internal Error');
@@ -134,11 +135,18 @@ describe('fasttunnel call', () => {
     await expectFailed([base(), 'conflict', '--stream', '--token', 's3cret'], 1, '409 INTERNAL_ERROR: Taken');
   });
 
+  it('says of what is wrong with its arguments which it is: exit code 2', async () => {
+    await expectFailed([base(), 'echo', '--token', 's3cret', '--token-header', 'a b'], 2, "--token-header must be the name of a request header, got 'a b'");
+    await expectFailed([base(), 'size', '--token', 's3cret', '--body', folder], 2, `--body: ${folder} is a directory`);
+    await expectFailed([base(), '', '--token', 's3cret'], 2, 'the id is empty');
+  });
+
   it('tells that there was no answer: exit code 3', async () => {
     await expectFailed([base(), 'never', '--token', 's3cret', '--timeout-ms', '150'], 3, 'no answer of', 'within 150 ms (--timeout-ms)');
     await expectFailed(['http://127.0.0.1:1', 'echo'], 3, 'ECONNREFUSED', 'Nothing listens there');
     await expectFailed(['http://no.such.host.invalid', 'echo'], 3, 'no answer of http://no.such.host.invalid');
-    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, 'no answer of https://127.0.0.1');
+    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, `no answer of https://127.0.0.1:${tunnel.port}: E`, 'What listens there does not speak TLS');
+    assert.doesNotMatch((await call([`https://127.0.0.1:${tunnel.port}`, 'echo'])).stderr, /openssl/i);
     const { status, stdout, stderr } = await call([base(), 'halts', '--stream', '--token', 's3cret', '--timeout-ms', '300']);
     assert.deepEqual([status, stdout], [3, 'first']);
     assert.match(stderr, /nothing more of .* within 300 ms/);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -44,6 +44,17 @@ it('the package and that of this platform are there', () => {
 
 describe('the package', () => {
   const files = entriesOf(ROOT.file);
+
+  it('is as large as docs/packages.md says, and so is that of this platform', () => {
+    const rows = [...readFileSync(join(root, 'docs', 'packages.md'), 'utf8').matchAll(/^\| `(fasttunnel[\w-]*)` \| .* \| ([\d.]+), ([\d.]+) \|$/gm)];
+    const compared = rows.filter(([, name]) => PACKAGES.some(({ manifest }) => manifest.name === name));
+    assert.ok(compared.length >= 1);
+    for (const [, name, ...stated] of compared) {
+      const { file } = PACKAGES.find(({ manifest }) => manifest.name === name);
+      const sizes = [statSync(file).size, execFileSync('tar', ['-xOzf', file], { maxBuffer: 2 ** 27 }).length].map((bytes) => bytes / 1e6);
+      stated.map(Number).forEach((size, place) => assert.ok(Math.abs(sizes[place] / size - 1) < 0.15, `${name}: ${size} MB stated, ${sizes[place].toFixed(2)} MB found`));
+    }
+  });
 
   it('has a licence, a README and what the build has made, and nothing else', () => {
     const others = files.filter((path) => !/^dist\/(?:cjs|esm)\/[\w/.-]+\.(?:js|js\.map|mjs|d\.ts|d\.mts)$/.test(path));
