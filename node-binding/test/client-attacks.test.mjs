@@ -1,0 +1,97 @@
+// The calling end against servers and users who mean it no good, and against clocks and loops that stand still.
+import assert from 'node:assert/strict';
+import { getEventListeners, once } from 'node:events';
+import { createServer } from 'node:net';
+import { Readable } from 'node:stream';
+import { describe, it } from 'node:test';
+import { createClient } from 'fasttunnel/client';
+import { scripted } from './support/scripted-client.mjs';
+import { answerTo } from './support/scripted-server.mjs';
+import { sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
+
+const echo = (request, socket) => socket.write(answerTo(request, request.input));
+const never = (request, socket) => (request.task === 'never' ? undefined : echo(request, socket));
+const times = (count, make) => Array.from({ length: count }, (_, index) => make(index));
+const outcome = (promise) => promise.then((value) => value, ({ code }) => code);
+const block = (ms) => { for (const end = performance.now() + ms; performance.now() < end;); };
+
+describe('a server that means no good', () => {
+  it('ends an answer to another request with its connection, and not our process', () => scripted((request, socket) => {
+    if (request.task !== 'bad') return echo(request, socket);
+    socket.end('HTTP/1.1 200 OK\r\nx-runner-request-id: another\r\n\r\n{"ok":true}');
+  }, {}, async (client) => {
+    assert.equal(await client.task('t', 1), 1);
+    await assert.rejects(client.task('bad'), { code: 'FASTTUNNEL_BAD_ANSWER', maybeRan: true });
+    assert.equal(await client.task('t', 2), 2);
+  }));
+
+  it('gets no further with interim answers without an end than with a head of that size', () => scripted((_request, socket) => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(10_000)), {}, async (client) => {
+    await assert.rejects(client.task('t'), { code: 'FASTTUNNEL_BAD_ANSWER', message: /interim answers/ });
+  }));
+
+  it('gets no further with trailers without an end', () => scripted((_request, socket) => socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${'x: y\r\n'.repeat(20_000)}`), {}, async (client) => {
+    await assert.rejects(client.task('t'), { code: 'FASTTUNNEL_BAD_ANSWER', message: /trailers/ });
+  }));
+
+  it('that ends lines with LF alone is told from one that is slow', () => scripted((_request, socket) => socket.write('HTTP/1.1 200 OK\nContent-Length: 2\n\n{}'), {}, async (client) => {
+    await assert.rejects(client.task('t'), { code: 'FASTTUNNEL_BAD_ANSWER' });
+  }));
+
+  it('gets no answer by that is larger than may be, though it looks as the last', () => scripted((request, socket) => socket.write(answerTo(request, 'x'.repeat(request.input))), { maxAnswerBytes: 1024 }, async (client) => {
+    assert.equal(await client.task('t', 1), 'x');
+    await assert.rejects(client.task('t', 2000), { code: 'FASTTUNNEL_BAD_ANSWER', message: /maxAnswerBytes/ });
+  }));
+
+  it('pays for an answer in chunks of one byte, and not our memory', () => scripted((_request, socket) => {
+    const body = JSON.stringify({ ok: true, result: 'x'.repeat(1_000_000) });
+    socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${Array.from(body, (unit) => `1\r\n${unit}\r\n`).join('')}`);
+  }, {}, async (client) => {
+    globalThis.gc?.();
+    const before = process.memoryUsage().heapUsed;
+    const call = client.task('t', undefined, { timeoutMs: 2000 });
+    call.catch(() => {});
+    await sleep(1200);
+    globalThis.gc?.();
+    const bytes = process.memoryUsage().heapUsed - before;
+    assert.ok(bytes < 40e6, `${bytes / 1e6} MB`);
+    client.destroy();
+    await assert.rejects(call, { code: 'FASTTUNNEL_CLOSED' });
+  }));
+
+  it('that becomes another is treated as such: nothing is sent again that it may have begun with', () => scripted((request, socket) => {
+    if (request.task === 'other') socket.write('HTTP/1.1 200 OK\r\nserver: other\r\ncontent-length: 22\r\n\r\n{"ok":true,"result":3}');
+    else echo(request, socket);
+  }, {}, async (client) => {
+    await client.task('t', 1);
+    await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+    assert.equal(await client.task('other'), 3);
+    assert.equal(client.stats().servers[0].kind, 'other');
+  }));
+});
+
+describe('a connection that cannot be begun', () => {
+  for (const [what, options] of Object.entries({
+    'for its certificates': { url: 'https://127.0.0.1:1/', tls: { ca: 123 } },
+    'for its path': { socketPath: `/tmp/${'x'.repeat(300)}` },
+    'for its lookup': { url: 'https://127.0.0.1:1/', tls: { lookup: 1 } },
+  })) {
+    it(`${what} fails its calls, and throws nothing at the process`, async () => {
+      const errors = await uncaught(() => assert.rejects(createClient({ ...options, retries: 0, timeoutMs: 500 }).task('t'), { code: 'FASTTUNNEL_CONNECT', maybeRan: false }));
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  it('beside one that hangs is begun again', () => {
+    return scripted(never, { connections: 2, pipelining: 1, timeoutMs: 0 }, async (client, server) => {
+      await client.task('t', 1);
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+      client.task('never').catch(() => {});
+      await until(() => client.stats().outstanding === 1 && client.stats().queued === 0, 'it is sent');
+      await server.pause();
+      const call = client.task('t', 2);
+      await until(() => client.stats().servers[0].failures > 0, 'a connection has failed');
+      await server.resume();
+      assert.equal(await Promise.race([call, sleep(2000).then(() => 'hangs')]), 2);
+    });
+  });
+});
