@@ -95,3 +95,112 @@ describe('a connection that cannot be begun', () => {
     });
   });
 });
+
+describe('calls', () => {
+  it('of more text at a time than a string can hold are sent all the same', { timeout: 60_000 }, async () => {
+    const serializer = { parse: JSON.parse, stringify: (value) => (typeof value === 'number' ? String(value) : value) };
+    let bytes = 0;
+    const server = createServer((socket) => socket.on('data', (chunk) => { bytes += chunk.length; }).on('error', () => {})).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = createClient({ url: `http://127.0.0.1:${server.address().port}/`, serializer, connections: 1, pipelining: 8, timeoutMs: 0 });
+    // The same memory for each.
+    const big = `"${'x'.repeat(100_000_000)}"`;
+    const errors = await uncaught(async () => {
+      const calls = times(6, () => outcome(client.task('t', big)));
+      await until(() => bytes > 0, 'it is being sent');
+      client.destroy();
+      assert.deepEqual(new Set(await Promise.all(calls)), new Set(['FASTTUNNEL_CLOSED']));
+    });
+    server.close();
+    assert.deepEqual(errors, []);
+  });
+
+  it('that have ended while they waited do not count as waiting', () => scripted(never, { connections: 1, pipelining: 1, maxQueued: 10, timeoutMs: 0 }, async (client) => {
+    const stuck = client.task('never').catch(() => {});
+    await sleep(20);
+    const first = client.task('t', 'first');
+    for (let round = 0; round < 5; round++) {
+      const ended = await Promise.all(times(9, () => outcome(client.task('t', 1, { timeoutMs: 5 }))));
+      assert.deepEqual(new Set(ended), new Set(['FASTTUNNEL_TIMEOUT']), `round ${round}`);
+    }
+    assert.equal(client.stats().queued, 1);
+    client.destroy();
+    assert.equal(await outcome(first), 'FASTTUNNEL_CLOSED');
+    await stuck;
+  }));
+
+  it('with one signal in common cost the same, however many there are', () => scripted(never, {}, async (client) => {
+    const { signal } = new AbortController();
+    const begin = performance.now();
+    const calls = times(30_000, () => outcome(client.task('never', 1, { signal })));
+    const took = performance.now() - begin;
+    client.destroy();
+    await Promise.all(calls);
+    assert.ok(took < 1000, `${took} ms`);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  }));
+
+  it('with one signal in common end together when it aborts, but for those that have ended', () => scripted(never, {}, async (client) => {
+    const controller = new AbortController();
+    assert.equal(await client.task('t', 1, { signal: controller.signal }), 1);
+    const calls = times(50, () => outcome(client.task('never', 1, { signal: controller.signal })));
+    await sleep(20);
+    controller.abort(Object.assign(new Error('enough'), { code: 'ENOUGH' }));
+    assert.deepEqual(new Set(await Promise.all(calls)), new Set(['ENOUGH']));
+    assert.equal(client.stats().aborted, 50);
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  }));
+
+  it('that may have run say so while they wait for another attempt', () => scripted((_request, socket) => socket.destroy(), { retries: 10 }, async (client) => {
+    const call = client.task('t', 1, { idempotent: true });
+    call.catch(() => {});
+    await until(() => client.stats().retries === 1, 'it has been sent');
+    client.destroy();
+    await assert.rejects(call, { code: 'FASTTUNNEL_CLOSED', maybeRan: true });
+  }));
+
+  it('that may have run say so when the server is gone then', () => {
+    return scripted(async (_request, socket, connection) => { await connection.server().pause(); socket.destroy(); }, { retries: 1 }, async (client) => {
+      await assert.rejects(client.task('t', 1, { idempotent: true }), { code: 'FASTTUNNEL_CONNECT', maybeRan: true });
+    });
+  });
+
+  it('of events take no body and no files', () => scripted(echo, {}, async (client) => {
+    await assert.rejects(client.event('e', 1, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^files / });
+    await assert.rejects(client.event('e', undefined, { body: 'x' }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^body / });
+  }));
+});
+
+describe('a loop that stands still', () => {
+  const echoAndBlock = (request, socket) => {
+    echo(request, socket);
+    // The answer is the system's: it waits for us to read it.
+    if (request.task === 'block') block(request.input);
+  };
+  it('times out no call whose answer is there', () => scripted(echoAndBlock, { timeoutMs: 200 }, async (client) => {
+    await client.task('t', 1);
+    assert.equal(await client.task('block', 400), 400);
+  }));
+
+  it('times out no call with a stream whose answer is there', () => scripted((request, socket) => {
+    socket.write(answerTo(request, 1));
+    block(400);
+  }, { timeoutMs: 200 }, async (client) => {
+    assert.equal(await client.task('t', undefined, { body: '{}' }), 1);
+  }));
+
+  it('does not count for calls that are made meanwhile', () => scripted(echo, { timeoutMs: 200 }, async (client) => {
+    await client.task('t', 1);
+    const first = client.task('t', 2);
+    block(400);
+    const second = client.task('t', 3);
+    assert.deepEqual(await Promise.all([outcome(first), outcome(second)]), [2, 3]);
+  }));
+
+  it('fails no connection that is there', () => scripted(echo, { connectTimeoutMs: 100, retries: 0 }, async (client) => {
+    const call = client.task('t', 1);
+    // Behind the attempt to connect, which the system brings to its end meanwhile.
+    process.nextTick(block, 300);
+    assert.equal(await call, 1);
+  }));
+});
