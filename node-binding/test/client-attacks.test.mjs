@@ -204,3 +204,31 @@ describe('a loop that stands still', () => {
     assert.equal(await call, 1);
   }));
 });
+
+describe('calls with streams', () => {
+  const tasks = { rows: async function* () { yield 'a'; await sleep(50); yield 'b'; }, sink: async (_input, { body }) => { for await (const _ of body); return 1; } };
+
+  it('are waited for by close() in the tick in which they are made', () => withTunnel({ tasks }, async (tunnel) => {
+    const client = createClient({ url: tunnel.url });
+    const call = client.task('sink', undefined, { body: 'x' });
+    await client.close();
+    assert.equal(client.stats().results, 1);
+    assert.equal(await call, 1);
+  }));
+
+  it('end with destroy() in the tick in which they are made', () => withTunnel({ tasks }, async (tunnel) => {
+    const client = createClient({ url: tunnel.url });
+    const calls = [client.stream('rows'), client.task('sink', undefined, { body: Readable.from(['x']) })];
+    client.destroy();
+    assert.deepEqual(await Promise.all(calls.map(outcome)), ['FASTTUNNEL_CLOSED', 'FASTTUNNEL_CLOSED']);
+  }));
+
+  const stalls = (request, socket) => socket.write(answerTo(request, 1).slice(0, -3));
+  it('that wait for a value are timed until it is there', () => scripted(stalls, { timeoutMs: 100 }, async (client) => {
+    await assert.rejects(Promise.race([client.task('t', undefined, { body: '{}' }), sleep(1500)]), { code: 'FASTTUNNEL_TIMEOUT', maybeRan: true });
+  }));
+
+  it('take no value that is larger than an answer may be', () => scripted((request, socket) => socket.write(answerTo(request, 'x'.repeat(5000))), { maxAnswerBytes: 4096 }, async (client) => {
+    await assert.rejects(client.task('t', undefined, { body: '{}' }), { code: 'FASTTUNNEL_BAD_ANSWER', maybeRan: true, message: /maxAnswerBytes/ });
+  }));
+});
