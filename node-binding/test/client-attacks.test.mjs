@@ -1,6 +1,7 @@
 // The calling end against servers and users who mean it no good, and against clocks and loops that stand still.
 import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
@@ -8,6 +9,8 @@ import { createClient } from 'fasttunnel/client';
 import { scripted } from './support/scripted-client.mjs';
 import { answerTo } from './support/scripted-server.mjs';
 import { sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
+
+const { hasFiles } = createRequire(import.meta.url)('../dist/cjs/client/file-form.js');
 
 const echo = (request, socket) => socket.write(answerTo(request, request.input));
 const never = (request, socket) => (request.task === 'never' ? undefined : echo(request, socket));
@@ -168,6 +171,33 @@ describe('calls', () => {
   it('of events take no body and no files', () => scripted(echo, {}, async (client) => {
     await assert.rejects(client.event('e', 1, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^files / });
     await assert.rejects(client.event('e', undefined, { body: 'x' }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^body / });
+  }));
+});
+
+describe('an input', () => {
+  it('whose parts hold each other in many ways is gone through once', () => {
+    let shared = {};
+    for (let level = 0; level < 24; level++) shared = { one: shared, other: [shared] };
+    const begin = performance.now();
+    assert.equal(hasFiles(shared), false);
+    assert.ok(performance.now() - begin < 200);
+    assert.equal(hasFiles([shared, new Blob(['x'])]), true);
+  });
+
+  it('that holds itself is refused, with files as well', () => scripted(echo, {}, async (client, server) => {
+    const parent = { children: [] };
+    for (let index = 0; index < 3; index++) parent.children.push({ parent, file: new Blob(['x']) });
+    await assert.rejects(client.task('t', parent), TypeError);
+    await assert.rejects(client.task('t', parent, { files: true }), TypeError);
+    assert.equal(server.connections.length, 0);
+  }));
+
+  it('adds no lines to a form by the id of a file', () => withTunnel({ tasks: { store: async ({ file }) => { for await (const _ of file.stream()); return 1; } } }, async (tunnel) => {
+    const client = createClient({ url: tunnel.url });
+    const file = { $runnerFile: 'File', id: 'F1"\r\nx-more: 1\r\n\r\ny', meta: { name: 'a' }, _node: { buffer: Buffer.from('x') } };
+    await assert.rejects(client.task('store', { file }, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /id of a file/ });
+    assert.equal(await client.task('store', { file: { ...file, id: 'F1' } }, { files: true }), 1);
+    await client.close();
   }));
 });
 
