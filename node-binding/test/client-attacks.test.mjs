@@ -168,6 +168,11 @@ describe('calls', () => {
     });
   });
 
+  it('of events that ask for the payload fail where the server does not know of it', () => scripted((request, socket) => socket.write(answerTo(request, 0, { body: '{"ok":true}' })), {}, async (client) => {
+    assert.equal(await client.event('e', 1), undefined);
+    await assert.rejects(client.eventWithResult('e', 1), { name: 'RemoteError', code: 'INVALID_RESPONSE', message: /did not include result/ });
+  }));
+
   it('of events take no body and no files', () => scripted(echo, {}, async (client) => {
     await assert.rejects(client.event('e', 1, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^files / });
     await assert.rejects(client.event('e', undefined, { body: 'x' }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^body / });

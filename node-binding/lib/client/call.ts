@@ -6,6 +6,9 @@ import type { Ledger } from './ledger.js';
 import type { Pace } from './pace.js';
 import { unwatch, watch } from './signals.js';
 
+/** How the body of an event ends whose payload is wanted back. */
+export const RETURN_PAYLOAD = ',"returnPayload":true}';
+
 /** What a call is sent on. */
 export interface Carrier {
   /** The call has ended before its answer came. */
@@ -121,6 +124,11 @@ export class Call {
   /** There is no answer, and there will be none. */
   fail(error: Error): void {
     if (this.#end(End.Failed, error)) this.#reject(error);
+  }
+
+  /** An event whose payload is wanted back. */
+  get wantsPayload(): boolean {
+    return this.target.kind === 'event' && this.body.endsWith(RETURN_PAYLOAD);
   }
 
   /** Its handler may have run. */

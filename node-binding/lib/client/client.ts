@@ -3,7 +3,7 @@ import { CallError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
-import { Call } from './call.js';
+import { Call, RETURN_PAYLOAD } from './call.js';
 import type { Target } from './call.js';
 import { Dispatcher } from './dispatcher.js';
 import { EnvelopeReader } from './envelope.js';
@@ -55,7 +55,7 @@ export class TunnelClient {
 
   task(id: string, input?: unknown, options?: StreamOptions): Promise<unknown> {
     if (options?.body !== undefined || options?.files === true) return this.#apart(id, input, options);
-    return this.#call('task', id, 'input', input, '', options);
+    return this.#call('task', id, 'input', input, '}', options);
   }
 
   async #apart(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
@@ -85,18 +85,18 @@ export class TunnelClient {
   }
 
   async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
-    await this.#call('event', id, 'payload', payload, '', options);
+    await this.#call('event', id, 'payload', payload, '}', options);
   }
 
   eventWithResult(id: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
-    return this.#call('event', id, 'payload', payload, ',"returnPayload":true', options);
+    return this.#call('event', id, 'payload', payload, RETURN_PAYLOAD, options);
   }
 
-  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, more: string, options: CallOptions | undefined): Promise<unknown> {
+  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, end: string, options: CallOptions | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
       this.#mustBeOpen(target);
-      let body = `{"${name}":${this.#settings.codec.stringify(value)}${more}}`;
+      let body = `{"${name}":${this.#settings.codec.stringify(value)}${end}`;
       if (this.#settings.latin1) body = asAscii(body);
       const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
       this.#dispatcher.submit(call);

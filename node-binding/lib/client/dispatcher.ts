@@ -5,6 +5,7 @@ import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
 import type { Call, Carrier } from './call.js';
 import type { Connection } from './connection.js';
+import { withoutPayload } from './envelope.js';
 import type { EnvelopeReader } from './envelope.js';
 import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
@@ -195,6 +196,7 @@ export class Dispatcher implements ServerOwner, Carrier {
     let result: unknown;
     try {
       result = this.#envelopes.result(head.status, text, call.requestId);
+      if (result === undefined && call.wantsPayload && !text.includes('"result"')) throw withoutPayload(head.status, call.requestId);
     } catch (error) {
       if (!(error instanceof RemoteError)) call.refuse(error as Error);
       else if (!this.#mayRepeat(call, error) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
