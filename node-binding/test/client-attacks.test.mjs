@@ -173,6 +173,15 @@ describe('calls', () => {
     await assert.rejects(client.eventWithResult('e', 1), { name: 'RemoteError', code: 'INVALID_RESPONSE', message: /did not include result/ });
   }));
 
+  it('replace header lines of their client, with streams or without', () => scripted((request, socket) => socket.write(answerTo(request, [request.headers['x-tenant'], request.headers['x-runner-token'], request.lines.length])), { headers: { 'x-tenant': 'a', 'x-more': 'm' }, auth: { token: 'one' } }, async (client) => {
+    const [tenant, token, lines] = await client.task('t', 1);
+    assert.deepEqual([tenant, token], ['a', 'one']);
+    const headers = { 'X-Tenant': 'b', 'x-runner-token': 'two' };
+    assert.deepEqual(await client.task('t', 1, { headers }), ['b', 'two', lines]);
+    assert.deepEqual((await client.task('t', undefined, { headers, body: '{}' })).slice(0, 2), ['b', 'two']);
+    assert.deepEqual(await client.task('t', 1), ['a', 'one', lines]);
+  }));
+
   it('of events take no body and no files', () => scripted(echo, {}, async (client) => {
     await assert.rejects(client.event('e', 1, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^files / });
     await assert.rejects(client.event('e', undefined, { body: 'x' }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^body / });

@@ -55,6 +55,8 @@ export class Call {
   readonly timeoutMs: number;
   /** Further header lines, each with its CRLF. */
   lines = '';
+  /** They stand for those of the client as well. */
+  replaces = false;
   idempotent = false;
   stage = Stage.Waiting;
   /** It was sent, and waits for another attempt. */

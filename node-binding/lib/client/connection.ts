@@ -64,6 +64,8 @@ export class Connection implements AnswerSink, Carrier {
   readonly #basePath: string;
   /** What every request has in common, up to the value of its id. */
   readonly #lines: string;
+  /** The same without the lines of the client. */
+  readonly #bareLines: string;
   /** How long it is kept idle where the server does not say. */
   readonly #idleMs: number;
   #keepMs: number;
@@ -79,7 +81,9 @@ export class Connection implements AnswerSink, Carrier {
     this.#owner = owner;
     this.#latin1 = settings.latin1;
     this.#basePath = place.basePath;
-    this.#lines = ` HTTP/1.1\r\nhost: ${place.authority}\r\n${settings.lines}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
+    const lines = (more: string): string => ` HTTP/1.1\r\nhost: ${place.authority}\r\n${more}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
+    this.#lines = lines(settings.lines);
+    this.#bareLines = lines('');
     this.#idleMs = settings.idleTimeoutMs;
     this.#keepMs = Math.min(settings.idleTimeoutMs, UNUSED_MS);
     this.#reader = new AnswerReader(this, owner.layout, settings.maxAnswerBytes);
@@ -139,7 +143,8 @@ export class Connection implements AnswerSink, Carrier {
       target.begin = flat(`${target.method} ${this.#basePath}${target.path}${this.#lines}`);
     }
     const apart = call.body.length > APART;
-    this.#text += `${target.begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${apart ? '' : call.body}`;
+    const begin = call.replaces ? `${target.method} ${this.#basePath}${target.path}${this.#bareLines}` : target.begin;
+    this.#text += `${begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${apart ? '' : call.body}`;
     if (call.bodyBytes !== call.body.length) this.#ascii = false;
     if (this.sent.length === 0) {
       this.#setSince(now);

@@ -13,7 +13,7 @@ function parse(head, body) {
   const [first, ...lines] = head.split('\r\n');
   const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
   const [method, path] = first.split(' ');
-  return { method, path, headers, id: headers['x-runner-request-id'], task: decodeURIComponent(path.split('/').at(-1)), body, input: body === '' ? undefined : JSON.parse(body).input };
+  return { method, path, lines, headers, id: headers['x-runner-request-id'], task: decodeURIComponent(path.split('/').at(-1)), body, input: body === '' ? undefined : JSON.parse(body).input };
 }
 
 /**
