@@ -182,6 +182,11 @@ describe('calls', () => {
     assert.deepEqual(await client.task('t', 1), ['a', 'one', lines]);
   }));
 
+  it('with an id that is a step in a path are refused: it would lead elsewhere', () => scripted(echo, {}, async (client, server) => {
+    for (const id of ['.', '..']) await assert.rejects(client.task(id, 1), { code: 'FASTTUNNEL_BAD_OPTION', message: /^id / });
+    assert.equal(server.connections.length, 0);
+  }));
+
   it('of events take no body and no files', () => scripted(echo, {}, async (client) => {
     await assert.rejects(client.event('e', 1, { files: true }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^files / });
     await assert.rejects(client.event('e', undefined, { body: 'x' }), { code: 'FASTTUNNEL_BAD_OPTION', message: /^body / });
@@ -270,6 +275,10 @@ describe('calls with streams', () => {
   const stalls = (request, socket) => socket.write(answerTo(request, 1).slice(0, -3));
   it('that wait for a value are timed until it is there', () => scripted(stalls, { timeoutMs: 100 }, async (client) => {
     await assert.rejects(Promise.race([client.task('t', undefined, { body: '{}' }), sleep(1500)]), { code: 'FASTTUNNEL_TIMEOUT', maybeRan: true });
+  }));
+
+  it('tell rubbish from a connection that is lost', () => scripted((_request, socket) => socket.write('HTTP/1.1 200 OK\r\nx: \0\r\n\r\n'), {}, async (client) => {
+    await assert.rejects(client.stream('t', 1), { code: 'FASTTUNNEL_BAD_ANSWER', maybeRan: true });
   }));
 
   it('take no value that is larger than an answer may be', () => scripted((request, socket) => socket.write(answerTo(request, 'x'.repeat(5000))), { maxAnswerBytes: 4096 }, async (client) => {

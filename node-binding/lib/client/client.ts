@@ -172,6 +172,7 @@ function isGiven(options: StreamOptions, name: 'body' | 'files'): boolean {
 }
 
 function asPathSegment(id: string): string {
+  if (id === '.' || id === '..') fail('id', id, 'must not be a step in a path', 'What stands between would take it out of the url.');
   try {
     return encodeURIComponent(id);
   } catch {

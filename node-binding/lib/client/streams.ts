@@ -182,7 +182,9 @@ export class StreamCalls {
   }
 
   #lost({ what, place }: StreamRequest, error: Error): CallError {
-    return new CallError('FASTTUNNEL_CONNECTION_LOST', true, `${what} was sent to ${place.url} and has no answer: ${error.message}. Its handler may have run.`, { cause: error });
+    // So node:http names what is no HTTP.
+    const isRubbish = String((error as { code?: unknown }).code).startsWith('HPE_');
+    return new CallError(isRubbish ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST', true, `${what} was sent to ${place.url} and has no answer: ${error.message}. Its handler may have run.`, { cause: error });
   }
 }
 
