@@ -10,26 +10,9 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { TaskError } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
-import { answerTo, scriptedServer } from './support/scripted-server.mjs';
-import { sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
-
-/** A server and a client for one test, which throws nothing at the process. */
-async function scripted(onRequest, clientOptions, body, serverOptions) {
-  const server = await scriptedServer(onRequest, serverOptions);
-  const client = createClient({ url: server.url, timeoutMs: 3000, ...clientOptions });
-  const errors = await uncaught(async () => {
-    try {
-      await body(client, server);
-    } finally {
-      client.destroy();
-      await server.close();
-    }
-  });
-  assert.deepEqual(errors, []);
-  const { calls, results, errors: refused, failed, timedOut, aborted, outstanding, queued } = client.stats();
-  assert.equal(results + refused + failed + timedOut + aborted, calls, 'each call has ended once');
-  assert.equal(outstanding + queued, 0);
-}
+import { scripted } from './support/scripted-client.mjs';
+import { answerTo } from './support/scripted-server.mjs';
+import { sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const echo = (request, socket) => socket.write(answerTo(request, request.input));
 const lost = { name: 'CallError', code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true };

@@ -4,6 +4,10 @@ import { microseconds } from './histogram.js';
 import { End } from './ledger.js';
 import type { Ledger } from './ledger.js';
 import type { Pace } from './pace.js';
+import { unwatch, watch } from './signals.js';
+
+/** How the body of an event ends whose payload is wanted back. */
+export const RETURN_PAYLOAD = ',"returnPayload":true}';
 
 /** What a call is sent on. */
 export interface Carrier {
@@ -51,8 +55,12 @@ export class Call {
   readonly timeoutMs: number;
   /** Further header lines, each with its CRLF. */
   lines = '';
+  /** They stand for those of the client as well. */
+  replaces = false;
   idempotent = false;
   stage = Stage.Waiting;
+  /** It was sent, and waits for another attempt. */
+  wasSent = false;
   /** On the clock of `performance.now()`. */
   deadline = Infinity;
   /** When it was made, or was to be sent again, in microseconds as what follows. */
@@ -98,12 +106,11 @@ export class Call {
   /** Ends the call when the signal aborts, which it has not yet. */
   watch(signal: AbortSignal): void {
     this.#signal = signal;
-    signal.addEventListener('abort', this, { once: true });
+    watch(signal, this);
   }
 
-  /** The signal's event. */
-  handleEvent(): void {
-    const reason: unknown = this.#signal?.reason;
+  /** By its signal. */
+  abort(reason: unknown): void {
     if (this.#end(End.Aborted, reason)) this.#reject(reason);
   }
 
@@ -121,8 +128,18 @@ export class Call {
     if (this.#end(End.Failed, error)) this.#reject(error);
   }
 
+  /** An event whose payload is wanted back. */
+  get wantsPayload(): boolean {
+    return this.target.kind === 'event' && this.body.endsWith(RETURN_PAYLOAD);
+  }
+
+  /** Its handler may have run. */
+  get maybeRan(): boolean {
+    return this.wasSent || this.stage === Stage.Sent;
+  }
+
   timeOut(url: string): void {
-    const sent = this.stage === Stage.Sent;
+    const sent = this.maybeRan;
     const error = new CallError('FASTTUNNEL_TIMEOUT', sent, `${this.target.what} has no answer of ${url} after ${this.timeoutMs} ms (timeoutMs). ${sent ? 'It was sent: its handler may have run.' : 'It was not sent.'}`);
     if (this.#end(End.TimedOut, error)) this.#reject(error);
   }
@@ -133,7 +150,7 @@ export class Call {
     this.stage = Stage.Over;
     this.#ledger.end(how);
     if (this.#signal !== undefined) {
-      this.#signal.removeEventListener('abort', this);
+      unwatch(this.#signal, this);
       this.#signal = undefined;
     }
     const { carrier } = this;

@@ -3,12 +3,12 @@ import { CallError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
-import { Call, Stage } from './call.js';
+import { Call, RETURN_PAYLOAD } from './call.js';
 import type { Target } from './call.js';
 import { Dispatcher } from './dispatcher.js';
 import { EnvelopeReader } from './envelope.js';
 import { formOf } from './file-form.js';
-import { asCallHeaders } from './header-lines.js';
+import { asCallHeaders, replaceLines } from './header-lines.js';
 import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { RequestIds } from './request-ids.js';
@@ -54,22 +54,26 @@ export class TunnelClient {
   }
 
   task(id: string, input?: unknown, options?: StreamOptions): Promise<unknown> {
-    if (options?.body !== undefined || options?.files === true) return this.#streamed(id, input, options).then((call) => this.#streams.task(call));
-    return this.#call('task', id, 'input', input, '', options);
+    if (options?.body !== undefined || options?.files === true) return this.#apart(id, input, options);
+    return this.#call('task', id, 'input', input, '}', options);
+  }
+
+  async #apart(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
+    return this.#streams.task(this.#streamed(id, input, options));
   }
 
   async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
-    return this.#streams.stream(await this.#streamed(id, input, options));
+    return this.#streams.stream(this.#streamed(id, input, options));
   }
 
   /** As `task` or as `stream`, whichever the task answers with. */
   async either(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
-    const answer = await this.#streams.either(await this.#streamed(id, input, options));
+    const answer = await this.#streams.either(this.#streamed(id, input, options));
     return 'value' in answer ? answer.value : answer.stream;
   }
 
-  /** A call with a connection of its own. */
-  async #streamed(id: string, input: unknown, given: StreamOptions): Promise<StreamRequest> {
+  /** A call with a connection of its own. It begins in the tick in which it is made, or close() would not know of it. */
+  #streamed(id: string, input: unknown, given: StreamOptions): StreamRequest {
     const target = this.#tasks.get(id) ?? this.#newTarget('task', id);
     this.#mustBeOpen(target);
     const { body, files, ...options } = given;
@@ -81,18 +85,18 @@ export class TunnelClient {
   }
 
   async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
-    await this.#call('event', id, 'payload', payload, '', options);
+    await this.#call('event', id, 'payload', payload, '}', options);
   }
 
   eventWithResult(id: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
-    return this.#call('event', id, 'payload', payload, ',"returnPayload":true', options);
+    return this.#call('event', id, 'payload', payload, RETURN_PAYLOAD, options);
   }
 
-  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, more: string, options: CallOptions | undefined): Promise<unknown> {
+  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, end: string, options: CallOptions | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
       this.#mustBeOpen(target);
-      let body = `{"${name}":${this.#settings.codec.stringify(value)}${more}}`;
+      let body = `{"${name}":${this.#settings.codec.stringify(value)}${end}`;
       if (this.#settings.latin1) body = asAscii(body);
       const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
       this.#dispatcher.submit(call);
@@ -101,8 +105,11 @@ export class TunnelClient {
 
   #withOptions(target: Target, body: string, given: CallOptions, resolve: (value: unknown) => void, reject: (error: unknown) => void): Call {
     const { requestId, lines, timeoutMs, idempotent, signal } = this.#asCall(given);
+    if (target.kind === 'event') for (const name of ['body', 'files'] as const) if (isGiven(given, name)) fail(name, (given as StreamOptions)[name], 'is an option of task and stream', 'Send the payload as a value, or call a task.');
     const call = new Call(target, requestId, body, timeoutMs, this.#ledger, resolve, reject);
-    call.lines = lines;
+    const replaced = replaceLines(this.#settings.lines, lines);
+    call.lines = replaced ?? lines;
+    call.replaces = replaced !== undefined;
     call.idempotent = idempotent;
     if (signal !== undefined) call.watch(signal);
     return call;
@@ -147,7 +154,7 @@ export class TunnelClient {
   destroy(): void {
     void this.close();
     this.#streams.destroy();
-    this.#dispatcher.abandon(({ target, stage }) => new CallError(ERROR_CODES.closed, stage === Stage.Sent, `${target.what} was ended: the client was destroyed.`));
+    this.#dispatcher.endAll(({ target, maybeRan }) => new CallError(ERROR_CODES.closed, maybeRan, `${target.what} was ended: the client was destroyed.`));
   }
 
   [asyncDispose](): Promise<void> {
@@ -160,7 +167,12 @@ export class TunnelClient {
   }
 }
 
+function isGiven(options: StreamOptions, name: 'body' | 'files'): boolean {
+  return options[name] !== undefined && options[name] !== false;
+}
+
 function asPathSegment(id: string): string {
+  if (id === '.' || id === '..') fail('id', id, 'must not be a step in a path', 'What stands between would take it out of the url.');
   try {
     return encodeURIComponent(id);
   } catch {

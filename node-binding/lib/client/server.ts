@@ -171,11 +171,14 @@ export class Server implements ConnectionOwner {
     this.#failures += 1;
     this.retryAt = now + backoffMs(this.#failures, RETRY_MS, MOST_RETRY_MS);
     if (this.#connections.length === 0) this.#owner.unreachable(this, error);
+    // What waits may wait for this one alone: others may hang.
+    else this.#owner.ready();
   }
 
   answered(call: Call, head: AnswerHead, text: string): void {
     if (call === this.#probe) return call.succeed(head);
     if (head.close) this.#drain();
+    if (this.#kind === 'fasttunnel' && this.layout.isStrange) this.#kind = 'other';
     // A result that is not in our form.
     if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
     this.#owner.answered(this, call, head, text);
