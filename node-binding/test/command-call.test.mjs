@@ -99,7 +99,7 @@ describe('fasttunnel call', () => {
     await expectPrinted(['size', '--body', '-'], '7\n', { input: 'seven b' });
     const { status, stdout, stderr } = await call([base(), 'breaks', '--stream', '--token', 's3cret']);
     assert.deepEqual([status, stdout], [3, 'first'], stderr);
-    assert.match(stderr, /no answer of .*: aborted\. The connection was cut before the answer was complete/);
+    assert.match(stderr, /no answer from .*: aborted\. The connection was cut before the answer was complete/);
   });
 
   it('calls over a Unix socket, by the address that a tunnel prints', async () => {
@@ -142,10 +142,10 @@ describe('fasttunnel call', () => {
   });
 
   it('tells that there was no answer: exit code 3', async () => {
-    await expectFailed([base(), 'never', '--token', 's3cret', '--timeout-ms', '150'], 3, 'no answer of', 'within 150 ms (--timeout-ms)');
+    await expectFailed([base(), 'never', '--token', 's3cret', '--timeout-ms', '150'], 3, 'no answer from', 'within 150 ms (--timeout-ms)');
     await expectFailed(['http://127.0.0.1:1', 'echo'], 3, 'ECONNREFUSED', 'Nothing listens there');
-    await expectFailed(['http://no.such.host.invalid', 'echo'], 3, 'no answer of http://no.such.host.invalid');
-    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, `no answer of https://127.0.0.1:${tunnel.port}: E`, 'What listens there does not speak TLS');
+    await expectFailed(['http://no.such.host.invalid', 'echo'], 3, 'no answer from http://no.such.host.invalid');
+    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, `no answer from https://127.0.0.1:${tunnel.port}: E`, 'What listens there does not speak TLS');
     assert.doesNotMatch((await call([`https://127.0.0.1:${tunnel.port}`, 'echo'])).stderr, /openssl/i);
     const { status, stdout, stderr } = await call([base(), 'halts', '--stream', '--token', 's3cret', '--timeout-ms', '300']);
     assert.deepEqual([status, stdout], [3, 'first']);

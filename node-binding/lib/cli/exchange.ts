@@ -68,5 +68,5 @@ export function noAnswer(target: Target, error: Error): CommandError {
   // Of a name with several addresses, Node wraps the errors of all, and has no message of its own.
   // The message of EPROTO is a line of OpenSSL's log.
   const what = code === 'EPROTO' ? code : error.message || code;
-  return new CommandError(`no answer of ${target.shown}: ${what}. ${FIXES[code] ?? ''}`.trim(), EXIT.unanswered, { cause: error });
+  return new CommandError(`no answer from ${target.shown}: ${what}. ${FIXES[code] ?? ''}`.trim(), EXIT.unanswered, { cause: error });
 }

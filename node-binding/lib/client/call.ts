@@ -140,7 +140,7 @@ export class Call {
 
   timeOut(url: string): void {
     const sent = this.maybeRan;
-    const error = new CallError('FASTTUNNEL_TIMEOUT', sent, `${this.target.what} has no answer of ${url} after ${this.timeoutMs} ms (timeoutMs). ${sent ? 'It was sent: its handler may have run.' : 'It was not sent.'}`);
+    const error = new CallError('FASTTUNNEL_TIMEOUT', sent, `${this.target.what} has no answer from ${url} after ${this.timeoutMs} ms (timeoutMs). ${sent ? 'It was sent: its handler may have run.' : 'It was not sent.'}`);
     if (this.#end(End.TimedOut, error)) this.#reject(error);
   }
 

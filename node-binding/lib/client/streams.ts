@@ -154,7 +154,7 @@ export class StreamCalls {
     request.setNoDelay(true);
     return new Promise((resolve, reject) => {
       const timer = timeoutMs === 0 ? undefined : new Timer(() => {
-        stop(new CallError('FASTTUNNEL_TIMEOUT', connected, `${call.what} has no answer of ${place.url} after ${timeoutMs} ms (timeoutMs). ${connected ? 'It was sent: its handler may have run.' : 'It was not sent.'}`));
+        stop(new CallError('FASTTUNNEL_TIMEOUT', connected, `${call.what} has no answer from ${place.url} after ${timeoutMs} ms (timeoutMs). ${connected ? 'It was sent: its handler may have run.' : 'It was not sent.'}`));
       }, timeoutMs);
       request.once('response', (answer) => {
         resolve({ answer, end, untime: () => timer?.end(), reason: () => reason });
