@@ -10,18 +10,10 @@ import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
 import { Queue } from './queue.js';
+import { mayRepeat, MOST_REST_MS, MOST_RETRY_MS, RETRY_MS } from './repeat.js';
 import { Server } from './server.js';
 import type { ServerOwner } from './server.js';
 import type { Settings } from './settings.js';
-
-const RETRY_MS = 50;
-const MOST_RETRY_MS = 2000;
-/** A server that wants more time than this has refused. */
-const MOST_REST_MS = 60_000;
-/** Of a server that was too busy to begin with a call. */
-const BUSY = 'SERVICE_UNAVAILABLE';
-/** Statuses of a server, or of a proxy, that say that another attempt may go better. */
-const PASSING = new Set([429, 502, 503, 504]);
 
 /** Brings calls to servers: once for all calls of a tick, again when they fail, and to an end when their time is over. */
 export class Dispatcher implements ServerOwner {
@@ -172,15 +164,10 @@ export class Dispatcher implements ServerOwner {
       result = this.#envelopes.result(head.status, text, call.requestId);
     } catch (error) {
       if (!(error instanceof RemoteError)) call.refuse(error as Error);
-      else if (!this.#mayRepeat(call, error) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
+      else if (!mayRepeat(error, call.idempotent) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
       return;
     }
     call.succeed(result);
-  }
-
-  /** The server did not begin with it, or it may run twice. */
-  #mayRepeat(call: Call, { code, status }: RemoteError): boolean {
-    return (status === 503 && code === BUSY) || (call.idempotent && PASSING.has(status));
   }
 
   unreachable(server: Server, error: Error): void {

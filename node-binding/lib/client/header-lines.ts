@@ -32,6 +32,11 @@ export function asCallHeaders(value: unknown): { id: string | undefined; lines: 
   return { id: asRequestId(`headers.${id[0]}`, id[1]), lines: lines.replace(new RegExp(`^${REQUEST_ID_HEADER}: .*\r\n`, 'm'), '') };
 }
 
+/** Header lines as node:http and fetch take them. */
+export function headersOf(lines: string): Record<string, string> {
+  return Object.fromEntries(lines.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+}
+
 export function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }
