@@ -149,7 +149,7 @@ describe('fasttunnel call', () => {
     assert.doesNotMatch((await call([`https://127.0.0.1:${tunnel.port}`, 'echo'])).stderr, /openssl/i);
     const { status, stdout, stderr } = await call([base(), 'halts', '--stream', '--token', 's3cret', '--timeout-ms', '300']);
     assert.deepEqual([status, stdout], [3, 'first']);
-    assert.match(stderr, /nothing more of .* within 300 ms/);
+    assert.match(stderr, /nothing more from .* within 300 ms/);
     const silent = createTcpServer((socket) => socket.on('error', () => {}).end('220 smtp\r\n')).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     await expectFailed([`http://127.0.0.1:${silent.address().port}`, 'echo'], 3, 'does not speak HTTP');

@@ -27,6 +27,7 @@ const MAY_IMPORT = {
   bridge: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
   client: ['facts', 'errors', 'options', 'process', 'values', 'stats'],
+  browser: ['facts', 'errors', 'options', 'process', 'values', 'client'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge'],
   runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],

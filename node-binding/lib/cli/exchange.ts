@@ -26,7 +26,7 @@ export function ask(target: Target, { path, headers, body, timeoutMs }: Question
     let answer: IncomingMessage | undefined;
     sent.setTimeout(timeoutMs, () => {
       const late = answer === undefined ? 'no answer' : 'nothing more';
-      (answer ?? sent).destroy(new CommandError(`${late} of ${target.shown} within ${timeoutMs} ms (--timeout-ms).`, EXIT.unanswered));
+      (answer ?? sent).destroy(new CommandError(`${late} from ${target.shown} within ${timeoutMs} ms (--timeout-ms).`, EXIT.unanswered));
     });
     // Not once: what breaks behind an answer is the answer's error, and comes here as well.
     sent.on('error', (error) => reject(noAnswer(target, error)));

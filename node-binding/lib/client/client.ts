@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { CallError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
-import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { Call, RETURN_PAYLOAD } from './call.js';
 import type { Target } from './call.js';
+import { asCall, mustHaveNoBody, mustHaveOneBody, pathOf } from './call-options.js';
 import { Dispatcher } from './dispatcher.js';
 import { EnvelopeReader } from './envelope.js';
 import { formOf } from './file-form.js';
-import { asCallHeaders, replaceLines } from './header-lines.js';
+import { replaceLines } from './header-lines.js';
 import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { RequestIds } from './request-ids.js';
-import { checkClientOptions, NUMBERS } from './settings.js';
+import { checkClientOptions } from './settings.js';
 import type { Settings } from './settings.js';
 import { StreamCalls } from './streams.js';
 import type { StreamRequest } from './streams.js';
@@ -77,8 +77,8 @@ export class TunnelClient {
     const target = this.#tasks.get(id) ?? this.#newTarget('task', id);
     this.#mustBeOpen(target);
     const { body, files, ...options } = given;
-    const { requestId, ...rest } = this.#asCall(options);
-    if (body !== undefined && (input !== undefined || files === true)) fail('body', body, 'cannot be combined with an input or with files', 'Pass undefined as the input: the task reads the body.');
+    const { requestId, ...rest } = asCall(options, this.#settings.timeoutMs, this.#ids);
+    mustHaveOneBody(body, input, files);
     const form = files === true ? formOf(input, this.#settings.codec) : undefined;
     const content = form ?? (body === undefined ? { contentType: JSON_TYPE, body: `{"input":${this.#settings.codec.stringify(input)}}` } : { contentType: 'application/octet-stream', body });
     return { what: target.what, path: target.path, place: this.#dispatcher.place(), requestId, ...rest, ...content };
@@ -104,8 +104,8 @@ export class TunnelClient {
   }
 
   #withOptions(target: Target, body: string, given: CallOptions, resolve: (value: unknown) => void, reject: (error: unknown) => void): Call {
-    const { requestId, lines, timeoutMs, idempotent, signal } = this.#asCall(given);
-    if (target.kind === 'event') for (const name of ['body', 'files'] as const) if (isGiven(given, name)) fail(name, (given as StreamOptions)[name], 'is an option of task and stream', 'Send the payload as a value, or call a task.');
+    const { requestId, lines, timeoutMs, idempotent, signal } = asCall(given, this.#settings.timeoutMs, this.#ids);
+    if (target.kind === 'event') mustHaveNoBody(given);
     const call = new Call(target, requestId, body, timeoutMs, this.#ledger, resolve, reject);
     const replaced = replaceLines(this.#settings.lines, lines);
     call.lines = replaced ?? lines;
@@ -115,26 +115,13 @@ export class TunnelClient {
     return call;
   }
 
-  /** Checks the options of a call. Throws the signal's reason if that has aborted. */
-  #asCall(given: CallOptions): { requestId: string; lines: string; timeoutMs: number; idempotent: boolean; signal: AbortSignal | undefined } {
-    const options = asGroup('options', given, ['signal', 'timeoutMs', 'headers', 'idempotent', 'body', 'files']);
-    const { signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'must be an AbortSignal', 'For example that of new AbortController().');
-    const { id, lines } = asCallHeaders(options.headers);
-    const timeoutMs = asInteger('timeoutMs', options.timeoutMs, { ...NUMBERS.timeoutMs, fallback: this.#settings.timeoutMs });
-    const idempotent = asBoolean('idempotent', options.idempotent, false);
-    asBoolean('files', options.files, false);
-    signal?.throwIfAborted();
-    return { requestId: id ?? this.#ids.next(), lines, timeoutMs, idempotent, signal };
-  }
-
   #mustBeOpen({ what }: Target): void {
     if (this.#closing !== undefined) throw new CallError(ERROR_CODES.closed, false, `${what} was not sent: the client is closed. Create a new one.`);
   }
 
   #newTarget(kind: 'task' | 'event', id: string): Target {
-    if (typeof id !== 'string' || id === '') fail('id', id, `must be the id of a ${kind}`, "For example 'app.tasks.add'.");
-    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, kind, id, method: 'POST', path: `/${kind}/${asPathSegment(id)}`, pace: new Pace(this.#settings.slowMs), begin: '', beginsWith: '' };
+    const path = pathOf(kind, id);
+    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, kind, id, method: 'POST', path, pace: new Pace(this.#settings.slowMs), begin: '', beginsWith: '' };
     const targets = kind === 'task' ? this.#tasks : this.#events;
     if (targets.size === MAX_TARGETS) targets.clear();
     targets.set(id, target);
@@ -164,19 +151,6 @@ export class TunnelClient {
   async #end(): Promise<void> {
     await this.#ledger.none();
     this.#dispatcher.end();
-  }
-}
-
-function isGiven(options: StreamOptions, name: 'body' | 'files'): boolean {
-  return options[name] !== undefined && options[name] !== false;
-}
-
-function asPathSegment(id: string): string {
-  if (id === '.' || id === '..') fail('id', id, 'must not be a step in a path', 'What stands between would take it out of the url.');
-  try {
-    return encodeURIComponent(id);
-  } catch {
-    fail('id', id, 'must be well-formed Unicode', 'It holds half of a surrogate pair.');
   }
 }
 

@@ -11,23 +11,16 @@ import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
 import { Queue } from './queue.js';
+import { isUnread, mayRepeat, MOST_REST_MS, MOST_RETRY_MS, RETRY_MS } from './repeat.js';
 import { Server } from './server.js';
 import type { ServerOwner } from './server.js';
 import type { Settings } from './settings.js';
 import { Timer } from './timer.js';
 
-const RETRY_MS = 50;
-const MOST_RETRY_MS = 2000;
-/** A server that wants more time than this has refused. */
-const MOST_REST_MS = 60_000;
-/** Of a server that was too busy to begin with a call. */
-const BUSY = 'SERVICE_UNAVAILABLE';
 /** A tick that takes longer has stood still: it does not count for the calls that were made in it. */
 const LONG_TICK_MS = 5;
 /** Calls that have ended while they waited, of which as many are kept before they are looked for. */
 const MOST_ENDED = 1000;
-/** Statuses of a server, or of a proxy, that say that another attempt may go better. */
-const PASSING = new Set([429, 502, 503, 504]);
 
 /** Brings calls to servers: once for all calls of a tick, again when they fail, and to an end when their time is over. */
 export class Dispatcher implements ServerOwner, Carrier {
@@ -199,16 +192,11 @@ export class Dispatcher implements ServerOwner, Carrier {
       if (result === undefined && call.wantsPayload && !text.includes('"result"')) throw withoutPayload(head.status, call.requestId);
     } catch (error) {
       if (!(error instanceof RemoteError)) call.refuse(error as Error);
-      else if (!this.#mayRepeat(call, error) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
-      else if (!isBusy(error)) call.wasSent = true;
+      else if (!mayRepeat(error, call.idempotent) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
+      else if (!isUnread(error)) call.wasSent = true;
       return;
     }
     call.succeed(result);
-  }
-
-  /** The server did not begin with it, or it may run twice. */
-  #mayRepeat(call: Call, error: RemoteError): boolean {
-    return isBusy(error) || (call.idempotent && PASSING.has(error.status));
   }
 
   unreachable(server: Server, error: Error): void {
@@ -312,9 +300,6 @@ export class Dispatcher implements ServerOwner, Carrier {
   }
 }
 
-function isBusy({ code, status }: RemoteError): boolean {
-  return status === 503 && code === BUSY;
-}
 
 function dispatch(dispatcher: Dispatcher): void {
   dispatcher.dispatch();

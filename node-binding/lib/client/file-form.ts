@@ -1,7 +1,7 @@
 // Files in an input, as a form carries them: a manifest with a sentinel for each, and a part with its bytes (CONTRACT 13).
-import { randomBytes } from 'node:crypto';
 import { fail } from '../options/checks.js';
 import type { ValueCodec } from '../values/codec.js';
+import { randomText } from './random.js';
 import type { ByteSource } from './types.js';
 
 /** A file that is not a Blob: {@link fileFrom} makes one. */
@@ -29,7 +29,8 @@ export function fileFrom(source: ByteSource, meta: FileMeta): SourceFile {
   return new SourceFile(source, meta);
 }
 
-interface Part {
+/** A file of a form. */
+export interface Part {
   readonly id: string;
   readonly meta: FileMeta;
   readonly source: ByteSource;
@@ -42,10 +43,15 @@ export interface Form {
 }
 
 export function formOf(input: unknown, codec: ValueCodec): Form {
-  const parts: Part[] = [];
-  const manifest = codec.stringify({ input: withSentinels(input, parts, []) });
-  const boundary = `fasttunnel-${randomBytes(12).toString('hex')}`;
+  const { manifest, parts } = partsOf(input, codec);
+  const boundary = `fasttunnel-${randomText(16)}`;
   return { contentType: `multipart/form-data; boundary=${boundary}`, body: write(boundary, manifest, parts) };
+}
+
+/** What stands in a form: the input, and the files that it holds. */
+export function partsOf(input: unknown, codec: ValueCodec): { manifest: string; parts: Part[] } {
+  const parts: Part[] = [];
+  return { manifest: codec.stringify({ input: withSentinels(input, parts, []) }), parts };
 }
 
 /** Deeper than any input may nest. */

@@ -45,6 +45,11 @@ function nameOf(line: string): string {
   return line.slice(0, line.indexOf(':'));
 }
 
+/** Header lines as node:http and fetch take them. */
+export function headersOf(lines: string): Record<string, string> {
+  return Object.fromEntries(lines.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+}
+
 export function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }

@@ -9,6 +9,7 @@ import { ERROR_CODES, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { Content } from './content.js';
 import type { EnvelopeReader } from './envelope.js';
 import { chunksOf } from './file-form.js';
+import { headersOf } from './header-lines.js';
 import { End } from './ledger.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
@@ -195,9 +196,4 @@ function refused(end: (how: End) => void, error: Error): Error {
 
 function isJson({ headers }: IncomingMessage): boolean {
   return /^application\/json\b/i.test(headers['content-type'] ?? '');
-}
-
-/** Header lines as node:http takes them. */
-function headersOf(lines: string): Record<string, string> {
-  return Object.fromEntries(lines.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
 }
