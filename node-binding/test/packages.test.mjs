@@ -5,13 +5,13 @@ import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { GLIBC_FLOOR, MANIFEST, TARGETS } from '../packaging/targets.mjs';
+import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
 import { codeBlocks, commandsOf, isShown } from './support/markdown.mjs';
 import { packagesIn, platformsIn, serveRegistry } from './support/registry.mjs';
 
@@ -198,14 +198,6 @@ const FORMS = {
   'server.cjs': `(async () => {\n${program.code.replace(/^import (.+) from ('.+');$/gm, 'const $1 = require($2);').replace(/^export /gm, '')}})();\n`,
   'server.mts': program.code,
 };
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
-}
 
 /** Starts README's program in an app's folder, and makes README's calls. */
 async function serves(app, file, [command, ...args]) {

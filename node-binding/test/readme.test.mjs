@@ -5,13 +5,13 @@ import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FRAGMENTS } from './fixtures/fragments.mjs';
+import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
 import { installInto } from './support/command-line.mjs';
 import { codeBlocks, commandsOf, isShown, proseOf } from './support/markdown.mjs';
 
@@ -33,14 +33,6 @@ installInto(folder);
 for (const name of ['@types', '@bluelibs']) symlinkSync(join(home, 'node_modules', name), join(folder, 'node_modules', name));
 symlinkSync(join(home, 'node_modules', 'typescript', 'bin', 'tsc'), join(folder, 'node_modules', '.bin', 'tsc'));
 after(() => rmSync(folder, { recursive: true }));
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
-}
 
 /** How a program is started, as it says itself or a block does. */
 function startOf({ name, code }) {
