@@ -244,6 +244,12 @@ impl Engine {
         self.exposures.set(exposure.clone());
     }
 
+    /// Where [`Self::set_exposure`] puts the table, for threads that do not hold the engine.
+    #[must_use]
+    pub fn exposures(&self) -> &Arc<Latest<Exposure>> {
+        &self.exposures
+    }
+
     /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the
     /// load takes a while to notice. Calls are taken as before.
     pub fn retire(&self) {

@@ -102,10 +102,16 @@ impl Directory {
         }
     }
 
-    /// What may be called, each id once.
+    /// True when nobody but one host has offered anything, and it is here.
+    pub fn has_one_host(&self) -> bool {
+        matches!(&self.served[..], [Served { left: false, .. }])
+    }
+
+    /// What may be called, each id once, by the number of somebody who is here, if anybody is.
     pub fn registrations(&self) -> Vec<Registration> {
         let mut seen = HashSet::new();
-        let all = self.served.iter().flat_map(|served| &served.handlers);
+        let (left, here): (Vec<_>, Vec<_>) = self.served.iter().partition(|served| served.left);
+        let all = here.into_iter().chain(left).flat_map(|served| &served.handlers);
         all.filter(|handler| seen.insert((handler.kind, handler.id.as_str()))).cloned().collect()
     }
 

@@ -29,5 +29,6 @@ pub mod parts;
 pub mod port;
 mod surplus;
 mod sync;
+pub mod tally;
 pub mod vitals;
 pub mod weight;
