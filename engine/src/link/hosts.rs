@@ -139,7 +139,7 @@ impl Hosts {
     pub fn retire(&self, host: &Host, backlog: Vec<(u32, Box<CallBatch>)>) {
         host.leave();
         let mut roster = lock!(self.roster);
-        roster.directory.leave(host.number());
+        roster.directory.dismiss(host.number(), Instant::now());
         self.publish(&roster);
         self.hand_on(host, backlog, Lane::retire);
     }

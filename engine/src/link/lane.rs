@@ -142,6 +142,10 @@ impl Lane {
     pub fn submit(&mut self, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
         if !self.observers.is_empty() {
             self.tell_observers(&mut calls);
+            if calls.is_empty() {
+                calls.reset();
+                return Some(calls);
+            }
         }
         match &self.hosts[..] {
             [host] if !self.spreads && calls.handed_over_ns >= self.direct_from_ns => {
