@@ -1,10 +1,14 @@
 // The option `workers`: handlers on event loops of their own, which come and go while calls go on.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { fastTunnel, metricsText, OptionError, StateError, WorkerError } from 'fasttunnel';
 import { callTask, onBothDrivers, post, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -173,6 +177,33 @@ onBothDrivers('workers', (driver) => {
   });
 });
 
+onBothDrivers('processes with workers', (driver) => {
+  const PROCESS = fileURLToPath(new URL('fixtures/workers/process.mjs', import.meta.url));
+  const ending = (how) => promisify(execFile)(process.execPath, [PROCESS, how, driver], { timeout: 20_000 }).then(({ stdout }) => [0, null, stdout], ({ code, signal, stdout, stderr }) => [code, signal, stdout, stderr]);
+
+  for (const [how, code, signal, stdout] of [['close', 0, null, '3\n'], ['unref', 0, null, '3\n'], ['exit', 5, null, '3\n'], ['throw', 1, null, '3\n'], ['signal', null, 'SIGTERM', '3\n200\n']]) {
+    it(`end as others: ${how}`, async () => {
+      const [gotCode, gotSignal, gotStdout, stderr] = await ending(how);
+      assert.deepEqual([gotCode, gotSignal, gotStdout], [code, signal, stdout], stderr);
+    });
+  }
+
+  it('may open their tunnels in worker threads, which may be terminated', async () => {
+    const held = () => readdirSync('/proc/self/task').length;
+    const before = held();
+    for (const end of [(worker) => worker.postMessage('close'), (worker) => worker.terminate()]) {
+      const worker = new Worker(new URL('fixtures/workers/nested.mjs', import.meta.url), { workerData: { driver } });
+      const [url] = await once(worker, 'message');
+      const threads = new Set(await Promise.all(Array.from({ length: 6 }, () => call({ url }, 'spin', { ms: 20 }))));
+      assert.equal(threads.size, 2);
+      const ended = once(worker, 'exit');
+      end(worker);
+      await ended;
+    }
+    await until(() => held() <= before, 'no thread is left');
+  });
+});
+
 describe('workers', () => {
   const open = (options) => fastTunnel({ auth: { allowAnonymous: true }, workers: 2, onError: () => {}, ...options });
   const broken = (name, text) => {
@@ -189,6 +220,24 @@ describe('workers', () => {
     await assert.rejects(broken('wrong.mjs', 'export const tasks = { a: 1 };'), { option: 'tasks["a"]' });
     await assert.rejects(broken('exits.mjs', 'process.exit(7);'), (error) => error instanceof WorkerError && error.code === 'FASTTUNNEL_WORKER_START' && /code 7/.test(error.message));
     await until(() => threads() <= before, 'no thread is left');
+  });
+
+  it('come and go a hundred times, and nothing is left of them', { timeout: 120_000 }, async () => {
+    const held = () => ({ threads: readdirSync('/proc/self/task').length, descriptors: readdirSync('/proc/self/fd').length });
+    const cycle = async () => {
+      const tunnel = await open({ workers: 1, handlers: TASKS, shards: 1 });
+      assert.equal(await call(tunnel, 'add', { a: 1, b: 2 }), 3);
+      await tunnel.close();
+    };
+    for (let warm = 0; warm < 20; warm++) await cycle();
+    globalThis.gc?.();
+    const [before, rss] = [held(), process.memoryUsage.rss()];
+    for (let round = 0; round < 100; round++) await cycle();
+    await until(() => held().threads <= before.threads && held().descriptors <= before.descriptors, `${JSON.stringify(held())} are back to ${JSON.stringify(before)}`);
+    globalThis.gc?.();
+    // A worker that stayed would cost several MiB each time.
+    const grown = (process.memoryUsage.rss() - rss) / 2 ** 20;
+    assert.ok(grown < 100, `${grown.toFixed(0)} MiB more`);
   });
 
   it('that cannot listen reject as without workers', async () => {
