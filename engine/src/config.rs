@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::tls::Tls;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -37,6 +38,9 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process and the admin
+    /// listener never are.
+    pub tls: Option<Tls>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -69,6 +73,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            tls: None,
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,
