@@ -15,6 +15,7 @@ RUNNER_APP := examples/runner-app
 FILES := examples/files
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
+CHROMIUM ?= chromium-headless-shell
 TEST_RUNNERS := $(BINDING)/test/runners
 API := scripts/api
 PACKAGING := $(BINDING)/packaging
@@ -187,6 +188,11 @@ bench-addon: $(DIST)
 .PHONY: bench-bridge
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
+
+.PHONY: browser
+browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
+	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
+	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
 .PHONY: bench-client
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')

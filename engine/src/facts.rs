@@ -6,7 +6,7 @@ use std::fmt;
 use crate::bounds::{self, Bound};
 use crate::host::codes;
 use crate::host::layout::{self, frame, news, outcome};
-use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES, RETRY_AFTER_S};
+use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES, HANDLERS_SETTLE, RETRY_AFTER_S};
 use crate::link::{batch::flags, meter};
 use crate::shard::counters;
 use crate::stated::{Stated, Statistic};
@@ -63,11 +63,16 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 15] = [
+const REST: [Row; 16] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
     ("FRAME_BYTES", "Bytes of one frame, at most.", || Value::Number(FRAME_BYTES as u64)),
+    (
+        "HANDLERS_SETTLE_MS",
+        "For so long, in milliseconds, calls may come that name handlers by numbers of before.",
+        || Value::Number(HANDLERS_SETTLE.as_millis() as u64),
+    ),
     ("RETRY_AFTER_S", "`Retry-After` of every 503, in seconds.", || Value::Number(RETRY_AFTER_S.into())),
     ("JSON_TYPE", "Media type of the bodies that are the engine's own.", || Value::Text(CONTENT_TYPE)),
     ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),

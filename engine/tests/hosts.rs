@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::limits::{HOST_QUEUE_BATCHES, MAX_HOSTS};
 use fasttunnel_engine::link::backend::Backend;
-use fasttunnel_engine::link::batch::{AnswerBatch, FrameKind, Outcome};
-use fasttunnel_engine::link::host::Next;
-use fasttunnel_engine::link::hosts::{Hosts, TooManyHosts};
+use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Frame, FrameKind, Notice, Outcome};
+use fasttunnel_engine::link::host::{Host, Next};
+use fasttunnel_engine::link::hosts::{Hosts, Offer, TooManyHosts};
+use fasttunnel_engine::tunnel::table::Kind;
+use fasttunnel_engine::wire::fields::Span;
 use fasttunnel_engine::{Config, Engine, Listen};
 use support::event_loop::{EventLoop, Given, Told, without_loop};
 use support::server::any_port;
@@ -277,6 +279,67 @@ fn an_event_loop_that_looks_at_nothing_holds_up_no_other(driver: DriverChoice) {
     assert!(deaf.departed.is_empty());
 }
 
+/// The host that leaves has not even looked at the call, nor at the word that its client has left.
+fn a_call_whose_client_has_left_does_not_move_into_the_slot_of_the_next(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut leaves = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let mut stays = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let mut gone = server.client();
+    gone.send(call("echo", "1"));
+    eventually("it waits", || leaves.bridge.link().queued() == 1);
+    gone.reset();
+    eventually("its leaving waits", || leaves.bridge.link().queued() == 2);
+    let mut next = server.client();
+    next.send(octets("echo", "content-length: 4\r\n"));
+    let ticket = stays.calls(1)[0].ticket;
+    leaves.bridge.detach();
+    assert!(stays.turn().is_empty() && stays.departed.is_empty(), "nothing has come of what is over");
+    next.send("1234");
+    eventually("its end", || {
+        assert!(stays.turn().is_empty());
+        stays.frames.iter().any(|(one, kind, _)| (*one, *kind) == (ticket, FrameKind::End))
+    });
+    stays.result(ticket, "2");
+    assert_eq!(next.reply().result(), "2");
+}
+
+/// A body whose call waits gathers in the shard, while the pieces of others pass it.
+fn a_body_that_waits_gets_no_bytes_of_another(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |config| {
+        config.limits.queue_timeout_ms = 0;
+        config.limits.max_pipelined = 1000;
+    });
+    let mut deaf = EventLoop::attach(server.engine(), &hosts, &["deaf"]);
+    let mut other = EventLoop::attach(server.engine(), &hosts, &["other"]);
+    let [mut fills, mut waits, mut goes] = [0; 3].map(|_| server.client());
+    goes.send(octets("other", "content-length: 8\r\n"));
+    let ticket = other.calls(1)[0].ticket;
+    let before = server.sum(|shard| shard.batches);
+    for number in 1..=HOST_QUEUE_BATCHES as u64 {
+        fills.send(call("deaf", &number.to_string()));
+        eventually("its batch", || server.sum(|shard| shard.batches) == before + number);
+    }
+    waits.send(format!("{}1111", octets("deaf", "content-length: 8\r\n")));
+    eventually("it waits", || server.sum(|shard| shard.in_flight) == HOST_QUEUE_BATCHES as u64 + 2);
+    let pieces = |of: &EventLoop, ticket: u32| {
+        let all = of.frames.iter().filter(|(one, ..)| *one == ticket).map(|(.., bytes)| bytes.clone());
+        String::from_utf8(all.collect::<Vec<_>>().concat()).unwrap()
+    };
+    goes.send("2222");
+    eventually("its piece", || {
+        other.turn();
+        pieces(&other, ticket) == "2222"
+    });
+    waits.send("3333");
+    assert_eq!(server.client().ask(call("nobody", "1")).status, 403, "the shard has read on");
+    let ticket = deaf.calls(HOST_QUEUE_BATCHES + 1).pop().unwrap().ticket;
+    eventually("its end", || {
+        deaf.turn();
+        deaf.frames.iter().any(|(one, kind, _)| (*one, *kind) == (ticket, FrameKind::End))
+    });
+    assert_eq!(pieces(&deaf, ticket), "11113333");
+}
+
 /// An event loop that answers at once, on a thread of its own, until it is told to leave.
 fn run(engine: &Engine, hosts: &Arc<Hosts>, leave: &AtomicBool, served: &AtomicU64) {
     let mut own = EventLoop::attach(engine, hosts, &["echo"]);
@@ -363,9 +426,119 @@ on_both_drivers!(
     a_call_goes_to_an_event_loop_that_serves_it,
     what_follows_a_call_goes_where_the_call_is,
     an_event_loop_that_looks_at_nothing_holds_up_no_other,
+    a_call_whose_client_has_left_does_not_move_into_the_slot_of_the_next,
+    a_body_that_waits_gets_no_bytes_of_another,
     one_leaves_in_traffic_and_the_others_go_on,
     every_event_loop_hears_of_the_end,
 );
+
+/// Two hosts, the first of which has a full queue and looks at nothing.
+fn one_deaf_of_two() -> (Hosts, [Arc<Host>; 2]) {
+    let hosts = Hosts::new(1, 0);
+    let both = ["deaf", "other"].map(|id| {
+        let host = hosts.add(|| {}).unwrap();
+        hosts.register(&host, &[Offer { kind: Kind::Task, id: id.to_owned(), number: None }]).unwrap();
+        host
+    });
+    for slot in 0..HOST_QUEUE_BATCHES as u32 {
+        assert_eq!(submit(&hosts, batch_of(slot, 0)).records.len(), 0);
+    }
+    assert_eq!(both[0].queued(), HOST_QUEUE_BATCHES);
+    (hosts, both)
+}
+
+fn key_of(slot: u32) -> CallKey {
+    CallKey { slot, generation: 0 }
+}
+
+fn batch_of(slot: u32, handler: u32) -> Box<CallBatch> {
+    let mut batch = Box::<CallBatch>::default();
+    let (request_id, fields) = batch.push_call_head(b"id", b"GET / HTTP/1.1\r\n\r\n");
+    batch.records.push(CallRecord { key: key_of(slot), handler, flags: 0, body: Span::default(), request_id, fields });
+    batch
+}
+
+fn put_notice(batch: &mut CallBatch) {
+    let [request_id, method, path] = [&b"id"[..], b"GET", b"/a/path"].map(|text| batch.push_head(text));
+    batch.notices.push(Notice { status: 401, code: "UNAUTHORIZED", request_id, method, path });
+}
+
+/// What of a batch nobody has taken.
+fn submit(hosts: &Hosts, batch: Box<CallBatch>) -> Box<CallBatch> {
+    hosts.submit(0, batch, &mut AnswerBatch::default()).unwrap_or_default()
+}
+
+fn told(host: &Host) -> usize {
+    let batches = std::iter::from_fn(|| if let Next::Calls(batch) = host.next(0) { Some(batch) } else { None });
+    batches.map(|batch| batch.notices.len()).sum()
+}
+
+#[test]
+fn refusals_are_told_to_a_host_that_has_room_and_wait_where_none_has() {
+    let (hosts, [deaf, other]) = one_deaf_of_two();
+    let with_notice = |mut batch: Box<CallBatch>| {
+        put_notice(&mut batch);
+        submit(&hosts, batch)
+    };
+    let mut left = Box::default();
+    for _ in 0..2 * HOST_QUEUE_BATCHES {
+        left = with_notice(left);
+    }
+    assert_eq!((other.queued(), left.notices.len()), (HOST_QUEUE_BATCHES, HOST_QUEUE_BATCHES), "the rest waits");
+    assert_eq!((told(&deaf), told(&other)), (0, HOST_QUEUE_BATCHES), "nothing is put aside for a host that looks away");
+    assert!(submit(&hosts, left).is_empty());
+    assert_eq!(told(&deaf) + told(&other), HOST_QUEUE_BATCHES);
+}
+
+#[test]
+fn what_passes_a_call_that_waits_leaves_nothing_in_its_batch() {
+    let (hosts, [deaf, other]) = one_deaf_of_two();
+    assert!(submit(&hosts, batch_of(100, 1)).is_empty());
+    assert!(matches!(other.next(0), Next::Calls(_)));
+    let mut left = submit(&hosts, batch_of(101, 0));
+    let before = left.bytes();
+    for _ in 0..3 * HOST_QUEUE_BATCHES {
+        left.data.extend_from_slice(&[b'x'; 1000]);
+        let data = Span { start: 0, end: 1000 };
+        left.frames.push(Frame { key: key_of(100), kind: FrameKind::Data, data });
+        put_notice(&mut left);
+        left = submit(&hosts, left);
+        assert_eq!((left.records.len(), left.bytes()), (1, before));
+        let Next::Calls(batch) = other.next(0) else { panic!("its frame") };
+        assert_eq!((batch.frames[0].data.of(&batch.data).len(), batch.notices.len()), (1000, 1));
+    }
+    assert_eq!(deaf.outstanding(), HOST_QUEUE_BATCHES as u64);
+}
+
+/// The host is fast, so that it mostly finds nothing; whenever it is held up, the shard fills the queue and puts more aside.
+#[test]
+fn what_was_put_aside_is_taken_behind_what_is_in_the_queue() {
+    const FRAMES: u32 = 300_000;
+    let hosts = Hosts::new(1, 0);
+    let [host, _] = ["one", "two"].map(|id| {
+        let host = hosts.add(|| {}).unwrap();
+        hosts.register(&host, &[Offer { kind: Kind::Task, id: id.to_owned(), number: None }]).unwrap();
+        host
+    });
+    assert!(submit(&hosts, batch_of(0, 0)).is_empty());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..FRAMES {
+                let mut batch = Box::<CallBatch>::default();
+                batch.frames.push(Frame { key: key_of(0), kind: FrameKind::Credit(number), data: Span::default() });
+                assert!(submit(&hosts, batch).is_empty());
+            }
+        });
+        let mut next = 0;
+        while next < FRAMES {
+            let Next::Calls(batch) = host.next(0) else { continue };
+            for frame in &batch.frames {
+                assert_eq!(frame.kind, FrameKind::Credit(next));
+                next += 1;
+            }
+        }
+    });
+}
 
 #[test]
 fn no_more_than_a_bound_of_event_loops_are_attached() {

@@ -330,3 +330,55 @@ fn what_follows_a_call_passes_a_full_queue_in_order() {
         assert!(matches!(other.next(0), Next::Nothing));
     });
 }
+
+/// Two hosts, so that calls are spread: the first with a call in its full queue.
+fn two_hosts(bell: &Arc<Bell>) -> (Arc<Hosts>, Inbox, Arc<Host>) {
+    let hosts = Arc::new(Hosts::new(1, 0));
+    let (port, inbox) = letter_box().unwrap();
+    hosts.attach(&[port]);
+    let ring = bell.clone();
+    let host = hosts.add(move || ring.ring()).unwrap();
+    let other = hosts.add(|| {}).unwrap();
+    for (host, id) in [(&host, "a"), (&other, "b")] {
+        hosts.register(host, &[Offer { kind: Kind::Task, id: id.to_owned(), number: None }]).unwrap();
+    }
+    let taken = hosts.submit(0, calls(0, Box::default()), &mut AnswerBatch::default());
+    assert!(taken.is_none_or(|batch| batch.is_empty()));
+    (hosts, inbox, host)
+}
+
+/// The queue is found full, the host empties it and goes to sleep, the shard goes to sleep.
+#[test]
+fn a_shard_that_finds_no_room_for_a_call_hears_of_it() {
+    check(|| {
+        let bell = Arc::new(Bell::default());
+        let (hosts, inbox, host) = two_hosts(&bell);
+        let shard = thread::spawn(move || {
+            enter_shard_thread();
+            let mut held = Some(calls(1, Box::default()));
+            loop {
+                inbox.bell.state.awake();
+                let rest = held.and_then(|batch| hosts.submit(0, batch, &mut AnswerBatch::default()));
+                held = rest.filter(|batch| !batch.is_empty());
+                if held.is_none() {
+                    break;
+                }
+                if inbox.bell.state.try_park() {
+                    inbox.bell.sleep();
+                }
+            }
+        });
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            host.awake();
+            while let Next::Calls(batch) = host.next(0) {
+                seen.extend(batch.records.iter().map(|record| record.key.slot));
+            }
+            if seen.len() < 2 && host.try_park() {
+                bell.wait();
+            }
+        }
+        assert_eq!(seen, [0, 1]);
+        shard.join().unwrap();
+    });
+}

@@ -11,7 +11,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("bounds", &["limits"]),
     ("wire", &["limits"]),
     ("tunnel", &["limits", "wire"]),
-    ("link", &["stated", "limits", "wire"]),
+    // `tunnel`: what hosts register is what the route table is built of.
+    ("link", &["stated", "limits", "wire", "tunnel"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("tls", &[]),

@@ -13,9 +13,8 @@ const require = createRequire(import.meta.url);
 
 const sources = hashOfJavaScript();
 rmSync(dist, { recursive: true, force: true });
-execFileSync(process.execPath, [require.resolve('typescript/package.json').replace(/package\.json$/, 'bin/tsc'), '-p', root], {
-  stdio: 'inherit',
-});
+const tsc = (...options) => execFileSync(process.execPath, [require.resolve('typescript/package.json').replace(/package\.json$/, 'bin/tsc'), '-p', root, ...options], { stdio: 'inherit' });
+tsc();
 
 const SUPPORTED = join(dist, 'esm', 'native', 'supported.mjs');
 mkdirSync(dirname(SUPPORTED), { recursive: true });
@@ -33,7 +32,38 @@ for (const entry of ['index', 'runner/index', 'client/index', 'utilities/index']
   writeFileSync(wrapper.replace(/\.mjs$/, '.d.mts'), `export * from './${from}';\n`.replace("'./../", "'../"));
 }
 
+buildForBrowsers();
+
 // npm does so when it installs the package; a link to a checkout runs it as it is.
 chmodSync(join(dist, 'cjs', 'cli', 'bin.js'), 0o755);
 
 writeFileSync(distStamp(), sources);
+
+/**
+ * The client for bundlers that pack for browsers: as ES modules, so that they leave out what is not used, and without modules
+ * of Node. Nothing else of the package is in that bundle, so a copy of a class is the only one.
+ */
+function buildForBrowsers() {
+  const compiled = join(dist, 'browser');
+  const place = join(dist, 'esm', 'browser');
+  tsc('--module', 'es2022', '--moduleResolution', 'bundler', '--outDir', compiled, '--declaration', 'false', '--sourceMap', 'false', '--inlineSources', 'false');
+  /** What stands for a file that needs Node. */
+  const standIns = { 'options/show.js': 'browser/show.js', 'client/random.js': 'browser/random.js' };
+  const seen = new Set();
+  const copy = (file) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(join(compiled, file), 'utf8').replace(/\bfrom '(\.[^']+)'/g, (_, name) => {
+      const imported = join(dirname(file), name);
+      const used = standIns[imported] ?? imported;
+      copy(used);
+      return `from '${relative(dirname(file), used).replace(/^(?!\.)/, './').replace(/js$/, 'mjs')}'`;
+    });
+    const target = join(place, file.replace(/js$/, 'mjs'));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  };
+  copy('browser/index.js');
+  rmSync(compiled, { recursive: true });
+  writeFileSync(join(place, 'browser', 'index.d.mts'), "export * from '../../../cjs/browser/index.js';\n");
+}

@@ -1,14 +1,16 @@
 //! The native utilities as JavaScript sees them: operations go in by number, outcomes are fetched when the ring says so.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Float64Array, Function, Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Float64ArraySlice, Function, Object, Uint8ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -23,9 +25,6 @@ use crate::native::write::{Target, Writing};
 use crate::raw::CleanupHook;
 use crate::ring::Ring;
 
-/// From this size on a file's bytes become a Buffer as they are; smaller ones are copied, which costs less.
-const COPIED_BELOW: usize = 64 * 1024;
-
 /// The utilities of one environment. All methods on its JavaScript thread; none of them waits.
 #[napi]
 pub struct NativeUtilities {
@@ -36,6 +35,7 @@ pub struct NativeUtilities {
 /// What has to end before the environment does.
 struct Life {
     desk: Desk,
+    unfinished: Unfinished,
     /// Held, because its end takes the bell away.
     #[allow(dead_code)]
     ring: Ring,
@@ -116,14 +116,30 @@ impl NativeWalk {
         };
         NativeWalk { walk: Arc::new(Mutex::new(Walk::new(path_of(&path), rules))) }
     }
+
+    /// Closes the directory that is open: JavaScript's collector may come late, and there are only so many descriptors. Not
+    /// while a batch is read.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        if let Ok(mut walk) = self.walk.try_lock() {
+            walk.close();
+        }
+    }
 }
+
+/// Files that are written in pieces, between two of them. Here, and not in [`NativeWriter`]: what JavaScript holds is not
+/// dropped when the process exits, and what is half written has to go then.
+type Unfinished = Arc<Mutex<HashMap<u64, Writing>>>;
 
 /// A file that is written in pieces.
 #[napi]
 pub struct NativeWriter {
     target: Target,
-    writing: Arc<Mutex<Option<Writing>>>,
+    /// Its number in this process.
+    id: u64,
 }
+
+static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
 
 #[napi]
 impl NativeWriter {
@@ -131,7 +147,7 @@ impl NativeWriter {
     #[napi(constructor, catch_unwind)]
     pub fn new(path: Uint8ArraySlice<'_>, atomic: bool, fsync: bool, mode: Option<u32>) -> Self {
         let target = Target { path: path_of(&path), atomic, fsync, mode };
-        NativeWriter { target, writing: Arc::default() }
+        NativeWriter { target, id: NEXT_WRITER.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -142,8 +158,8 @@ impl NativeUtilities {
     pub fn new(env: Env, ring: Function<'_, (), ()>, by_loop: bool) -> Result<Self> {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, by_loop)?;
-        let desk = Desk::new(wake).map_err(|failure| napi::Error::from_reason(format!("{:?}", failure.reason)))?;
-        let life = Rc::new(RefCell::new(Some(Life { desk, ring })));
+        let (desk, unfinished) = (Desk::new(wake), Unfinished::default());
+        let life = Rc::new(RefCell::new(Some(Life { desk, unfinished, ring })));
         let hook = Rc::new(RefCell::new(None));
         let (ending, place) = (life.clone(), hook.clone());
         let added = CleanupHook::add(&env, move || {
@@ -180,10 +196,11 @@ impl NativeUtilities {
     /// Writes the next piece of a file, of which `last` is the last. After a failure nothing is left of it.
     #[napi(catch_unwind)]
     pub fn write_file(&self, id: u32, writer: &NativeWriter, piece: Uint8ArraySlice<'_>, last: bool) {
-        let (target, place, piece) = (writer.target.clone(), writer.writing.clone(), piece.to_vec());
+        let Some(unfinished) = self.unfinished() else { return };
+        let (target, writer, piece) = (writer.target.clone(), writer.id, piece.to_vec());
         self.submit(id, move |cancel| {
             // Taken out: a failure drops it, and with it what was written beside the file.
-            let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let taken = unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&writer);
             let write = || {
                 cancel.check()?;
                 let mut writing = taken.map_or_else(|| Writing::begin(&target), Ok)?;
@@ -192,7 +209,9 @@ impl NativeUtilities {
             };
             let written: std::result::Result<_, Failure> = write();
             Step::from(written.map(|writing| {
-                *place.lock().unwrap_or_else(PoisonError::into_inner) = writing;
+                if let Some(writing) = writing {
+                    unfinished.lock().unwrap_or_else(PoisonError::into_inner).insert(writer, writing);
+                }
                 Outcome::Done
             }))
         });
@@ -201,9 +220,11 @@ impl NativeUtilities {
     /// Nobody writes that file on.
     #[napi(catch_unwind)]
     pub fn drop_writer(&self, id: u32, writer: &NativeWriter) {
-        let place = writer.writing.clone();
+        let Some(unfinished) = self.unfinished() else { return };
+        let writer = writer.id;
         self.submit(id, move |_| {
-            drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let dropped = unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&writer);
+            drop(dropped);
             Step::Done(Outcome::Done)
         });
     }
@@ -266,6 +287,10 @@ impl NativeUtilities {
 }
 
 impl NativeUtilities {
+    fn unfinished(&self) -> Option<Unfinished> {
+        self.life.borrow().as_ref().map(|life| life.unfinished.clone())
+    }
+
     fn submit(&self, id: u32, work: impl FnOnce(&crate::native::cancel::Cancel) -> Step + Send + 'static) {
         if let Some(life) = &mut *self.life.borrow_mut() {
             life.desk.submit(id, Box::new(move |cancel| work(cancel)));
@@ -286,6 +311,7 @@ fn end(life: &RefCell<Option<Life>>) {
     let taken = life.borrow_mut().take();
     if let Some(life) = taken {
         life.desk.stop();
+        life.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -294,7 +320,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
     let mut object = Object::new(env)?;
     object.set("id", id)?;
     match outcome {
-        Outcome::Bytes(bytes) => object.set("bytes", buffer(env, bytes)?)?,
+        Outcome::Bytes(bytes) => object.set("bytes", buffer(env, &bytes)?)?,
         Outcome::Opened(file) => {
             let size = file.size() as f64;
             object.set("file", NativeFile { file: Arc::new(Mutex::new(Some(file))), size })?;
@@ -302,7 +328,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
         Outcome::Filled(memory, Ok(filled)) => {
             drop(memory);
             object.set("count", filled.count as f64)?;
-            object.set("rest", buffer(env, filled.rest)?)?;
+            object.set("rest", buffer(env, &filled.rest)?)?;
         }
         Outcome::Done => {}
         Outcome::Entries(batch) => put_entries(env, &mut object, batch)?,
@@ -315,7 +341,7 @@ fn settled<'env>(env: &'env Env, id: u32, outcome: Outcome) -> Result<Object<'en
 fn put_entries<'env>(env: &'env Env, object: &mut Object<'env>, batch: Batch) -> Result<()> {
     object.set("names", env.create_string(&batch.names)?)?;
     object.set("directories", env.create_string(&batch.directories)?)?;
-    object.set("rows", Float64Array::new(batch.rows))?;
+    object.set("rows", Float64ArraySlice::copy_from(env, batch.rows)?)?;
     object.set("ended", batch.ended)?;
     if batch.raw.is_empty() {
         return Ok(());
@@ -327,8 +353,8 @@ fn put_entries<'env>(env: &'env Env, object: &mut Object<'env>, batch: Batch) ->
 }
 
 fn put_command<'env>(env: &'env Env, object: &mut Object<'env>, ended: Ended) -> Result<()> {
-    object.set("stdout", buffer(env, ended.stdout)?)?;
-    object.set("stderr", buffer(env, ended.stderr)?)?;
+    object.set("stdout", buffer(env, &ended.stdout)?)?;
+    object.set("stderr", buffer(env, &ended.stderr)?)?;
     if let Some(code) = ended.code {
         object.set("exitCode", code)?;
     }
@@ -361,12 +387,9 @@ fn put_failure<'env>(env: &'env Env, object: &mut Object<'env>, failure: &Failur
     object.set("path", BufferSlice::copy_from(env, &failure.path)?)
 }
 
-/// A Buffer of these bytes. Where the runtime allows no memory of ours (Electron), the larger are copied, too.
-fn buffer<'env>(env: &'env Env, bytes: Vec<u8>) -> Result<Either<Buffer, BufferSlice<'env>>> {
-    if bytes.len() < COPIED_BELOW {
-        return BufferSlice::copy_from(env, bytes).map(Either::B);
-    }
-    Ok(Either::A(Buffer::from(bytes)))
+/// A Buffer of these bytes, in memory of JavaScript's: not all runtimes take any other (Electron).
+fn buffer<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+    BufferSlice::copy_from(env, bytes)
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {

@@ -65,7 +65,7 @@ describe('a client', () => {
       assert.ok(error instanceof RemoteError);
       const { name, message, code, status, id, data, httpCode, requestId } = error;
       assert.deepEqual({ name, message, code, status, id, data, httpCode }, { name: 'RemoteError', message: 'Conflict on k1', code: 'INTERNAL_ERROR', status: 409, id: 'app.errors.conflict', data: { key: 'k1' }, httpCode: 409 });
-      assert.match(requestId, /^[0-9a-f]{12}-\d{10}$/);
+      assert.match(requestId, /^[\w-]{5}\d{7}$/);
       return true;
     });
     await assert.rejects(client.task('app.tasks.broken'), { code: 'INTERNAL_ERROR', message: 'Internal Error', status: 500 });
@@ -87,7 +87,7 @@ describe('a client', () => {
 
   it('names each request, or lets its caller do so', () => withClient(async (client) => {
     const first = await client.task('app.tasks.id');
-    assert.match(first, /^[0-9a-f]{12}-\d{10}$/);
+    assert.match(first, /^[\w-]{5}\d{7}$/);
     assert.notEqual(await client.task('app.tasks.id'), first);
     assert.equal(await client.task('app.tasks.id', undefined, { headers: { 'X-Runner-Request-Id': 'my:own' } }), 'my:own');
     await assert.rejects(client.task('app.tasks.id', undefined, { headers: { 'x-runner-request-id': 'no id' } }), OptionError);
@@ -125,6 +125,7 @@ describe('a client', () => {
     const server = await scriptedServer((request, socket) => socket.write(answerTo(request, request.input)));
     await using(createClient({ url: server.url, pipelining: 32, connections: 1 }), async (client) => {
       await client.task('warm');
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
       const [connection] = server.connections;
       connection.chunks.length = 0;
       const numbers = Array.from({ length: 32 }, (_, index) => index);
@@ -199,6 +200,7 @@ describe('options of a client', () => {
     [{ url: 'http://x', auth: { token: 'a\r\nb' } }, 'auth.token', /header can carry/],
     [{ url: 'http://x', headers: { host: 'y' } }, 'headers.host', /sets itself/],
     [{ url: 'http://x', headers: { 'x-a': 'a\r\nb' } }, 'headers.x-a', /header can carry/],
+    [{ url: 'http://x', headers: { 'X-Runner-Request-Id': 'a' } }, 'headers.X-Runner-Request-Id', /same for all requests/],
     [{ url: 'http://x', serializer: {} }, 'serializer', /parse and stringify/],
   ];
   for (const [options, option, message] of WRONG) {

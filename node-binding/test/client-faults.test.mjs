@@ -10,26 +10,9 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { TaskError } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
-import { answerTo, scriptedServer } from './support/scripted-server.mjs';
-import { sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
-
-/** A server and a client for one test, which throws nothing at the process. */
-async function scripted(onRequest, clientOptions, body, serverOptions) {
-  const server = await scriptedServer(onRequest, serverOptions);
-  const client = createClient({ url: server.url, timeoutMs: 3000, ...clientOptions });
-  const errors = await uncaught(async () => {
-    try {
-      await body(client, server);
-    } finally {
-      client.destroy();
-      await server.close();
-    }
-  });
-  assert.deepEqual(errors, []);
-  const { calls, results, errors: refused, failed, timedOut, aborted, outstanding, queued } = client.stats();
-  assert.equal(results + refused + failed + timedOut + aborted, calls, 'each call has ended once');
-  assert.equal(outstanding + queued, 0);
-}
+import { scripted } from './support/scripted-client.mjs';
+import { answerTo } from './support/scripted-server.mjs';
+import { sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const echo = (request, socket) => socket.write(answerTo(request, request.input));
 const lost = { name: 'CallError', code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true };
@@ -81,12 +64,26 @@ describe('a connection that ends', () => {
       if (connection.requests === 5) socket.end(answerTo(request, request.input, { connection: 'close' }));
       else echo(request, socket);
     }, { pipelining: 32, connections: 2 }, async (client) => {
+      await client.task('t', -1);
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+      ran.clear();
       const numbers = times(100, (index) => index);
       assert.deepEqual(await Promise.all(numbers.map((number) => client.task('t', number))), numbers);
       assert.deepEqual([...ran.values()], numbers.map(() => 1));
       assert.ok(client.stats().retries > 0);
     });
   });
+
+  it('behind its last answer fails what stands there if the server may be another, which may have begun with it', () => scripted((request, socket, connection) => {
+    if (connection.requests === 3) socket.end(answerTo(request, request.input, { connection: 'close' }));
+    else if (!socket.writableEnded) echo(request, socket);
+  }, { pipelining: 8, connections: 1 }, async (client) => {
+    assert.equal(await client.task('t', 0), 0);
+    await until(() => client.stats().servers[0].kind === 'other', 'it is known');
+    const outcomes = await Promise.all(times(6, (index) => outcome(client.task('t', index))));
+    assert.deepEqual(outcomes.slice(0, 2), [0, 1]);
+    assert.deepEqual(outcomes.slice(2), Array(4).fill(lost.code));
+  }, { isOurs: false }));
 
   it('while nothing waits for it is replaced', () => scripted(echo, {}, async (client, server) => {
     assert.equal(await client.task('t', 1), 1);
@@ -349,7 +346,7 @@ describe('a call whose time is over', () => {
   it('ends, and its connection with it', () => scripted((request, socket) => (request.task === 'never' ? undefined : echo(request, socket)), {}, async (client, server) => {
     assert.equal(await client.task('t', 1), 1);
     const started = performance.now();
-    await assert.rejects(client.task('never', 1, { timeoutMs: 60 }), { code: 'FASTTUNNEL_TIMEOUT', maybeRan: true, message: /"never" has no answer of http.* after 60 ms \(timeoutMs\)\. It was sent: its handler may have run/ });
+    await assert.rejects(client.task('never', 1, { timeoutMs: 60 }), { code: 'FASTTUNNEL_TIMEOUT', maybeRan: true, message: /"never" has no answer from http.* after 60 ms \(timeoutMs\)\. It was sent: its handler may have run/ });
     assert.ok(performance.now() - started >= 59);
     assert.equal(await client.task('t', 2), 2);
     await until(() => server.connections[0].socket.destroyed || server.open === 1, 'the silent connection is closed');

@@ -100,7 +100,7 @@ describe('a pace', () => {
       if (reads) for (const until = now + ms; now < until; now += 0.5) rhythm.read(now);
       now = from + ms;
       rhythm.read(now);
-      pace.note(rhythm, from, clock, now);
+      pace.note(rhythm, from, clock, now, false);
       was.push(pace.slow);
     }
     return was;
@@ -116,7 +116,7 @@ describe('a pace', () => {
         const [from, clock] = [now, rhythm.clock];
         now += ms;
         rhythm.read(now);
-        pace.note(rhythm, from, clock, now);
+        pace.note(rhythm, from, clock, now, false);
       }
     }
     assert.deepEqual([slow.slow, fast.slow], [true, false]);
@@ -137,6 +137,14 @@ describe('a pace', () => {
 
   it('is not where all calls take equally long', () => {
     assert.equal(paceOf(Array(4000).fill(80), { reads: true }).at(-1), false);
+  });
+
+  it('is slow as soon as two calls are late, before they are answered', () => {
+    const pace = new Pace(10);
+    pace.suspect();
+    assert.equal(pace.slow, false);
+    pace.suspect();
+    assert.equal(pace.slow, true);
   });
 
   it('is quick again after a few hundred calls', () => {

@@ -99,7 +99,7 @@ describe('fasttunnel call', () => {
     await expectPrinted(['size', '--body', '-'], '7\n', { input: 'seven b' });
     const { status, stdout, stderr } = await call([base(), 'breaks', '--stream', '--token', 's3cret']);
     assert.deepEqual([status, stdout], [3, 'first'], stderr);
-    assert.match(stderr, /no answer of .*: aborted\. The connection was cut before the answer was complete/);
+    assert.match(stderr, /no answer from .*: aborted\. The connection was cut before the answer was complete/);
   });
 
   it('calls over a Unix socket, by the address that a tunnel prints', async () => {
@@ -126,6 +126,7 @@ describe('fasttunnel call', () => {
     await expectFailed([base(), 'echo'], 1, '401 UNAUTHORIZED: Unauthorized\nIt wants a token: --token TOKEN.');
     await expectFailed([base(), 'echo', '--token', 'other'], 1, '401 UNAUTHORIZED', 'The token is not the right one.');
     await expectFailed([base(), 'ecko', '--token', 's3cret'], 1, '403 FORBIDDEN', 'is it spelled right');
+    await expectFailed([base(), 'echo', '--event', '--token', 's3cret'], 1, '403 FORBIDDEN', 'or a task (without --event)?');
     await expectFailed([`${base()}/other`, 'echo', '--token', 's3cret'], 1, '404 NOT_FOUND', 'is the base path right?');
     await expectFailed([base(), 'conflict', '--token', 's3cret'], 1, '409 INTERNAL_ERROR: Taken (app.errors.taken)\n{\n  "key": "k"\n}');
     await expectFailed([base(), 'fails', '--token', 's3cret'], 1, '500 INTERNAL_ERROR: Internal Error');
@@ -134,14 +135,21 @@ describe('fasttunnel call', () => {
     await expectFailed([base(), 'conflict', '--stream', '--token', 's3cret'], 1, '409 INTERNAL_ERROR: Taken');
   });
 
+  it('says of what is wrong with its arguments which it is: exit code 2', async () => {
+    await expectFailed([base(), 'echo', '--token', 's3cret', '--token-header', 'a b'], 2, "--token-header must be the name of a request header, got 'a b'");
+    await expectFailed([base(), 'size', '--token', 's3cret', '--body', folder], 2, `--body: ${folder} is a directory`);
+    await expectFailed([base(), '', '--token', 's3cret'], 2, 'the id is empty');
+  });
+
   it('tells that there was no answer: exit code 3', async () => {
-    await expectFailed([base(), 'never', '--token', 's3cret', '--timeout-ms', '150'], 3, 'no answer of', 'within 150 ms (--timeout-ms)');
+    await expectFailed([base(), 'never', '--token', 's3cret', '--timeout-ms', '150'], 3, 'no answer from', 'within 150 ms (--timeout-ms)');
     await expectFailed(['http://127.0.0.1:1', 'echo'], 3, 'ECONNREFUSED', 'Nothing listens there');
-    await expectFailed(['http://no.such.host.invalid', 'echo'], 3, 'no answer of http://no.such.host.invalid');
-    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, 'no answer of https://127.0.0.1');
+    await expectFailed(['http://no.such.host.invalid', 'echo'], 3, 'no answer from http://no.such.host.invalid');
+    await expectFailed([`https://127.0.0.1:${tunnel.port}`, 'echo'], 3, `no answer from https://127.0.0.1:${tunnel.port}: E`, 'What listens there does not speak TLS');
+    assert.doesNotMatch((await call([`https://127.0.0.1:${tunnel.port}`, 'echo'])).stderr, /openssl/i);
     const { status, stdout, stderr } = await call([base(), 'halts', '--stream', '--token', 's3cret', '--timeout-ms', '300']);
     assert.deepEqual([status, stdout], [3, 'first']);
-    assert.match(stderr, /nothing more of .* within 300 ms/);
+    assert.match(stderr, /nothing more from .* within 300 ms/);
     const silent = createTcpServer((socket) => socket.on('error', () => {}).end('220 smtp\r\n')).listen(0, '127.0.0.1');
     await once(silent, 'listening');
     await expectFailed([`http://127.0.0.1:${silent.address().port}`, 'echo'], 3, 'does not speak HTTP');

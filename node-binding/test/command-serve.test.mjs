@@ -86,7 +86,11 @@ describe('fasttunnel serve', () => {
     write('imports.mjs', "import './missing.mjs';");
     write('broken.mjs', 'export const add = ({ a, b }) => a +;');
     write('broken.cjs', 'exports.add = (;');
+    mkdirSync(join(folder, 'empty'), { recursive: true });
+    write('waits.mjs', 'await new Promise(() => {});\nexport const add = ({ a, b }) => a + b;');
     for (const [name, ...texts] of [
+      ['empty', `${join(folder, 'empty')} is a directory that is no module: name a file in it`],
+      ['waits.mjs', 'waits.mjs does not come to the end of its loading: a top-level await waits'],
       ['taks.mjs', 'there is no module taks.mjs: ', `Did you mean ${join(folder, 'tasks.mjs')}?`],
       ['node:fs', 'there is no module node:fs'],
       ['nothing.mjs', 'exports no function. It exports nothing. Write for example: export const add'],
@@ -102,7 +106,7 @@ describe('fasttunnel serve', () => {
       const { status, stdout, stderr } = await fasttunnel(folder, ['serve', name, ...ANONYMOUS]);
       assert.deepEqual([status, stdout], [1, ''], name);
       for (const text of ['fasttunnel: ', ...texts]) assert.ok(stderr.includes(text), `${text} in ${stderr}`);
-      assert.doesNotMatch(stderr, /node:internal/, 'nobody needs to see Node inside');
+      assert.doesNotMatch(stderr, /node:internal|dist\/cjs/, 'nobody needs to see Node inside, or this package');
     }
   });
 

@@ -2,25 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
+import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
 import { findNginx } from '../../loadtest/attacks/servers/nginx.mjs';
 import { IO_URING, profileOf, written } from '../../scripts/seccomp.mjs';
 import { baseProfile, beside, fileOf, findHaproxy, inContainer, inFolder, root, withoutContainers } from './support/deployment.mjs';
+import { withoutNginx } from './support/nginx.mjs';
+import { reasonFor } from './support/programs.mjs';
 import { callTask, sleep, until } from './support/tunnels.mjs';
-
-/** Why something cannot be had here, or false. It is a failure where CI runs. */
-function reasonFor(find) {
-  if (process.env.CI) return false;
-  try {
-    find();
-    return false;
-  } catch (error) {
-    return error.message;
-  }
-}
 
 const withoutSystemd = spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'no systemd here';
 const noContainers = await withoutContainers();
@@ -30,14 +21,6 @@ async function driverOf() {
   const tunnel = await fastTunnel({ auth: { allowAnonymous: true } });
   await tunnel.close();
   return tunnel.driver;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await until(() => server.address(), 'a port');
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 const listens = (port) => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false);
@@ -131,7 +114,7 @@ describe('deployment', () => {
     }
   });
 
-  it('nginx passes calls on, and loses none when a tunnel closes', { skip: reasonFor(findNginx), timeout: 30_000 }, () => inFolder((folder) => withTwo(async (one, two, count) => {
+  it('nginx passes calls on, and loses none when a tunnel closes', { skip: withoutNginx, timeout: 30_000 }, () => inFolder((folder) => withTwo(async (one, two, count) => {
     const port = await freePort();
     const site = fileOf('nginx.conf').replace('10.0.0.1:7070', `127.0.0.1:${one.port}`).replace('10.0.0.2:7070', `127.0.0.2:${two.port}`).replace('listen 80;', `listen 127.0.0.1:${port};`);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ');

@@ -34,6 +34,19 @@ describe('executeCommand', () => {
     assert.ok(durationMs > 0 && durationMs < 5000);
   });
 
+  it('wakes a stopped child for the signal that ends it', async () => {
+    await assert.rejects(sh('trap "echo bye; exit 3" TERM; kill -STOP $$; echo on', { timeoutMs: 100, killAfterMs: 20_000 }), failed({ code: 'ETIMEDOUT', stdout: 'bye\n', exitCode: 3 }));
+  });
+
+  it('refuses to keep more text than a text can have, before it runs', async () => {
+    await assert.rejects(sh('true', { maxOutputBytes: 2 ** 30 }), /executeCommand\.maxOutputBytes must be an integer from 0 to 5\d{8} /);
+    assert.equal((await sh('true', { maxOutputBytes: 2 ** 30, encoding: 'buffer' })).stdout.length, 0);
+  });
+
+  it('says that arguments stand apart when they do not', async () => {
+    await assert.rejects(executeCommand('echo hello'), /spawn 'echo hello'\. Arguments stand apart: executeCommand\('git', \['status'\]\)/);
+  });
+
   it('uses no shell', async () => {
     assert.equal((await executeCommand('echo', ['$HOME; ls', '*', ''])).stdout, '$HOME; ls * \n');
   });

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { listDirectory, OptionError, readFile, UtilityError, walkDirectory } from 'fasttunnel/native';
 import { IN_MEMORY, withFolder } from './support/folders.mjs';
+import { until } from './support/tunnels.mjs';
 
 const NATIVE = new URL('../dist/esm/utilities/index.mjs', import.meta.url).href;
 const code = (expected, path) => (error) => error instanceof UtilityError && error.code === expected && (path === undefined || error.path === path);
@@ -167,5 +168,31 @@ describe('listDirectory', () => {
     }
     assert.ok(descriptors() <= before + 2, `${before}, then ${descriptors()}`);
     assert.ok(existsSync(folder));
+  }));
+});
+
+describe('walks that are left early', () => {
+  it('hold no descriptor any more', () => withFolder(async (file, folder) => {
+    for (let number = 0; number < 9000; number += 1) writeFileSync(file(`${number}`), '');
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    const left = async () => { for await (const _entry of walkDirectory(folder)) break; };
+    await left();
+    const before = descriptors();
+    for (let walk = 0; walk < 20; walk += 1) await left();
+    await until(() => descriptors() <= before + 1, 'they are closed, without a collector');
+  }, IN_MEMORY));
+});
+
+describe('a walk that is aborted', () => {
+  it('gives nothing more, not even what was read ahead', () => withFolder(async (file, folder) => {
+    for (let number = 0; number < 10; number += 1) writeFileSync(file(`${number}`), '');
+    for (const most of [1, 2, 10]) {
+      const controller = new AbortController();
+      let seen = 0;
+      await assert.rejects(async () => {
+        for await (const _entry of walkDirectory(folder, { signal: controller.signal })) if ((seen += 1) === most) controller.abort();
+      }, { name: 'AbortError', code: 'ABORT_ERR' });
+      assert.equal(seen, most);
+    }
   }));
 });

@@ -1,8 +1,9 @@
 // `fasttunnel/native`: reading and writing files.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:buffer';
-import { chmodSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { constants as constantsOfFiles, chmodSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { freemem } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -263,4 +264,109 @@ it('a process lives as long as an operation does, and no longer', () => {
   const { stdout, status } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 });
   assert.deepEqual([stdout, status], ['true\n', 0]);
   assert.ok(performance.now() - started < 15_000);
+});
+
+describe('signals', () => {
+  it('of a library that go wrong cost nobody else an operation', () => withFolder(async (file) => {
+    writeFileSync(file('a'), 'a');
+    const signal = { aborted: false, addEventListener() {}, removeEventListener() { throw new Error('of the library'); } };
+    const reads = [readFile(file('a'), { signal }), ...Array.from({ length: 20 }, () => readFile(file('a')))];
+    for (const read of await Promise.all(reads)) assert.equal(read.toString(), 'a');
+    await assert.rejects(readFile(file('a'), { signal: { aborted: false, addEventListener() {} } }), /readFile\.signal must be an AbortSignal/);
+  }));
+
+  it('may be shared by many operations without a warning, and abort all of them', () => withFolder(async (file) => {
+    fifo(file('fifo'));
+    const controller = new AbortController();
+    const warnings = [];
+    const hear = (warning) => warnings.push(warning);
+    process.on('warning', hear);
+    const reads = Array.from({ length: 50 }, () => readFile(file('fifo'), { signal: controller.signal }));
+    await sleep(50);
+    controller.abort();
+    for (const { reason } of await Promise.allSettled(reads)) assert.equal(reason?.code, 'ABORT_ERR');
+    process.off('warning', hear);
+    assert.deepEqual(warnings, []);
+  }));
+});
+
+describe('arguments', () => {
+  it('that are wrong are errors that say what to write', async () => {
+    for (const [begin, message] of [
+      [() => readFile('/etc/hosts', 'utf8'), /^readFile\.options must be an object, got 'utf8'/],
+      [() => readFile('/etc/hosts', { encoding: 'utf8' }), /Did you mean \(await readFile\(path\)\)\.toString\(\)\?/],
+      [() => readFile(new URL('https://example.com/a')), /^path must be the URL of a file .*got 'https:\/\/example\.com\/a'/],
+      [() => readFile(new URL('file:///a%2Fb')), /^path must be the URL of a file/],
+      [() => writeFile('/dev/null', '', { mode: '0644' }), /^writeFile\.mode must be an integer from 0 to 4095 \(0o7777\), got '0644'\. Write for example 0o644\./],
+    ]) await assert.rejects(begin, (error) => error instanceof OptionError && message.test(error.message), String(message));
+  });
+
+  it('are not taken from Object.prototype', () => {
+    const script = `import('${NATIVE}').then(async ({ executeCommand, readFile }) => {
+      Object.assign(Object.prototype, { maxBytes: 1, cwd: Buffer.from('/'), stdin: Buffer.from('evil'), env: { EVIL: '1' }, timeoutMs: 1 });
+      const { stdout } = await executeCommand('sh', ['-c', 'pwd; echo "$EVIL"; cat'], {});
+      process.stdout.write(stdout + (await readFile('/etc/passwd', {})).length);
+    });`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: '/tmp', encoding: 'utf8' });
+    assert.equal(stdout, `/tmp\n\n${statSync('/etc/passwd').size}`, stderr);
+  });
+});
+
+describe('a process without descriptors', () => {
+  it('gets the system\'s error from the first operation on', () => {
+    const script = `import('${NATIVE}').then(async ({ executeCommand, init, listDirectory, readFile, writeFile }) => {
+      init();
+      const { openSync } = require('node:fs');
+      try { for (;;) openSync('/dev/null'); } catch {}
+      for (const begin of [() => readFile('/etc/passwd'), () => writeFile('/tmp/x', ''), () => listDirectory('/'), () => executeCommand('true')]) await begin().catch((error) => console.log(error.name, error.code));
+    });`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', `ulimit -n 64; exec "${process.execPath}" -e "$0"`, script], { encoding: 'utf8' });
+    assert.equal(stdout, 'UtilityError EMFILE\n'.repeat(4), stderr);
+  });
+});
+
+describe('what others do meanwhile', () => {
+  it('is waited for: a FIFO takes more than it holds as its reader reads', () => withFolder(async (file) => {
+    const reader = spawn('sh', ['-c', `exec 3<"$0"; sleep 0.3; wc -c <&3`, fifo(file('fifo'))], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let counted = '';
+    reader.stdout.on('data', (text) => { counted += text; });
+    while (await writeFile(file('fifo'), '', { atomic: false }).then(() => false, (error) => error.code === 'ENXIO')) await sleep(10);
+    await writeFile(file('fifo'), Buffer.alloc(300_000), { atomic: false });
+    await once(reader, 'close');
+    assert.equal(counted.trim(), '300000');
+  }));
+
+  it('is not waited for beyond an abort', () => withFolder(async (file) => {
+    const fd = openSync(fifo(file('fifo')), constantsOfFiles.O_RDONLY | constantsOfFiles.O_NONBLOCK);
+    await assert.rejects(writeFile(file('fifo'), Buffer.alloc(300_000), { atomic: false, signal: AbortSignal.timeout(50) }), { code: 'ABORT_ERR' });
+    closeSync(fd);
+  }));
+
+  it('leaves nothing half written when the process exits', () => withFolder(async (file, folder) => {
+    const script = `import('${NATIVE}').then(({ writeFile }) => {
+      for (let number = 0; number < 20; number += 1) writeFile(process.argv[1] + '/' + number, Buffer.alloc(16e6));
+      setTimeout(() => process.exit(), 30);
+    });`;
+    spawnSync(process.execPath, ['-e', script, folder]);
+    assert.deepEqual(readdirSync(folder).filter((name) => name.endsWith('.tmp')), []);
+  }, IN_MEMORY));
+});
+
+describe('a file that is replaced', () => {
+  it('loses set-user-ID and set-group-ID: it may have another owner', () => withFolder(async (file) => {
+    writeFileSync(file('a'), '');
+    chmodSync(file('a'), 0o6755);
+    await writeFile(file('a'), 'a');
+    assert.equal(statSync(file('a')).mode & 0o7777, 0o755);
+  }));
+
+  it('is made where a link leads to nothing yet', () => withFolder(async (file) => {
+    mkdirSync(file('there'));
+    symlinkSync('there/second', file('first'));
+    symlinkSync('../target', file('there/second'));
+    await writeFile(file('first'), 'a');
+    assert.equal(readFileSync(file('target'), 'utf8'), 'a');
+    symlinkSync('nowhere/file', file('lost'));
+    await assert.rejects(writeFile(file('lost'), 'a'), failed({ code: 'ENOENT' }));
+  }));
 });

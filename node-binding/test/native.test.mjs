@@ -130,6 +130,10 @@ describe('NativeSession', () => {
     const session = new NativeSession();
     const circle = {};
     circle.circle = circle;
+    for (const config of [new Date(0), { toJSON: () => undefined }, { toJSON: () => 5 }, { toJSON() { throw null; } }]) assert.throws(() => session.configure(config), OptionError);
+    assert.deepEqual(session.getConfig(), {}, 'it is an object in any case');
+    assert.throws(() => new NativeSession({ maxBytes: 2 ** 30 - 1 }), /maxBytes must be an integer from 2 to \d{9} /, 'all of it could not be one text');
+    assert.throws(() => NativeSession.attach(0), /id must be the id of a session, got 0\. Pass session\.id\./);
     for (const wrong of [() => new NativeSession({ maxMessages: 0 }), () => session.addMessage('user'), () => session.addMessage(7, 'a'), () => session.addMessage({ role: 'user', text: 'a' }), () => session.configure([]), () => session.configure(circle)]) {
       assert.throws(wrong, OptionError);
     }

@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { GLIBC_FLOOR, MANIFEST, TARGETS } from '../packaging/targets.mjs';
+import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
 import { codeBlocks, commandsOf, isShown } from './support/markdown.mjs';
 import { packagesIn, platformsIn, serveRegistry } from './support/registry.mjs';
 
@@ -44,6 +44,17 @@ it('the package and that of this platform are there', () => {
 
 describe('the package', () => {
   const files = entriesOf(ROOT.file);
+
+  it('is as large as docs/packages.md says, and so is that of this platform', () => {
+    const rows = [...readFileSync(join(root, 'docs', 'packages.md'), 'utf8').matchAll(/^\| `(fasttunnel[\w-]*)` \| .* \| ([\d.]+), ([\d.]+) \|$/gm)];
+    const compared = rows.filter(([, name]) => PACKAGES.some(({ manifest }) => manifest.name === name));
+    assert.ok(compared.length >= 1);
+    for (const [, name, ...stated] of compared) {
+      const { file } = PACKAGES.find(({ manifest }) => manifest.name === name);
+      const sizes = [statSync(file).size, execFileSync('tar', ['-xOzf', file], { maxBuffer: 2 ** 27 }).length].map((bytes) => bytes / 1e6);
+      stated.map(Number).forEach((size, place) => assert.ok(Math.abs(sizes[place] / size - 1) < 0.15, `${name}: ${size} MB stated, ${sizes[place].toFixed(2)} MB found`));
+    }
+  });
 
   it('has a licence, a README and what the build has made, and nothing else', () => {
     const others = files.filter((path) => !/^dist\/(?:cjs|esm)\/[\w/.-]+\.(?:js|js\.map|mjs|d\.ts|d\.mts)$/.test(path));
@@ -187,14 +198,6 @@ const FORMS = {
   'server.cjs': `(async () => {\n${program.code.replace(/^import (.+) from ('.+');$/gm, 'const $1 = require($2);').replace(/^export /gm, '')}})();\n`,
   'server.mts': program.code,
 };
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
-}
 
 /** Starts README's program in an app's folder, and makes README's calls. */
 async function serves(app, file, [command, ...args]) {

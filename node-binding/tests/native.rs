@@ -23,6 +23,7 @@ use native::outcome::{Outcome, Step};
 use native::output::{Gathered, gather};
 use native::read::{Most, read};
 use native::session::{Room, Session};
+use native::walk::Walk;
 use native::walk_plan::{Kind, Plan, Rules};
 use native::write::{Target, Writing};
 use rustix::io::Errno;
@@ -176,7 +177,7 @@ fn desk() -> (Desk, mpsc::Receiver<()>) {
     let wake = move || {
         let _ = woken.send(());
     };
-    (Desk::new(Box::new(wake)).unwrap(), wakes)
+    (Desk::new(Box::new(wake)), wakes)
 }
 
 fn shell(script: &str) -> Spec {
@@ -267,4 +268,17 @@ fn a_desk_that_stops_kills_its_commands_with_their_children() {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+#[test]
+fn a_walk_leaves_out_what_is_of_a_process_that_has_ended() {
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let rules = Rules { max_depth: 4, max_entries: 100_000, follow_links: false };
+    let mut walk = Walk::new(format!("/proc/{}", child.id()).into(), rules);
+    let cancel = Cancel::default();
+    assert!(!walk.next(1, &cancel).unwrap().ended);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let rest = walk.next(100_000, &cancel).unwrap();
+    assert!(rest.ended);
 }

@@ -230,7 +230,8 @@ impl Model {
     /// What has come home to the shards.
     fn take_home(&mut self) {
         for (shard, inbox) in self.inboxes.iter().enumerate() {
-            for message in inbox.messages.try_iter().chain(inbox.bell.take_surplus()) {
+            let sent = std::iter::from_fn(|| inbox.messages.try_recv().ok());
+            for message in sent.chain(inbox.bell.take_surplus()) {
                 match message {
                     ToShard::Answers(batch) => {
                         for record in &batch.records {

@@ -2,8 +2,6 @@
 
 use std::sync::OnceLock;
 
-use crossbeam_channel::TryRecvError;
-
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
 use super::clock;
@@ -48,6 +46,16 @@ impl Queue {
             handover: HandoverMeter::default(),
             meter: HostMeter::default(),
         }
+    }
+
+    /// What comes next where the queue was found empty.
+    fn behind(&self) -> Option<ToHost> {
+        if !self.surplus.is_there() {
+            return None;
+        }
+        // The queue may have been filled since. While there is a surplus no calls enter it, so all that is seen now came
+        // before what was put aside.
+        self.receiver.try_recv().ok().or_else(|| self.surplus.take().map(ToHost::Calls))
     }
 }
 
@@ -126,13 +134,12 @@ impl Host {
     /// The next batch of shard `shard`, if there is one.
     pub fn next(&self, shard: usize) -> Next {
         let Some(queue) = self.queues.get(shard) else { return Next::Nothing };
-        let next = match queue.receiver.try_recv() {
-            Ok(ToHost::Calls(calls)) => Next::Calls(calls),
-            Ok(ToHost::Stopped) => Next::Stopped,
-            Ok(ToHost::Failed) => Next::Failed,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                queue.surplus.take().map_or(Next::Nothing, Next::Calls)
-            }
+        let message = queue.receiver.try_recv().ok().or_else(|| queue.behind());
+        let next = match message {
+            Some(ToHost::Calls(calls)) => Next::Calls(calls),
+            Some(ToHost::Stopped) => Next::Stopped,
+            Some(ToHost::Failed) => Next::Failed,
+            None => Next::Nothing,
         };
         if let Next::Calls(calls) = &next {
             queue.meter.taken.add(calls.records.len() as u64);
@@ -189,9 +196,11 @@ impl Host {
     /// True when shard `shard` may hand calls over. Otherwise it hears of room.
     pub(super) fn has_room(&self, shard: usize) -> bool {
         let Some(queue) = self.queues.get(shard) else { return false };
-        let room = queue.sender.len() < HOST_QUEUE_BATCHES && !queue.surplus.is_there();
+        let room = !queue.sender.is_full() && !queue.surplus.is_there();
         if !room {
             queue.refused.store(true, Ordering::Relaxed);
+            // The host may have emptied the queue meanwhile, and sleep: then it looks again, and finds what was refused.
+            self.ring(Some(queue));
         }
         room
     }

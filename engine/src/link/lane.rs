@@ -3,6 +3,7 @@
 //! While one host is alone, batches go to it as they are. Otherwise the calls of a batch are spread
 //! ([`least_outstanding`]), and what follows a call (frames, that its client has left) goes where the call is.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -170,6 +171,10 @@ impl Lane {
         }
         if !ways.is_empty() && ways.iter().all(|way| *way == Way::Waits) {
             self.follow(&mut calls, &gone, &mut parts);
+            if let Some(last) = calls.records.last().filter(|_| calls.notices.is_empty()) {
+                // What was told lay behind the heads of the calls, or between them.
+                calls.heads.truncate(last.fields.end as usize);
+            }
             self.deliver(&calls, parts);
             return Some(calls);
         }
@@ -187,8 +192,11 @@ impl Lane {
             parts::copy_call(to, &calls, record, handler, calls.arrival_of(index));
         }
         self.follow(&mut calls, &gone, &mut parts);
+        if !calls.notices.is_empty() {
+            parts::copy_notices(rest.get_or_insert_default(), &calls);
+        }
         if let Some(rest) = &mut rest {
-            calls.frames.iter().for_each(|frame| parts::copy_frame(rest, &calls, frame));
+            calls.frames.iter().for_each(|frame| parts::copy_frame(rest, frame, frame.data.of(&calls.data)));
             rest.handed_over_ns = calls.handed_over_ns;
             rest.weigh_as(&calls);
         }
@@ -200,8 +208,8 @@ impl Lane {
         rest.or(Some(calls))
     }
 
-    /// Takes out of a batch, for each host, what follows the calls that it has, and what is told to all. The frames that
-    /// stay are those of calls that wait.
+    /// Takes out of a batch, for each host, what follows the calls that it has, and what is told to all; refusals are told to
+    /// whoever has room. The frames that stay are those of calls that wait.
     fn follow(&self, calls: &mut CallBatch, gone: &[(CallKey, Option<usize>)], parts: &mut [Part]) {
         calls.gone.clear();
         for (key, place) in gone {
@@ -209,20 +217,21 @@ impl Lane {
                 parts[*place].batch().gone.push(*key);
             }
         }
-        let mut frames = std::mem::take(&mut calls.frames);
-        frames.retain(|frame| match self.place_of(frame.key) {
+        parts::retain_frames(calls, |frame, bytes| match self.place_of(frame.key) {
             Some(place) => {
-                parts::copy_frame(parts[place].batch(), calls, frame);
+                parts::copy_frame(parts[place].batch(), frame, bytes);
                 false
             }
             None => self.owners.is_of_nobody(frame.key),
         });
-        calls.frames = frames;
         if std::mem::take(&mut calls.restarted) {
             parts.iter_mut().for_each(|part| part.batch().restarted = true);
         }
-        if let Some(first) = parts.first_mut().filter(|_| !calls.notices.is_empty()) {
-            parts::copy_notices(first.batch(), calls);
+        // They follow no call: where there is no room for them they wait, within their bound.
+        if !calls.notices.is_empty()
+            && let Some(part) = parts.iter_mut().find(|part| part.has_room)
+        {
+            parts::copy_notices(part.batch(), calls);
             calls.notices.clear();
         }
     }
@@ -285,7 +294,8 @@ impl Lane {
     }
 
     fn note_owners(&mut self, calls: &CallBatch, ways: &[Way]) {
-        for (record, way) in calls.records.iter().zip(ways) {
+        // What is gone may have left its slot to a call that is noted already.
+        for (record, way) in calls.records.iter().zip(ways).filter(|(_, way)| **way != Way::Gone) {
             let host =
                 if let Way::To(place, _) = way { self.hosts.get(*place).map(|host| host.number()) } else { None };
             self.owners.note(record.key, host);
@@ -317,7 +327,13 @@ impl Lane {
                 }
             }
         });
-        let left: Vec<_> = backlog.into_iter().chain(queue).collect();
+        let mut left: Vec<_> = backlog.into_iter().chain(queue).collect();
+        // That a client has left may stand in a later batch than its call, and the slot may have the call of another by now:
+        // whose client has left does not move.
+        let gone: HashSet<CallKey> = left.iter().flat_map(|calls| &calls.gone).copied().collect();
+        for calls in &mut left {
+            calls.gone = calls.records.iter().map(|record| record.key).filter(|key| gone.contains(key)).collect();
+        }
         for calls in left {
             let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, answers) };
             if let Some(rest) = rest {

@@ -35,11 +35,33 @@ pub(super) fn copy_call(
     }
 }
 
-/// Copies a frame of `from`.
-pub(super) fn copy_frame(to: &mut CallBatch, from: &CallBatch, frame: &Frame) {
+/// Copies a frame of another batch, and its `bytes`.
+pub(super) fn copy_frame(to: &mut CallBatch, frame: &Frame, bytes: &[u8]) {
     let start = to.data.len() as u32;
-    to.data.extend_from_slice(frame.data.of(&from.data));
+    to.data.extend_from_slice(bytes);
     to.frames.push(Frame { data: Span { start, end: to.data.len() as u32 }, ..*frame });
+}
+
+/// Keeps the frames that `keep` wants, given their bytes, and the bytes of these alone. So the last frame still ends where
+/// the data ends: whoever has more of the same body adds it there.
+pub(super) fn retain_frames(batch: &mut CallBatch, mut keep: impl FnMut(&Frame, &[u8]) -> bool) {
+    let CallBatch { frames, data, .. } = batch;
+    let mut end = 0;
+    frames.retain_mut(|frame| {
+        let bytes = frame.data.of(data);
+        let kept = keep(frame, bytes);
+        if kept {
+            // Frames lie in their order, so that what is moved overwrites nothing that is still to be looked at.
+            let (start, length) = (frame.data.start as usize, bytes.len());
+            if length > 0 && start > end {
+                data.copy_within(start..start + length, end);
+            }
+            frame.data = Span { start: end as u32, end: (end + length) as u32 };
+            end += length;
+        }
+        kept
+    });
+    data.truncate(end);
 }
 
 /// Copies what the shard reports of refusals.
@@ -56,14 +78,14 @@ pub(super) fn append(to: &mut CallBatch, from: &CallBatch) {
     for (index, record) in from.records.iter().enumerate() {
         copy_call(to, from, record, record.handler, from.arrival_of(index));
     }
-    from.frames.iter().for_each(|frame| copy_frame(to, from, frame));
+    from.frames.iter().for_each(|frame| copy_frame(to, frame, frame.data.of(&from.data)));
     copy_notices(to, from);
     to.gone.extend_from_slice(&from.gone);
     to.restarted |= from.restarted;
     to.weigh_as(from);
 }
 
-/// Forgets the first `count` calls, and what follows them. Their texts stay until the batch is emptied.
+/// Forgets the first `count` calls, and the frames that follow them. The texts of the calls stay until the batch is emptied.
 pub fn drop_first(batch: &mut CallBatch, count: usize) {
     let mut dropped: Vec<_> = batch.records.drain(..count.min(batch.records.len())).collect();
     batch.asks -= dropped.iter().filter(|record| record.flags & flags::ASK != 0).count();
@@ -73,7 +95,7 @@ pub fn drop_first(batch: &mut CallBatch, count: usize) {
     });
     if !batch.frames.is_empty() {
         dropped.sort_unstable_by_key(|record| record.key.slot);
-        batch.frames.retain(|frame| {
+        retain_frames(batch, |frame, _| {
             let from = dropped.partition_point(|record| record.key.slot < frame.key.slot);
             let same_slot = dropped.get(from..).unwrap_or_default().iter().take_while(|r| r.key.slot == frame.key.slot);
             !same_slot.into_iter().any(|record| record.key == frame.key)
@@ -113,7 +135,7 @@ mod tests {
         let at = Instant::now();
         let (from, mut to) = (batch(&["1", "[22]", "333"], at), batch(&["0"], at));
         copy_call(&mut to, &from, &from.records[1], 9, from.arrival_of(1));
-        copy_frame(&mut to, &from, &from.frames[1]);
+        copy_frame(&mut to, &from.frames[1], from.frames[1].data.of(&from.data));
         let copied = to.records[1];
         assert_eq!((to.json.as_slice(), copied.body.of(&to.json)), (&b"0,[22]"[..], &b"[22]"[..]));
         assert_eq!((copied.key, copied.handler, copied.request_id.of(&to.heads)), (key(1), 9, &b"[22]"[..]));
@@ -131,5 +153,26 @@ mod tests {
         assert_eq!((keys, left.frames.len(), left.frames[0].key), (vec![key(2)], 1, key(2)));
         assert_eq!((left.arrival_of(0), left.arrival_of(1)), (Some(at), None));
         assert_eq!(left.records[0].body.of(&left.json), b"3");
+    }
+
+    /// The shard adds to the last frame what has come of the same body since.
+    #[test]
+    fn frames_that_are_kept_hold_their_own_bytes_and_no_others_are_left() {
+        let at = Instant::now();
+        let texts = ["1", "22", "", "4444", "5"];
+        for kept in [&[0_u32, 3][..], &[1, 2, 4], &[2], &[], &[0, 1, 2, 3, 4]] {
+            let mut left = batch(&texts, at);
+            retain_frames(&mut left, |frame, bytes| {
+                assert_eq!(bytes, texts[frame.key.slot as usize].as_bytes());
+                kept.contains(&frame.key.slot)
+            });
+            let got: Vec<_> = left.frames.iter().map(|frame| (frame.key.slot, frame.data.of(&left.data))).collect();
+            let wanted: Vec<_> = kept.iter().map(|slot| (*slot, texts[*slot as usize].as_bytes())).collect();
+            assert_eq!(got, wanted);
+            assert_eq!(left.frames.last().map_or(0, |last| last.data.end as usize), left.data.len());
+        }
+        let mut left = batch(&texts, at);
+        drop_first(&mut left, 3);
+        assert_eq!(left.data, b"44445");
     }
 }

@@ -23,8 +23,8 @@ impl Surplus {
     /// True until all of it is taken: whatever comes now comes behind it.
     #[inline]
     pub fn is_there(&self) -> bool {
-        // Relaxed: it is set before a ring, which the owner's `awake` or `try_park` has read. Who puts finds what it put.
-        self.is_there.load(Ordering::Relaxed)
+        // Acquire: whoever sees it sees what has entered the queue before.
+        self.is_there.load(Ordering::Acquire)
     }
 
     /// Puts a batch behind what is there.
@@ -34,14 +34,11 @@ impl Surplus {
             Some(before) => parts::append(before, &calls),
             empty => *empty = Some(calls),
         }
-        self.is_there.store(true, Ordering::Relaxed);
+        self.is_there.store(true, Ordering::Release);
     }
 
     /// All of it.
     pub fn take(&self) -> Option<Box<CallBatch>> {
-        if !self.is_there() {
-            return None;
-        }
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_there.store(false, Ordering::Relaxed);
         batch.take()

@@ -137,6 +137,10 @@ mod model {
         pub fn is_empty(&self) -> bool {
             self.len() == 0
         }
+
+        pub fn is_full(&self) -> bool {
+            self.len() == CAPACITY
+        }
     }
 
     impl<T> Clone for Sender<T> {

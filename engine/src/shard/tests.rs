@@ -15,7 +15,7 @@ use super::exchange::sink::{Opening, Place, Progress, Sink};
 use super::request::body_stream::{BodyStream, StreamStep};
 use super::*;
 use crate::limits::BODY_WINDOW_BYTES;
-use crate::link::batch::{AnswerRecord, CallKey, FrameKind, Outcome, RawAnswer, StreamHead};
+use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, RawAnswer, StreamHead};
 use crate::link::port::letter_box;
 use crate::tunnel::advice::Question;
 use crate::tunnel::auth::{AuthConfig, AuthOptions};
@@ -431,4 +431,32 @@ fn an_early_answer_leaves_the_rest_of_the_body_to_be_thrown_away() {
     assert!(matches!(took, Took::Stop(Flow::Close)));
     let (status, fields, ..) = recorded.answer();
     assert_eq!((status, fields.len()), (400, 4), "nothing of the request is known: {fields:?}");
+}
+
+/// Takes frames, and keeps calls waiting.
+struct FramesOnly;
+
+impl Backend for FramesOnly {
+    fn attach(&self, _ports: &[ShardPort]) {}
+
+    fn submit(&self, _shard: usize, mut calls: Box<CallBatch>, _answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        calls.frames.clear();
+        calls.data.clear();
+        Some(calls)
+    }
+
+    fn stopped(&self, _shard: usize) {}
+}
+
+#[test]
+fn whoever_waits_for_room_in_the_batch_goes_on_when_frames_are_taken_and_no_call_is() {
+    let (shard, recorded) = (shard(|setup| setup.backend = Arc::new(FramesOnly)), Recorded::new());
+    let key = dispatched(&shard, &recorded);
+    shard.batch_waiters.borrow_mut().push(PLACE.conn);
+    shard.submit();
+    assert_eq!(*shard.batch_waiters.borrow(), [PLACE.conn], "nothing was taken");
+    shard.open.borrow_mut().frames.push(Frame { key, kind: FrameKind::Credit(1), data: Span::default() });
+    shard.submit();
+    assert!(shard.batch_waiters.borrow().is_empty());
+    assert_eq!((shard.open.borrow().records.len(), shard.counters.frames.get()), (1, 1));
 }

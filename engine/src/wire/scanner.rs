@@ -28,8 +28,9 @@ pub type HeadScanner = Scanner<RequestLine>;
 /// Finds the heads of answers.
 pub type AnswerScanner = Scanner<StatusLine>;
 
-/// Searches one head after the other, of messages that begin with such a line. It remembers how far it has searched, so a head that arrives byte by byte costs
-/// O(n) in all, and it refuses hopeless bytes as they arrive rather than wait for the end of a head.
+/// Searches one head after the other, of messages that begin with such a line. It remembers how far it has searched, so a
+/// head that arrives byte by byte costs O(n) in all, and it refuses hopeless bytes as they arrive rather than wait for the
+/// end of a head.
 ///
 /// Until a search gives [`Scan::Complete`] the buffer must keep its first byte where it is (growing or moving it is
 /// fine); then call [`Scanner::reset`] and begin at the next message.

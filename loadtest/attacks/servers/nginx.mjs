@@ -1,20 +1,13 @@
 // nginx with its defaults as a proxy: it reads a request whole, then asks itself over a unix socket, which answers.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { findProgram } from './debian.mjs';
+import { freePort } from './free-port.mjs';
 
 /** Path of an nginx that starts; throws when there is none to be had. */
 export const findNginx = () => findProgram({ name: 'nginx', packages: ['nginx'], at: 'usr/sbin/nginx' }).path;
-
-const freePort = () => new Promise((resolve) => {
-  const server = createServer().listen(0, '127.0.0.1', () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
 
 /** Started by servers.mjs in its own process, so that nginx ends with it. */
 async function main() {

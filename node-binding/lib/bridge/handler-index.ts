@@ -1,8 +1,6 @@
 import type { Entry } from '../calls/entry.js';
+import { HANDLERS_SETTLE_MS } from '../facts/facts.generated.js';
 import type { NativeHandler } from '../native/addon.js';
-
-/** Calls wait no longer for JavaScript than this, unless something blocks it; then they get a 500. */
-const RETIRE_MS = 10_000;
 
 /** Stands for a handler that was let go. */
 const RETIRED: Entry = {
@@ -51,7 +49,7 @@ export class HandlerIndex {
   #retire(published: ReadonlyMap<string, number>): void {
     const now = performance.now();
     for (const [key, number] of this.#published) if (published.get(key) !== number) this.#retired.push({ number, sinceMs: now });
-    const kept = this.#retired.findIndex(({ sinceMs }) => now - sinceMs < RETIRE_MS);
+    const kept = this.#retired.findIndex(({ sinceMs }) => now - sinceMs < HANDLERS_SETTLE_MS);
     for (const { number } of this.#retired.splice(0, kept < 0 ? this.#retired.length : kept)) this.#entries.delete(number);
   }
 }

@@ -18,6 +18,7 @@ export function readArguments(command: Command, args: readonly string[]): Given 
   const known = Object.fromEntries(Object.entries(specs).map(([name, { type }]) => [name, { type: type === 'boolean' ? 'boolean' as const : 'string' as const, multiple: true }]));
   // Not strict: its messages know no other name than the one that is wrong.
   const { tokens } = parseArgs({ args: [...args], options: { ...known, help: { ...known['help']!, short: 'h' } }, strict: false, allowPositionals: true, tokens: true });
+  const usage = `fasttunnel ${command.name} ${command.operands}`.trimEnd();
   const wrong = (problem: string): never => {
     throw new CommandError(`${problem}\nRun \`fasttunnel ${command.name} --help\` for its usage.`, EXIT.usage);
   };
@@ -43,8 +44,8 @@ export function readArguments(command: Command, args: readonly string[]): Given 
     else if (values[token.name] !== undefined) wrong(`--${token.name} is given twice.`);
     else values[token.name] = spec.type === 'string' ? token.value : asNumber(token.name, token.value!, spec);
   }
-  if (operands.length < command.least) wrong(`Something is missing: fasttunnel ${command.name} ${command.operands}`);
-  if (operands.length > command.most) wrong(`${JSON.stringify(operands[command.most])} is one too many: fasttunnel ${command.name} ${command.operands}`);
+  if (operands.length < command.least) wrong(`Something is missing: ${usage}`);
+  if (operands.length > command.most) wrong(`${JSON.stringify(operands[command.most])} is one too many: ${usage}`);
   return new Given(operands, values, specs);
 }
 

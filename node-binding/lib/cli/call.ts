@@ -1,8 +1,9 @@
 // `fasttunnel call`: one task or event, its result on stdout, whatever else on stderr.
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { TOKEN_HEADER } from '../facts/facts.generated.js';
+import { asToken } from '../options/checks.js';
 import { CommandError, EXIT } from './command.js';
 import type { Given } from './command.js';
 import { tokenOfEnvironment } from './defaults.js';
@@ -20,6 +21,7 @@ interface Envelope {
 export async function call(given: Given): Promise<number> {
   const [url, id] = given.operands as readonly [string, string];
   const target = asTarget(url);
+  if (id === '') throw new CommandError('the id is empty: name a task or an event.', EXIT.usage);
   const kind = given.flag('event') ? 'event' : 'task';
   const body = await bodyOf(given, kind);
   const headers = headersOf(given, body.type);
@@ -58,6 +60,8 @@ async function bodyOf(given: Given, kind: 'task' | 'event'): Promise<{ type: str
 }
 
 function opened(file: string): Promise<Question['body']> {
+  // It can be opened, and not be read.
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw new CommandError(`--body: ${file} is a directory: name a file.`, EXIT.usage);
   const stream = createReadStream(file);
   return new Promise((resolve, reject) => {
     stream.once('open', () => resolve(stream));
@@ -74,7 +78,7 @@ async function stdinText(): Promise<string> {
 function headersOf(given: Given, contentType: string): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = { 'content-type': contentType };
   const token = given.text('token') ?? tokenOfEnvironment();
-  if (token !== undefined) headers[given.text('token-header') ?? TOKEN_HEADER] = token;
+  if (token !== undefined) headers[asToken('the name of a request header')('--token-header', given.text('token-header') ?? TOKEN_HEADER)] = token;
   for (const line of given.list('header')) {
     const [, name, value] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined) throw new CommandError(`--header ${JSON.stringify(line)} is no header line. Write for example --header 'x-tenant: 7'.`, EXIT.usage);
@@ -108,7 +112,7 @@ function showAnswer(answer: IncomingMessage, text: string, given: Given): number
 
 function fixOf(status: number, given: Given): string | undefined {
   if (status === 401) return headersOf(given, '')[given.text('token-header') ?? TOKEN_HEADER] === undefined ? 'It wants a token: --token TOKEN.' : 'The token is not the right one.';
-  if (status === 403) return `No ${given.flag('event') ? 'event' : 'task'} with that id may be called: is it spelled right${given.flag('event') ? '' : ', or an event (--event)'}?`;
+  if (status === 403) return `No ${given.flag('event') ? 'event' : 'task'} with that id may be called: is it spelled right, or ${given.flag('event') ? 'a task (without --event)' : 'an event (--event)'}?`;
   if (status === 404) return 'No tunnel has that path: is the base path right?';
   return undefined;
 }

@@ -26,7 +26,7 @@ export function ask(target: Target, { path, headers, body, timeoutMs }: Question
     let answer: IncomingMessage | undefined;
     sent.setTimeout(timeoutMs, () => {
       const late = answer === undefined ? 'no answer' : 'nothing more';
-      (answer ?? sent).destroy(new CommandError(`${late} of ${target.shown} within ${timeoutMs} ms (--timeout-ms).`, EXIT.unanswered));
+      (answer ?? sent).destroy(new CommandError(`${late} from ${target.shown} within ${timeoutMs} ms (--timeout-ms).`, EXIT.unanswered));
     });
     // Not once: what breaks behind an answer is the answer's error, and comes here as well.
     sent.on('error', (error) => reject(noAnswer(target, error)));
@@ -53,6 +53,8 @@ const FIXES: Readonly<Record<string, string>> = {
   ENOENT: 'There is no such socket: is it started?',
   ENOTFOUND: 'The host name is unknown.',
   EAI_AGAIN: 'The host name could not be resolved now.',
+  ENETUNREACH: 'No network leads there: is it up?',
+  EHOSTUNREACH: 'No network leads there: is the address right?',
   EACCES: 'This user may not connect to that socket.',
   ECONNRESET: 'The connection was cut before the answer was complete.',
   HPE_INVALID_CONSTANT: 'What listens there does not speak HTTP.',
@@ -64,6 +66,7 @@ export function noAnswer(target: Target, error: Error): CommandError {
   if (error instanceof CommandError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   // Of a name with several addresses, Node wraps the errors of all, and has no message of its own.
-  const what = error.message || code;
-  return new CommandError(`no answer of ${target.shown}: ${what}. ${FIXES[code] ?? ''}`.trim(), EXIT.unanswered, { cause: error });
+  // The message of EPROTO is a line of OpenSSL's log.
+  const what = code === 'EPROTO' ? code : error.message || code;
+  return new CommandError(`no answer from ${target.shown}: ${what}. ${FIXES[code] ?? ''}`.trim(), EXIT.unanswered, { cause: error });
 }

@@ -5,6 +5,7 @@ import { TunnelServer } from '../tunnel/server.js';
 import { CommandError, EXIT } from './command.js';
 import type { Given } from './command.js';
 import { TOKEN_VARIABLE, tokenOfEnvironment } from './defaults.js';
+import type { Exposed } from './exports.js';
 import { endWithParent } from './parent.js';
 import { ServedHandlers } from './served-handlers.js';
 import { UserModule } from './user-module.js';
@@ -18,7 +19,7 @@ export async function serve(given: Given): Promise<undefined> {
   const module = new UserModule(given.operands[0]!);
   if (given.flag('watch')) module.watch();
   const handlers = new ServedHandlers(server);
-  handlers.set(await module.load());
+  handlers.set(await loaded(module));
   endWithParent();
   await server.listen();
   say(`listening on ${server.url} (${server.driver})`);
@@ -27,6 +28,20 @@ export async function serve(given: Given): Promise<undefined> {
   say(`events: ${listed(server.getEventIds())}`);
   if (given.flag('watch')) watch(module, handlers);
   return undefined;
+}
+
+/** What it exposes. A top-level await of the module may wait for what never comes: then Node ends the process, and says nothing. */
+async function loaded(module: UserModule): Promise<Exposed> {
+  const ended = (): void => {
+    complain(`${module.file} does not come to the end of its loading: a top-level await waits for what nothing will bring.`);
+    process.exitCode = EXIT.failed;
+  };
+  process.once('beforeExit', ended);
+  try {
+    return await module.load();
+  } finally {
+    process.removeListener('beforeExit', ended);
+  }
 }
 
 /** Options of a tunnel, as the command line spells them. */

@@ -14,6 +14,8 @@ import { MARK, markImports } from './fresh-imports.js';
 /** Endings that may be left out, beside those that `require` knows. */
 const ENDINGS = ['.mjs', '.cjs', '.ts', '.mts', '.cts'];
 const INSTALLED = '/node_modules/';
+/** The JavaScript of this package. */
+const OURS = join(__dirname, '..', '/');
 
 export class UserModule {
   readonly file: string;
@@ -54,7 +56,7 @@ export class UserModule {
 
   /** Not an installed package, and not this one, wherever it lies. */
   #isUsers(file: string): boolean {
-    return !file.includes(INSTALLED) && !file.startsWith(join(__dirname, '..', '/'));
+    return !file.includes(INSTALLED) && !file.startsWith(OURS);
   }
 
   /** CommonJS is loaded once for each file. */
@@ -83,9 +85,9 @@ function stackOf(error: unknown): string {
   return withoutNode(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
-/** A stack without Node's own lines. */
+/** A stack without the lines of those who load the module: Node and this package. */
 function withoutNode(stack: string): string {
-  return stack.replace(/\n +at [^\n]*node:internal[^\n]*/g, '');
+  return stack.split('\n').filter((line) => !/^ +at /.test(line) || !(line.includes('node:internal') || line.includes(OURS))).join('\n');
 }
 
 /** The file that a name means: a path, with or without its ending, or a package. */
@@ -102,6 +104,9 @@ function find(name: string): string {
     } catch {
       // Neither a folder with an entry, nor a package.
     }
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new CommandError(`${path} is a directory that is no module: name a file in it, or give it an index.js.`);
   }
   throw new CommandError(`there is no module ${name}: ${path} does not exist.${suggestion(path)}`);
 }

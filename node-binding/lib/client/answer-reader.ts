@@ -2,6 +2,7 @@
 import { isAscii } from 'node:buffer';
 import { Framing, HeadError, readHead } from './answer-head.js';
 import type { AnswerHead } from './answer-head.js';
+import { Content } from './content.js';
 import type { Layout } from './layout.js';
 
 /** Who wants the answers of a connection. */
@@ -12,7 +13,7 @@ export interface AnswerSink {
   answer(head: AnswerHead, text: string): void;
 }
 
-/** Bytes of a head, and of a chunk's size line or trailers. */
+/** Bytes of a head, of the interim answers before one or the trailers behind it, and of a chunk's size line. */
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_LINE_BYTES = 16 * 1024;
 const EMPTY = Buffer.alloc(0);
@@ -40,9 +41,10 @@ export class AnswerReader {
   #head: AnswerHead | undefined;
   /** Bytes of a head or line that has not ended: a copy. */
   #rest: Buffer = EMPTY;
-  /** Content so far: copies. */
-  #content: Buffer[] = [];
-  #contentBytes = 0;
+  /** Content so far. */
+  readonly #content = new Content();
+  /** Bytes of this answer that say nothing to anybody: of interim answers, and of trailers. */
+  #idleBytes = 0;
   /** Bytes that the content, or this chunk of it, has still to bring. */
   #left = 0;
   /** An answer has said that it is the last: what follows is not looked at. */
@@ -96,7 +98,8 @@ export class AnswerReader {
       const id = this.#sink.expected();
       if (id === undefined || !layout.recognises(text, at, id)) break;
       const end = layout.start + layout.length;
-      if (end > text.length) break;
+      // The general way tells of what is too large.
+      if (end > text.length || layout.length > this.#maxBytes) break;
       this.#sink.answer(head, ascii ? text.substring(layout.start, end) : bytes.toString('utf8', layout.start, end));
       at = end;
     }
@@ -122,6 +125,7 @@ export class AnswerReader {
       case State.Trailers:
         return this.#readLine(bytes, at, (line) => {
           if (line === '') this.#finish();
+          else this.#passOver(line.length + 2, 'trailers');
         });
     }
   }
@@ -133,6 +137,7 @@ export class AnswerReader {
     if ((end < 0 ? bytes.length : end) - at > MAX_HEAD_BYTES) throw new AnswerError(`a head of more than ${MAX_HEAD_BYTES} bytes`);
     if (end < 0) {
       if (!couldBegin(bytes, at)) throw new AnswerError('bytes that are no HTTP');
+      if (hasBareLf(bytes, at)) throw new AnswerError('a line of a head that ends without CR');
       return at;
     }
     const text = bytes.toString('latin1', at, end);
@@ -140,6 +145,7 @@ export class AnswerReader {
     if (head.status < 200) {
       // Interim answers (RFC 9110 15.2) are for others; a change of protocol is for nobody.
       if (head.status === 101) throw new AnswerError('a change of protocol that nobody has asked for');
+      this.#passOver(end + 4 - at, 'interim answers');
       return end + 4;
     }
     if (head.length > this.#maxBytes) throw this.#tooLarge();
@@ -153,13 +159,12 @@ export class AnswerReader {
 
   #readContent(bytes: Buffer, at: number): number {
     const end = this.#state === State.Close ? bytes.length : Math.min(bytes.length, at + this.#left);
-    this.#contentBytes += end - at;
-    if (this.#contentBytes > this.#maxBytes) throw this.#tooLarge();
+    if (this.#content.length + end - at > this.#maxBytes) throw this.#tooLarge();
     if (this.#state === State.Length && this.#content.length === 0 && end - at === this.#left) {
       this.#finish(bytes.toString('utf8', at, end));
       return end;
     }
-    this.#content.push(Buffer.from(bytes.subarray(at, end)));
+    this.#content.add(bytes.subarray(at, end));
     this.#left -= end - at;
     if (this.#state === State.Close || this.#left > 0) return end;
     if (this.#state === State.Length) this.#finish();
@@ -179,18 +184,22 @@ export class AnswerReader {
     const size = CHUNK_SIZE.exec(line);
     if (size === null) throw new AnswerError(`no size of a chunk: ${JSON.stringify(line.slice(0, 80))}`);
     this.#left = Number.parseInt(size[1]!, 16);
-    if (this.#contentBytes + this.#left > this.#maxBytes) throw this.#tooLarge();
+    if (this.#content.length + this.#left > this.#maxBytes) throw this.#tooLarge();
     this.#state = this.#left === 0 ? State.Trailers : State.Chunk;
   }
 
-  #finish(text = this.#content.length === 0 ? '' : Buffer.concat(this.#content).toString()): void {
+  #finish(text = this.#content.take()): void {
     const head = this.#head!;
     this.#state = State.Head;
     this.#head = undefined;
-    this.#content = [];
-    this.#contentBytes = 0;
+    this.#idleBytes = 0;
     if (head.close) this.#over = true;
     this.#sink.answer(head, text);
+  }
+
+  #passOver(bytes: number, what: string): void {
+    this.#idleBytes += bytes;
+    if (this.#idleBytes > MAX_HEAD_BYTES) throw new AnswerError(`${what} of more than ${MAX_HEAD_BYTES} bytes`);
   }
 
   #tooLarge(): AnswerError {
@@ -211,4 +220,10 @@ function headOf(text: string): AnswerHead {
 function couldBegin(bytes: Buffer, at: number): boolean {
   const begin = bytes.toString('latin1', at, Math.min(bytes.length, at + 7));
   return 'HTTP/1.'.startsWith(begin);
+}
+
+/** A line ends without CR, in what has come of a head. */
+function hasBareLf(bytes: Buffer, at: number): boolean {
+  for (let lf = bytes.indexOf(10, at); lf >= 0; lf = bytes.indexOf(10, lf + 1)) if (lf === at || bytes[lf - 1] !== 13) return true;
+  return false;
 }

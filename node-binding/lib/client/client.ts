@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { CallError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
-import { asBoolean, asGroup, asInteger, fail } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
-import { Call, Stage } from './call.js';
+import { Call, RETURN_PAYLOAD } from './call.js';
 import type { Target } from './call.js';
+import { asCall, mustHaveNoBody, mustHaveOneBody, pathOf } from './call-options.js';
 import { Dispatcher } from './dispatcher.js';
 import { EnvelopeReader } from './envelope.js';
 import { formOf } from './file-form.js';
-import { asCallHeaders } from './header-lines.js';
+import { replaceLines } from './header-lines.js';
 import { Ledger } from './ledger.js';
 import { Pace } from './pace.js';
 import { RequestIds } from './request-ids.js';
-import { checkClientOptions, NUMBERS } from './settings.js';
+import { checkClientOptions } from './settings.js';
 import type { Settings } from './settings.js';
 import { StreamCalls } from './streams.js';
 import type { StreamRequest } from './streams.js';
@@ -54,45 +54,49 @@ export class TunnelClient {
   }
 
   task(id: string, input?: unknown, options?: StreamOptions): Promise<unknown> {
-    if (options?.body !== undefined || options?.files === true) return this.#streamed(id, input, options).then((call) => this.#streams.task(call));
-    return this.#call('task', id, 'input', input, '', options);
+    if (options?.body !== undefined || options?.files === true) return this.#apart(id, input, options);
+    return this.#call('task', id, 'input', input, '}', options);
+  }
+
+  async #apart(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
+    return this.#streams.task(this.#streamed(id, input, options));
   }
 
   async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
-    return this.#streams.stream(await this.#streamed(id, input, options));
+    return this.#streams.stream(this.#streamed(id, input, options));
   }
 
   /** As `task` or as `stream`, whichever the task answers with. */
   async either(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
-    const answer = await this.#streams.either(await this.#streamed(id, input, options));
+    const answer = await this.#streams.either(this.#streamed(id, input, options));
     return 'value' in answer ? answer.value : answer.stream;
   }
 
-  /** A call with a connection of its own. */
-  async #streamed(id: string, input: unknown, given: StreamOptions): Promise<StreamRequest> {
+  /** A call with a connection of its own. It begins in the tick in which it is made, or close() would not know of it. */
+  #streamed(id: string, input: unknown, given: StreamOptions): StreamRequest {
     const target = this.#tasks.get(id) ?? this.#newTarget('task', id);
     this.#mustBeOpen(target);
     const { body, files, ...options } = given;
-    const { requestId, ...rest } = this.#asCall(options);
-    if (body !== undefined && (input !== undefined || files === true)) fail('body', body, 'cannot be combined with an input or with files', 'Pass undefined as the input: the task reads the body.');
+    const { requestId, ...rest } = asCall(options, this.#settings.timeoutMs, this.#ids);
+    mustHaveOneBody(body, input, files);
     const form = files === true ? formOf(input, this.#settings.codec) : undefined;
     const content = form ?? (body === undefined ? { contentType: JSON_TYPE, body: `{"input":${this.#settings.codec.stringify(input)}}` } : { contentType: 'application/octet-stream', body });
     return { what: target.what, path: target.path, place: this.#dispatcher.place(), requestId, ...rest, ...content };
   }
 
   async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
-    await this.#call('event', id, 'payload', payload, '', options);
+    await this.#call('event', id, 'payload', payload, '}', options);
   }
 
   eventWithResult(id: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
-    return this.#call('event', id, 'payload', payload, ',"returnPayload":true', options);
+    return this.#call('event', id, 'payload', payload, RETURN_PAYLOAD, options);
   }
 
-  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, more: string, options: CallOptions | undefined): Promise<unknown> {
+  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, end: string, options: CallOptions | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
       this.#mustBeOpen(target);
-      let body = `{"${name}":${this.#settings.codec.stringify(value)}${more}}`;
+      let body = `{"${name}":${this.#settings.codec.stringify(value)}${end}`;
       if (this.#settings.latin1) body = asAscii(body);
       const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
       this.#dispatcher.submit(call);
@@ -100,25 +104,15 @@ export class TunnelClient {
   }
 
   #withOptions(target: Target, body: string, given: CallOptions, resolve: (value: unknown) => void, reject: (error: unknown) => void): Call {
-    const { requestId, lines, timeoutMs, idempotent, signal } = this.#asCall(given);
+    const { requestId, lines, timeoutMs, idempotent, signal } = asCall(given, this.#settings.timeoutMs, this.#ids);
+    if (target.kind === 'event') mustHaveNoBody(given);
     const call = new Call(target, requestId, body, timeoutMs, this.#ledger, resolve, reject);
-    call.lines = lines;
+    const replaced = replaceLines(this.#settings.lines, lines);
+    call.lines = replaced ?? lines;
+    call.replaces = replaced !== undefined;
     call.idempotent = idempotent;
     if (signal !== undefined) call.watch(signal);
     return call;
-  }
-
-  /** Checks the options of a call. Throws the signal's reason if that has aborted. */
-  #asCall(given: CallOptions): { requestId: string; lines: string; timeoutMs: number; idempotent: boolean; signal: AbortSignal | undefined } {
-    const options = asGroup('options', given, ['signal', 'timeoutMs', 'headers', 'idempotent', 'body', 'files']);
-    const { signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) fail('signal', signal, 'must be an AbortSignal', 'For example that of new AbortController().');
-    const { id, lines } = asCallHeaders(options.headers);
-    const timeoutMs = asInteger('timeoutMs', options.timeoutMs, { ...NUMBERS.timeoutMs, fallback: this.#settings.timeoutMs });
-    const idempotent = asBoolean('idempotent', options.idempotent, false);
-    asBoolean('files', options.files, false);
-    signal?.throwIfAborted();
-    return { requestId: id ?? this.#ids.next(), lines, timeoutMs, idempotent, signal };
   }
 
   #mustBeOpen({ what }: Target): void {
@@ -126,8 +120,8 @@ export class TunnelClient {
   }
 
   #newTarget(kind: 'task' | 'event', id: string): Target {
-    if (typeof id !== 'string' || id === '') fail('id', id, `must be the id of a ${kind}`, "For example 'app.tasks.add'.");
-    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, method: 'POST', path: `/${kind}/${asPathSegment(id)}`, pace: new Pace(this.#settings.slowMs) };
+    const path = pathOf(kind, id);
+    const target: Target = { what: `${kind} ${JSON.stringify(id)}`, kind, id, method: 'POST', path, pace: new Pace(this.#settings.slowMs), begin: '', beginsWith: '' };
     const targets = kind === 'task' ? this.#tasks : this.#events;
     if (targets.size === MAX_TARGETS) targets.clear();
     targets.set(id, target);
@@ -137,7 +131,7 @@ export class TunnelClient {
   stats(): ClientStats {
     const { calls, results, errors, failed, timedOut, aborted, retries, open } = this.#ledger;
     const { queued } = this.#dispatcher;
-    return { calls, results, errors, failed, timedOut, aborted, retries, queued, outstanding: open - queued, servers: this.#dispatcher.servers.map((server) => server.stats()) };
+    return { calls, results, errors, failed, timedOut, aborted, retries, queued, outstanding: open - queued, phases: { queue: this.#ledger.queue.snapshot(), answer: this.#ledger.answer.snapshot() }, servers: this.#dispatcher.servers.map((server) => server.stats()) };
   }
 
   close(): Promise<void> {
@@ -147,7 +141,7 @@ export class TunnelClient {
   destroy(): void {
     void this.close();
     this.#streams.destroy();
-    this.#dispatcher.abandon(({ target, stage }) => new CallError(ERROR_CODES.closed, stage === Stage.Sent, `${target.what} was ended: the client was destroyed.`));
+    this.#dispatcher.endAll(({ target, maybeRan }) => new CallError(ERROR_CODES.closed, maybeRan, `${target.what} was ended: the client was destroyed.`));
   }
 
   [asyncDispose](): Promise<void> {
@@ -157,14 +151,6 @@ export class TunnelClient {
   async #end(): Promise<void> {
     await this.#ledger.none();
     this.#dispatcher.end();
-  }
-}
-
-function asPathSegment(id: string): string {
-  try {
-    return encodeURIComponent(id);
-  } catch {
-    fail('id', id, 'must be well-formed Unicode', 'It holds half of a surrogate pair.');
   }
 }
 

@@ -1,5 +1,4 @@
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { onNode } from '../process/runtime.js';
@@ -8,11 +7,13 @@ import type { AnswerSink } from './answer-reader.js';
 import type { AnswerHead } from './answer-head.js';
 import { Stage } from './call.js';
 import type { Call, Carrier } from './call.js';
+import { microseconds } from './histogram.js';
 import type { Layout } from './layout.js';
 import type { Rhythm } from './pace.js';
 import type { Place } from './place.js';
 import { Queue } from './queue.js';
 import type { Settings } from './settings.js';
+import { Timer } from './timer.js';
 
 /** What a connection tells of itself. */
 export interface ConnectionOwner {
@@ -27,12 +28,14 @@ export interface ConnectionOwner {
   tolerates(): boolean;
   /** Some answers were read, or there is room for more to send. */
   ready(connection: Connection): void;
-  /** It has ended. The server has said that it has not read the calls in `unread`; those in `lost` were sent. */
+  /** It has ended. The server has said that it reads no more than what was before the calls in `unread`; those in `lost` were sent. */
   closed(connection: Connection, unread: Call[], lost: Call[], error: Error): void;
 }
 
 /** One room for all plain sockets: what they read is done with before the next one reads. */
 const READ_BYTES = 64 * 1024;
+/** Characters of a body that goes by itself: all that is sent together is one text, and a text has a limit. */
+const APART = 64 * 1024;
 const room = Buffer.allocUnsafeSlow(READ_BYTES);
 /** What a server may be late, or we, with the end of an idle connection. */
 const KEEP_MARGIN_MS = 1000;
@@ -52,6 +55,8 @@ export class Connection implements AnswerSink, Carrier {
   /** Since when its oldest call has waited for nothing but its own answer; of an idle one: since when it is. */
   since = 0;
   #sinceClock = 0;
+  /** Its oldest call, where that was told to be late. */
+  #suspect: Call | undefined;
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #reader: AnswerReader;
@@ -59,6 +64,8 @@ export class Connection implements AnswerSink, Carrier {
   readonly #basePath: string;
   /** What every request has in common, up to the value of its id. */
   readonly #lines: string;
+  /** The same without the lines of the client. */
+  readonly #bareLines: string;
   /** How long it is kept idle where the server does not say. */
   readonly #idleMs: number;
   #keepMs: number;
@@ -68,25 +75,36 @@ export class Connection implements AnswerSink, Carrier {
   #ascii = true;
   #now = 0;
   #isFirst = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer: Timer;
 
   constructor(place: Place, settings: Settings, owner: ConnectionOwner) {
     this.#owner = owner;
     this.#latin1 = settings.latin1;
     this.#basePath = place.basePath;
-    this.#lines = ` HTTP/1.1\r\nhost: ${place.authority}\r\n${settings.lines}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
+    const lines = (more: string): string => ` HTTP/1.1\r\nhost: ${place.authority}\r\n${more}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;
+    this.#lines = lines(settings.lines);
+    this.#bareLines = lines('');
     this.#idleMs = settings.idleTimeoutMs;
     this.#keepMs = Math.min(settings.idleTimeoutMs, UNUSED_MS);
     this.#reader = new AnswerReader(this, owner.layout, settings.maxAnswerBytes);
-    this.#socket = this.#connect(place, settings);
+    this.#socket = this.#begin(place, settings);
     this.#socket.setNoDelay(true);
     this.#socket.setKeepAlive(true, 30_000);
-    this.#timer = setTimeout(() => this.close(Object.assign(new Error(`no connection within ${settings.connectTimeoutMs} ms`), { code: 'ETIMEDOUT' })), settings.connectTimeoutMs);
+    this.#timer = new Timer(() => this.close(Object.assign(new Error(`no connection within ${settings.connectTimeoutMs} ms`), { code: 'ETIMEDOUT' })), settings.connectTimeoutMs);
     this.#socket.once(place.secure ? 'secureConnect' : 'connect', () => this.#opened());
     this.#socket.on('drain', () => owner.ready(this));
     this.#socket.on('end', () => this.#ended());
     this.#socket.on('error', (error) => this.close(error));
     this.#socket.on('close', () => this.close(endOf('ended')));
+  }
+
+  /** What the system does not even try fails as what it has tried. */
+  #begin(place: Place, settings: Settings): Socket {
+    try {
+      return this.#connect(place, settings);
+    } catch (error) {
+      return new Socket().destroy(error as Error);
+    }
   }
 
   #connect({ secure, host, port, socketPath }: Place, settings: Settings): Socket {
@@ -104,9 +122,14 @@ export class Connection implements AnswerSink, Carrier {
     return connect({ ...where, onread: { buffer: room, callback } });
   }
 
+  /** What was sent before has left. */
+  get hasRoom(): boolean {
+    return !this.#socket.writableNeedDrain;
+  }
+
   /** It is open, has room in its socket, and is not so long idle that the server may end it now. Ends it in that case. */
   usable(now: number): boolean {
-    if (!this.open || this.retired || this.#socket.writableNeedDrain) return false;
+    if (!this.open || this.retired || !this.hasRoom) return false;
     if (this.sent.length > 0 || now - this.since < this.#keepMs) return true;
     this.close(endOf('was idle'));
     return false;
@@ -114,7 +137,14 @@ export class Connection implements AnswerSink, Carrier {
 
   /** Takes a call, which leaves with {@link flush}. */
   add(call: Call, now: number): void {
-    this.#text += `${call.target.method} ${this.#basePath}${call.target.path}${this.#lines}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${call.body}`;
+    const { target } = call;
+    if (target.beginsWith !== this.#lines) {
+      target.beginsWith = this.#lines;
+      target.begin = flat(`${target.method} ${this.#basePath}${target.path}${this.#lines}`);
+    }
+    const apart = call.body.length > APART;
+    const begin = call.replaces ? `${target.method} ${this.#basePath}${target.path}${this.#bareLines}` : target.begin;
+    this.#text += `${begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${apart ? '' : call.body}`;
     if (call.bodyBytes !== call.body.length) this.#ascii = false;
     if (this.sent.length === 0) {
       this.#setSince(now);
@@ -123,8 +153,8 @@ export class Connection implements AnswerSink, Carrier {
     this.sent.push(call);
     this.live += 1;
     if (call.slow) this.slow += 1;
-    call.stage = Stage.Sent;
-    call.carrier = this;
+    call.send(this, microseconds(now));
+    if (apart) this.#flushWith(call.body);
   }
 
   /** Something was added that has not left. */
@@ -134,10 +164,16 @@ export class Connection implements AnswerSink, Carrier {
 
   /** Sends what was added. */
   flush(): void {
+    if (this.#text !== '') this.#flushWith('');
+  }
+
+  #flushWith(body: string): void {
     const text = this.#text;
+    const encoding = this.#ascii || this.#latin1 ? 'latin1' : 'utf8';
     this.#text = '';
-    this.#socket.write(text, this.#ascii || this.#latin1 ? 'latin1' : 'utf8');
     this.#ascii = true;
+    this.#socket.write(text, encoding);
+    if (body !== '') this.#socket.write(body, encoding);
   }
 
   /** Takes no more calls, and ends when those on it have ended. */
@@ -162,7 +198,7 @@ export class Connection implements AnswerSink, Carrier {
     if (head.close) this.#lastAnswer = this.retired = true;
     if (call.stage === Stage.Over) return;
     this.live -= 1;
-    call.carrier = undefined;
+    call.receive(microseconds(this.#now));
     this.#owner.answered(call, head, text);
   }
 
@@ -172,8 +208,21 @@ export class Connection implements AnswerSink, Carrier {
     if (!this.#isFirst) return pace.pass();
     this.#isFirst = false;
     const { rhythm } = this.#owner;
-    pace.note(rhythm, this.since, this.#sinceClock, this.#now);
+    pace.note(rhythm, this.since, this.#sinceClock, this.#now, call === this.#suspect);
+    this.#suspect = undefined;
     this.#setSince(this.#now);
+  }
+
+  /** Its oldest call has waited for more than `lateMs`; it tells so of its task, if others were answered meanwhile. */
+  isLate(now: number, lateMs: number): boolean {
+    if (now - this.since <= lateMs) return false;
+    const call = this.sent.peek();
+    if (call === undefined) return false;
+    if (call !== this.#suspect && this.#owner.rhythm.clock - this.#sinceClock > lateMs) {
+      this.#suspect = call;
+      call.target.pace.suspect();
+    }
+    return true;
   }
 
   #setSince(now: number): void {
@@ -192,7 +241,7 @@ export class Connection implements AnswerSink, Carrier {
     if (this.#closed) return;
     this.#closed = true;
     this.retired = true;
-    clearTimeout(this.#timer);
+    this.#timer.end();
     this.#socket.destroy();
     const calls = this.sent.drain().filter((call) => call.stage !== Stage.Over);
     for (const call of calls) {
@@ -208,7 +257,7 @@ export class Connection implements AnswerSink, Carrier {
   }
 
   #opened(): void {
-    clearTimeout(this.#timer);
+    this.#timer.end();
     this.open = true;
     this.since = performance.now();
     this.#socket.unref();
@@ -223,10 +272,14 @@ export class Connection implements AnswerSink, Carrier {
     try {
       this.#reader.read(bytes);
     } catch (error) {
-      if (!(error instanceof AnswerError)) throw error;
-      return this.close(error);
+      return this.#refuse(error);
     }
     this.#settle();
+  }
+
+  #refuse(error: unknown): void {
+    if (!(error instanceof AnswerError)) throw error;
+    this.close(error);
   }
 
   #settle(): void {
@@ -241,9 +294,18 @@ export class Connection implements AnswerSink, Carrier {
   #ended(): void {
     if (this.#closed) return;
     this.#now = performance.now();
-    this.#reader.end();
+    try {
+      this.#reader.end();
+    } catch (error) {
+      return this.#refuse(error);
+    }
     this.close(endOf(this.#reader.between ? 'was closed by the server' : 'ended in the middle of an answer'));
   }
+}
+
+/** The same text in one piece: what is put together of many is gone through piece by piece each time that it is written. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function endOf(how: string): Error {

@@ -3,27 +3,27 @@ import type { AnswerHead } from './answer-head.js';
 import { AnswerError } from './answer-reader.js';
 import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
-import type { Call } from './call.js';
+import type { Call, Carrier } from './call.js';
 import type { Connection } from './connection.js';
+import { withoutPayload } from './envelope.js';
 import type { EnvelopeReader } from './envelope.js';
+import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
 import { Queue } from './queue.js';
+import { isUnread, mayRepeat, MOST_REST_MS, MOST_RETRY_MS, RETRY_MS } from './repeat.js';
 import { Server } from './server.js';
 import type { ServerOwner } from './server.js';
 import type { Settings } from './settings.js';
+import { Timer } from './timer.js';
 
-const RETRY_MS = 50;
-const MOST_RETRY_MS = 2000;
-/** A server that wants more time than this has refused. */
-const MOST_REST_MS = 60_000;
-/** Of a server that was too busy to begin with a call. */
-const BUSY = 'SERVICE_UNAVAILABLE';
-/** Statuses of a server, or of a proxy, that say that another attempt may go better. */
-const PASSING = new Set([429, 502, 503, 504]);
+/** A tick that takes longer has stood still: it does not count for the calls that were made in it. */
+const LONG_TICK_MS = 5;
+/** Calls that have ended while they waited, of which as many are kept before they are looked for. */
+const MOST_ENDED = 1000;
 
 /** Brings calls to servers: once for all calls of a tick, again when they fail, and to an end when their time is over. */
-export class Dispatcher implements ServerOwner {
+export class Dispatcher implements ServerOwner, Carrier {
   readonly servers: readonly Server[];
   readonly #settings: Settings;
   readonly #ledger: Ledger;
@@ -32,6 +32,8 @@ export class Dispatcher implements ServerOwner {
   /** Calls that wait for a connection: those that may go behind others, and those of slow tasks. */
   readonly #fast = new Queue<Call>();
   readonly #slow = new Queue<Call>();
+  /** Of these, those that have ended meanwhile. */
+  #ended = 0;
   /** Calls that wait for their next attempt. */
   readonly #resting = new Set<Call>();
   readonly #written: Connection[] = [];
@@ -41,7 +43,7 @@ export class Dispatcher implements ServerOwner {
   #now = 0;
   #wake: NodeJS.Timeout | undefined;
   #wakeAt = Infinity;
-  #alarm: NodeJS.Timeout | undefined;
+  #alarm: Timer | undefined;
   #alarmAt = Infinity;
 
   constructor(settings: Settings, ledger: Ledger, envelopes: EnvelopeReader) {
@@ -58,16 +60,19 @@ export class Dispatcher implements ServerOwner {
 
   /** Calls that wait for a connection, or for their next attempt. */
   get queued(): number {
-    let queued = this.#resting.size;
-    for (const call of this.#fast) if (call.stage === Stage.Waiting) queued += 1;
-    for (const call of this.#slow) if (call.stage === Stage.Waiting) queued += 1;
-    return queued;
+    return this.#resting.size + this.#waiting;
+  }
+
+  /** Calls that wait for a connection. */
+  get #waiting(): number {
+    return this.#fast.length + this.#slow.length - this.#ended;
   }
 
   /** Takes a call; it leaves when the tick ends, together with all others that are made until then. */
   submit(call: Call): void {
     this.#schedule();
-    if (this.#fast.length + this.#slow.length >= this.#settings.maxQueued) {
+    call.madeAtUs = microseconds(this.#now);
+    if (this.#waiting >= this.#settings.maxQueued) {
       call.fail(new CallError('FASTTUNNEL_QUEUE_FULL', false, `${call.target.what} was not sent: ${this.#settings.maxQueued} calls wait for a connection already (maxQueued). Make fewer calls at a time, or raise connections.`));
       return;
     }
@@ -80,7 +85,16 @@ export class Dispatcher implements ServerOwner {
   }
 
   #enqueue(call: Call): void {
+    call.carrier = this;
     (call.target.pace.slow ? this.#slow : this.#fast).push(call);
+  }
+
+  /** A call has ended while it waited. It leaves when it is its turn, or with others. */
+  abandon(): void {
+    this.#ended += 1;
+    if (this.#ended <= MOST_ENDED || this.#ended * 2 < this.#fast.length + this.#slow.length) return;
+    for (const queue of [this.#fast, this.#slow]) for (const call of queue.drain()) if (call.stage === Stage.Waiting) queue.push(call);
+    this.#ended = 0;
   }
 
   #schedule(): void {
@@ -94,6 +108,7 @@ export class Dispatcher implements ServerOwner {
   dispatch(): void {
     this.#scheduled = false;
     const now = performance.now();
+    if (now - this.#now > LONG_TICK_MS) this.#postpone(now - this.#now);
     // In turns, so that neither keeps the other waiting for ever.
     this.#turn += 1;
     const slowFirst = this.#turn % 2 === 0;
@@ -105,6 +120,12 @@ export class Dispatcher implements ServerOwner {
     if (this.#fast.length + this.#slow.length > 0) this.#open(now);
   }
 
+  /** The time of calls that were made in this tick begins now. */
+  #postpone(ms: number): void {
+    const madeAtUs = microseconds(this.#now);
+    for (const queue of [this.#fast, this.#slow]) for (const call of queue) if (call.madeAtUs === madeAtUs) call.deadline += ms;
+  }
+
   #send(queue: Queue<Call>, slow: boolean, now: number): void {
     for (let call = queue.peek(); call !== undefined; call = queue.peek()) {
       if (call.stage === Stage.Waiting) {
@@ -114,7 +135,7 @@ export class Dispatcher implements ServerOwner {
         call.slow = slow;
         if (!connection.hasText) this.#written.push(connection);
         connection.add(call, now);
-      }
+      } else this.#ended -= 1;
       queue.shift();
     }
   }
@@ -168,17 +189,14 @@ export class Dispatcher implements ServerOwner {
     let result: unknown;
     try {
       result = this.#envelopes.result(head.status, text, call.requestId);
+      if (result === undefined && call.wantsPayload && !text.includes('"result"')) throw withoutPayload(head.status, call.requestId);
     } catch (error) {
       if (!(error instanceof RemoteError)) call.refuse(error as Error);
-      else if (!this.#mayRepeat(call, error) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
+      else if (!mayRepeat(error, call.idempotent) || !this.#repeat(call, retryAfterMs(head.retryAfter) ?? 0)) call.refuse(error);
+      else if (!isUnread(error)) call.wasSent = true;
       return;
     }
     call.succeed(result);
-  }
-
-  /** The server did not begin with it, or it may run twice. */
-  #mayRepeat(call: Call, { code, status }: RemoteError): boolean {
-    return (status === 503 && code === BUSY) || (call.idempotent && PASSING.has(status));
   }
 
   unreachable(server: Server, error: Error): void {
@@ -188,10 +206,14 @@ export class Dispatcher implements ServerOwner {
         for (const call of queue.drain()) {
           if (call.stage !== Stage.Waiting) continue;
           call.attempts += 1;
-          if (call.attempts > this.#settings.retries) call.fail(connectErrorOf(server.place.url, error));
-          else queue.push(call);
+          if (call.attempts <= this.#settings.retries) queue.push(call);
+          else {
+            call.carrier = undefined;
+            call.fail(connectErrorOf(server.place.url, error, call.wasSent));
+          }
         }
       }
+      this.#ended = 0;
     }
     this.ready();
   }
@@ -202,9 +224,11 @@ export class Dispatcher implements ServerOwner {
     for (const call of unread.reverse()) {
       this.#ledger.retries += 1;
       call.attempts -= 1;
+      call.carrier = this;
       (call.target.pace.slow ? this.#slow : this.#fast).unshift(call);
     }
     for (const call of lost) {
+      call.wasSent = true;
       if (call.idempotent && this.#repeat(call, 0)) continue;
       const code = error instanceof AnswerError ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
       call.fail(new CallError(code, true, `${call.target.what} was sent to ${server.place.url} and has no answer: ${error.message}. Its handler may have run. Calls that may run twice are sent again with idempotent: true.`, { cause: error }));
@@ -221,7 +245,7 @@ export class Dispatcher implements ServerOwner {
     this.#resting.add(call);
     const timer = setTimeout(() => {
       this.#resting.delete(call);
-      call.carrier = undefined;
+      call.madeAtUs = microseconds(performance.now());
       this.#enqueue(call);
       this.ready();
     }, ms);
@@ -235,10 +259,10 @@ export class Dispatcher implements ServerOwner {
   }
 
   #setAlarm(at: number): void {
-    clearTimeout(this.#alarm);
+    this.#alarm?.end();
     this.#alarmAt = at;
     // What waits keeps the process alive itself: its socket does, or the timer of its next attempt.
-    this.#alarm = setTimeout(() => this.#ring(), Math.max(1, at - performance.now())).unref();
+    this.#alarm = new Timer(() => this.#ring(), Math.max(1, at - performance.now())).unref();
   }
 
   /** Ends the calls whose time is over. */
@@ -264,17 +288,18 @@ export class Dispatcher implements ServerOwner {
   }
 
   /** Ends the calls under way, with what `error` makes of each. */
-  abandon(error: (call: Call) => Error): void {
+  endAll(error: (call: Call) => Error): void {
     for (const { call } of [...this.#calls()]) call.fail(error(call));
   }
 
   /** Ends all connections: no call is under way any more. */
   end(): void {
     for (const server of this.servers) server.end();
-    clearTimeout(this.#alarm);
+    this.#alarm?.end();
     clearTimeout(this.#wake);
   }
 }
+
 
 function dispatch(dispatcher: Dispatcher): void {
   dispatcher.dispatch();

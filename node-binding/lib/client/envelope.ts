@@ -51,6 +51,11 @@ export class EnvelopeReader {
   }
 }
 
+/** A server that does not know of `returnPayload` does what it does for any event. */
+export function withoutPayload(status: number, requestId: string): RemoteError {
+  return new RemoteError('Tunnel event returnPayload requested but server did not include result. Upgrade the exposure server.', { code: 'INVALID_RESPONSE', status, requestId, httpCode: status });
+}
+
 const NOTHING = Symbol('no JSON');
 
 function parsed(text: string): unknown {

@@ -1,6 +1,7 @@
 // Files in an input, as a form carries them: a manifest with a sentinel for each, and a part with its bytes (CONTRACT 13).
-import { randomBytes } from 'node:crypto';
+import { fail } from '../options/checks.js';
 import type { ValueCodec } from '../values/codec.js';
+import { randomText } from './random.js';
 import type { ByteSource } from './types.js';
 
 /** A file that is not a Blob: {@link fileFrom} makes one. */
@@ -28,7 +29,8 @@ export function fileFrom(source: ByteSource, meta: FileMeta): SourceFile {
   return new SourceFile(source, meta);
 }
 
-interface Part {
+/** A file of a form. */
+export interface Part {
   readonly id: string;
   readonly meta: FileMeta;
   readonly source: ByteSource;
@@ -41,31 +43,45 @@ export interface Form {
 }
 
 export function formOf(input: unknown, codec: ValueCodec): Form {
-  const parts: Part[] = [];
-  const manifest = codec.stringify({ input: withSentinels(input, parts, 0) });
-  const boundary = `fasttunnel-${randomBytes(12).toString('hex')}`;
+  const { manifest, parts } = partsOf(input, codec);
+  const boundary = `fasttunnel-${randomText(16)}`;
   return { contentType: `multipart/form-data; boundary=${boundary}`, body: write(boundary, manifest, parts) };
+}
+
+/** What stands in a form: the input, and the files that it holds. */
+export function partsOf(input: unknown, codec: ValueCodec): { manifest: string; parts: Part[] } {
+  const parts: Part[] = [];
+  return { manifest: codec.stringify({ input: withSentinels(input, parts, []) }), parts };
 }
 
 /** Deeper than any input may nest. */
 const MAX_DEPTH = 1001;
 
 /** The input with a sentinel in the place of each file; the files go to `parts`. */
-function withSentinels(value: unknown, parts: Part[], depth: number): unknown {
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value;
+function withSentinels(value: unknown, parts: Part[], above: object[]): unknown {
+  // What holds itself is the codec's to refuse.
+  if (typeof value !== 'object' || value === null || above.length > MAX_DEPTH || above.includes(value)) return value;
   if (value instanceof SourceFile) return sentinel(value.source, value.meta, parts);
   if (value instanceof Blob) return sentinel(value, metaOf(value), parts);
   const source = sourceOf(value);
   if (source !== undefined) {
     const { id, meta } = value as { id: string; meta?: FileMeta };
+    if (/["\r\n]/.test(id)) fail('the id of a file', id, 'must not hold quotes or line breaks', 'Use letters and digits.');
     parts.push({ id, meta: { ...meta, name: meta?.name ?? 'upload' }, source });
     return { $runnerFile: 'File', id, ...(meta === undefined ? {} : { meta }) };
   }
-  if (Array.isArray(value)) return value.map((item) => withSentinels(item, parts, depth + 1));
+  if (Array.isArray(value)) return inside(value, above, () => value.map((item) => withSentinels(item, parts, above)));
   // Dates, Maps and other instances are the codec's.
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withSentinels(item, parts, depth + 1)]));
+  return inside(value, above, () => Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withSentinels(item, parts, above)])));
+}
+
+function inside<Result>(value: object, above: object[], body: () => Result): Result {
+  above.push(value);
+  const result = body();
+  above.pop();
+  return result;
 }
 
 /** What a sentinel that Runner has made holds beside what is sent. */
@@ -76,12 +92,14 @@ function sourceOf(value: object): ByteSource | undefined {
 }
 
 /** Is there a file somewhere in an input? */
-export function hasFiles(value: unknown, depth = 0): boolean {
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return false;
+export function hasFiles(value: unknown, depth = 0, seen = new Set<object>()): boolean {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH || seen.has(value)) return false;
   if (value instanceof SourceFile || value instanceof Blob || sourceOf(value) !== undefined) return true;
-  if (Array.isArray(value)) return value.some((item) => hasFiles(item, depth + 1));
+  // Once each: there are many ways to what is held by many, and no end of them where something holds itself.
+  seen.add(value);
+  if (Array.isArray(value)) return value.some((item) => hasFiles(item, depth + 1, seen));
   const prototype: unknown = Object.getPrototypeOf(value);
-  return (prototype === Object.prototype || prototype === null) && Object.values(value).some((item) => hasFiles(item, depth + 1));
+  return (prototype === Object.prototype || prototype === null) && Object.values(value).some((item) => hasFiles(item, depth + 1, seen));
 }
 
 function sentinel(source: ByteSource, meta: FileMeta, parts: Part[]): unknown {

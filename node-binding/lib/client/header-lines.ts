@@ -32,6 +32,24 @@ export function asCallHeaders(value: unknown): { id: string | undefined; lines: 
   return { id: asRequestId(`headers.${id[0]}`, id[1]), lines: lines.replace(new RegExp(`^${REQUEST_ID_HEADER}: .*\r\n`, 'm'), '') };
 }
 
+/** The lines of a client and those of a call, which replace others of the same name; undefined where none does. */
+export function replaceLines(client: string, lines: string): string | undefined {
+  if (client === '' || lines === '') return undefined;
+  const names = new Set(lines.split('\r\n').map(nameOf));
+  const all = client.split('\r\n').slice(0, -1);
+  const left = all.filter((line) => !names.has(nameOf(line)));
+  return left.length === all.length ? undefined : left.map((line) => `${line}\r\n`).join('') + lines;
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(':'));
+}
+
+/** Header lines as node:http and fetch take them. */
+export function headersOf(lines: string): Record<string, string> {
+  return Object.fromEntries(lines.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+}
+
 export function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }

@@ -21,11 +21,16 @@ export class Layout {
   start = 0;
   length = 0;
 
+  /** An answer has come that no tunnel has written, or that something has changed on its way. */
+  isStrange = false;
+
   /** Learns from the text of a head, with the empty line at its end, which has answered the request with that id. */
   learn(text: string, head: AnswerHead, requestId: string): void {
     const idEnd = BEFORE_ID.length + requestId.length;
     const at = text.indexOf(LENGTH, idEnd);
-    if (head.close || at < 0 || text.substring(0, BEFORE_ID.length) !== BEFORE_ID || text.substring(BEFORE_ID.length, idEnd) !== requestId) return;
+    const isAlike = at >= 0 && text.substring(0, BEFORE_ID.length) === BEFORE_ID && text.substring(BEFORE_ID.length, idEnd) === requestId;
+    if (!isAlike && !head.close) this.isStrange = true;
+    if (head.close || !isAlike) return;
     const digits = at + LENGTH.length;
     this.#middle = text.substring(idEnd, digits);
     this.#tail = text.substring(text.indexOf('\r\n', digits));

@@ -1,3 +1,5 @@
+import { Histogram } from './histogram.js';
+
 /** How a call has ended. */
 export const enum End {
   Result,
@@ -16,6 +18,10 @@ export class Ledger {
   timedOut = 0;
   aborted = 0;
   retries = 0;
+  /** From when a call was made, or was to be sent again, until it was sent. */
+  readonly queue = new Histogram();
+  /** From then until its answer was read. */
+  readonly answer = new Histogram();
   /** Calls that have not ended. */
   open = 0;
   #whenNone: (() => void) | undefined;

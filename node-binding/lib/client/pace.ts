@@ -25,8 +25,18 @@ export class Pace {
     this.#slowMs = slowMs;
   }
 
-  /** Notes a call that a connection has waited for since `from`, when `clock` showed what `fromClock` says. */
-  note(rhythm: Rhythm, from: number, fromClock: number, now: number): void {
+  /** Notes a call that is late already: what it is to teach should not wait for its answer. */
+  suspect(): void {
+    this.#share += (1 - this.#share) * SHARE_WEIGHT;
+    this.#judge();
+  }
+
+  /**
+   * Notes a call that a connection has waited for since `from`, when `clock` showed what `fromClock` says.
+   *
+   * @param suspected it was noted as late before
+   */
+  note(rhythm: Rhythm, from: number, fromClock: number, now: number, suspected: boolean): void {
     const ms = rhythm.beyond(now - from);
     const busyMs = rhythm.clock - fromClock;
     // A pause makes all calls late that it falls into: it counts once.
@@ -34,7 +44,7 @@ export class Pace {
       this.#habit += ((ms > this.#slowMs ? 1 : 0) - this.#habit) * HABIT_WEIGHT;
       this.#pause = rhythm.pauses;
     }
-    this.#share += ((busyMs - rhythm.wayMs > this.#slowMs ? 1 : 0) - this.#share) * SHARE_WEIGHT;
+    if (!suspected) this.#share += ((busyMs - rhythm.wayMs > this.#slowMs ? 1 : 0) - this.#share) * SHARE_WEIGHT;
     this.#judge();
   }
 

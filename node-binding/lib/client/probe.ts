@@ -10,6 +10,6 @@ const REFUSED = 404;
 
 /** A question to a server, on the way to it like a call. `answered` gets undefined if there is no answer. */
 export function probe(answered: (isOurs: boolean | undefined) => void): Call {
-  const target = { what: 'the question which server it is', method: 'GET', path: '/./task/x', pace: new Pace(Infinity) } as const;
+  const target = { what: 'the question which server it is', kind: 'probe', id: '', method: 'GET', path: '/./task/x', pace: new Pace(Infinity), begin: '', beginsWith: '' } as const;
   return new Call(target, 'which-server', '', 0, new Ledger(), (head) => answered((head as AnswerHead).status === REFUSED), () => answered(undefined));
 }

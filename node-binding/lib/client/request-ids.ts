@@ -1,26 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import { fail } from '../options/checks.js';
+import { randomText } from './random.js';
 
-/** Ten digits, and a small integer to V8 up to 2^31. */
-const FIRST = 1_000_000_000;
-const LAST = 2_000_000_000;
+/** Seven digits. With the five characters before them, an id is short enough for V8 to make it in one piece. */
+const FIRST = 1_000_000;
+const LAST = 9_999_999;
 
 /** Ids for requests: what a client has sent can be found in the server's log, and answers can be told apart. All of one length. */
 export class RequestIds {
-  #client = fresh();
+  #client = randomText(5);
   #next = FIRST;
 
   next(): string {
-    if (this.#next === LAST) {
-      this.#client = fresh();
+    if (this.#next > LAST) {
+      this.#client = randomText(5);
       this.#next = FIRST;
     }
     return `${this.#client}${this.#next++}`;
   }
-}
-
-function fresh(): string {
-  return `${randomBytes(6).toString('hex')}-`;
 }
 
 /** An id that a caller has chosen. What a server does not take for one, it replaces. */

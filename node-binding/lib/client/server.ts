@@ -19,6 +19,8 @@ const TOGETHER_MS = 1;
 const CONNECTING = 8;
 const PROBES = 3;
 const SLOW_SHARE = 3 / 4;
+/** Slow calls on one connection, where there is none without. */
+const MOST_BEHIND_SLOW = 8;
 /** How often is looked for idle connections. */
 const SWEEP_MS = 1000;
 const RETRY_MS = 50;
@@ -101,14 +103,30 @@ export class Server implements ConnectionOwner {
       const connection = this.#connections[index]!;
       const count = connection.sent.length;
       if (connection.slow > 0) withSlow += 1;
-      if (connection.slow > 0 || count >= depth || (best !== undefined && count > best.sent.length)) continue;
-      if (count > 0 && now - connection.since > lateMs) continue;
+      if (connection.slow > 0 || connection.isLate(now, lateMs)) continue;
+      if (count >= depth || (best !== undefined && count > best.sent.length)) continue;
       if (connection.usable(now)) best = connection;
     }
-    if (best === undefined || (slow && withSlow >= this.#mostSlow)) return undefined;
+    if (slow && withSlow >= this.#mostSlow) return this.#behindSlow(now, lateMs);
+    if (best === undefined) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
     if (slow && best.sent.length > 0 && this.#room > 0) return undefined;
     if (!slow) this.#current = best;
+    return best;
+  }
+
+  /**
+   * Where all connections are taken that slow calls may have: behind another of them, as long as that is not late. They
+   * would wait here as well, and the server may as well begin with them.
+   */
+  #behindSlow(now: number, lateMs: number): Connection | undefined {
+    const depth = Math.min(this.#depth, MOST_BEHIND_SLOW);
+    let best: Connection | undefined;
+    for (const connection of this.#connections) {
+      const count = connection.sent.length;
+      if (connection.slow === 0 || count >= depth || (best !== undefined && count >= best.sent.length) || connection.isLate(now, lateMs)) continue;
+      if (connection.open && !connection.retired && connection.hasRoom) best = connection;
+    }
     return best;
   }
 
@@ -153,11 +171,14 @@ export class Server implements ConnectionOwner {
     this.#failures += 1;
     this.retryAt = now + backoffMs(this.#failures, RETRY_MS, MOST_RETRY_MS);
     if (this.#connections.length === 0) this.#owner.unreachable(this, error);
+    // What waits may wait for this one alone: others may hang.
+    else this.#owner.ready();
   }
 
   answered(call: Call, head: AnswerHead, text: string): void {
     if (call === this.#probe) return call.succeed(head);
     if (head.close) this.#drain();
+    if (this.#kind === 'fasttunnel' && this.layout.isStrange) this.#kind = 'other';
     // A result that is not in our form.
     if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
     this.#owner.answered(this, call, head, text);
@@ -178,7 +199,7 @@ export class Server implements ConnectionOwner {
   }
 
   ready(connection: Connection): void {
-    if (this.#kind === 'unknown' && this.#settings.pipelining === undefined && this.layout.head !== undefined) this.#recognise(connection);
+    if (this.#kind === 'unknown' && this.layout.head !== undefined) this.#recognise(connection);
     this.#owner.ready();
   }
 
@@ -192,7 +213,9 @@ export class Server implements ConnectionOwner {
       this.#sweep = undefined;
     }
     const isCall = (call: Call): boolean => call !== this.#probe;
-    this.#owner.lost(this, unread.filter(isCall), lost.filter(isCall), error);
+    // Others say so as well, but node:http, for one, begins with requests that it has read behind a last answer.
+    if (this.#kind === 'fasttunnel') this.#owner.lost(this, unread.filter(isCall), lost.filter(isCall), error);
+    else this.#owner.lost(this, [], [...unread, ...lost].filter(isCall), error);
     if (this.#probe !== undefined && (unread.includes(this.#probe) || lost.includes(this.#probe))) this.#probe.fail(error);
   }
 

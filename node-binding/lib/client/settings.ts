@@ -1,7 +1,7 @@
 // What a client's options mean, and their checks. The types stand in types.ts.
 import type { Bounds } from '../facts/bounds.js';
-import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
-import { asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
+import { BASE_PATH, REQUEST_ID_HEADER, TOKEN_HEADER } from '../facts/facts.generated.js';
+import { asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import { plainCodec, serializerCodec } from '../values/codec.js';
 import type { ValueCodec } from '../values/codec.js';
 import { asHeaderLines, isAscii } from './header-lines.js';
@@ -41,6 +41,8 @@ const MEANT = { baseUrl: 'url', timeout: 'timeoutMs', token: 'auth.token', maxCo
 
 export function checkClientOptions(value: ClientOptions): Settings {
   const options = asGroup('options', value, KNOWN, MEANT);
+  const own = isPlainObject(options.headers) ? Object.keys(options.headers).find((name) => name.toLowerCase() === REQUEST_ID_HEADER) : undefined;
+  if (own !== undefined) fail(`headers.${own}`, '(hidden)', 'must not be the same for all requests', 'Give it to each call, or leave it out.');
   const lines = `${asTokenLine(options.auth)}${asHeaderLines('headers', options.headers)}`;
   const { pipelining: _, ...numbers } = NUMBERS;
   const checked = Object.fromEntries(Object.entries(numbers).map(([name, bounds]) => [name, asInteger(name, options[name as keyof typeof numbers], bounds)]));

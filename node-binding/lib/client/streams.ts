@@ -4,15 +4,17 @@ import { request as requestPlain } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as requestSecurely } from 'node:https';
 import { Readable, pipeline } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { CallError, connectErrorOf, RemoteError } from '../errors/client-errors.js';
 import { ERROR_CODES, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
+import { Content } from './content.js';
 import type { EnvelopeReader } from './envelope.js';
 import { chunksOf } from './file-form.js';
+import { headersOf } from './header-lines.js';
 import { End } from './ledger.js';
 import type { Ledger } from './ledger.js';
 import type { Place } from './place.js';
 import type { Settings } from './settings.js';
+import { Timer } from './timer.js';
 import type { ByteSource } from './types.js';
 
 /** What is to be sent. */
@@ -27,9 +29,19 @@ export interface StreamRequest {
   readonly lines: string;
   readonly contentType: string;
   readonly body: ByteSource;
-  /** Until the answer begins. 0: for ever. */
+  /** Until the answer begins, or until it is read where it is a value. 0: for ever. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+}
+
+/** An answer that has begun. */
+interface Begun {
+  readonly answer: IncomingMessage;
+  readonly end: (how: End) => void;
+  /** Its time does not count any more. */
+  readonly untime: () => void;
+  /** Why it was ended from here. */
+  readonly reason: () => CallError | undefined;
 }
 
 /** All calls of one client that are streams. */
@@ -37,7 +49,8 @@ export class StreamCalls {
   readonly #settings: Settings;
   readonly #ledger: Ledger;
   readonly #envelopes: EnvelopeReader;
-  readonly #open = new Set<ClientRequest>();
+  /** With what ends them. */
+  readonly #open = new Map<ClientRequest, () => void>();
 
   constructor(settings: Settings, ledger: Ledger, envelopes: EnvelopeReader) {
     this.#settings = settings;
@@ -63,29 +76,35 @@ export class StreamCalls {
 
   /** Resolves to whichever the task has answered with. */
   async either(call: StreamRequest): Promise<{ value: unknown } | { stream: IncomingMessage }> {
-    const { answer, end } = await this.#send(call);
+    const begun = await this.#send(call);
+    const { answer, end, untime } = begun;
     if (isJson(answer) || answer.statusCode! >= 400) {
-      const value = await this.#valueOf(call, answer, end);
+      const value = await this.#valueOf(call, begun);
       end(End.Result);
       return { value };
     }
+    untime();
     answer.once('close', () => end(answer.complete ? End.Result : call.signal?.aborted === true ? End.Aborted : End.Failed));
     return { stream: answer };
   }
 
   /** Ends all of them. */
   destroy(): void {
-    for (const request of this.#open) request.destroy(new CallError(ERROR_CODES.closed, true, 'the call was ended: the client was destroyed.'));
+    for (const destroy of [...this.#open.values()]) destroy();
   }
 
   /** The result in an answer of JSON; throws what the server says instead. */
-  async #valueOf(call: StreamRequest, answer: IncomingMessage, end: (how: End) => void): Promise<unknown> {
+  async #valueOf(call: StreamRequest, { answer, end, untime, reason }: Begun): Promise<unknown> {
     let body: string;
     try {
-      body = await text(answer);
+      body = await this.#textOf(call, answer);
     } catch (error) {
-      end(call.signal?.aborted === true ? End.Aborted : End.Failed);
-      throw this.#lost(call, error as Error);
+      const aborted = call.signal?.aborted === true;
+      const ended = reason() ?? (error instanceof CallError ? error : this.#lost(call, error as Error));
+      end(aborted ? End.Aborted : ended.code === 'FASTTUNNEL_TIMEOUT' ? End.TimedOut : End.Failed);
+      throw aborted ? call.signal.reason : ended;
+    } finally {
+      untime();
     }
     try {
       return this.#envelopes.result(answer.statusCode!, body, call.requestId);
@@ -94,7 +113,17 @@ export class StreamCalls {
     }
   }
 
-  #send(call: StreamRequest): Promise<{ answer: IncomingMessage; end: (how: End) => void }> {
+  async #textOf({ what, place }: StreamRequest, answer: IncomingMessage): Promise<string> {
+    const content = new Content();
+    const { maxAnswerBytes } = this.#settings;
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      if (content.length + chunk.length > maxAnswerBytes) throw new CallError('FASTTUNNEL_BAD_ANSWER', true, `${what} was sent to ${place.url} and has no answer: an answer of more than ${maxAnswerBytes} bytes (maxAnswerBytes). Its handler may have run.`);
+      content.add(chunk);
+    }
+    return content.take();
+  }
+
+  #send(call: StreamRequest): Promise<Begun> {
     const { place, body, signal, timeoutMs } = call;
     const whole = typeof body === 'string' || body instanceof Uint8Array ? body : undefined;
     const request = (place.secure ? requestSecurely : requestPlain)({
@@ -106,7 +135,6 @@ export class StreamCalls {
       ...this.#settings.tls,
       ...(signal === undefined ? {} : { signal }),
     });
-    this.#open.add(request);
     this.#ledger.begin();
     let over = false;
     const end = (how: End): void => {
@@ -117,18 +145,23 @@ export class StreamCalls {
     };
     let connected = false;
     let failure: Error | undefined;
+    let reason: CallError | undefined;
+    const stop = (error: CallError): void => {
+      reason ??= error;
+      request.destroy(error);
+    };
+    this.#open.set(request, () => stop(new CallError(ERROR_CODES.closed, connected, `${call.what} was ended: the client was destroyed.`)));
     request.once('socket', (socket) => socket.once(place.secure ? 'secureConnect' : 'connect', () => { connected = true; }));
     request.setNoDelay(true);
     return new Promise((resolve, reject) => {
-      const timer = timeoutMs === 0 ? undefined : setTimeout(() => {
-        request.destroy(new CallError('FASTTUNNEL_TIMEOUT', connected, `${call.what} has no answer of ${place.url} after ${timeoutMs} ms (timeoutMs). ${connected ? 'It was sent: its handler may have run.' : 'It was not sent.'}`));
+      const timer = timeoutMs === 0 ? undefined : new Timer(() => {
+        stop(new CallError('FASTTUNNEL_TIMEOUT', connected, `${call.what} has no answer from ${place.url} after ${timeoutMs} ms (timeoutMs). ${connected ? 'It was sent: its handler may have run.' : 'It was not sent.'}`));
       }, timeoutMs);
       request.once('response', (answer) => {
-        clearTimeout(timer);
-        resolve({ answer, end });
+        resolve({ answer, end, untime: () => timer?.end(), reason: () => reason });
       });
       request.on('error', (error) => {
-        clearTimeout(timer);
+        timer?.end();
         if (signal?.aborted === true) {
           end(End.Aborted);
           return reject(signal.reason);
@@ -150,7 +183,9 @@ export class StreamCalls {
   }
 
   #lost({ what, place }: StreamRequest, error: Error): CallError {
-    return new CallError('FASTTUNNEL_CONNECTION_LOST', true, `${what} was sent to ${place.url} and has no answer: ${error.message}. Its handler may have run.`, { cause: error });
+    // So node:http names what is no HTTP.
+    const isRubbish = String((error as { code?: unknown }).code).startsWith('HPE_');
+    return new CallError(isRubbish ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST', true, `${what} was sent to ${place.url} and has no answer: ${error.message}. Its handler may have run.`, { cause: error });
   }
 }
 
@@ -161,9 +196,4 @@ function refused(end: (how: End) => void, error: Error): Error {
 
 function isJson({ headers }: IncomingMessage): boolean {
   return /^application\/json\b/i.test(headers['content-type'] ?? '');
-}
-
-/** Header lines as node:http takes them. */
-function headersOf(lines: string): Record<string, string> {
-  return Object.fromEntries(lines.split('\r\n').filter((line) => line !== '').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { DurationHistogram } from '../stats/histogram-types.js';
 import type { Serializer } from '../options/types.js';
 
 /** Options of {@link createClient}. */
@@ -128,6 +129,13 @@ export interface ClientStats {
   readonly queued: number;
   /** Calls that wait for their answer now. */
   readonly outstanding: number;
+  /** Where the time of calls went, but for those with streams. */
+  readonly phases: {
+    /** From when a call was made, or was to be sent again, until it was sent. */
+    readonly queue: DurationHistogram;
+    /** From then until its answer was read: the way there and back, and the server. Its own `stats()` has its part of that. */
+    readonly answer: DurationHistogram;
+  };
   readonly servers: readonly ServerStats[];
 }
 

@@ -103,8 +103,8 @@ const FIXES: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'The machine has no port left for a connection to there: set fewer `connections`.',
 };
 
-/** A call that no server could be reached for. */
-export function connectErrorOf(url: string, cause: Error): CallError {
+/** A call that no server could be reached for; `maybeRan` if it had been sent before. */
+export function connectErrorOf(url: string, cause: Error, maybeRan = false): CallError {
   const code = String((cause as Error & { code?: unknown }).code ?? cause.message);
-  return new CallError('FASTTUNNEL_CONNECT', false, `cannot connect to ${url}: ${code}. ${FIXES[code] ?? 'See the cause for what the system said.'}`, { cause });
+  return new CallError('FASTTUNNEL_CONNECT', maybeRan, `cannot connect to ${url}: ${code}. ${FIXES[code] ?? 'See the cause for what the system said.'}${maybeRan ? ' The call was sent before: its handler may have run.' : ''}`, { cause });
 }

@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'a00e9a51b0252560';
+export const FACTS_HASH = '6e058a3637f10e83';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -145,6 +145,8 @@ export const INVALID_JSON = 3;
 export const ANSWER_FIRST_BYTES = 16384;
 /** Bytes of one frame, at most. */
 export const FRAME_BYTES = 65536;
+/** For so long, in milliseconds, calls may come that name handlers by numbers of before. */
+export const HANDLERS_SETTLE_MS = 10000;
 /** `Retry-After` of every 503, in seconds. */
 export const RETRY_AFTER_S = 1;
 /** Media type of the bodies that are the engine's own. */

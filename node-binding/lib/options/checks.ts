@@ -1,7 +1,9 @@
 // The checks that every option goes through. Each throws an OptionError that names the option, the value and the fix.
-import { inspect } from 'node:util';
 import type { Bounds } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
+import { show } from './show.js';
+
+export { show };
 
 /** Throws: `<option> <problem>, got <value>. <fix>` */
 export function fail(option: string, value: unknown, problem: string, fix: string): never {
@@ -11,11 +13,6 @@ export function fail(option: string, value: unknown, problem: string, fix: strin
 /** As {@link fail}, for values that must not appear in logs. */
 export function failHidden(option: string, problem: string, fix: string): never {
   throw new OptionError(option, '(hidden)', `${option} ${problem}, got (hidden). ${fix}`);
-}
-
-export function show(value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 5, maxStringLength: 80 });
-  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
 }
 
 /** Groups of options, of `fastTunnel()` and of the Runner resource, with a token or a key in them or one level further down. */

@@ -1,3 +1,4 @@
+import { constants as ofBuffers } from 'node:buffer';
 import { constants } from 'node:os';
 import { asChoice, asInteger, fail } from '../options/checks.js';
 import { asBytes, asOptions, asPath, asSignal } from './arguments.js';
@@ -11,6 +12,8 @@ import { operate } from './operations.js';
 const MOST_MS = 2 ** 31 - 1;
 /** What a command reads is copied, at once. */
 const MAX_STDIN = 64 * 2 ** 20;
+/** What can be had as one text, or at all. */
+const MAX_OUTPUT = { utf8: Math.min(2 ** 30, ofBuffers.MAX_STRING_LENGTH), buffer: 2 ** 30 } as const;
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 /** By number; the first of two names is the usual one (`SIGABRT`, `SIGIOT`). */
 const SIGNAL_NAMES = new Map([...SIGNALS].reverse().map((name) => [constants.signals[name], name]));
@@ -63,8 +66,9 @@ export async function executeCommand(command: string, args?: readonly (string | 
 export async function executeCommand(command: string, args?: readonly (string | Uint8Array)[], cwd?: PathLike | null, timeoutMs?: number): Promise<CommandResult>;
 export async function executeCommand(command: string, args: readonly (string | Uint8Array)[] = [], third?: CommandOptions | PathLike | null, fourth?: number): Promise<CommandResult<string | Buffer>> {
   const given = optionsOf(third, fourth);
-  const native = nativeCommand(command, args, given);
-  const asBuffer = asChoice('executeCommand.encoding', given.encoding, ['utf8', 'buffer']) === 'buffer';
+  const encoding = asChoice('executeCommand.encoding', given.encoding, ['utf8', 'buffer']);
+  const native = nativeCommand(command, args, given, MAX_OUTPUT[encoding]);
+  const asBuffer = encoding === 'buffer';
   const signal = asSignal('executeCommand.signal', given.signal);
   const startedMs = performance.now();
   const what = { operation: 'executeCommand', subject: command, signal, tellsItself: true };
@@ -89,18 +93,19 @@ function optionsOf(third: unknown, fourth: unknown): Given {
   return asOptions('executeCommand', third, ['cwd', 'timeoutMs', 'env', 'stdin', 'maxOutputBytes', 'signal', 'killSignal', 'killAfterMs', 'encoding']);
 }
 
-function nativeCommand(command: unknown, args: unknown, given: Given): NativeCommand {
+function nativeCommand(command: unknown, args: unknown, given: Given, maxOutput: number): NativeCommand {
   if (typeof command !== 'string' || command === '') fail('command', command, 'must be the name or path of a program', "Arguments stand apart: executeCommand('git', ['status']).");
   if (!Array.isArray(args)) fail('args', args, 'must be an array', "Write ['status'] for a single one.");
-  const native: NativeCommand = {
+  // Without a prototype: what is left out must not be found in Object.prototype.
+  const native: NativeCommand = Object.assign(Object.create(null) as object, {
     command: asArgument('command', command),
     args: Array.from(args, (arg: unknown, index) => asArgument(`args[${index}]`, arg)),
     env: environmentOf(given.env),
     timeoutMs: asInteger('executeCommand.timeoutMs', given.timeoutMs, { fallback: 0, least: 0, most: MOST_MS, unit: 'milliseconds, 0 = none' }),
-    maxOutputBytes: asInteger('executeCommand.maxOutputBytes', given.maxOutputBytes, { fallback: 16 * 2 ** 20, least: 0, most: 2 ** 30, unit: 'bytes' }),
+    maxOutputBytes: asInteger('executeCommand.maxOutputBytes', given.maxOutputBytes, { fallback: 16 * 2 ** 20, least: 0, most: maxOutput, unit: 'bytes' }),
     killSignal: constants.signals[asChoice('executeCommand.killSignal', given.killSignal, ['SIGTERM', ...SIGNALS])],
     killAfterMs: asInteger('executeCommand.killAfterMs', given.killAfterMs, { fallback: 2000, least: 0, most: MOST_MS, unit: 'milliseconds' }),
-  };
+  });
   if (given.cwd !== undefined) native.cwd = asPath('executeCommand.cwd', given.cwd).bytes;
   if (given.stdin !== undefined) native.stdin = asStdin(given.stdin);
   return native;

@@ -1,6 +1,7 @@
 import { asBoolean, asInteger } from '../options/checks.js';
 import { asOptions, asPath, asSignal } from './arguments.js';
 import type { PathLike } from './arguments.js';
+import { abortError } from './errors.js';
 import { utilitiesAddon } from './native.js';
 import type { NativeWalk, Settled } from './native.js';
 import { operate } from './operations.js';
@@ -73,21 +74,31 @@ export function walkDirectory(path: PathLike, options?: ListDirectoryOptions): A
 }
 
 async function* entriesThrough(begun: Begun): AsyncGenerator<DirectoryEntry, void, undefined> {
-  for await (const batch of batches(begun)) yield* entriesOf(batch);
+  const { signal } = begun.what;
+  for await (const batch of batches(begun)) {
+    for (const entry of entriesOf(batch)) {
+      // What was read ahead is not given any more.
+      if (signal?.aborted === true) throw abortError(signal);
+      yield entry;
+    }
+  }
+  if (signal?.aborted === true) throw abortError(signal);
 }
 
 /** What comes from native code, which reads on while one batch is looked at. */
 async function* batches({ what, walk }: Begun): AsyncGenerator<Settled, void, undefined> {
   let next = nextBatch(what, walk);
-  for (;;) {
-    const batch = await next;
-    if (batch.ended !== true) {
-      next = nextBatch(what, walk);
-      // Nobody asks for it any more when the caller stops here.
-      next.catch(() => {});
+  try {
+    for (;;) {
+      const batch = await next;
+      if (batch.ended !== true) next = nextBatch(what, walk);
+      yield batch;
+      if (batch.ended === true) return;
     }
-    yield batch;
-    if (batch.ended === true) return;
+  } finally {
+    // Nobody asks for the next one any more when the caller has stopped; it is read to its end nevertheless.
+    const close = (): void => walk.close();
+    next.then(close, close);
   }
 }
 

@@ -93,13 +93,15 @@ function systemError(number: number, syscall: string | undefined, path: string |
   const [code, text] = getSystemErrorMap().get(errno) ?? [NAMES.get(number) ?? `E${number}`, number === constants.errno.ENOEXEC ? 'exec format error' : 'system error'];
   const where = path === undefined ? (syscall ?? '') : `${syscall} '${path}'`;
   const cause = Object.assign(new Error(text), { code, errno });
-  return new UtilityError(code, `${code}: ${text}, ${where}${hintOf(code, syscall)}`, { errno, syscall, path, cause });
+  return new UtilityError(code, `${code}: ${text}, ${where}${hintOf(code, syscall, path)}`, { errno, syscall, path, cause });
 }
 
 /** What to do, where the system's words mislead. */
-function hintOf(code: string, syscall: string | undefined): string {
+function hintOf(code: string, syscall: string | undefined, path: string | undefined): string {
   if (code === 'EINVAL' && syscall === 'rename') return '. It is no regular file, so that no other can take its place: write with atomic: false.';
-  if (code === 'ENXIO' && syscall === 'open') return '. It is a socket, or a FIFO that nobody reads.';
+  if (code === 'EBUSY' && syscall === 'rename') return '. Something is mounted there, so that no other file can take its place: write with atomic: false.';
+  if (code === 'ENXIO' && syscall === 'open') return '. It is a socket, a FIFO that nobody reads, or a device that is not there.';
+  if (code === 'ENOENT' && syscall === 'spawn' && path !== undefined && /^[^/\s]+\s/.test(path)) return ". Arguments stand apart: executeCommand('git', ['status']).";
   return '';
 }
 

@@ -29,7 +29,7 @@ export interface ReadFileOptions {
  */
 export async function readFile(path: PathLike, options?: ReadFileOptions): Promise<Buffer> {
   const { bytes, text } = asPath('path', path);
-  const given = asOptions('readFile', options, ['maxBytes', 'signal']);
+  const given = asOptions('readFile', options, ['maxBytes', 'signal'], { encoding: '(await readFile(path)).toString()' });
   const signal = asSignal('readFile.signal', given.signal);
   const range = { least: 0, most: constants.MAX_LENGTH, unit: 'bytes' };
   const maxRegular = asInteger('readFile.maxBytes', given.maxBytes, { ...range, fallback: MOST_OF_REGULAR });
@@ -84,7 +84,7 @@ export async function writeFile(path: PathLike, data: string | ArrayBuffer | Arr
   const given = asOptions('writeFile', options, ['atomic', 'fsync', 'mode', 'signal']);
   const atomic = asBoolean('writeFile.atomic', given.atomic, true);
   const fsync = asBoolean('writeFile.fsync', given.fsync, false);
-  const mode = given.mode === undefined ? undefined : asInteger('writeFile.mode', given.mode, { least: 0, most: 0o7777 });
+  const mode = given.mode === undefined ? undefined : asMode('writeFile.mode', given.mode);
   const what = { operation: 'writeFile', subject: text, signal: asSignal('writeFile.signal', given.signal) };
   const length = view.byteLength;
   const writer = new (utilitiesAddon().NativeWriter)(bytes, atomic, fsync, mode);
@@ -102,6 +102,12 @@ export async function writeFile(path: PathLike, data: string | ArrayBuffer | Arr
     await operate({ ...what, signal: undefined }, (native, id) => native.dropWriter(id, writer));
     throw error;
   }
+}
+
+function asMode(option: string, value: unknown): number {
+  // A text is not converted: it would be octal to its author, and decimal to JavaScript.
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0o7777) fail(option, value, 'must be an integer from 0 to 4095 (0o7777)', 'Write for example 0o644.');
+  return value;
 }
 
 function asData(data: unknown): Uint8Array {

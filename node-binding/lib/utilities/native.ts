@@ -61,7 +61,10 @@ export interface NativeFile {
 }
 
 declare const opaque: unique symbol;
-export interface NativeWalk { readonly [opaque]: 'walk' }
+export interface NativeWalk {
+  readonly [opaque]: 'walk';
+  close(): void;
+}
 export interface NativeWriter { readonly [opaque]: 'writer' }
 
 /** `src/utilities.rs`. Every operation has a number, under which `fetch` tells what has become of it. */

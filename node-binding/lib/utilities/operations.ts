@@ -10,7 +10,15 @@ const NOTHING = (): void => {};
 let native: NativeUtilities | undefined;
 let alive: NodeJS.Timeout | undefined;
 let lastId = 0;
-const open = new Map<number, (settled: Settled) => void>();
+const open = new Map<number, Open>();
+/** Operations by their signals: one listener for all of a signal's, or Node warns of a leak. */
+const listening = new WeakMap<AbortSignal, { readonly ids: Set<number>; readonly abort: () => void }>();
+
+/** An operation that has not ended. */
+interface Open {
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (settled: Settled) => void;
+}
 
 /** What an operation is called, and what it is about, for errors and for the log. */
 export interface Subject {
@@ -43,20 +51,42 @@ function run(signal: AbortSignal | undefined, begin: (native: NativeUtilities, i
   const utilities = (native ??= begun());
   const id = nextId();
   return new Promise((resolve) => {
-    begin(utilities, id);
-    if (signal === undefined) open.set(id, resolve);
-    else {
-      const abort = (): void => utilities.abort(id);
-      signal.addEventListener('abort', abort, { once: true });
-      open.set(id, (settled) => {
-        signal.removeEventListener('abort', abort);
-        resolve(settled);
-      });
+    // Both may throw: nothing is open then.
+    if (signal !== undefined) listen(signal, id);
+    try {
+      begin(utilities, id);
+    } catch (error) {
+      if (signal !== undefined) unlisten(signal, id);
+      throw error;
     }
+    open.set(id, { signal, resolve });
     if (open.size > 1) return;
     alive ??= setInterval(NOTHING, FOR_EVER);
     alive.ref();
   });
+}
+
+function listen(signal: AbortSignal, id: number): void {
+  const known = listening.get(signal);
+  if (known !== undefined) {
+    known.ids.add(id);
+    return;
+  }
+  const ids = new Set([id]);
+  const abort = (): void => ids.forEach((one) => native?.abort(one));
+  signal.addEventListener('abort', abort);
+  listening.set(signal, { ids, abort });
+}
+
+function unlisten(signal: AbortSignal, id: number): void {
+  const known = listening.get(signal);
+  if (known === undefined || !known.ids.delete(id) || known.ids.size > 0) return;
+  listening.delete(signal);
+  try {
+    signal.removeEventListener('abort', known.abort);
+  } catch {
+    // It may be of a library. Others wait for what they have begun.
+  }
 }
 
 function begun(): NativeUtilities {
@@ -75,9 +105,11 @@ function nextId(): number {
 /** Native code calls it when operations have ended. */
 function fetch(): void {
   for (const settled of native?.fetch() ?? []) {
-    const settle = open.get(settled.id);
+    const ended = open.get(settled.id);
+    if (ended === undefined) continue;
     open.delete(settled.id);
-    settle?.(settled);
+    ended.resolve(settled);
+    if (ended.signal !== undefined) unlisten(ended.signal, settled.id);
   }
   if (open.size === 0) alive?.unref();
 }

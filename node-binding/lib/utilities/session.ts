@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { asInteger, asGroup, fail } from '../options/checks.js';
 import { asOptions } from './arguments.js';
 import { UtilityError } from './errors.js';
@@ -38,6 +39,10 @@ export interface SessionStats {
   readonly dropped: number;
 }
 
+const MOST_MESSAGES = 10_000_000;
+/** All messages together, with what stands between them, have to be one text. */
+const MOST_BYTES = constants.MAX_STRING_LENGTH - MOST_MESSAGES - 2;
+
 /** How a store goes from `attach` into the constructor. */
 class Attached {
   constructor(readonly store: NativeSessionStore) {}
@@ -63,7 +68,7 @@ export class NativeSession {
    * @throws UtilityError `ENOENT`: nobody in this process holds it.
    */
   static attach(id: number): NativeSession {
-    asInteger('id', id, { least: 1, most: Number.MAX_SAFE_INTEGER });
+    if (!Number.isSafeInteger(id) || id < 1) fail('id', id, 'must be the id of a session', 'Pass session.id.');
     const store = utilitiesAddon().NativeSessionStore.find(id);
     if (store === null) throw new UtilityError('ENOENT', `NativeSession.attach: nobody in this process holds the session ${id}. Keep the object that made it.`);
     return new NativeSession(new Attached(store) as SessionOptions);
@@ -114,15 +119,18 @@ export class NativeSession {
 
 function newStore(options: SessionOptions | undefined): NativeSessionStore {
   const given = asOptions('NativeSession', options, ['maxMessages', 'maxBytes']);
-  const maxMessages = asInteger('NativeSession.maxMessages', given.maxMessages, { fallback: 1000, least: 1, most: 10_000_000, unit: 'messages' });
-  const maxBytes = asInteger('NativeSession.maxBytes', given.maxBytes, { fallback: 16 * 2 ** 20, least: 2, most: 2 ** 30 - 1, unit: 'bytes' });
+  const maxMessages = asInteger('NativeSession.maxMessages', given.maxMessages, { fallback: 1000, least: 1, most: MOST_MESSAGES, unit: 'messages' });
+  const maxBytes = asInteger('NativeSession.maxBytes', given.maxBytes, { fallback: 16 * 2 ** 20, least: 2, most: MOST_BYTES, unit: 'bytes' });
   return new (utilitiesAddon().NativeSessionStore)(maxMessages, maxBytes);
 }
 
 function asJson(option: string, value: unknown): string {
   try {
-    return JSON.stringify(value);
+    // Not what a toJSON() has made of it: `getConfig` gives an object.
+    const text = JSON.stringify(value) as string | undefined;
+    if (text?.startsWith('{') === true) return text;
   } catch (error) {
-    return fail(option, value, `must be JSON (${(error as Error).message})`, 'Leave out what JSON does not have.');
+    return fail(option, value, `must be JSON (${error instanceof Error ? error.message : String(error)})`, 'Leave out what JSON does not have.');
   }
+  return fail(option, value, 'must be an object in JSON as well', 'Pass { name: value }.');
 }

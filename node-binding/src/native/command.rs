@@ -221,7 +221,13 @@ impl Running {
             (self.stdout, self.stderr) = (None, None);
         }
         match self.kill_signal {
-            Some(signal) => self.signal(signal),
+            Some(signal) => {
+                self.signal(signal);
+                // What is stopped hears of it only when it goes on.
+                if signal != Signal::STOP {
+                    self.signal(Signal::CONT);
+                }
+            }
             None => self.kill_at = Some(now),
         }
     }

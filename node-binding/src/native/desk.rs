@@ -46,13 +46,10 @@ pub struct Desk {
 
 impl Desk {
     /// A desk that calls `wake`, from any thread, when there is something to fetch and was nothing before.
-    ///
-    /// # Errors
-    /// That there is no descriptor left.
-    pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Result<Self, Failure> {
+    pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
         let outbox = Arc::new(Outbox { ended: Mutex::default(), wake });
         let box_of_watch = outbox.clone();
-        let watch = Arc::new(Watch::new(Box::new(move |id, outcome| box_of_watch.push(id, outcome)))?);
+        let watch = Arc::new(Watch::new(Box::new(move |id, outcome| box_of_watch.push(id, outcome))));
         let (box_of_pool, next) = (outbox.clone(), watch.clone());
         let pool = Pool::new(Box::new(move |id, cancel, step| match step {
             Step::Done(outcome) => box_of_pool.push(id, outcome),
@@ -62,7 +59,7 @@ impl Desk {
                 }
             }
         }));
-        Ok(Desk { outbox, pool, watch, open: HashMap::new() })
+        Desk { outbox, pool, watch, open: HashMap::new() }
     }
 
     /// Has `work` done. Whatever becomes of it is to be fetched.

@@ -56,6 +56,12 @@ impl Walk {
         Walk { rules, root, plan: None, open: None, waiting: VecDeque::new() }
     }
 
+    /// There will be no further entries.
+    pub fn close(&mut self) {
+        self.open = None;
+        self.waiting = VecDeque::new();
+    }
+
     /// The next entries, at most `most`.
     ///
     /// # Errors
@@ -87,7 +93,14 @@ impl Walk {
                 self.open = None;
                 continue;
             };
-            let entry = entry.map_err(Failure::of("scandir", &open.path))?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(Errno::NOENT | Errno::SRCH) => {
+                    self.open = None;
+                    continue;
+                }
+                Err(errno) => return Err(Failure::system(errno, "scandir", &open.path)),
+            };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -145,7 +158,7 @@ fn enter(path: &Path, follow_links: bool) -> Result<Option<Dir>, Failure> {
     let flags = if follow_links { DIRECTORY } else { DIRECTORY | OFlags::NOFOLLOW };
     match open(path, flags, Mode::empty()) {
         Ok(fd) => Dir::new(fd).map(Some).map_err(Failure::of("scandir", path)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::SRCH) => Ok(None),
         Err(errno) => Err(Failure::system(errno, "scandir", path)),
     }
 }
@@ -159,7 +172,8 @@ fn look(dir: &Dir, name: &CStr, follow_links: bool) -> Result<Option<Stat>, Errn
     // Also a link that leads nowhere, or in a circle.
     match statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
+        // Of a process that has ended, /proc says ESRCH.
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(errno) => Err(errno),
     }
 }

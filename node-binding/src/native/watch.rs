@@ -2,11 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
 use super::cancel::Cancel;
 use super::failure::Failure;
@@ -39,8 +40,8 @@ struct Inbox {
 
 struct Shared {
     inbox: Mutex<Inbox>,
-    /// Rung when the inbox has changed, or something was cancelled.
-    bell: OwnedFd,
+    /// Rung when the inbox has changed, or something was cancelled. It hangs when there is a thread to hear it.
+    bell: OnceLock<OwnedFd>,
     deliver: Box<dyn Fn(u32, Outcome) + Send + Sync>,
 }
 
@@ -51,25 +52,21 @@ pub struct Watch {
 
 impl Watch {
     /// Without a thread.
-    ///
-    /// # Errors
-    /// That there is no descriptor left.
-    pub fn new(deliver: Box<dyn Fn(u32, Outcome) + Send + Sync>) -> Result<Self, Failure> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let bell = bell.map_err(Failure::of("eventfd", "".as_ref()))?;
-        Ok(Watch { shared: Arc::new(Shared { inbox: Mutex::default(), bell, deliver }) })
+    pub fn new(deliver: Box<dyn Fn(u32, Outcome) + Send + Sync>) -> Self {
+        Watch { shared: Arc::new(Shared { inbox: Mutex::default(), bell: OnceLock::new(), deliver }) }
     }
 
     /// Waits for it from now on. Drops it where it stops already.
     ///
     /// # Errors
-    /// That no thread could be started.
+    /// That no thread could be started, or there is no descriptor left.
     pub fn insert(&self, id: u32, cancel: Arc<Cancel>, watched: Box<dyn Watched>) -> Result<(), Failure> {
         let mut inbox = self.shared.lock();
         if inbox.stopping {
             return Ok(());
         }
         if inbox.thread.is_none() {
+            self.shared.hang_bell().map_err(Failure::of("eventfd", "".as_ref()))?;
             let shared = self.shared.clone();
             let thread = thread::Builder::new().name("fasttunnel-wait".to_owned()).spawn(move || shared.run());
             inbox.thread = Some(thread.map_err(Failure::of("pthread_create", "".as_ref()))?);
@@ -104,12 +101,22 @@ impl Shared {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The inbox is locked meanwhile, so that there is one.
+    fn hang_bell(&self) -> Result<(), Errno> {
+        if self.bell.get().is_none() {
+            let _ = self.bell.set(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        }
+        Ok(())
+    }
+
     fn ring(&self) {
+        let Some(bell) = self.bell.get() else { return };
         // It is full only when it has rung more often than anybody can count.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
     }
 
     fn run(&self) {
+        let Some(bell) = self.bell.get() else { return };
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let mut inbox = self.lock();
@@ -119,7 +126,7 @@ impl Shared {
             }
             drop(inbox);
             self.advance(&mut entries, |entry| std::mem::take(&mut entry.fresh));
-            let ready = self.wait(&entries);
+            let ready = wait(bell, &entries);
             let mut ready = ready.into_iter();
             self.advance(&mut entries, |_| ready.next().unwrap_or(true));
         }
@@ -146,29 +153,29 @@ impl Shared {
             (self.deliver)(id, outcome);
         }
     }
+}
 
-    /// Waits until something is ready, and says of each whether it is.
-    fn wait(&self, entries: &[Entry]) -> Vec<bool> {
-        let mut fds = vec![PollFd::new(&self.bell, PollFlags::IN)];
-        let mut ends = Vec::with_capacity(entries.len());
-        for entry in entries {
-            entry.watched.polls(&mut fds);
-            ends.push(fds.len());
-        }
-        let deadline = entries.iter().filter_map(|entry| entry.watched.deadline()).min();
-        let timeout = deadline.map(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
-        });
-        // When it is interrupted, nothing is ready.
-        let polled = poll(&mut fds, timeout.as_ref());
-        let ready = |range: std::ops::Range<usize>| {
-            polled.is_ok() && fds.get(range).is_some_and(|fds| fds.iter().any(|fd| !fd.revents().is_empty()))
-        };
-        if ready(0..1) {
-            let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
-        }
-        let starts = std::iter::once(1).chain(ends.iter().copied());
-        starts.zip(&ends).map(|(start, end)| ready(start..*end)).collect()
+/// Waits until something is ready, and says of each whether it is.
+fn wait(bell: &OwnedFd, entries: &[Entry]) -> Vec<bool> {
+    let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
+    let mut ends = Vec::with_capacity(entries.len());
+    for entry in entries {
+        entry.watched.polls(&mut fds);
+        ends.push(fds.len());
     }
+    let deadline = entries.iter().filter_map(|entry| entry.watched.deadline()).min();
+    let timeout = deadline.map(|deadline| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
+    });
+    // When it is interrupted, nothing is ready.
+    let polled = poll(&mut fds, timeout.as_ref());
+    let ready = |range: std::ops::Range<usize>| {
+        polled.is_ok() && fds.get(range).is_some_and(|fds| fds.iter().any(|fd| !fd.revents().is_empty()))
+    };
+    if ready(0..1) {
+        let _ = rustix::io::read(bell, &mut [0_u8; 8]);
+    }
+    let starts = std::iter::once(1).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| ready(start..*end)).collect()
 }

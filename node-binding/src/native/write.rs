@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::cancel::Cancel;
@@ -16,6 +17,14 @@ use super::failure::Failure;
 const DEFAULT_MODE: u32 = 0o666;
 /// Names that are tried for the file that will be renamed.
 const ATTEMPTS: u32 = 16;
+
+/// Links that follow each other, at most: as many as the system follows.
+const LINKS: u32 = 40;
+/// What a new file takes over of the permissions of the one that it replaces: not set-user-ID and set-group-ID, since it
+/// has another owner, or other content.
+const KEPT_MODE: u32 = 0o1777;
+/// How often a writer that waits for a reader looks whether anybody still wants that: 50 ms.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// What to write, and how.
 #[derive(Clone, Debug)]
@@ -81,7 +90,9 @@ impl Writing {
         let (to, before) = match fs::symlink_metadata(&target.path) {
             // A link keeps pointing at its file, which gets the new bytes.
             Ok(found) if found.file_type().is_symlink() => {
-                let to = fs::canonicalize(&target.path).map_err(Failure::of("realpath", &target.path))?;
+                let to = fs::canonicalize(&target.path)
+                    .or_else(|_| destination(&target.path))
+                    .map_err(Failure::of("realpath", &target.path))?;
                 let before = fs::metadata(&to).ok();
                 (to, before)
             }
@@ -105,7 +116,7 @@ impl Writing {
         let renamed = Renamed { from, to, done: false };
         if let (Some(before), None) = (before, target.mode) {
             // Whoever may read the old one may read the new one, and nobody else.
-            let permissions = fs::Permissions::from_mode(before.mode() & 0o7777);
+            let permissions = fs::Permissions::from_mode(before.mode() & KEPT_MODE);
             file.set_permissions(permissions).map_err(Failure::of("fchmod", &target.path))?;
         }
         Ok(Writing { target, file, renamed: Some(renamed) })
@@ -122,6 +133,10 @@ impl Writing {
             match self.file.write(left) {
                 Ok(count) => left = left.get(count..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A FIFO that is full: its reader takes its time.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let _ = poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], Some(&LOOK_EVERY));
+                }
                 Err(error) => return Err(Failure::of("write", &self.target.path)(error)),
             }
         }
@@ -151,6 +166,19 @@ impl Writing {
         }
         Ok(())
     }
+}
+
+/// Where a link leads to when nothing is there yet.
+fn destination(link: &Path) -> std::io::Result<PathBuf> {
+    let mut path = link.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::LOOP.into())
 }
 
 /// A new file in `directory`, under a name that nobody has.

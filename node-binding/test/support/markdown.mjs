@@ -1,5 +1,6 @@
 // Code in Markdown. The info string of a fenced block says what becomes of it: `js file=NAME` is a program, `sh run=NAME`
-// starts it (or its first line, a comment, says how), `sh call=NAME` calls it while it runs, `… fragment=NAME` is a part of
+// starts it (or its first line, a comment, says how), `js beside=NAME` lies beside it under the name in its first line, a
+// comment, `sh call=NAME` calls it while it runs, `… fragment=NAME` is a part of
 // a program that the tests complete, `js test=RUNNER` is a test that a test runner runs.
 import { readFileSync } from 'node:fs';
 
@@ -36,7 +37,7 @@ export function isShown(text, shown) {
 }
 
 /** The text of a file without its blocks of code: there is no link and no heading in them. */
-const proseOf = (file) => readFileSync(file, 'utf8').replace(/^```[^]*?^```$/gm, '');
+export const proseOf = (file) => readFileSync(file, 'utf8').replace(/^```[^]*?^```$/gm, '');
 
 /** The links of a file that lead to other files of the project, or into itself: { path, anchor }, either of them empty. */
 export function linksOf(file) {

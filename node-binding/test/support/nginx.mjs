@@ -5,19 +5,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { findNginx } from '../../../loadtest/attacks/servers/nginx.mjs';
+import { reasonFor } from './programs.mjs';
 import { until } from './tunnels.mjs';
 
 /** Why there is no nginx here, or false. It is a failure where CI runs. */
-export const withoutNginx = !process.env.CI && reasonForNone();
-
-function reasonForNone() {
-  try {
-    findNginx();
-    return false;
-  } catch (error) {
-    return error.message;
-  }
-}
+export const withoutNginx = reasonFor(findNginx);
 
 /** Runs `body({ socketPath, errors() })` with an nginx that balances between these tunnels; `upstream` are further lines of that block. */
 export async function withNginx(tunnels, { upstream = '', location = '' }, body) {

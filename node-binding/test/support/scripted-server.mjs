@@ -13,7 +13,7 @@ function parse(head, body) {
   const [first, ...lines] = head.split('\r\n');
   const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
   const [method, path] = first.split(' ');
-  return { method, path, headers, id: headers['x-runner-request-id'], task: decodeURIComponent(path.split('/').at(-1)), body, input: body === '' ? undefined : JSON.parse(body).input };
+  return { method, path, lines, headers, id: headers['x-runner-request-id'], task: decodeURIComponent(path.split('/').at(-1)), body, input: body === '' ? undefined : JSON.parse(body).input };
 }
 
 /**
@@ -24,7 +24,7 @@ export async function scriptedServer(onRequest, { onConnection = () => {}, isOur
   const sockets = new Set();
   const connections = [];
   const server = createServer((socket) => {
-    const connection = { number: connections.length, requests: 0, chunks: [], socket };
+    const connection = { number: connections.length, requests: 0, chunks: [], socket, server: () => it };
     connections.push(connection);
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
@@ -52,15 +52,27 @@ export async function scriptedServer(onRequest, { onConnection = () => {}, isOur
   });
   server.listen(path ?? 0, path === undefined ? '127.0.0.1' : undefined);
   await once(server, 'listening');
-  return {
+  const port = server.address().port;
+  const it = {
     url: path === undefined ? `http://127.0.0.1:${server.address().port}/__runner` : `unix:${path}:/__runner`,
     port: path === undefined ? server.address().port : undefined,
     connections,
     get open() { return sockets.size; },
+    /** Takes no new connections, until it is resumed. */
+    async pause() {
+      server.close();
+      await new Promise(setImmediate);
+    },
+    async resume() {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
     async close() {
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
   };
+  return it;
 }

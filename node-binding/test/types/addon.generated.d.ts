@@ -149,6 +149,11 @@ export declare class NativeUtilities {
 export declare class NativeWalk {
   /** Nothing is opened before the first batch is asked for. */
   constructor(path: Uint8Array, listing: NativeListing)
+  /**
+   * Closes the directory that is open: JavaScript's collector may come late, and there are only so many descriptors. Not
+   * while a batch is read.
+   */
+  close(): void
 }
 
 /** A file that is written in pieces. */

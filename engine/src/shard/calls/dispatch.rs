@@ -111,12 +111,13 @@ impl Shard {
             // No room, for some of it at least: that stays open and grows; the pool gets its fresh one back.
             Some(refused) if !refused.is_empty() => {
                 let taken = records.saturating_sub(refused.records.len() as u64);
+                let taken_frames = frames.saturating_sub(refused.frames.len() as u64);
                 self.counters.calls.add(taken);
-                self.counters.frames.add(frames.saturating_sub(refused.frames.len() as u64));
+                self.counters.frames.add(taken_frames);
                 self.timing.refused(refused.calls());
                 let fresh = self.open.replace(refused);
                 self.keep(fresh);
-                if taken > 0 {
+                if taken + taken_frames > 0 {
                     self.wake_batch_waiters();
                 }
             }
