@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("config", &["limits", "tunnel"]),
     ("shard", &["stated", "limits", "wire", "tunnel", "link", "config"]),
-    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
+    ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
     ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error"]),
 ];
