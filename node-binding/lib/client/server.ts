@@ -177,15 +177,20 @@ export class Server implements ConnectionOwner {
 
   answered(call: Call, head: AnswerHead, text: string): void {
     if (call === this.#probe) return call.succeed(head);
-    if (head.close) this.#drain();
+    if (head.close) this.leaves();
     if (this.#kind === 'fasttunnel' && this.layout.isStrange) this.#kind = 'other';
     // A result that is not in our form.
     if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
     this.#owner.answered(this, call, head, text);
   }
 
+  /** Ours does where we ask for it. What has not been recognised would take what we ask for as it likes. */
+  get givesNotice(): boolean {
+    return this.#kind === 'fasttunnel';
+  }
+
   /** It ends a connection that it has kept: with others beside it, it is not asked again before it has had its time. */
-  #drain(): void {
+  leaves(): void {
     if (this.#kind !== 'fasttunnel' || this.#settings.places.length === 1) return;
     this.health.drain(performance.now());
     for (const connection of [...this.#connections]) connection.retire();
@@ -246,6 +251,11 @@ export class Server implements ConnectionOwner {
   /** Ends all connections: no call is under way any more. */
   end(): void {
     for (const connection of [...this.#connections, ...this.#waits]) connection.close(new Error('the connection is not needed any more'));
+  }
+
+  /** So long its connections were idle without anybody noticing. */
+  age(ms: number): void {
+    for (const connection of this.#connections) connection.age(ms);
   }
 
   #endIdle(): void {
