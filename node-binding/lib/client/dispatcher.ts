@@ -133,7 +133,7 @@ export class Dispatcher implements ServerOwner, Carrier {
   #send(queue: Queue<Call>, slow: boolean, now: number): void {
     for (let call = queue.peek(); call !== undefined; call = queue.peek()) {
       if (call.stage === Stage.Waiting) {
-        const connection = this.#pick(slow, now);
+        const connection = this.#pick(slow, !call.target.pace.mostlySlow, now);
         if (connection === undefined) return;
         call.attempts += 1;
         call.slow = slow;
@@ -144,10 +144,10 @@ export class Dispatcher implements ServerOwner, Carrier {
     }
   }
 
-  #pick(slow: boolean, now: number): Connection | undefined {
-    if (this.servers.length === 1) return this.servers[0]!.pick(slow, now);
+  #pick(slow: boolean, patient: boolean, now: number): Connection | undefined {
+    if (this.servers.length === 1) return this.servers[0]!.pick(slow, patient, now);
     for (const server of this.#able(now)) {
-      const connection = server.pick(slow, now);
+      const connection = server.pick(slow, patient, now);
       if (connection !== undefined) return connection;
       // It is its turn: it gets connections for the next.
       server.need(slow ? 0 : 1, slow ? 1 : 0, now);

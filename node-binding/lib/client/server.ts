@@ -89,8 +89,13 @@ export class Server implements ConnectionOwner {
     return this.#settings.pipelining ?? (this.#kind === 'fasttunnel' ? PIPELINED : 1);
   }
 
-  /** The connection that is to take a call now; undefined: the call has to wait for one. */
-  pick(slow: boolean, now: number): Connection | undefined {
+  /**
+   * The connection that is to take a call now; undefined: the call has to wait for one.
+   *
+   * @param patient it waits rather than go behind another slow one: of a task that is slow now and then, most calls are quick, and
+   * a connection is free soon. Behind another of them a call would seldom wait, but then for as long as that takes.
+   */
+  pick(slow: boolean, patient: boolean, now: number): Connection | undefined {
     const depth = this.#depth;
     const current = this.#current;
     // Calls that are made together go together: one write and one read for all of them.
@@ -107,7 +112,7 @@ export class Server implements ConnectionOwner {
       if (count >= depth || (best !== undefined && count > best.sent.length)) continue;
       if (connection.usable(now)) best = connection;
     }
-    if (slow && withSlow >= this.#mostSlow) return this.#behindSlow(now, lateMs);
+    if (slow && withSlow >= this.#mostSlow) return patient ? undefined : this.#behindSlow(now, lateMs);
     if (best === undefined) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
     if (slow && best.sent.length > 0 && this.#room > 0) return undefined;
