@@ -19,6 +19,7 @@ export type {
   AuthOptions,
   ByteStream,
   CallContext,
+  ClientCertificate,
   CorsOptions,
   ErrorOrigin,
   EventHandler,
@@ -28,6 +29,7 @@ export type {
   LimitOptions,
   ListenOptions,
   MultipartOptions,
+  NamedCertificate,
   Serializer,
   StreamResult,
   TaskCall,
@@ -35,5 +37,6 @@ export type {
   TaskHandlers,
   TasksOf,
   TlsOptions,
+  TlsPeer,
   TunnelOptions,
 } from './options/types.js';

@@ -10,6 +10,8 @@ export interface NativeOptions {
   loopRing: boolean;
   socketPath?: string;
   tls?: NativeTls;
+  adminTls?: NativeTls;
+  adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
   shards: number;
@@ -41,11 +43,21 @@ export interface NativeOptions {
   };
 }
 
-/** `src/options.rs`, `NativeTls`. */
+/** `src/tls.rs`, `NativeTls`. */
 export interface NativeTls {
-  cert: string;
-  key: string;
+  identities: { cert: string; key: string; names: string[] }[];
   minVersion: string;
+  ca?: string;
+  requireClientCert: boolean;
+}
+
+/** `src/tls.rs`, `NativePeer`. */
+export interface NativePeer {
+  protocol: 'TLSv1.2' | 'TLSv1.3';
+  cipher: string;
+  servername?: string;
+  alpnProtocol?: string;
+  certificate?: Buffer;
 }
 
 export interface NativeHandler {
@@ -95,6 +107,8 @@ export interface NativeTunnel {
   /** Returns their numbers. */
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): number[];
   setTls(tls: NativeTls): void;
+  setAdminTls(tls: NativeTls): void;
+  peer(ticket: number): NativePeer | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   route(target: string): Destination;

@@ -1,7 +1,8 @@
 import { NUMBERS } from '../facts/bounds.js';
 import { BASE_PATH } from '../facts/facts.generated.js';
 import { asLimits } from './limits.js';
-import { asAddress, asAdmin } from './addresses.js';
+import { asAddress } from './addresses.js';
+import { asAdmin } from './admin.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
@@ -32,7 +33,7 @@ const OPTION_NAMES = [
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ssl: 'tls', https: 'tls',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -42,7 +43,7 @@ export function checkOptions(options: unknown): CheckedOptions {
   const engine: EngineOptions = {
     ...asAddress('', given),
     ...asTls('tls', given.tls),
-    ...asAdmin('admin', given.admin),
+    ...asAdmin('admin', given.admin, given.tls, 'tls'),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),

@@ -119,6 +119,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       forgetTokens(engine);
       // What was registered or said while it started.
       bridge.setEntries(this.#entries());
+      if (engine.tls !== undefined && engine.tls !== listen.tls) bridge.setTls(engine.tls);
       if (this.#options.signals.length > 0) this.#stopOnSignals(bridge);
       if (!this.#referenced) bridge.unref();
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);

@@ -3,9 +3,10 @@
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{CipherSuite, ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::limits::TLS_BARREN_READS;
+use crate::link::peers::Peer;
 use crate::shard::transport::records::Records;
 use crate::shard::transport::rooms::Room;
 
@@ -42,6 +43,19 @@ impl Session {
 
     pub fn is_handshaking(&self) -> bool {
         self.tls.is_handshaking()
+    }
+
+    /// What the handshake has brought about.
+    pub fn peer(&self) -> Peer {
+        let suite = self.tls.negotiated_cipher_suite().map(|suite| suite.suite());
+        let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
+        Peer {
+            version: if self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2) { "TLSv1.2" } else { "TLSv1.3" },
+            cipher: suite.map_or("", cipher_name),
+            server_name: self.tls.server_name().map(str::to_owned),
+            alpn: self.tls.alpn_protocol().map(<[u8]>::to_vec),
+            certificate: certificate.map(|certificate| certificate.to_vec()),
+        }
     }
 
     /// Bytes that it holds of what has come.
@@ -158,6 +172,17 @@ impl Session {
     pub fn end_output(&mut self, sealed: &mut Vec<u8>) -> io::Result<()> {
         self.tls.send_close_notify();
         self.flush_into(sealed)
+    }
+}
+
+/// As IANA names it.
+fn cipher_name(suite: CipherSuite) -> &'static str {
+    match suite {
+        // rustls writes those of 1.3 with the version.
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or(""),
     }
 }
 
