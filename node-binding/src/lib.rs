@@ -23,6 +23,7 @@ mod sessions;
 mod shared;
 mod start_error;
 mod stats;
+mod tls;
 mod tunnel;
 mod utilities;
 mod version;

@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use fasttunnel_engine::Engine;
 use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::latest::Latest;
+use fasttunnel_engine::link::peers::Peers;
 use fasttunnel_engine::tunnel::decide::Exposure;
 use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, TableError};
 
@@ -21,15 +23,17 @@ pub struct Shared {
     hosts: Arc<Hosts>,
     rules: Arc<Rules>,
     exposures: Arc<Latest<Exposure>>,
+    peers: Arc<Peers>,
     /// Which ids may be called. Held while a table is built and put in force, so that the last one is the newest.
     allow: Mutex<Allow>,
 }
 
 impl Shared {
-    /// Of a tunnel whose engine takes its route table from `exposures`.
-    pub fn new(hosts: Arc<Hosts>, rules: Arc<Rules>, exposures: Arc<Latest<Exposure>>, allow: Allow) -> Arc<Self> {
+    /// Of a tunnel that this engine serves.
+    pub fn new(hosts: Arc<Hosts>, rules: Arc<Rules>, engine: &Engine, allow: Allow) -> Arc<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Shared { number, hosts, rules, exposures, allow: Mutex::new(allow) })
+        let (exposures, peers) = (engine.exposures().clone(), engine.peers().clone());
+        Arc::new(Shared { number, hosts, rules, exposures, peers, allow: Mutex::new(allow) })
     }
 
     /// Lets other threads of the process find it.
@@ -51,6 +55,11 @@ impl Shared {
     /// All its event loops.
     pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
+    }
+
+    /// Its clients under TLS.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// What decides on requests besides the handlers.

@@ -26,6 +26,7 @@ use crate::rows::{Table, answers};
 use crate::shared::{Shared, bad_handlers, table_of};
 use crate::start_error::{coded, connect_error, start_error};
 use crate::stats::{members_json, shards_json};
+use crate::tls::{NativePeer, NativeTls};
 
 /// A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it.
 #[napi]
@@ -144,7 +145,7 @@ impl NativeTunnel {
             shards: engine.shards() as u32,
             ring: ring.name(),
         };
-        let shared = Shared::new(hosts, rules, engine.exposures().clone(), allow);
+        let shared = Shared::new(hosts, rules, &engine, allow);
         if options.workers {
             shared.open();
         }
@@ -401,6 +402,38 @@ impl NativeTunnel {
         if let Some(shared) = &*self.life.shared.borrow() {
             let _ = shared.publish(None, || Ok(()));
         }
+    }
+
+    /// Replaces what clients are spoken to with; counts from the next connection on.
+    #[napi(catch_unwind)]
+    pub fn set_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        let mut is_set = true;
+        self.with_engine(|engine| is_set = engine.set_tls(tls));
+        if !is_set {
+            return Err(bad_option("tls: the engine was started without"));
+        }
+        Ok(())
+    }
+
+    /// Replaces what the admin listener encrypts with, where it has something of its own.
+    #[napi(catch_unwind)]
+    pub fn set_admin_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        let mut is_set = true;
+        self.with_engine(|engine| is_set = engine.set_admin_tls(tls));
+        if !is_set {
+            return Err(bad_option("admin.tls: the engine was started without"));
+        }
+        Ok(())
+    }
+
+    /// What is known of the client of a call that is not answered yet, where it came by TLS and is connected.
+    #[napi(catch_unwind)]
+    pub fn peer(&self, ticket: u32) -> Option<NativePeer> {
+        let number = self.life.bridge.borrow().peer(ticket)?;
+        let shared = self.life.shared.borrow();
+        shared.as_ref()?.peers().get(number).map(|peer| NativePeer::from(&*peer))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.

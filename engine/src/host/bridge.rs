@@ -258,8 +258,9 @@ impl Bridge {
         }
         run.end(|shard, since_ns, calls| note_run(&self.link, shard, since_ns, now_ns, calls));
         self.text = whole;
-        self.send(now_ns);
+        // Whoever has an answer finds that its call is over.
         self.note_open();
+        self.send(now_ns);
         written
     }
 
@@ -337,6 +338,12 @@ impl Bridge {
     #[must_use]
     pub fn head(&self, ticket: u32) -> Option<&[u8]> {
         self.feed.loans.head(self.tickets.get(ticket)?)
+    }
+
+    /// The number of the client of a call, in [`crate::link::peers::Peers`], while it is not answered.
+    #[must_use]
+    pub fn peer(&self, ticket: u32) -> Option<u64> {
+        self.tickets.get(ticket).map(|live| live.peer)
     }
 
     /// Sends answers, and the batches of calls that nobody needs any more.

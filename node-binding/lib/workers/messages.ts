@@ -8,7 +8,7 @@ import type { SentError } from './sent-error.js';
 export interface WorkerStart {
   /** URL of the module with the handlers. */
   readonly module: string;
-  /** Without the tokens: the engine has them. */
+  /** Without tokens and keys: the engine has them. */
   readonly options: EngineOptions;
   readonly port: MessagePort;
   readonly pulse: SharedArrayBuffer;

@@ -31,6 +31,11 @@ function inheritedFlags(): { execArgv?: string[] } {
   return process.execArgv.some(isForText) ? { execArgv: process.execArgv.filter((flag) => !isForText(flag)) } : {};
 }
 
+/** Tokens and keys are the engine's: what else a worker holds is for anybody there. */
+function withoutSecrets({ tls: _keys, admin: _address, ...options }: EngineOptions): EngineOptions {
+  return { ...options, auth: { ...options.auth, tokens: undefined } };
+}
+
 /** One worker thread, from its start to its end. */
 export class WorkerThread {
   readonly threadId: number;
@@ -55,7 +60,7 @@ export class WorkerThread {
     this.#place = place;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const start: WorkerStart = { module: workers.module, options: { ...options, auth: { ...options.auth, tokens: undefined } }, port: port2, pulse: this.#pulse };
+    const start: WorkerStart = { module: workers.module, options: withoutSecrets(options), port: port2, pulse: this.#pulse };
     const { resourceLimits } = workers;
     this.#worker = new Worker(join(__dirname, 'entry.js'), {
       workerData: { fasttunnel: start },
