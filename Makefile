@@ -356,8 +356,9 @@ bench-native: build ## Compare fasttunnel/native with node:fs/promises and child
 	node --expose-gc $(BINDING)/bench/native.mjs
 
 .PHONY: idle
-idle: build ## Measure what idle connections cost in memory, beside node:http (3 minutes)
+idle: build ## Measure what idle connections cost in memory, beside node:http, and under TLS beside node:https (5 minutes)
 	node $(BINDING)/bench/idle.mjs
+	node $(BINDING)/bench/idle.mjs --connections 2000 --servers node-tls,io_uring-tls,epoll-tls --pasts fresh,asked
 
 .PHONY: streams-memory
 streams-memory: build ## Measure what 2 GiB cost in memory when somebody reads 10 MiB/s (4 minutes)
