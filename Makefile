@@ -189,6 +189,12 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
+# sslyze comes from PyPI. Not a test: it takes a virtual environment of 60 MB.
+SSLYZE := target/sslyze/.installed
+.PHONY: tls-scan
+tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze: versions, ciphers, renegotiation, known attacks; nothing below A
+	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze
+
 .PHONY: browser
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
@@ -318,6 +324,12 @@ $(API)/node_modules/.package-lock.json: $(API)/package.json $(API)/package-lock.
 $(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
 	$(NEED_NODE)
 	npm --prefix $(PACKAGING) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(SSLYZE):
+	$(call need,python3,sslyze is installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: sslyze==6.3.1
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt
