@@ -273,6 +273,10 @@ pub const LAST_ACCEPTS: usize = 65_535;
 /// Time that a connection without a request has, once the engine stops, for one that is on its way. Later: closed.
 pub const IDLE_GRACE_MS: u64 = 25;
 
+/// The same from its accepting on for a connection on which no request has come yet: its client has just made it for one, and
+/// cannot be told that it was not read.
+pub const FRESH_GRACE_MS: u64 = 150;
+
 /// Connections of the admin listener. More: 503 and close.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 

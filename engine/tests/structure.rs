@@ -18,7 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("config", &["limits", "tunnel", "tls"]),
     ("shard", &["stated", "limits", "wire", "tunnel", "link", "config", "tls"]),
-    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
+    ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
     ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error", "tls"]),
 ];
