@@ -258,6 +258,11 @@ attacks: build ## Attack node:http, nginx and the tunnel alike, show what became
 overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')
 	@node loadtest/overload/run.mjs $(ARGS)
 
+# As ever, `ARGS='--rounds 1 --duration-s 1'` is too short to mean anything.
+.PHONY: bench-workers
+bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
+	@node loadtest/workers/run.mjs $(ARGS)
+
 # Short in `make test` already; here again and again, with the machine's own tools.
 ROUNDS := 10
 .PHONY: faults
