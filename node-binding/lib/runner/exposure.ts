@@ -2,7 +2,6 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { join } from 'node:path';
 import { joinTunnel, startBridge } from '../bridge/bridge.js';
 import type { Bridge } from '../bridge/bridge-interface.js';
 import type { Reporter } from '../bridge/error-reports.js';
@@ -39,6 +38,7 @@ import { TaskEntry } from './task-entry.js';
 import type { TaskScope } from './task-entry.js';
 import { whenTunnelsAreReady } from './tunnels-ready.js';
 import { Validators } from './validators.js';
+import { entryFile, folderOf } from '../workers/entry-file.js';
 import { WorkerPool } from '../workers/pool.js';
 import { workerPlace } from './worker-place.js';
 
@@ -113,7 +113,7 @@ class Exposure implements FastTunnelExposure {
     this.basePath = config.basePath;
     if (config.workers !== undefined && !workerPlace.isWorker) {
       const tell: Reporter = (error) => this.#logs.write('error', 'fasttunnel has lost a worker', { error });
-      this.#pool = new WorkerPool(config.workers, config.engine, tell, join(__dirname, 'worker-entry.js'));
+      this.#pool = new WorkerPool(config.workers, config.engine, tell, entryFile(folderOf(() => __dirname), 'worker-entry.js'));
     }
     this.server = this.#serverOf(config);
     this.#logs = new Logs(services.logger);

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import type { Reporter } from '../bridge/error-reports.js';
 import type { Entry } from '../calls/entry.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
 import type { CheckedWorkers } from '../options/workers.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
+import { entryFile, folderOf } from './entry-file.js';
 import type { Loaded } from './messages.js';
 import { BEAT_MS } from './pulse.js';
 import { Seat } from './seat.js';
@@ -25,7 +25,7 @@ export class WorkerPool {
   #reloading: Promise<void> = Promise.resolve();
 
   /** @param entry the file that its threads run; default: that of `fastTunnel()` */
-  constructor(workers: CheckedWorkers, options: EngineOptions, onError: Reporter, entry = join(__dirname, 'entry.js')) {
+  constructor(workers: CheckedWorkers, options: EngineOptions, onError: Reporter, entry = entryFile(folderOf(() => __dirname), 'entry.js')) {
     this.#blockedTimeoutMs = workers.blockedTimeoutMs;
     const onLoaded = (loaded: Loaded): void => void (this.#offered = loaded);
     const report: Reporter = (error, origin) => void (this.#held?.push([error, origin]) ?? onError(error, origin));
