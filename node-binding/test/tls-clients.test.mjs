@@ -39,6 +39,11 @@ onBothDrivers('certificates of clients', (driver) => {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) assert.deepEqual(await who(tunnel, WORKER, { maxVersion }), KNOWN);
   }));
 
+  it('tells a handler in a worker as well, which gets no keys', () => withTunnel({ driver, tls: { ...OWN, ca: OURS.cert }, workers: 1, handlers: new URL('fixtures/workers/tasks.mjs', import.meta.url) }, async (tunnel) => {
+    assert.deepEqual(await who(tunnel, WORKER), KNOWN);
+    assert.equal(await who(tunnel, WORKER, { id: 'given' }), '{}');
+  }));
+
   it('refuses others in the handshake: none, a stranger, one for servers', () => withCa(async (tunnel) => {
     for (const identity of [{}, STRANGER, SERVER]) {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) await assert.rejects(who(tunnel, identity, { maxVersion }), /alert|ECONNRESET|socket hang up|EPIPE/);
