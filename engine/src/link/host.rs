@@ -71,6 +71,11 @@ impl Host {
         self.running() + self.unbegun()
     }
 
+    /// When it last began to drain.
+    pub(super) fn looked_ns(&self) -> u64 {
+        self.own.looked_ns.get()
+    }
+
     /// Calls that it runs, a moment ago.
     #[must_use]
     pub fn running(&self) -> u64 {

@@ -149,6 +149,7 @@ impl Lane {
     pub(super) fn parts(&self, always: bool) -> Vec<Part> {
         let part = |host: &Arc<Host>| Part {
             outstanding: host.outstanding(),
+            looked_ns: host.looked_ns(),
             has_room: !host.leaves() && (always || host.has_room(self.shard)),
             batch: None,
         };
@@ -297,7 +298,7 @@ impl Lane {
 
     /// The place of the host for a call, and the number that the handler has there.
     fn choose(&self, record: &CallRecord, parts: &[Part]) -> Option<(usize, u32)> {
-        let with_room = |place: usize| parts.get(place).filter(|part| part.has_room).map(|part| part.outstanding);
+        let with_room = |place: usize| parts.get(place).filter(|part| part.has_room).map(Part::rank);
         if record.flags & flags::ASK != 0 {
             // Any of them may be asked.
             let all = (0..self.hosts.len()).filter_map(|place| Some((with_room(place)?, (place, record.handler))));
