@@ -9,6 +9,8 @@ pub enum Field {
     Defaults,
     /// Ours with one, two and four shards.
     Shards,
+    /// Ours, called by clients in Node: they are what is compared.
+    Clients,
 }
 
 /// One load.
@@ -43,8 +45,12 @@ const ADD: Case = Case {
     field: Field::Defaults,
 };
 
+/// How many connections its calls take is a client's own choice.
+const CLIENT: Case =
+    Case { name: "client-64", title: "clients in Node, add, 64 calls at a time", field: Field::Clients, ..ADD };
+
 /// All cases, in the order in which they run.
-pub static CASES: [Case; 8] = [
+pub static CASES: [Case; 11] = [
     ADD,
     Case { name: "add-64x16", title: "add, 64 connections, 16 requests deep", pipeline: 16, ..ADD },
     Case { name: "add-1", title: "add, 1 connection", connections: 1, ..ADD },
@@ -68,6 +74,14 @@ pub static CASES: [Case; 8] = [
         ..ADD
     },
     Case { name: "shards", title: "add, 64 connections, ours with 1, 2 and 4 shards", field: Field::Shards, ..ADD },
+    CLIENT,
+    Case { name: "client-1", title: "clients in Node, add, 1 call at a time", connections: 1, ..CLIENT },
+    Case {
+        name: "client-echo-10k",
+        title: "clients in Node, echo of 10 KiB of JSON, 64 calls at a time",
+        scenario: Scenario::Echo,
+        ..CLIENT
+    },
 ];
 
 /// The case of that name.

@@ -33,6 +33,8 @@ pub struct Peer {
     /// What its clients prove themselves with. Runner exposes nothing to callers who prove nothing, unless it is told to;
     /// its guide strongly recommends a token. The others have no such thing.
     pub token: Option<&'static str>,
+    /// Which client in Node calls it: that is what is measured, not the server.
+    pub caller: Option<&'static str>,
 }
 
 const TOKEN: Option<&str> = Some("dev-secret");
@@ -46,13 +48,17 @@ const OURS: Peer = Peer {
     environment: &[],
     shards: false,
     token: None,
+    caller: None,
 };
 
 const OTHER: Peer = Peer { ours: false, ..OURS };
 
+/// Another client of our server.
+const CALLER: Peer = OTHER;
+
 /// All servers. uWebSockets.js is not among them: npm does not have it, and what its makers offer instead is a GitHub
 /// dependency with a binary for each version of Node.
-pub static PEERS: [Peer; 12] = [
+pub static PEERS: [Peer; 17] = [
     Peer { name: "node", title: "node:http", script: "node-http.mjs", ..OTHER },
     Peer {
         name: "exposure",
@@ -72,6 +78,11 @@ pub static PEERS: [Peer; 12] = [
     Peer { name: "ours-1", title: "fasttunnel, 1 shard", environment: &[("SHARDS", "1")], shards: true, ..OURS },
     Peer { name: "ours-2", title: "fasttunnel, 2 shards", environment: &[("SHARDS", "2")], shards: true, ..OURS },
     Peer { name: "ours-4", title: "fasttunnel, 4 shards", environment: &[("SHARDS", "4")], shards: true, ..OURS },
+    Peer { name: "undici", title: "undici Pool", caller: Some("undici"), ..CALLER },
+    Peer { name: "fetch", title: "fetch", caller: Some("fetch"), ..CALLER },
+    Peer { name: "smart", title: "smart client (Runner)", caller: Some("smart (Runner)"), ..CALLER },
+    Peer { name: "mixed", title: "mixed client (Runner)", caller: Some("mixed (Runner)"), ..CALLER },
+    Peer { name: "client", title: "fasttunnel/client", caller: Some("fasttunnel"), ..OURS },
 ];
 
 /// The server of that name.
@@ -93,8 +104,13 @@ impl Peer {
     pub fn runs(&self, case: &Case) -> bool {
         match case.field {
             Field::Shards => self.shards,
+            Field::Clients => self.caller.is_some(),
             // The ceiling's handler in Rust only adds.
-            Field::Defaults => !self.shards && (self.program != Program::Ceiling || case.scenario == Scenario::Add),
+            Field::Defaults => {
+                self.caller.is_none()
+                    && !self.shards
+                    && (self.program != Program::Ceiling || case.scenario == Scenario::Add)
+            }
         }
     }
 
@@ -131,6 +147,7 @@ mod tests {
         assert_eq!(runners("add-64"), all);
         assert_eq!(runners("echo-10k"), all[..8]);
         assert_eq!(runners("shards"), ["ours-1", "ours-2", "ours-4"]);
+        assert_eq!(runners("client-64"), ["undici", "fetch", "smart", "mixed", "client"]);
     }
 
     #[test]
