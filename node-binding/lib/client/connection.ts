@@ -213,8 +213,8 @@ export class Connection implements AnswerSink, Carrier {
     return this.sent.peek()?.requestId;
   }
 
-  leave(): boolean {
-    if (this.#wantsNotice && this.#owner.givesNotice) {
+  leave(bare: boolean): boolean {
+    if (bare && this.#wantsNotice && this.#owner.givesNotice) {
       this.#lastAnswer = this.retired = true;
       this.#owner.leaves();
       return true;

@@ -118,7 +118,7 @@ export class Server implements ConnectionOwner {
     if (slow && withSlow >= this.#mostSlow) return patient ? undefined : this.#behindSlow(now, lateMs);
     if (best === undefined) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
-    if (apart && best.sent.length > 0 && this.#room > 0) return undefined;
+    if (apart && best.sent.length > 0 && this.#room > 0 && now >= this.retryAt) return undefined;
     if (!slow) this.#current = best;
     return best;
   }
