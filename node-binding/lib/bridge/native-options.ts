@@ -23,7 +23,7 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -33,6 +33,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,
     validators: auth.validators ?? false,
+    http2,
     reference,
     reportRefusals: hooks.onRefused !== undefined,
     exactBodies: codec.exact,

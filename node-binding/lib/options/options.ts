@@ -23,7 +23,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'admin', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'port', 'host', 'socketPath', 'admin', 'http2', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
   'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
@@ -41,6 +41,7 @@ export function checkOptions(options: unknown): CheckedOptions {
   const engine: EngineOptions = {
     ...asAddress('', given),
     ...asAdmin('admin', given.admin),
+    http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),

@@ -21,6 +21,7 @@ use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::Step;
 use crate::wire::fields::Span;
+use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
 
 /// Where in a message the input stands.
@@ -139,7 +140,12 @@ impl Intake {
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
                 self.settle(shard.answer_early(shard.next_exchange(conn), &head, answer, OwnFields::NONE, last, behind))
             }
-            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
+            Err(error) => {
+                if self.requests == 0 && shard.speaks_http2(conn, bytes) {
+                    return Took::Stop(Flow::Http2);
+                }
+                return shard.refuse_head(shard.next_exchange(conn), error);
+            }
         };
         match took {
             Took::Bytes(body) => Took::Bytes(end + body),
@@ -364,7 +370,12 @@ impl Intake {
 }
 
 impl Shard {
-    fn standing(&self) -> Standing {
+    /// True for the head that begins the preface of HTTP/2 (RFC 9113 3.4), where that is spoken: no request of HTTP/1.1 has it.
+    fn speaks_http2(&self, conn: &Conn, head: &[u8]) -> bool {
+        head == PREFACE_HEAD && self.limits.http2.enabled && conn.service().speaks_http2
+    }
+
+    pub(in crate::shard) fn standing(&self) -> Standing {
         Standing {
             max_body_bytes: self.limits.max_body_bytes,
             reference: self.reference,
@@ -373,7 +384,7 @@ impl Shard {
     }
 
     /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
-    fn expect_body(&self, exchange: Exchange<'_, impl Sink>, head: &Head, behind: &[u8]) {
+    pub(in crate::shard) fn expect_body(&self, exchange: Exchange<'_, impl Sink>, head: &Head, behind: &[u8]) {
         if head.expect_continue && behind.is_empty() {
             exchange.sink.proceed();
         }

@@ -18,6 +18,7 @@ pub(in crate::shard) static ADMIN: Service = Service {
     may_begin: |shard| !shard.life.is_admin_over() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
     half_closes: true,
+    speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),
 };

@@ -12,6 +12,7 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     // As short-lived as its requests, and of this process: no need to save.
     lean_bytes: READ_BUFFER_BYTES,
     half_closes: false,
+    speaks_http2: false,
     at_stop: AtStop::IsLeft,
     answer: None,
 };

@@ -25,6 +25,8 @@ pub(in crate::shard) struct Service {
     pub lean_bytes: usize,
     /// The end of a client's input is not its leaving yet: it may wait for answers.
     pub half_closes: bool,
+    /// A client may speak HTTP/2, too.
+    pub speaks_http2: bool,
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,

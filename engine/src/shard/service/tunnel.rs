@@ -11,6 +11,7 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
     half_closes: true,
+    speaks_http2: true,
     at_stop: AtStop::Closes,
     answer: None,
 };
