@@ -1,5 +1,8 @@
 //! The frames of an HTTP/2 connection as they pass (RFC 9113 4.1): their headers alone, whatever they carry. Tells what has
-//! come, so that nobody has to look for it, and when there is too much of what costs a client nothing (RFC 9113 10.5).
+//! come, so that nobody has to look for it, when there is too much of what costs a client nothing (RFC 9113 10.5), and when a
+//! frame is none that a client may send, with the code that its kind of error has.
+
+use std::collections::VecDeque;
 
 /// Bytes that every client begins with (RFC 9113 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -15,6 +18,15 @@ const BYTES_A_FRAME: u64 = 512;
 
 const HEADER_BYTES: usize = 9;
 
+/// The longest payload that a client may send: no other was announced.
+const MAX_PAYLOAD_BYTES: u32 = 16 * 1024;
+
+/// Streams of which is known whether they are ended. More: nothing is said of the oldest.
+const KNOWN_STREAMS: usize = 128;
+
+/// Bytes of one setting: its identifier, and its value.
+const SETTING_BYTES: usize = 6;
+
 /// What a client may send in each [`INTERVAL_MS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
@@ -25,13 +37,42 @@ pub struct FrameLimits {
     pub max_control_frames: u32,
 }
 
-/// There is too much of something.
+/// Why the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flood {
-    /// Of streams that are reset.
+pub enum Breach {
+    /// Too many streams are reset.
     Resets,
-    /// Of frames that ask for nothing.
+    /// There are too many frames that ask for nothing.
     Control,
+    /// A frame of a length that its type cannot have (RFC 9113 4.2).
+    FrameSize,
+    /// A window that is larger than any may be (RFC 9113 6.5.2).
+    Window,
+    /// A frame of a stream that its client has ended before (RFC 9113 5.1).
+    StreamClosed,
+    /// A frame where none such may be: one between the frames that carry the fields of a request (RFC 9113 6.10), or
+    /// `PUSH_PROMISE`, which is for servers (RFC 9113 8.4).
+    Misplaced,
+}
+
+impl Breach {
+    /// True when it was too much of something, each of which is allowed.
+    #[must_use]
+    pub const fn is_flood(self) -> bool {
+        matches!(self, Breach::Resets | Breach::Control)
+    }
+
+    /// The code that tells the client (RFC 9113 7).
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        match self {
+            Breach::Resets | Breach::Control => 11,
+            Breach::FrameSize => 6,
+            Breach::Window => 3,
+            Breach::StreamClosed => 5,
+            Breach::Misplaced => 1,
+        }
+    }
 }
 
 /// What has come.
@@ -60,6 +101,12 @@ pub struct FrameWatch {
     left: u32,
     /// The fields of a request are not complete.
     in_fields: bool,
+    /// The payload is settings; this is one of them, of which so many bytes have come.
+    in_settings: bool,
+    setting: [u8; SETTING_BYTES],
+    setting_bytes: usize,
+    /// The last streams that have begun, at most [`KNOWN_STREAMS`], and whether the client may send more on each.
+    streams: VecDeque<(u32, bool)>,
     since_ms: u64,
     resets: u32,
     control: u32,
@@ -79,6 +126,10 @@ impl FrameWatch {
             have: 0,
             left: 0,
             in_fields: false,
+            in_settings: false,
+            setting: [0; SETTING_BYTES],
+            setting_bytes: 0,
+            streams: VecDeque::new(),
             since_ms: now_ms,
             resets: 0,
             control: 0,
@@ -88,7 +139,7 @@ impl FrameWatch {
     }
 
     /// Looks at what has come, which may be cut at any byte.
-    pub fn take(&mut self, input: &[u8], now_ms: u64) -> Result<(), Flood> {
+    pub fn take(&mut self, input: &[u8], now_ms: u64) -> Result<(), Breach> {
         if now_ms.saturating_sub(self.since_ms) >= INTERVAL_MS {
             (self.since_ms, self.resets, self.control) = (now_ms, 0, 0);
         }
@@ -97,6 +148,9 @@ impl FrameWatch {
         loop {
             let passed = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
             self.left -= passed as u32;
+            if self.in_settings {
+                self.note_settings(rest.get(..passed).unwrap_or_default())?;
+            }
             rest = rest.get(passed..).unwrap_or_default();
             if rest.is_empty() {
                 return Ok(());
@@ -116,29 +170,82 @@ impl FrameWatch {
         }
     }
 
-    fn note(&mut self, kind: u8, flags: u8, length: u32) -> Result<(), Flood> {
+    /// Looks at settings for a window that cannot be.
+    fn note_settings(&mut self, payload: &[u8]) -> Result<(), Breach> {
+        for byte in payload {
+            self.setting[self.setting_bytes] = *byte;
+            self.setting_bytes = (self.setting_bytes + 1) % SETTING_BYTES;
+            // SETTINGS_INITIAL_WINDOW_SIZE of more than 2^31 - 1
+            if self.setting_bytes == 0 && matches!(self.setting, [0, 4, 128..=255, ..]) {
+                return Err(Breach::Window);
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame of a stream has come that the end of that ends. What `h2` makes of streams that have not begun, is right.
+    fn note_stream(&mut self, begins: bool, ends: bool) -> Result<(), Breach> {
+        let [.., a, b, c, d] = self.header;
+        let stream = u32::from_be_bytes([a & 0x7f, b, c, d]);
+        if begins && self.streams.back().is_none_or(|(last, _)| stream > *last) {
+            if self.streams.len() == KNOWN_STREAMS {
+                self.streams.pop_front();
+            }
+            self.streams.push_back((stream, !ends));
+            return Ok(());
+        }
+        let known = self.streams.binary_search_by_key(&stream, |(known, _)| *known);
+        match known.ok().and_then(|at| self.streams.get_mut(at)) {
+            Some((_, open)) if *open => *open = !ends,
+            Some(_) => return Err(Breach::StreamClosed),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, kind: u8, flags: u8, length: u32) -> Result<(), Breach> {
         const END_STREAM: u8 = 1;
+        const ACK: u8 = 1;
         const END_HEADERS: u8 = 4;
+        let fits = match kind {
+            2 => length == 5,
+            3 | 8 => length == 4,
+            4 => length % (SETTING_BYTES as u32) == 0 && (length == 0 || flags & ACK == 0),
+            6 => length == 8,
+            7 => length >= 8,
+            _ => true,
+        };
+        if !fits || length > MAX_PAYLOAD_BYTES {
+            return Err(Breach::FrameSize);
+        }
+        if self.in_fields != (kind == 9) || kind == 5 {
+            return Err(Breach::Misplaced);
+        }
+        (self.in_settings, self.setting_bytes) = (kind == 4, 0);
         let mut control = false;
         match kind {
             // DATA
             0 => {
                 self.seen.data = true;
                 self.seen.data_bytes += u64::from(length);
+                self.note_stream(false, flags & END_STREAM != 0)?;
                 control = length == 0 && flags & END_STREAM == 0;
             }
             // HEADERS: of a request, or behind its content, which ends it.
             1 => {
                 self.seen.data = true;
                 self.in_fields = flags & END_HEADERS == 0;
+                self.note_stream(true, flags & END_STREAM != 0)?;
                 self.earned = self.earned.saturating_add(BYTES_A_FRAME);
             }
             // RST_STREAM
             3 => {
                 self.seen.ends = true;
+                // It may be a second one.
+                let _ = self.note_stream(false, true);
                 self.resets += 1;
                 if self.resets > self.limits.max_resets {
-                    return Err(Flood::Resets);
+                    return Err(Breach::Resets);
                 }
             }
             // SETTINGS
@@ -160,7 +267,7 @@ impl FrameWatch {
                 None => self.control += 1,
             }
         }
-        if self.control > self.limits.max_control_frames { Err(Flood::Control) } else { Ok(()) }
+        if self.control > self.limits.max_control_frames { Err(Breach::Control) } else { Ok(()) }
     }
 
     /// The client is sent so many bytes.
@@ -215,11 +322,23 @@ mod tests {
         watch
     }
 
-    fn nth_refused(kind: u8, flags: u8, payload: &[u8]) -> (usize, Option<Flood>) {
+    fn on(stream: u8, kind: u8, flags: u8) -> Vec<u8> {
+        let mut frame = frame(kind, flags, b"1234");
+        frame[8] = stream;
+        frame
+    }
+
+    fn nth_refused(kind: u8, flags: u8, payload: &[u8]) -> (usize, Option<Breach>) {
         let mut watch = watch();
+        if kind == 9 {
+            assert_eq!(watch.take(&frame(1, 0, b""), 0), Ok(()), "which pays for one");
+        }
         for at in 1..100 {
-            if let Err(flood) = watch.take(&frame(kind, flags, payload), 0) {
-                return (at, Some(flood));
+            // Each request on a stream of its own.
+            let mut frame = frame(kind, flags, payload);
+            frame[8] = if kind == 1 { 2 * at as u8 + 1 } else { 0 };
+            if let Err(breach) = watch.take(&frame, 0) {
+                return (at, Some(breach));
             }
         }
         (100, None)
@@ -229,28 +348,94 @@ mod tests {
     fn what_asks_for_nothing_is_counted_and_requests_are_not() {
         for (name, kind, flags, payload, expected) in [
             ("DATA", 0, 0, &b"x"[..], (100, None)),
-            ("empty DATA", 0, 0, b"", (4, Some(Flood::Control))),
+            ("empty DATA", 0, 0, b"", (4, Some(Breach::Control))),
             ("empty DATA that ends", 0, 1, b"", (100, None)),
             ("HEADERS", 1, 5, b"x", (100, None)),
-            ("PRIORITY", 2, 0, b"12345", (4, Some(Flood::Control))),
-            ("RST_STREAM", 3, 0, b"1234", (3, Some(Flood::Resets))),
-            ("SETTINGS", 4, 0, b"", (4, Some(Flood::Control))),
-            ("PING", 6, 0, b"12345678", (4, Some(Flood::Control))),
-            ("WINDOW_UPDATE", 8, 0, b"1234", (4, Some(Flood::Control))),
-            ("CONTINUATION", 9, 0, b"", (4, Some(Flood::Control))),
-            ("unknown", 99, 0, b"x", (4, Some(Flood::Control))),
+            ("PRIORITY", 2, 0, b"12345", (4, Some(Breach::Control))),
+            ("RST_STREAM", 3, 0, b"1234", (3, Some(Breach::Resets))),
+            ("SETTINGS", 4, 0, b"", (4, Some(Breach::Control))),
+            ("PING", 6, 0, b"12345678", (4, Some(Breach::Control))),
+            ("WINDOW_UPDATE", 8, 0, b"1234", (4, Some(Breach::Control))),
+            ("CONTINUATION", 9, 0, b"", (5, Some(Breach::Control))),
+            ("unknown", 99, 0, b"x", (4, Some(Breach::Control))),
         ] {
             assert_eq!(nth_refused(kind, flags, payload), expected, "{name}");
         }
     }
 
     #[test]
+    fn a_frame_that_cannot_be_has_the_code_of_its_error() {
+        for (name, kind, flags, length, breach) in [
+            ("PRIORITY", 2, 0, 4, Breach::FrameSize),
+            ("RST_STREAM", 3, 0, 5, Breach::FrameSize),
+            ("SETTINGS", 4, 0, 7, Breach::FrameSize),
+            ("SETTINGS that acknowledge", 4, 1, 6, Breach::FrameSize),
+            ("PUSH_PROMISE", 5, 0, 4, Breach::Misplaced),
+            ("PING", 6, 0, 7, Breach::FrameSize),
+            ("GOAWAY", 7, 0, 7, Breach::FrameSize),
+            ("WINDOW_UPDATE", 8, 0, 3, Breach::FrameSize),
+            ("DATA", 0, 0, MAX_PAYLOAD_BYTES as usize + 1, Breach::FrameSize),
+        ] {
+            assert_eq!(watch().take(&frame(kind, flags, &vec![0; length]), 0), Err(breach), "{name}");
+        }
+        let windows = |value: [u8; 4]| [&[0, 3, 255, 255, 255, 255, 0, 4][..], &value].concat();
+        assert_eq!(watch().take(&frame(4, 0, &windows([127, 255, 255, 255])), 0), Ok(()));
+        assert_eq!(watch().take(&frame(4, 0, &windows([128, 0, 0, 0])), 0), Err(Breach::Window));
+        let codes = [
+            Breach::Control,
+            Breach::Resets,
+            Breach::FrameSize,
+            Breach::Window,
+            Breach::Misplaced,
+            Breach::StreamClosed,
+        ];
+        assert_eq!(
+            codes.map(|breach| (breach.code(), breach.is_flood())),
+            [(11, true), (11, true), (6, false), (3, false), (1, false), (5, false)]
+        );
+    }
+
+    #[test]
+    fn a_stream_that_its_client_has_ended_has_no_further_frames() {
+        const END: u8 = 5;
+        for (name, frames, expected) in [
+            ("trailers", vec![on(1, 1, 4), on(1, 0, 0), on(1, 1, END)], Ok(())),
+            ("HEADERS behind the end", vec![on(1, 1, END), on(1, 1, END)], Err(Breach::StreamClosed)),
+            ("DATA behind the end", vec![on(1, 1, 4), on(1, 0, 1), on(1, 0, 0)], Err(Breach::StreamClosed)),
+            ("DATA behind a reset", vec![on(1, 1, 4), on(1, 3, 0), on(1, 0, 0)], Err(Breach::StreamClosed)),
+            ("HEADERS behind a reset", vec![on(1, 1, 4), on(1, 3, 0), on(1, 1, 4)], Err(Breach::StreamClosed)),
+            ("a reset behind the end", vec![on(1, 1, END), on(1, 3, 0)], Ok(())),
+            ("another stream", vec![on(1, 1, END), on(3, 1, 4), on(3, 0, 1)], Ok(())),
+            ("one that has not begun", vec![on(1, 1, END), on(3, 0, 0)], Ok(())),
+            ("one that was left out", vec![on(1, 1, END), on(5, 1, END), on(3, 1, END)], Ok(())),
+            ("DATA between fields", vec![on(1, 1, 0), on(1, 0, 0)], Err(Breach::Misplaced)),
+            ("CONTINUATION behind fields", vec![on(1, 1, 4), on(1, 9, 4)], Err(Breach::Misplaced)),
+        ] {
+            assert_eq!(watch().take(&frames.concat(), 0), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_many_streams_the_oldest_are_forgotten() {
+        let mut watch = watch();
+        let open = |stream: u32| {
+            let mut open = frame(1, 4, b"");
+            open[5..].copy_from_slice(&stream.to_be_bytes());
+            open
+        };
+        (0..2 * KNOWN_STREAMS as u32).for_each(|at| assert_eq!(watch.take(&open(2 * at + 1), 0), Ok(())));
+        assert_eq!(watch.streams.len(), KNOWN_STREAMS);
+        assert_eq!(watch.take(&on(1, 0, 1), 0), Ok(()), "nothing is known of it");
+        assert_eq!(watch.take(&on(1, 0, 1), 0), Ok(()));
+    }
+
+    #[test]
     fn an_interval_begins_with_nothing_counted() {
         let mut watch = watch();
-        let reset = frame(3, 0, b"1234");
+        let reset = on(0, 3, 0);
         assert_eq!([watch.take(&reset, 1), watch.take(&reset, INTERVAL_MS - 1)], [Ok(()), Ok(())]);
         assert_eq!([watch.take(&reset, INTERVAL_MS), watch.take(&reset, INTERVAL_MS)], [Ok(()), Ok(())]);
-        assert_eq!(watch.take(&reset, INTERVAL_MS), Err(Flood::Resets));
+        assert_eq!(watch.take(&reset, INTERVAL_MS), Err(Breach::Resets));
     }
 
     #[test]
@@ -263,20 +448,22 @@ mod tests {
         }
         assert_eq!(watch.take(&frame(1, 4, b""), 0), Ok(()));
         assert_eq!(watch.take(&update, 0), Ok(()), "the request has paid");
-        assert_eq!(watch.take(&update, 0), Err(Flood::Control));
+        assert_eq!(watch.take(&update, 0), Err(Breach::Control));
     }
 
     #[test]
     fn what_has_come_is_told_once() {
         let mut watch = watch();
-        for (kind, seen) in [
-            (0, Seen { data: true, data_bytes: 3, ..Seen::default() }),
-            (1, Seen { data: true, ..Seen::default() }),
-            (3, Seen { ends: true, ..Seen::default() }),
-            (4, Seen { windows: true, ..Seen::default() }),
-            (8, Seen { ends: true, windows: true, ..Seen::default() }),
+        for (kind, payload, seen) in [
+            (0, &b"abc"[..], Seen { data: true, data_bytes: 3, ..Seen::default() }),
+            (1, b"", Seen { data: true, ..Seen::default() }),
+            (3, b"1234", Seen { ends: true, ..Seen::default() }),
+            (4, b"", Seen { windows: true, ..Seen::default() }),
+            (8, b"1234", Seen { ends: true, windows: true, ..Seen::default() }),
         ] {
-            assert_eq!(watch.take(&frame(kind, 0, b"abc"), 0), Ok(()));
+            let mut frame = frame(kind, 4, payload);
+            frame[8] = 2 * kind + 1;
+            assert_eq!(watch.take(&frame, 0), Ok(()));
             assert_eq!((watch.take_seen(), watch.take_seen()), (seen, Seen::default()), "{kind}");
         }
     }
@@ -294,7 +481,8 @@ mod tests {
 
     #[test]
     fn input_may_be_cut_at_any_byte() {
-        let frames = [PREFACE, &frame(1, 4, b"abc"), &frame(3, 0, b"1234"), &frame(6, 0, b"12345678"), &frame(0, 1, b"")];
+        let frames =
+            [PREFACE, &frame(1, 4, b"abc"), &frame(3, 0, b"1234"), &frame(6, 0, b"12345678"), &frame(0, 1, b"")];
         (0..60).for_each(|cut| fuzz_frame_watch(&[&[cut][..], &frames.concat()].concat()));
     }
 }

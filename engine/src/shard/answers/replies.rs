@@ -30,7 +30,8 @@ impl Shard {
             };
             if let Some(conn) = self.conns.borrow().get(slot.place.conn as usize) {
                 if let Some(streams) = conn.streams() {
-                    whole += usize::from(self.take_answer_of_stream(&mut slots, conn, streams, record, answers, since_ns));
+                    whole +=
+                        usize::from(self.take_answer_of_stream(&mut slots, conn, streams, record, answers, since_ns));
                     continue;
                 }
                 let exchange = self.exchange_of(conn, slot.place.sequence);

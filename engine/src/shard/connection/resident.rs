@@ -125,6 +125,12 @@ fn judge_streams(conn: &Conn, streams: &Streams, shard: &Shard, judge: &dyn Fn(&
                 stream.incoming().clock.enter(Phase::Idle, shard.now_ms());
             }
             Verdict::HoldClock(for_ms) => clock.hold(for_ms, shard.now_ms()),
+            // Nobody wants the rest of its request, and it does not come.
+            Verdict::Close if clock.phase() == Phase::Skip => {
+                stream.reset(Reason::NO_ERROR);
+                streams.touch(&stream);
+                conn.wake();
+            }
             Verdict::Cut => {
                 stream.reset(Reason::CANCEL);
                 streams.touch(&stream);

@@ -12,9 +12,9 @@ use crate::shard::exchange::asking::Advised;
 use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::exchange::ready_call::ReadyCall;
-use crate::shard::http2::reading::{Came, Wanted};
 use crate::shard::exchange::sink::Sink;
 use crate::shard::http2::head_text::{put_version, restore_version, write_head};
+use crate::shard::http2::reading::{Came, Wanted};
 use crate::shard::http2::session::Session;
 use crate::shard::request::body_stream::BodyStream;
 use crate::shard::request::body_whole::OpenCall;
@@ -62,7 +62,7 @@ impl Session<'_> {
                 stream.reset(Reason::PROTOCOL_ERROR);
                 streams.touch(stream);
             }
-            return;
+            return self.leave_unread(stream, came);
         }
         if advised.is_none() {
             shard.counters.requests.add(1);
@@ -92,10 +92,14 @@ impl Session<'_> {
             Plan::Ask(question) if shard.ask(exchange, question, own, bytes) => {
                 self.keep(stream, came, Wanted::Asked(text.to_vec()));
             }
-            Plan::Ask(_) | Plan::TurnAway => self.turn_away(stream, head, own),
+            Plan::Ask(_) | Plan::TurnAway => {
+                self.turn_away(stream, head, own);
+                self.leave_unread(stream, came);
+            }
             Plan::Answer(answer) => {
                 shard.notice(answer, head, bytes, own.request_id());
                 self.answer(stream, head, answer, own);
+                self.leave_unread(stream, came);
             }
             Plan::Run { handler, event, .. } => {
                 shard.dispatch(exchange, &ready(handler, event, &came.bytes), false);
@@ -112,7 +116,8 @@ impl Session<'_> {
                 let form = boundary.map(|boundary| shard.form_reader(&boundary));
                 let content = BodyStream { reader: BodyReader::until_close(u64::MAX), form };
                 if !shard.dispatch_stream(exchange, &ready(handler, false, b""), &content, false) {
-                    return self.turn_away(stream, head, own);
+                    self.turn_away(stream, head, own);
+                    return self.leave_unread(stream, came);
                 }
                 self.keep(stream, came, Wanted::Streamed(Box::new(content)));
             }
@@ -139,6 +144,14 @@ impl Session<'_> {
             head.framing = Framing::Chunked;
         }
         Ok(())
+    }
+
+    /// The request is answered; what is still to come of it is thrown away.
+    fn leave_unread(&mut self, stream: &Rc<Stream>, came: Came) {
+        if !came.complete {
+            self.keep(stream, came, Wanted::Nothing(self.shard.limits.max_discarded_bytes));
+            stream.incoming().clock.restart(Phase::Skip, self.shard.now_ms());
+        }
     }
 
     /// Answers a request without a call.

@@ -17,8 +17,10 @@ enum Step {
     Waits,
     /// Something was taken.
     Took(usize),
-    /// No more of it is wanted.
+    /// It is complete, or its stream has ended.
     Over,
+    /// No more of it is wanted.
+    Unwanted,
     /// The word on the request has come.
     Advised,
 }
@@ -40,6 +42,18 @@ impl Session<'_> {
         if self.take_reading(stream).is_some() {
             self.reading -= 1;
         }
+    }
+
+    /// Throws what is still to come of a request away; false when nothing is.
+    pub fn discard(&mut self, stream: &Rc<Stream>) -> bool {
+        let most = self.shard.limits.max_discarded_bytes;
+        let Some(reading) = self.readings.get_mut(stream.index()).and_then(Option::as_mut) else { return false };
+        if !matches!(reading.wanted, Wanted::Nothing(_)) {
+            reading.wanted = Wanted::Nothing(most);
+            stream.incoming().clock.restart(Phase::Skip, self.shard.now_ms());
+            self.read_on(stream);
+        }
+        self.readings.get(stream.index()).is_some_and(Option::is_some)
     }
 
     fn take_reading(&mut self, stream: &Stream) -> Option<Box<Reading>> {
@@ -67,6 +81,12 @@ impl Session<'_> {
                     reading.took(reading.next.len());
                     return true;
                 }
+                Step::Unwanted => {
+                    reading.wanted = Wanted::Nothing(self.shard.limits.max_discarded_bytes);
+                    stream.incoming().clock.restart(Phase::Skip, self.shard.now_ms());
+                    self.readings[stream.index()] = Some(reading);
+                    took = true;
+                }
                 Step::Advised => {
                     self.reading -= 1;
                     self.consider_again(stream, *reading);
@@ -85,7 +105,7 @@ impl Session<'_> {
 
     fn step(&mut self, reading: &mut Reading) -> Step {
         let shard = self.shard;
-        if reading.stream.was_reset() || reading.stream.is_over() {
+        if reading.stream.was_reset() {
             return Step::Over;
         }
         let intact = reading.look(&mut self.unread);
@@ -100,9 +120,24 @@ impl Session<'_> {
         match &mut reading.wanted {
             Wanted::Asked(_) if stream.incoming().is_advised() => Step::Advised,
             // It is answered without the word.
-            Wanted::Asked(_) if !stream.is_awaited() => Step::Over,
+            Wanted::Asked(_) if !stream.is_awaited() => Step::Unwanted,
             Wanted::Asked(_) => Step::Waits,
-            Wanted::Whole(_) if !stream.is_awaited() => Step::Over,
+            Wanted::Nothing(_) if is_last => {
+                self.streams.touch(&stream);
+                Step::Over
+            }
+            Wanted::Nothing(_) if reading.next.is_empty() => Step::Waits,
+            Wanted::Nothing(left) => match left.checked_sub(reading.next.len() as u64) {
+                Some(rest) => {
+                    *left = rest;
+                    Step::Took(reading.next.len())
+                }
+                None => {
+                    self.streams.touch(&stream);
+                    Step::Over
+                }
+            },
+            Wanted::Whole(_) if !stream.is_awaited() => Step::Unwanted,
             Wanted::Whole(_) if reading.next.is_empty() && !is_last => Step::Waits,
             Wanted::Whole(open) => {
                 if is_last {
@@ -119,7 +154,7 @@ impl Session<'_> {
                         shard.counters.refused.add(1);
                         exchange.enter(Phase::Idle, shard.now_ms());
                         shard.refuse(exchange, refusal, open.own.get(), false);
-                        Step::Over
+                        Step::Unwanted
                     }
                     WholeStep::Broken(status) => {
                         shard.refuse_framing(exchange, status, open.own.get());
@@ -138,7 +173,7 @@ impl Session<'_> {
                 }
                 match shard.take_stream(exchange, content, &reading.next) {
                     StreamStep::Took(Took::Bytes(bytes)) => Step::Took(bytes),
-                    StreamStep::Took(Took::Stop(Flow::Close)) | StreamStep::Unwanted => Step::Over,
+                    StreamStep::Took(Took::Stop(Flow::Close)) | StreamStep::Unwanted => Step::Unwanted,
                     StreamStep::Took(_) => Step::Waits,
                     StreamStep::Done(..) => Step::Over,
                 }

@@ -23,10 +23,11 @@ pub(super) fn write_head(parts: &Parts, text: &mut Vec<u8>) -> Result<(), Malfor
     text.clear();
     text.extend_from_slice(parts.method.as_str().as_bytes());
     text.push(b' ');
-    match parts.uri.path_and_query().map(|target| target.as_str()) {
+    // CONNECT has no path: it is refused by its name, as in HTTP/1.1.
+    let is_connect = parts.method == http::Method::CONNECT;
+    match parts.uri.path_and_query().filter(|_| !is_connect).map(|target| target.as_str()) {
+        None if is_connect && !authority.is_empty() => text.extend_from_slice(authority.as_bytes()),
         Some(target) if target.starts_with('/') || target == "*" => text.extend_from_slice(target.as_bytes()),
-        // CONNECT has no path: it is refused by its name, as in HTTP/1.1.
-        None if parts.method == http::Method::CONNECT => text.extend_from_slice(authority.as_bytes()),
         _ => return Err(Malformed),
     }
     text.push(b' ');
@@ -111,10 +112,7 @@ mod tests {
         );
         assert_eq!(text("GET", "/", &[("host", "x")]), Ok("GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned()));
         assert_eq!(text("GET", "/", &[]), Ok("GET / HTTP/1.1\r\n\r\n".to_owned()), "refused as in HTTP/1.1");
-        assert_eq!(
-            text("CONNECT", "a.b:1", &[]),
-            Ok("CONNECT a.b:1 HTTP/1.1\r\nhost: a.b:1\r\n\r\n".to_owned())
-        );
+        assert_eq!(text("CONNECT", "a.b:1", &[]), Ok("CONNECT a.b:1 HTTP/1.1\r\nhost: a.b:1\r\n\r\n".to_owned()));
     }
 
     #[test]

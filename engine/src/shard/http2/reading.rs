@@ -37,6 +37,8 @@ pub(super) enum Wanted {
     Whole(Box<OpenCall>),
     /// A call that reads it as it comes.
     Streamed(Box<BodyStream>),
+    /// Nobody wants it: the request is answered. So many bytes are taken all the same.
+    Nothing(u64),
 }
 
 impl Reading {
@@ -52,6 +54,7 @@ impl Reading {
                 Wanted::Asked(text) => text.len(),
                 Wanted::Whole(open) => open.held_bytes(),
                 Wanted::Streamed(stream) => stream.held_bytes(),
+                Wanted::Nothing(_) => 0,
             }
     }
 

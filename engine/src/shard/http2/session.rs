@@ -65,8 +65,7 @@ impl<'a> Session<'a> {
             .max_concurrent_reset_streams(limits.max_streams as usize)
             .reset_stream_duration(std::time::Duration::from_millis(INTERVAL_MS));
         let pipe = Pipe { conn: of, input: input.clone(), most: shard.limits.max_buffered_bytes };
-        let frame_limits =
-            FrameLimits { max_resets: limits.max_resets, max_control_frames: limits.max_control_frames };
+        let frame_limits = FrameLimits { max_resets: limits.max_resets, max_control_frames: limits.max_control_frames };
         conn.enter(Phase::Head, now_ms);
         shard.counters.http2_connections.add(1);
         Session {
@@ -88,9 +87,10 @@ impl<'a> Session<'a> {
 
     /// Takes what has come, all before it having been taken.
     pub fn feed(&mut self, bytes: BytesMut) {
-        if self.watch.take(&bytes, self.shard.now_ms()).is_err() {
-            self.shard.counters.http2_floods.add(1);
-            self.streams.order(Order::End(Reason::ENHANCE_YOUR_CALM));
+        if let Err(breach) = self.watch.take(&bytes, self.shard.now_ms()) {
+            let counters = &self.shard.counters;
+            (if breach.is_flood() { &counters.http2_floods } else { &counters.protocol_errors }).add(1);
+            self.streams.order(Order::End(Reason::from(breach.code())));
             return;
         }
         self.input.put(bytes);
@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        if seen.data && self.reading > 0 {
+        if (seen.data || seen.ends) && self.reading > 0 {
             let reading: Vec<_> = self.readings.iter().flatten().map(|reading| reading.stream.clone()).collect();
             for stream in reading {
                 wrote |= self.read_on(&stream);
@@ -209,14 +209,17 @@ impl<'a> Session<'a> {
         pumped.bytes > 0 || pumped.over
     }
 
-    /// A stream is over: its answer is handed over, or it was ended.
+    /// A stream is over: its answer is handed over, or it was ended. What is still to come of its request is thrown away, as by
+    /// HTTP/1.1: there are clients that take a reset for a failure, whatever its code (RFC 9113 8.1).
     fn end(&mut self, stream: &Rc<Stream>) {
+        if !stream.was_reset() && !self.shard.stopping() && self.discard(stream) {
+            return;
+        }
         let mut abandoned = Vec::new();
         stream.give_up(&mut abandoned);
         if !abandoned.is_empty() {
             self.shard.abandon(&abandoned);
         }
-        // What is still to come of the request is not wanted (RFC 9113 8.1).
         self.forget(stream);
         self.streams.leave(stream);
         self.conn.restart(Phase::Idle, self.shard.now_ms());
@@ -235,6 +238,8 @@ impl<'a> Session<'a> {
             Order::GoOn | Order::Finish => {
                 if !std::mem::replace(&mut self.finishing, true) {
                     connection.graceful_shutdown();
+                    // What is only thrown away is not waited for.
+                    self.streams.all().iter().filter(|stream| stream.is_over()).for_each(|it| self.streams.touch(it));
                 }
             }
         }

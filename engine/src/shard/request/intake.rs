@@ -118,7 +118,14 @@ impl Intake {
                 conn.enter(Phase::Head, shard.now_ms());
                 return Took::Stop(Flow::More);
             }
-            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
+            Err(error) => {
+                if self.requests == 0 && shard.may_begin_http2(conn, rest) {
+                    self.scanner.reset();
+                    conn.enter(Phase::Head, shard.now_ms());
+                    return Took::Stop(if rest.len() < PREFACE_HEAD.len() { Flow::More } else { Flow::Http2 });
+                }
+                return shard.refuse_head(shard.next_exchange(conn), error);
+            }
         };
         self.scanner.reset();
         // Each head has a clock of its own, also when its bytes came in one read with others.
@@ -141,7 +148,7 @@ impl Intake {
                 self.settle(shard.answer_early(shard.next_exchange(conn), &head, answer, OwnFields::NONE, last, behind))
             }
             Err(error) => {
-                if self.requests == 0 && shard.speaks_http2(conn, bytes) {
+                if self.requests == 0 && shard.may_begin_http2(conn, bytes) {
                     return Took::Stop(Flow::Http2);
                 }
                 return shard.refuse_head(shard.next_exchange(conn), error);
@@ -370,9 +377,11 @@ impl Intake {
 }
 
 impl Shard {
-    /// True for the head that begins the preface of HTTP/2 (RFC 9113 3.4), where that is spoken: no request of HTTP/1.1 has it.
-    fn speaks_http2(&self, conn: &Conn, head: &[u8]) -> bool {
-        head == PREFACE_HEAD && self.limits.http2.enabled && conn.service().speaks_http2
+    /// True for what begins the preface of HTTP/2 (RFC 9113 3.4), where that is spoken: no request of HTTP/1.1 begins so.
+    fn may_begin_http2(&self, conn: &Conn, input: &[u8]) -> bool {
+        (input.starts_with(PREFACE_HEAD) || PREFACE_HEAD.starts_with(input))
+            && self.limits.http2.enabled
+            && conn.service().speaks_http2
     }
 
     pub(in crate::shard) fn standing(&self) -> Standing {
