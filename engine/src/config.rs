@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::tls::Tls;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -30,6 +31,18 @@ pub enum DriverChoice {
     Epoll,
 }
 
+/// What the admin listener encrypts with.
+#[derive(Clone, Debug, Default)]
+pub enum AdminTls {
+    /// Nothing is encrypted.
+    #[default]
+    None,
+    /// With what [`Config::tls`] says, also when that is replaced.
+    AsTunnel,
+    /// Something of its own.
+    Own(Tls),
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -37,6 +50,10 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
+    pub tls: Option<Tls>,
+    /// What the admin listener is spoken to with.
+    pub admin_tls: AdminTls,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -69,6 +86,8 @@ impl Config {
         Config {
             listen,
             admin: None,
+            tls: None,
+            admin_tls: AdminTls::None,
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::config::{Config, Listen};
+use crate::config::{AdminTls, Config, Listen};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
 use crate::link::latest::Latest;
+use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
@@ -22,6 +23,7 @@ use crate::shard::life::supervisor::supervise;
 use crate::shard::listener::{Listener, Listeners};
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
+use crate::tls::Tls;
 use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
@@ -32,6 +34,9 @@ pub struct Engine {
     max_connections: usize,
     stopping: AtomicBool,
     exposures: Arc<Latest<Exposure>>,
+    tls: Option<Arc<Latest<Tls>>>,
+    admin_tls: Option<Arc<Latest<Tls>>>,
+    peers: Arc<Peers>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
     meters: Vec<Arc<ShardMeter>>,
@@ -75,12 +80,21 @@ impl Engine {
         let (ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
         backend.attach(&ports);
         let last = admin.as_ref().and_then(|_| ports.first().cloned());
+        let latest = |tls: &Tls| Arc::new(Latest::new(Arc::new(tls.clone())));
+        let tls = config.tls.as_ref().map(latest);
         let mut engine = Engine {
             ports,
             loads: (0..config.shards).map(|_| AtomicUsize::new(0)).collect(),
             max_connections: config.limits.max_connections,
             stopping: AtomicBool::new(false),
             exposures: Arc::new(Latest::new(config.exposure.clone())),
+            admin_tls: match &config.admin_tls {
+                AdminTls::None => None,
+                AdminTls::AsTunnel => tls.clone(),
+                AdminTls::Own(tls) => Some(latest(tls)),
+            },
+            tls,
+            peers: Arc::default(),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
@@ -109,6 +123,10 @@ impl Engine {
                 driver: self.driver.clone(),
                 limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
+                tls: self.tls.clone(),
+                admin_tls: self.admin_tls.clone(),
+                peers: self.peers.clone(),
+                max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 with_host: Scales::default(),
                 exposures: self.exposures.clone(),
@@ -242,6 +260,23 @@ impl Engine {
     /// Replaces the route table. Every request that is sent after this call is decided by it.
     pub fn set_exposure(&self, exposure: &Arc<Exposure>) {
         self.exposures.set(exposure.clone());
+    }
+
+    /// Replaces what clients are spoken to with: every connection that is accepted after this call begins with it, the others
+    /// go on as they have begun. False, and nothing happens, where the engine was started without.
+    pub fn set_tls(&self, tls: Tls) -> bool {
+        self.tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
+    }
+
+    /// As [`Engine::set_tls`], of the admin listener, where that has something of its own.
+    pub fn set_admin_tls(&self, tls: Tls) -> bool {
+        self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
+    }
+
+    /// The client under TLS that calls name by this number, while it is connected.
+    #[must_use]
+    pub fn peer(&self, number: u64) -> Option<Arc<Peer>> {
+        self.peers.get(number)
     }
 
     /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the

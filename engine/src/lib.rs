@@ -20,6 +20,7 @@ pub mod host;
 pub mod limits;
 pub mod link;
 pub mod shard;
+pub mod tls;
 pub mod tunnel;
 pub mod wire;
 

@@ -63,7 +63,15 @@ impl Rig {
             batch.json.extend_from_slice(text.as_bytes());
             let body = batch.close_body(start);
             let (request_id, fields) = batch.push_call_head(text.as_bytes(), HEAD.as_bytes());
-            batch.records.push(CallRecord { key: *key, handler: key.slot, flags: 0, body, request_id, fields });
+            batch.records.push(CallRecord {
+                key: *key,
+                handler: key.slot,
+                flags: 0,
+                body,
+                request_id,
+                fields,
+                peer: 0,
+            });
         }
         change(&mut batch);
         assert!(self.link.submit(shard, batch, &mut AnswerBatch::default()).is_none());

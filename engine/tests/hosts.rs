@@ -454,7 +454,15 @@ fn key_of(slot: u32) -> CallKey {
 fn batch_of(slot: u32, handler: u32) -> Box<CallBatch> {
     let mut batch = Box::<CallBatch>::default();
     let (request_id, fields) = batch.push_call_head(b"id", b"GET / HTTP/1.1\r\n\r\n");
-    batch.records.push(CallRecord { key: key_of(slot), handler, flags: 0, body: Span::default(), request_id, fields });
+    batch.records.push(CallRecord {
+        key: key_of(slot),
+        handler,
+        flags: 0,
+        body: Span::default(),
+        request_id,
+        fields,
+        peer: 0,
+    });
     batch
 }
 

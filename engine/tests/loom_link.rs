@@ -39,7 +39,7 @@ fn answers(slot: u32) -> Box<AnswerBatch> {
 fn calls(slot: u32, mut batch: Box<CallBatch>) -> Box<CallBatch> {
     assert!(batch.is_empty(), "a batch comes home empty");
     let (body, request_id, fields) = Default::default();
-    batch.records.push(CallRecord { key: key(slot), handler: 0, flags: 0, body, request_id, fields });
+    batch.records.push(CallRecord { key: key(slot), handler: 0, flags: 0, body, request_id, fields, peer: 0 });
     let _: Span = body;
     batch
 }

@@ -15,11 +15,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("link", &["stated", "limits", "wire", "tunnel"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("config", &["limits", "tunnel"]),
-    ("shard", &["stated", "limits", "wire", "tunnel", "link", "config"]),
-    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
+    ("tls", &[]),
+    ("config", &["limits", "tunnel", "tls"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "link", "config", "tls"]),
+    ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error"]),
+    ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error", "tls"]),
 ];
 
 /// The code of a file, without its tests and comments.

@@ -22,6 +22,7 @@ mod saboteur;
 mod sessions;
 mod start_error;
 mod stats;
+mod tls;
 mod tunnel;
 mod utilities;
 mod version;

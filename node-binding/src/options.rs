@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
+use fasttunnel_engine::config::{AdminTls, Config, Listen, default_max_connections, default_shards};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
@@ -19,6 +19,7 @@ use zeroize::Zeroize;
 
 use crate::bounds;
 use crate::raw;
+use crate::tls::NativeTls;
 
 /// An error with the code that JavaScript sees as `error.code`.
 pub type CodedError = napi::Error<String>;
@@ -37,6 +38,12 @@ pub struct NativeOptions {
     pub loop_ring: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// What to encrypt with; without it nothing is.
+    pub tls: Option<NativeTls>,
+    /// What the admin listener is to encrypt with, if it has something of its own.
+    pub admin_tls: Option<NativeTls>,
+    /// The admin listener encrypts with what the tunnel does.
+    pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
     /// Connections the kernel queues.
@@ -134,6 +141,10 @@ pub struct NativeLimits {
     pub max_calls_in_flight: u32,
     /// Connections; 0 for the default by RLIMIT_NOFILE.
     pub max_connections: u32,
+    /// Time for a handshake.
+    pub handshake_timeout_ms: f64,
+    /// Handshakes under way.
+    pub max_handshakes: u32,
     /// Time for a head.
     pub head_timeout_ms: f64,
     /// Time for a body.
@@ -284,6 +295,12 @@ impl NativeOptions {
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
+        config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
+        config.admin_tls = match &self.admin_tls {
+            Some(own) => AdminTls::Own(own.read()?),
+            None if self.admin_tls_shared => AdminTls::AsTunnel,
+            None => AdminTls::None,
+        };
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = match self.driver.as_str() {
@@ -345,6 +362,8 @@ impl NativeOptions {
                 0 => default_max_connections(),
                 connections => connections as usize,
             },
+            handshake_timeout_ms: given.handshake_timeout_ms as u64,
+            max_handshakes: given.max_handshakes as usize,
             head_timeout_ms: given.head_timeout_ms as u64,
             body_timeout_ms: given.body_timeout_ms as u64,
             min_body_bytes_per_s: given.min_body_bytes_per_s as u64,

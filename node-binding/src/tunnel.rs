@@ -25,6 +25,7 @@ use crate::ring::Ring;
 use crate::rows::{Table, answers};
 use crate::start_error::{coded, connect_error, start_error};
 use crate::stats::shards_json;
+use crate::tls::{NativePeer, NativeTls};
 
 /// A running tunnel. All methods on the JavaScript thread that made it.
 #[napi]
@@ -309,6 +310,38 @@ impl NativeTunnel {
             running.engine.set_exposure(&exposure);
         }
         Ok(numbers)
+    }
+
+    /// Replaces what clients are spoken to with; counts from the next connection on.
+    #[napi(catch_unwind)]
+    pub fn set_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        if let Some(running) = &*self.life.running.borrow()
+            && !running.engine.set_tls(tls)
+        {
+            return Err(bad_option("tls: the engine was started without"));
+        }
+        Ok(())
+    }
+
+    /// Replaces what the admin listener encrypts with, where it has something of its own.
+    #[napi(catch_unwind)]
+    pub fn set_admin_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        if let Some(running) = &*self.life.running.borrow()
+            && !running.engine.set_admin_tls(tls)
+        {
+            return Err(bad_option("admin.tls: the engine was started without"));
+        }
+        Ok(())
+    }
+
+    /// What is known of the client of a call that is not answered yet, where it came by TLS and is connected.
+    #[napi(catch_unwind)]
+    pub fn peer(&self, ticket: u32) -> Option<NativePeer> {
+        let number = self.life.bridge.borrow().peer(ticket)?;
+        let running = self.life.running.borrow();
+        running.as_ref()?.engine.peer(number).map(|peer| NativePeer::from(&*peer))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.

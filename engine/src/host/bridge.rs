@@ -320,6 +320,12 @@ impl Bridge {
         self.feed.loans.head(self.tickets.get(ticket)?)
     }
 
+    /// The number of the client of a call, in [`crate::link::peers::Peers`], while it is not answered.
+    #[must_use]
+    pub fn peer(&self, ticket: u32) -> Option<u64> {
+        self.tickets.get(ticket).map(|live| live.peer)
+    }
+
     /// Sends answers, and the batches of calls that nobody needs any more.
     fn send(&mut self, now_ns: u64) {
         self.outbox.send(now_ns, &self.link);

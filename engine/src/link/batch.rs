@@ -58,6 +58,8 @@ pub struct CallRecord {
     pub request_id: Span,
     /// The field lines as received, in [`CallBatch::heads`], directly behind the request line.
     pub fields: Span,
+    /// Names its client in [`super::peers::Peers`]; [`super::peers::NO_PEER`] where that is not under TLS.
+    pub peer: u64,
 }
 
 impl CallRecord {
@@ -426,6 +428,7 @@ mod tests {
             body: Span::default(),
             request_id: Span::default(),
             fields: Span::default(),
+            peer: 0,
         };
         let later = start + ARRIVAL_RESOLUTION;
         for at in [start, start + ARRIVAL_RESOLUTION / 2, later] {

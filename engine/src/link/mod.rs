@@ -26,6 +26,7 @@ pub mod latest;
 pub mod meter;
 mod owners;
 pub mod parts;
+pub mod peers;
 pub mod port;
 mod surplus;
 mod sync;

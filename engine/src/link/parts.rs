@@ -121,7 +121,15 @@ mod tests {
             batch.json.extend_from_slice(text.as_bytes());
             let body = batch.close_body(start);
             let (request_id, fields) = batch.push_call_head(text.as_bytes(), HEAD);
-            batch.records.push(CallRecord { key: key(slot), handler: slot, flags: 0, body, request_id, fields });
+            batch.records.push(CallRecord {
+                key: key(slot),
+                handler: slot,
+                flags: 0,
+                body,
+                request_id,
+                fields,
+                peer: 0,
+            });
             batch.data.extend_from_slice(text.as_bytes());
             let data = Span { start: batch.data.len() as u32 - text.len() as u32, end: batch.data.len() as u32 };
             batch.frames.push(Frame { key: key(slot), kind: FrameKind::Data, data });

@@ -39,9 +39,11 @@ use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
+use crate::link::peers::Peers;
 use crate::link::port::{Inbox, ShardPort};
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
+use crate::tls::Tls;
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
@@ -51,6 +53,7 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
+use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -61,6 +64,7 @@ use life::pulse::Pulse;
 use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use serve::handshakes::Handshakes;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -72,6 +76,14 @@ pub(crate) struct Setup {
     pub driver: Driver,
     pub limits: Limits,
     pub max_calls: usize,
+    /// What clients are spoken to with; `None`: nothing is encrypted.
+    pub tls: Option<Arc<Latest<Tls>>>,
+    /// The same of the admin listener.
+    pub admin_tls: Option<Arc<Latest<Tls>>>,
+    /// Clients that have shaken hands.
+    pub peers: Arc<Peers>,
+    /// Handshakes under way in this shard.
+    pub max_handshakes: usize,
     /// Bytes that the shard may hold.
     pub max_held: usize,
     /// What is on its way to the host, or waits there, in all of the shard's lives: its batches come home to the next.
@@ -111,6 +123,10 @@ struct Shard {
     head_limits: HeadLimits,
     chunk_limits: ChunkLimits,
     max_calls: usize,
+    tls: Option<Arc<Latest<Tls>>>,
+    admin_tls: Option<Arc<Latest<Tls>>>,
+    peers: Arc<Peers>,
+    handshakes: Handshakes<Rc<Conn>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -185,6 +201,10 @@ impl Shard {
             head_limits,
             chunk_limits,
             max_calls: setup.max_calls,
+            tls: setup.tls,
+            admin_tls: setup.admin_tls,
+            peers: setup.peers,
+            handshakes: Handshakes::new(setup.max_handshakes),
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
             reference: setup.reference,

@@ -5,8 +5,12 @@ import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
-import type { Address, AdminAddress } from '../options/addresses.js';
+import type { AdminAddress } from '../options/addresses.js';
+import type { AdminEngineOptions } from '../options/admin.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
+import { forgetKeys } from '../options/tls.js';
+import type { TlsEngineOptions } from '../options/tls.js';
+import { FileWatch } from '../process/file-watch.js';
 import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
 import type { Stats } from '../stats/stats.js';
@@ -17,7 +21,7 @@ import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { nativeAllow, nativeOptions } from './native-options.js';
+import { nativeAllow, nativeOptions, nativeTls } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
@@ -37,9 +41,9 @@ export async function startBridge(
   }
 }
 
-function adminAddress(given: Address | undefined, port: number): AdminAddress | undefined {
+function adminAddress(given: AdminEngineOptions | undefined, port: number): AdminAddress | undefined {
   if (given === undefined) return undefined;
-  return { url: urlOf({ ...given, port }), host: given.host, port, socketPath: given.socketPath };
+  return { url: urlOf({ ...given, port }, given.tls !== undefined), host: given.host, port, socketPath: given.socketPath };
 }
 
 /** As long as a timer can be: only its being there matters. */
@@ -52,6 +56,7 @@ const FOREVER_MS = 2 ** 31 - 1;
 class EngineBridge implements Bridge {
   readonly host: string;
   readonly socketPath?: string;
+  readonly encrypted: boolean;
   readonly admin: AdminAddress | undefined;
   readonly #native: NativeTunnel;
   readonly #table = new Uint32Array(LENGTH);
@@ -72,6 +77,8 @@ class EngineBridge implements Bridge {
   /** Frames that belong behind the calls of a drain that was interrupted. */
   #heldFrames = 0;
   #drains = 0;
+  /** Files of certificates, for the tunnel and for the admin listener. */
+  readonly #watches = new Map<'tls' | 'admin', FileWatch>();
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
 
@@ -81,6 +88,7 @@ class EngineBridge implements Bridge {
     this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
+    this.encrypted = options.tls !== undefined;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel, threadCpuMs } = addon();
     // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
@@ -97,11 +105,39 @@ class EngineBridge implements Bridge {
       native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
+    if (options.tls !== undefined) this.#watch('tls', options.tls);
+    if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // What it does not listen for need not be waited for.
     if (options.inProcess === true) this.#keepAlive.unref();
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
+  }
+
+  setTls(tls: TlsEngineOptions): void {
+    this.#encrypt('tls', tls);
+    this.#watch('tls', tls);
+  }
+
+  #encrypt(place: 'tls' | 'admin', tls: TlsEngineOptions): void {
+    try {
+      if (place === 'tls') this.#native.setTls(nativeTls(tls));
+      else this.#native.setAdminTls(nativeTls(tls));
+    } catch (error) {
+      throw optionErrorOf(error);
+    } finally {
+      forgetKeys(tls);
+    }
+  }
+
+  /** Looks after the files of what is in force now, and no longer after those of before. */
+  #watch(place: 'tls' | 'admin', { watched }: TlsEngineOptions): void {
+    this.#watches.get(place)?.stop();
+    this.#watches.delete(place);
+    if (watched === undefined) return;
+    const { files, intervalMs, state, read } = watched;
+    const report = (error: unknown): void => this.#onError(error, { kind: 'task', id: '(tls)', requestId: '' });
+    this.#watches.set(place, new FileWatch({ files, intervalMs, state, take: () => this.#encrypt(place, read()), report }));
   }
 
   get port(): number {
@@ -167,6 +203,7 @@ class EngineBridge implements Bridge {
 
   async #close(): Promise<void> {
     // The process must live until the answers are out, even if it was not to live for listening.
+    for (const watch of this.#watches.values()) watch.stop();
     this.#keepAlive.ref();
     try {
       await new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'd61e0dd4eb3f0490';
+export const FACTS_HASH = '43b738a046ea9d42';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -161,6 +161,8 @@ export const JSON_TYPE = 'application/json; charset=utf-8';
 export const BASE_PATH = '/__runner';
 /** Default name of the header that carries the token. */
 export const TOKEN_HEADER = 'x-runner-token';
+/** The connection option of a client that wants to be told, by a 408, when no further request is read. */
+export const NOTICE_OPTION = 'fasttunnel-notice';
 /** The header that carries the request id. */
 export const REQUEST_ID_HEADER = 'x-runner-request-id';
 /** What each limit may be. `Limits` of the engine says what happens when one is reached. */
@@ -178,6 +180,8 @@ export const LIMITS = {
   maxConnections: { fallback: 0, least: 0, most: 1000000, unit: 'connections, 0 = by the limit of open files' },
   maxBufferedBytes: { fallback: 65536, least: 4096, most: 67108864, unit: 'bytes' },
   maxTotalBufferedBytes: { fallback: 268435456, least: 1048576, most: 1099511627776, unit: 'bytes' },
+  handshakeTimeoutMs: { fallback: 10000, least: 1, most: 86400000, unit: 'milliseconds' },
+  maxHandshakes: { fallback: 1000, least: 1, most: 1000000, unit: 'handshakes' },
   headTimeoutMs: { fallback: 10000, least: 1, most: 86400000, unit: 'milliseconds' },
   bodyTimeoutMs: { fallback: 30000, least: 1, most: 86400000, unit: 'milliseconds' },
   minBodyBytesPerS: { fallback: 500, least: 1, most: 1073741824, unit: 'bytes a second' },

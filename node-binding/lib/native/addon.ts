@@ -9,6 +9,9 @@ export interface NativeOptions {
   inProcess: boolean;
   loopRing: boolean;
   socketPath?: string;
+  tls?: NativeTls;
+  adminTls?: NativeTls;
+  adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
   shards: number;
@@ -39,6 +42,23 @@ export interface NativeOptions {
     /** Without it the defaults; in it, a bound that is missing is none. */
     multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
   };
+}
+
+/** `src/tls.rs`, `NativeTls`. */
+export interface NativeTls {
+  identities: { cert: string; key: string; names: string[] }[];
+  minVersion: string;
+  ca?: string;
+  requireClientCert: boolean;
+}
+
+/** `src/tls.rs`, `NativePeer`. */
+export interface NativePeer {
+  protocol: 'TLSv1.2' | 'TLSv1.3';
+  cipher: string;
+  servername?: string;
+  alpnProtocol?: string;
+  certificate?: Buffer;
 }
 
 export interface NativeHandler {
@@ -87,6 +107,9 @@ export interface NativeTunnel {
   readonly handlerNumbers: number[];
   /** Returns their numbers. */
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): number[];
+  setTls(tls: NativeTls): void;
+  setAdminTls(tls: NativeTls): void;
+  peer(ticket: number): NativePeer | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   route(target: string): Destination;

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { NUMBERS } from '../facts/bounds.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import type { Where } from '../errors/listen-error.js';
-import { asGroup, asInteger, fail } from './checks.js';
+import { asInteger, fail } from './checks.js';
 
 /** An address as it was given: a socket path, or host and port. */
 export interface Address {
@@ -38,13 +38,6 @@ export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' 
   };
 }
 
-/** The option `admin`; without it there is no such listener. */
-export function asAdmin(option: string, value: unknown): { admin?: Address } {
-  if (value === undefined) return {};
-  const known = ['port', 'host', 'socketPath'] as const;
-  return { admin: asAddress(`${option}.`, asGroup(option, value, known, { hostname: `${option}.host`, path: `${option}.socketPath`, listen: `${option}.port` })) };
-}
-
 /** An address with the IP address of its host's name instead of the name. Rejects with a ListenError. */
 export async function resolveHost<Given extends Address>(address: Given): Promise<Given> {
   if (address.socketPath !== undefined || isIP(address.host) !== 0) return address;
@@ -66,11 +59,11 @@ export function whereOf(address: Address): Where {
 }
 
 /** What a client calls that is to reach the address. */
-export function urlOf({ host, port, socketPath }: Readonly<Address>): string {
+export function urlOf({ host, port, socketPath }: Readonly<Address>, encrypted = false): string {
   if (socketPath !== undefined) return `unix:${socketPath}:`;
   // "Every address" is nothing that a client can call.
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${showAddress({ host: reachable, port })}`;
+  return `${encrypted ? 'https' : 'http'}://${showAddress({ host: reachable, port })}`;
 }
 
 function asHost(option: string, value: unknown): string {

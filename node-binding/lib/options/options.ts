@@ -1,7 +1,8 @@
 import { NUMBERS } from '../facts/bounds.js';
 import { BASE_PATH } from '../facts/facts.generated.js';
 import { asLimits } from './limits.js';
-import { asAddress, asAdmin } from './addresses.js';
+import { asAddress } from './addresses.js';
+import { asAdmin } from './admin.js';
 import { asAuth } from './auth.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
@@ -9,6 +10,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asGracefulSignals } from './graceful-signals.js';
 import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
+import { asTls } from './tls.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 
 /** Options that were checked, with their defaults. */
@@ -23,7 +25,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'admin', 'http2', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
   'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
@@ -31,7 +33,7 @@ const OPTION_NAMES = [
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -40,7 +42,8 @@ export function checkOptions(options: unknown): CheckedOptions {
   const cors = asCors(given.cors, given.corsOrigins);
   const engine: EngineOptions = {
     ...asAddress('', given),
-    ...asAdmin('admin', given.admin),
+    ...asTls('tls', given.tls),
+    ...asAdmin('admin', given.admin, given.tls, 'tls'),
     http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import type { GracefulSignal } from './graceful-signals.js';
@@ -22,6 +23,33 @@ export interface CallContext {
    * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
    */
   readonly body: Readable | undefined;
+  /**
+   * How the client has come by TLS, and who it is; `undefined` where it has not. Read it for the first time before the call
+   * is answered, and while the client is connected.
+   */
+  readonly tls: TlsPeer | undefined;
+}
+
+/** A client under TLS. */
+export interface TlsPeer {
+  readonly protocol: 'TLSv1.2' | 'TLSv1.3';
+  /** The cipher suite, as IANA names it: `TLS_AES_256_GCM_SHA384`. */
+  readonly cipher: string;
+  /** The host that the client asked for (SNI). */
+  readonly servername: string | undefined;
+  /** What was agreed on by ALPN. */
+  readonly alpnProtocol: string | undefined;
+  /** Its certificate, which one of `tls.ca` vouches for; `undefined` where it has shown none. */
+  readonly client: ClientCertificate | undefined;
+}
+
+/** A certificate that a client has shown. */
+export interface ClientCertificate {
+  /** Its subject, a line each part: `O=Acme\nCN=worker`. */
+  readonly subject: string;
+  /** Its alternative names, each with its kind: `DNS:worker.acme.test`, `URI:spiffe://acme.test/worker`. */
+  readonly altNames: readonly string[];
+  readonly certificate: X509Certificate;
 }
 
 /**
@@ -71,6 +99,8 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** Speak HTTPS. Default: plain HTTP. */
+  tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   /** Clients may speak HTTP/2 on the same port as HTTP/1.1: in clear, by prior knowledge. Default true. */
@@ -83,6 +113,43 @@ export interface ListenOptions {
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
 }
 
+/**
+ * A certificate and its key. Each is PEM, as a string or as bytes, or the path of a file that holds it: a string with
+ * `-----BEGIN ` in it is PEM, any other is a path.
+ */
+export interface TlsOptions {
+  /** The certificate; behind it, in the same PEM, those that certify it. */
+  cert: string | Uint8Array;
+  /** Its private key. */
+  key: string | Uint8Array;
+  /** Of an encrypted key. */
+  passphrase?: string | undefined;
+  /** Further certificates, for clients that ask for one of their names (SNI). All others are shown the one above. */
+  certificates?: readonly NamedCertificate[] | undefined;
+  /** The oldest version that is spoken. Default `TLSv1.2`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** Clients are asked for a certificate, which one of these has to vouch for. One, or several in one PEM or in a list. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
+  /** Whether a client without a certificate is refused. Default true where `ca` is given. */
+  requireClientCert?: boolean | undefined;
+  /**
+   * Look at the files that are named here, every five seconds or as often as is said, and take them anew when they have
+   * changed. What is wrong with them `onError` hears; what was in force stays then.
+   */
+  watch?: boolean | { intervalMs?: number | undefined } | undefined;
+}
+
+/** A certificate for some names. */
+export interface NamedCertificate {
+  /** As `tls.cert`. */
+  cert: string | Uint8Array;
+  /** As `tls.key`. */
+  key: string | Uint8Array;
+  passphrase?: string | undefined;
+  /** Hosts that it is for; `*.` stands for one label. Default: those that the certificate names. */
+  names?: readonly string[] | undefined;
+}
+
 /** Where a tunnel says how it is: a port, or a socket path. */
 export interface AdminOptions {
   /** TCP port, 0 (the default) for any free one. */
@@ -91,6 +158,8 @@ export interface AdminOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
+  tls?: boolean | TlsOptions | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -148,6 +217,10 @@ export interface LimitOptions {
   maxBufferedBytes?: number | undefined;
   /** Bytes held for all connections together, before calls get 503 and clients that make no progress are disconnected. */
   maxTotalBufferedBytes?: number | undefined;
+  /** Time from accepting to the end of the handshake of TLS. */
+  handshakeTimeoutMs?: number | undefined;
+  /** Handshakes of TLS under way; of more the oldest is cut. */
+  maxHandshakes?: number | undefined;
   headTimeoutMs?: number | undefined;
   /** Time for a body. After it a body has to have kept up `minBodyBytesPerS`; a streamed one has to go on coming. */
   bodyTimeoutMs?: number | undefined;

@@ -2,12 +2,13 @@ import { NUMBERS } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
 import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asLimits, LIMITS } from '../options/limits.js';
-import { asAdmin } from '../options/addresses.js';
-import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
+import { asAdmin } from '../options/admin.js';
+import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
 import type { MultipartBounds } from '../options/multipart.js';
-import type { AdminOptions, LimitOptions } from '../options/types.js';
+import { asTls } from '../options/tls.js';
+import type { AdminOptions, LimitOptions, TlsOptions } from '../options/types.js';
 import { asAttachable } from './attachable-server.js';
 import type { AttachableServer } from './attachable-server.js';
 import { asCors } from './cors-config.js';
@@ -53,7 +54,7 @@ export interface FastTunnelHttp {
    * Port 0 takes any free one; the host defaults to 127.0.0.1. Without it, and without `server`, nothing listens: requests
    * come through the value's handlers (`attachTo`, `createRequestListener`, `handleRequest`, …).
    */
-  listen?: { port: number; host?: string | undefined } | undefined;
+  listen?: { port: number; host?: string | undefined; tls?: TlsOptions | undefined } | undefined;
   auth?: FastTunnelAuth | undefined;
   cors?: FastTunnelCors | undefined;
   limits?: FastTunnelLimits | undefined;
@@ -68,6 +69,8 @@ export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   backlog?: number | undefined;
+  /** Speak HTTPS where `http.listen` says: the same as `http.listen.tls`. Default: plain HTTP. */
+  tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   /** Clients may speak HTTP/2, too: in clear, by prior knowledge. Default false, as with `nodeExposure`. */
@@ -101,9 +104,13 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'admin', 'http2', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'tls', 'admin', 'http2', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
+  const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
+  if (tls !== undefined && (server !== undefined || http.listen === undefined)) {
+    failHidden(tlsOption, 'is of no use: nothing listens', 'Set http.listen, or leave it out: a server of your own that is attached to encrypts by itself.');
+  }
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
   const cors = asCors(http.cors);
@@ -114,7 +121,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     server,
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
-      ...asAdmin('engine.admin', engine.admin),
+      ...asTls(tlsOption, tls),
+      ...asAdmin('engine.admin', engine.admin, tls, 'engine.tls'),
       http2: asBoolean('engine.http2', engine.http2, false),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
@@ -134,9 +142,17 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
 /** Where to listen; nowhere when nothing is said. */
 function asListen(value: unknown): Pick<EngineOptions, 'host' | 'port' | 'inProcess'> {
   if (value === undefined) return IN_PROCESS;
-  const listen = asGroup('http.listen', value, ['port', 'host']);
+  const listen = asGroup('http.listen', value, ['port', 'host', 'tls']);
   if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
   return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, NUMBERS.port) };
+}
+
+/** `http.listen.tls`, or `engine.tls`, and which of them. */
+function tlsOf(listen: unknown, engineTls: unknown): [string, unknown] {
+  const listenTls = isPlainObject(listen) ? listen['tls'] : undefined;
+  if (listenTls === undefined) return ['engine.tls', engineTls];
+  if (engineTls !== undefined) failHidden('engine.tls', 'says the same as http.listen.tls', 'Leave one of them out.');
+  return ['http.listen.tls', listenTls];
 }
 
 function asHost(value: unknown): string {

@@ -33,6 +33,8 @@ export async function openPage(outfile) {
       lost: () => request.socket.destroy(),
       'lost-twice': () => (times < 3 ? request.socket.destroy() : json(200, { ok: true, result: 'third' })),
       elsewhere: () => response.writeHead(307, { ...cors, location: '/task/stolen' }).end(),
+      unheard: () => json(200, { ok: true }),
+      large: () => json(200, { ok: true, result: 'x'.repeat(JSON.parse(body).input) }),
       page: () => response.writeHead(200, { ...cors, 'content-type': 'text/html' }).end('<p>a page</p>'),
     };
     (actions[name] ?? (() => response.writeHead(404).end()))();
@@ -128,6 +130,13 @@ export function checkOutcomes(outcomes, tried) {
   got('a call that is lost and may run twice', { value: 'third' });
   fails('a redirect', { kind: 'CallError', code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true }, /has no answer/);
   fails('a page instead of an answer', { kind: 'RemoteError', code: 'INVALID_RESPONSE', status: 200 }, /no envelope.*base path included/);
+  fails('an event of which the server gives no payload back', { kind: 'RemoteError', code: 'INVALID_RESPONSE', status: 200 }, /did not include result/);
+  const [fits, tooLarge, tooLargeAsStream] = of('answers of many bytes');
+  assert.equal(fits, 2000);
+  for (const { message, ...rest } of [tooLarge, tooLargeAsStream]) {
+    assert.deepEqual(rest, { kind: 'CallError', code: 'FASTTUNNEL_BAD_ANSWER', maybeRan: true });
+    assert.match(message, /more than 2048 bytes \(maxAnswerBytes\)/);
+  }
   const wrong = of('options that are wrong').map(({ kind, message }) => `${kind}: ${message}`);
   for (const [index, said] of [/^OptionError: url is missing/, /^OptionError: url must begin with http/, /^OptionError: url must begin with http:\/\/ or https:\/\/.*no Unix domain sockets/, /^OptionError: connections has no effect here/, /^OptionError: retrys is not an option\. Did you mean retries\?/, /^OptionError: timeoutMs must be an integer from 0/, /^OptionError: auth\.token must be a string/, /^OptionError: credentials must be one of 'same-origin', 'include', 'omit', got 'all'/].entries()) assert.match(wrong[index], said);
   assert.equal(wrong.length, 8);

@@ -84,6 +84,12 @@ export declare class NativeTunnel {
   get handlerNumbers(): Array<number>
   /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
   setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
+  /** Replaces what clients are spoken to with; counts from the next connection on. */
+  setTls(tls: NativeTls): void
+  /** Replaces what the admin listener encrypts with, where it has something of its own. */
+  setAdminTls(tls: NativeTls): void
+  /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
+  peer(ticket: number): NativePeer | null
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -237,6 +243,16 @@ export interface NativeHandler {
   number?: number
 }
 
+/** A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it. */
+export interface NativeIdentity {
+  /** The certificate, and behind it those that certify it. PEM. */
+  cert: string
+  /** Its private key. PEM, not encrypted. */
+  key: string
+  /** Names by which clients ask for it, in lower case. */
+  names: Array<string>
+}
+
 /** The bounds, in the units of their names. */
 export interface NativeLimits {
   /** Bytes of a head. */
@@ -265,6 +281,10 @@ export interface NativeLimits {
   maxCallsInFlight: number
   /** Connections; 0 for the default by RLIMIT_NOFILE. */
   maxConnections: number
+  /** Time for a handshake. */
+  handshakeTimeoutMs: number
+  /** Handshakes under way. */
+  maxHandshakes: number
   /** Time for a head. */
   headTimeoutMs: number
   /** Time for a body. */
@@ -330,6 +350,12 @@ export interface NativeOptions {
   loopRing: boolean
   /** Unix socket instead of host and port. */
   socketPath?: string
+  /** What to encrypt with; without it nothing is. */
+  tls?: NativeTls
+  /** What the admin listener is to encrypt with, if it has something of its own. */
+  adminTls?: NativeTls
+  /** The admin listener encrypts with what the tunnel does. */
+  adminTlsShared: boolean
   /** Where to say how it is; without it nowhere. */
   admin?: NativeAdmin
   /** Connections the kernel queues. */
@@ -362,6 +388,20 @@ export interface NativeOptions {
   limits: NativeLimits
 }
 
+/** What is known of a client under TLS. */
+export interface NativePeer {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  protocol: string
+  /** The cipher suite, as IANA names it. */
+  cipher: string
+  /** The name that it asked for. */
+  servername?: string
+  /** What was agreed on by ALPN. */
+  alpnProtocol?: string
+  /** Its certificate, which was verified. DER. */
+  certificate?: Buffer
+}
+
 /** How much a session keeps, and what it holds. */
 export interface NativeSessionFacts {
   /** Its number in this process. */
@@ -376,6 +416,18 @@ export interface NativeSessionFacts {
   bytes: number
   /** They have made room for others. */
   dropped: number
+}
+
+/** What to encrypt with. */
+export interface NativeTls {
+  /** The first is also for clients that ask for no name. At least one. */
+  identities: Array<NativeIdentity>
+  /** `TLSv1.2` or `TLSv1.3`. */
+  minVersion: string
+  /** Those who certify clients. PEM. Without it clients are asked for no certificate. */
+  ca?: string
+  /** A client without a certificate is refused. */
+  requireClientCert: boolean
 }
 
 /** What this build is. */

@@ -46,6 +46,10 @@ impl Sink for InStream<'_> {
         Place { conn: self.conn.id, sequence: self.stream.sequence() }
     }
 
+    fn peer(&self) -> u64 {
+        self.conn.socket().peer_number()
+    }
+
     /// It is the only exchange of its stream.
     fn at(&self, place: Place) -> Self {
         debug_assert_eq!(place, self.place());
