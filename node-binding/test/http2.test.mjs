@@ -138,15 +138,16 @@ onBothDrivers('HTTP/2', (driver) => {
   it('a body that its client breaks off fails in the handler', async () => {
     let failed;
     const read = async (_, { body }) => { try { for await (const _chunk of body); } catch (error) { failed = error.code; } };
-    await withTunnel({ driver, tasks: { read } }, (tunnel) => withSession(tunnel, async (session) => {
-      const stream = session.request({ ':method': 'POST', ':path': path('read'), ...OCTETS });
-      stream.on('error', () => {});
-      stream.write('some');
-      await sleep(100);
-      stream.close(CODES.CANCEL);
+    await withTunnel({ driver, tasks: { read } }, async (tunnel) => {
+      const frames = await Frames.connect(tunnel);
+      // By hand: Node's client ends a body before it resets its stream.
+      frames.write(headers(1, POST(path('read'), ...Object.entries(OCTETS)), { end: false }), data(1, 'some'));
+      await sleep(50);
+      frames.write(reset(1));
       await until(() => failed !== undefined, 'the failure');
       assert.equal(failed, 'ECONNRESET');
-    }));
+      frames.destroy();
+    });
   });
 
   it('a stream that fails behind its head is reset', () => withTunnel({ driver, tasks: { breaks: async function* () { yield 'some'; throw new Error('no more'); } } }, async (tunnel) => {
@@ -314,6 +315,5 @@ onBothDrivers('HTTP/2', (driver) => {
     const wrong = await RawSocket.connect(tunnel);
     await wrong.write('PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n');
     await until(() => wrong.closed, 'the end');
-    assert.ok(reset(1).length > 0);
   }));
 });
