@@ -275,6 +275,13 @@ CALLS := 100000
 restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
 	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
 
+# Half a minute to install, once.
+.PHONY: h2-conformance
+h2-conformance: build-test ## Run the cases of httpwg-cli (RFC 9113) on both drivers; those that may fail are named in scripts/
+	$(NEED_CARGO)
+	@[ -x target/tools/bin/httpwg ] || CARGO_TARGET_DIR=target/tools-build cargo install --locked httpwg-cli --version 0.2.5 --root target/tools
+	@for driver in io_uring epoll; do node scripts/h2-conformance.mjs $$driver || exit 1; done
+
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30
 .PHONY: fuzz

@@ -61,8 +61,7 @@ onBothDrivers('HTTP/2', (driver) => {
 
   it('tells the handler which version it was, and who was asked', () => withTunnel({ driver, tasks: { seen: (_, call) => [call.httpVersion, call.headers.host, call.headers.cookie] } }, (tunnel) => withSession(tunnel, async (session) => {
     const { text } = await request(session, { ':path': path('seen'), cookie: ['a=1', 'b=2'] });
-    assert.match(text, /^\{"ok":true,"result":\[("2\.0",|null,)/);
-    if (text.includes('2.0')) assert.deepEqual(JSON.parse(text).result, ['2.0', `${tunnel.host}:${tunnel.port}`, 'a=1; b=2']);
+    assert.deepEqual(JSON.parse(text).result, ['2.0', `${tunnel.host}:${tunnel.port}`, 'a=1; b=2']);
   })));
 
   it('takes and gives bodies larger than every window', () => withHttp2({ limits: { maxBodyBytes: 8 << 20 } }, async (session) => {

@@ -210,7 +210,7 @@ impl FrameWatch {
         let fits = match kind {
             2 => length == 5,
             3 | 8 => length == 4,
-            4 => length % (SETTING_BYTES as u32) == 0 && (length == 0 || flags & ACK == 0),
+            4 => length.is_multiple_of(SETTING_BYTES as u32) && (length == 0 || flags & ACK == 0),
             6 => length == 8,
             7 => length >= 8,
             _ => true,
