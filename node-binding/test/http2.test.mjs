@@ -78,6 +78,18 @@ onBothDrivers('HTTP/2', (driver) => {
     assert.equal(pieces.text.length, 200 * 20_000);
   }));
 
+  it('frames may come byte by byte', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    const bytes = Buffer.concat([headers(1, POST(path('echo'), ['content-type', 'application/json']), { end: false }), data(1, '{"input":', { end: false }), data(1, '"whole"}', { end: true })]);
+    for (const byte of bytes) {
+      frames.write(Buffer.from([byte]));
+      await new Promise(setImmediate);
+    }
+    const answer = await frames.frame(({ type, stream }) => type === TYPES.data && stream === 1);
+    assert.equal(answer.payload.toString(), '{"ok":true,"result":"whole"}');
+    frames.destroy();
+  }));
+
   it('streams both ways at once', () => withHttp2({}, async (session) => {
     const stream = session.request({ ':method': 'POST', ':path': path('mirror'), ...OCTETS });
     for (const text of ['one', 'two', 'three']) {

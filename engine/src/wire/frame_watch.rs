@@ -143,6 +143,10 @@ impl FrameWatch {
         if now_ms.saturating_sub(self.since_ms) >= INTERVAL_MS {
             (self.since_ms, self.resets, self.control) = (now_ms, 0, 0);
         }
+        if self.left > 0 && !input.is_empty() {
+            // The rest of a frame, whichever it is: only now does it take effect.
+            self.seen = Seen { data: true, ends: true, windows: true, ..self.seen };
+        }
         let mut rest = input.get(self.preface_left.min(input.len())..).unwrap_or_default();
         self.preface_left -= self.preface_left.min(input.len());
         loop {
@@ -297,7 +301,10 @@ pub fn fuzz_frame_watch(data: &[u8]) {
     let at_once = whole.take(data, 0);
     let in_pieces = data.chunks(usize::from(*cut) + 1).try_for_each(|piece| pieces.take(piece, 0));
     assert_eq!(at_once, in_pieces);
-    assert_eq!(whole.seen, pieces.seen);
+    // What comes in pieces is looked at once more with the last of them.
+    let Seen { data, data_bytes, ends, windows } = whole.seen;
+    assert_eq!(data_bytes, pieces.seen.data_bytes);
+    assert!(pieces.seen.data >= data && pieces.seen.ends >= ends && pieces.seen.windows >= windows);
     assert_eq!((whole.left, whole.have, whole.in_fields), (pieces.left, pieces.have, pieces.in_fields));
     assert!(whole.resets <= limits.max_resets + 1 && whole.control <= limits.max_control_frames + 1);
     if at_once.is_ok() {
@@ -466,6 +473,17 @@ mod tests {
             assert_eq!(watch.take(&frame, 0), Ok(()));
             assert_eq!((watch.take_seen(), watch.take_seen()), (seen, Seen::default()), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_frame_that_comes_in_pieces_is_told_of_again_with_the_last() {
+        let mut watch = watch();
+        let frames = [frame(1, 4, b""), frame(0, 1, b"abc")].concat();
+        let (first, last) = frames.split_at(frames.len() - 1);
+        assert_eq!(watch.take(first, 0), Ok(()));
+        assert!(watch.take_seen().data);
+        assert_eq!(watch.take(last, 0), Ok(()));
+        assert!(watch.take_seen().data, "the content is complete only now");
     }
 
     #[test]

@@ -51,12 +51,16 @@ pub(super) fn head_of(answer: &Answer<'_>) -> Response<()> {
 }
 
 fn name_of(name: &[u8]) -> Option<HeaderName> {
-    let usual = USUAL.iter().find(|usual| usual.as_str().as_bytes().eq_ignore_ascii_case(name));
+    let is_it = |usual: &&HeaderName| {
+        let usual = usual.as_str().as_bytes();
+        usual.len() == name.len() && usual.eq_ignore_ascii_case(name)
+    };
+    let usual = USUAL.iter().find(is_it);
     usual.cloned().or_else(|| HeaderName::from_bytes(name).ok())
 }
 
 fn value_of(value: &[u8]) -> Option<HeaderValue> {
-    let usual = USUAL_VALUES.iter().find(|usual| usual.as_bytes() == value);
+    let usual = USUAL_VALUES.iter().find(|usual| usual.len() == value.len() && usual.as_bytes() == value);
     usual.cloned().or_else(|| HeaderValue::from_bytes(value).ok())
 }
 
