@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
-import { callTask, CODES, data, Frames, headers, POST, request, reset, settings, TYPES, withSession } from './support/http2.mjs';
+import { callTask, CODES, data, Frames, headers, POST, PREFACE, request, reset, settings, TYPES, withSession } from './support/http2.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, post, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -88,6 +88,14 @@ onBothDrivers('HTTP/2', (driver) => {
     const answer = await frames.frame(({ type, stream }) => type === TYPES.data && stream === 1);
     assert.equal(answer.payload.toString(), '{"ok":true,"result":"whole"}');
     frames.destroy();
+  }));
+
+  it('tells what is wrong also when it comes with the preface', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const socket = await RawSocket.connect(tunnel);
+    const frames = new Frames(socket.socket);
+    socket.write(Buffer.concat([PREFACE, settings(), headers(1, POST(path('echo'))), data(1, 'more')]));
+    assert.equal(await frames.goaway(), CODES.STREAM_CLOSED);
+    await frames.ended();
   }));
 
   it('streams both ways at once', () => withHttp2({}, async (session) => {

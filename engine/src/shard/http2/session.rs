@@ -17,7 +17,7 @@ use crate::shard::connection::streams::{Order, Streams};
 use crate::shard::exchange::phase::Phase;
 use crate::shard::http2::pipe::{Input, Pipe};
 use crate::shard::http2::reading::Reading;
-use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, Seen};
+use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, PREFACE, Seen};
 
 enum State {
     /// The preface has not come, or not all of it.
@@ -86,11 +86,16 @@ impl<'a> Session<'a> {
     }
 
     /// Takes what has come, all before it having been taken.
-    pub fn feed(&mut self, bytes: BytesMut) {
+    pub fn feed(&mut self, mut bytes: BytesMut) {
         if let Err(breach) = self.watch.take(&bytes, self.shard.now_ms()) {
             let counters = &self.shard.counters;
             (if breach.is_flood() { &counters.http2_floods } else { &counters.protocol_errors }).add(1);
             self.streams.order(Order::End(Reason::from(breach.code())));
+            if matches!(self.state, State::Beginning(_)) {
+                // The client can be told only once its preface is read.
+                bytes.truncate(PREFACE.len());
+                self.input.put(bytes);
+            }
             return;
         }
         self.input.put(bytes);
