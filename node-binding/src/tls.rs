@@ -2,7 +2,8 @@
 
 use fasttunnel_engine::link::peers::Peer;
 use fasttunnel_engine::tls::{Clients, Identity, MinVersion, Tls, TlsParts};
-use napi::bindgen_prelude::Buffer;
+use napi::Env;
+use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use zeroize::Zeroize;
 
@@ -58,7 +59,7 @@ impl NativeTls {
 
 /// What is known of a client under TLS.
 #[napi(object, object_from_js = false)]
-pub struct NativePeer {
+pub struct NativePeer<'env> {
     /// `TLSv1.2` or `TLSv1.3`.
     pub protocol: &'static str,
     /// The cipher suite, as IANA names it.
@@ -68,17 +69,19 @@ pub struct NativePeer {
     /// What was agreed on by ALPN.
     pub alpn_protocol: Option<String>,
     /// Its certificate, which was verified. DER.
-    pub certificate: Option<Buffer>,
+    pub certificate: Option<BufferSlice<'env>>,
 }
 
-impl From<&Peer> for NativePeer {
-    fn from(peer: &Peer) -> Self {
-        NativePeer {
+impl<'env> NativePeer<'env> {
+    /// In memory of JavaScript's own: a runtime may refuse any other.
+    pub fn new(env: &'env Env, peer: &Peer) -> napi::Result<Self> {
+        let certificate = peer.certificate.as_ref().map(|der| BufferSlice::copy_from(env, der)).transpose()?;
+        Ok(NativePeer {
             protocol: peer.version,
             cipher: peer.cipher,
             servername: peer.server_name.clone(),
             alpn_protocol: peer.alpn.as_deref().map(|name| String::from_utf8_lossy(name).into_owned()),
-            certificate: peer.certificate.as_ref().map(|der| Buffer::from(der.clone())),
-        }
+            certificate,
+        })
     }
 }

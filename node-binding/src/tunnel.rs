@@ -430,10 +430,11 @@ impl NativeTunnel {
 
     /// What is known of the client of a call that is not answered yet, where it came by TLS and is connected.
     #[napi(catch_unwind)]
-    pub fn peer(&self, ticket: u32) -> Option<NativePeer> {
-        let number = self.life.bridge.borrow().peer(ticket)?;
+    pub fn peer<'env>(&self, env: &'env Env, ticket: u32) -> napi::Result<Option<NativePeer<'env>>> {
+        let Some(number) = self.life.bridge.borrow().peer(ticket) else { return Ok(None) };
         let shared = self.life.shared.borrow();
-        shared.as_ref()?.peers().get(number).map(|peer| NativePeer::from(&*peer))
+        let peer = shared.as_ref().and_then(|shared| shared.peers().get(number));
+        peer.map(|peer| NativePeer::new(env, &peer)).transpose()
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
