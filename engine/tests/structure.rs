@@ -11,15 +11,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("bounds", &["limits"]),
     ("wire", &["limits"]),
     ("tunnel", &["limits", "wire"]),
+    ("proxy", &["limits", "wire"]),
     // `tunnel`: what hosts register is what the route table is built of.
-    ("link", &["stated", "limits", "wire", "tunnel"]),
+    ("link", &["stated", "limits", "wire", "tunnel", "proxy"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("config", &["limits", "tunnel"]),
-    ("shard", &["stated", "limits", "wire", "tunnel", "link", "config"]),
+    ("config", &["limits", "tunnel", "proxy"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config"]),
     ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error"]),
+    ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error"]),
 ];
 
 /// The code of a file, without its tests and comments.
