@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::proxy::settings::Settings;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -37,6 +38,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// Instead of calls, clients of a proxy are served.
+    pub proxy: Option<Settings>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -69,6 +72,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            proxy: None,
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,

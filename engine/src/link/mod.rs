@@ -15,6 +15,7 @@
 pub mod backend;
 pub mod batch;
 pub mod clock;
+pub mod contexts;
 pub mod counter;
 mod directory;
 pub mod doorbell;
@@ -27,6 +28,9 @@ pub mod meter;
 mod owners;
 pub mod parts;
 pub mod port;
+pub mod proxy;
+pub mod resolved;
+pub mod resolver;
 mod surplus;
 mod sync;
 pub mod vitals;

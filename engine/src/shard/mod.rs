@@ -13,12 +13,14 @@ mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub(crate) mod life;
+mod proxy;
 mod reactor;
 mod request;
 mod resident;
 mod serve;
 mod service;
 mod transport;
+mod upstream;
 mod watch;
 
 pub use door::listener;
@@ -39,6 +41,7 @@ use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
 use crate::link::port::{Inbox, ShardPort};
+use crate::link::proxy::ProxyLink;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
 use crate::tunnel::decide::{Exposure, Verdict};
@@ -60,6 +63,7 @@ use life::pulse::Pulse;
 use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use upstream::Upstreams;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -76,6 +80,8 @@ pub(crate) struct Setup {
     /// What is on its way to the host, or waits there, in all of the shard's lives: its batches come home to the next.
     pub with_host: Scales,
     pub exposures: Arc<Latest<Exposure>>,
+    /// What a proxy has; the shard's own letter box beside it.
+    pub proxy: Option<(Arc<ProxyLink>, ShardPort)>,
     pub exact_bodies: bool,
     pub bare_inputs: bool,
     pub reference: bool,
@@ -127,6 +133,8 @@ struct Shard {
     clock: Clock,
     doors: Doors,
     vitals: Arc<Vitals>,
+    /// Of a proxy.
+    upstreams: Option<Upstreams>,
 
     conns: Table,
     slots: RefCell<SlotTable>,
@@ -167,8 +175,8 @@ impl Shard {
             max_target_bytes: setup.limits.max_target_bytes,
             max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
-            // No tunnels to other hosts.
-            connect: false,
+            // Without a proxy there are no tunnels to other hosts.
+            connect: setup.proxy.is_some(),
         };
         let chunk_limits = ChunkLimits {
             max_extension_bytes: setup.limits.max_chunk_extension_bytes,
@@ -199,6 +207,7 @@ impl Shard {
             clock: Clock::new(timer),
             doors: Doors::default(),
             vitals: setup.vitals,
+            upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
             open: RefCell::new(legacy.open),

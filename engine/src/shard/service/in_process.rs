@@ -3,7 +3,7 @@
 
 use crate::limits::READ_BUFFER_BYTES;
 use crate::link::port::ToShard;
-use crate::shard::service::{AtStop, Service};
+use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static IN_PROCESS: Service = Service {
     is_load: true,
@@ -14,4 +14,5 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     half_closes: false,
     at_stop: AtStop::IsLeft,
     answer: None,
+    speaks: Speaks::ToServer,
 };
