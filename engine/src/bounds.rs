@@ -32,7 +32,7 @@ const fn bound(option: &'static str, default: u64, least: u64, most: u64, unit: 
 const DEFAULT: Limits = Limits::DEFAULT;
 
 /// The group `limits`. What happens when one is reached, [`Limits`] says.
-pub const LIMITS: [Bound; 25] = [
+pub const LIMITS: [Bound; 27] = [
     bound("maxHeadBytes", DEFAULT.max_head_bytes as u64, 512, MAX_HEAD_BYTES_CEILING as u64, "bytes"),
     bound("maxTargetBytes", DEFAULT.max_target_bytes as u64, 16, 64 * KIB, "bytes"),
     bound("maxHeaders", DEFAULT.max_headers as u64, 1, MAX_HEADERS as u64, "header lines"),
@@ -54,6 +54,8 @@ pub const LIMITS: [Bound; 25] = [
     bound("maxConnections", 0, 0, 1_000_000, "connections, 0 = by the limit of open files"),
     bound("maxBufferedBytes", DEFAULT.max_buffered_bytes as u64, 4 * KIB, 64 * MIB, "bytes"),
     bound("maxTotalBufferedBytes", DEFAULT.max_total_buffered_bytes as u64, MIB, 1024 * GIB, "bytes"),
+    bound("handshakeTimeoutMs", DEFAULT.handshake_timeout_ms, 1, DAY_MS, "milliseconds"),
+    bound("maxHandshakes", DEFAULT.max_handshakes as u64, 1, 1_000_000, "handshakes"),
     bound("headTimeoutMs", DEFAULT.head_timeout_ms, 1, DAY_MS, "milliseconds"),
     bound("bodyTimeoutMs", DEFAULT.body_timeout_ms, 1, DAY_MS, "milliseconds"),
     bound("minBodyBytesPerS", DEFAULT.min_body_bytes_per_s, 1, GIB, "bytes a second"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
 use crate::proxy::settings::Settings;
+use crate::tls::Tls;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -40,6 +41,9 @@ pub struct Config {
     pub admin: Option<Listen>,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<Settings>,
+    /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process and the admin
+    /// listener never are.
+    pub tls: Option<Tls>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -73,6 +77,7 @@ impl Config {
             listen,
             admin: None,
             proxy: None,
+            tls: None,
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,

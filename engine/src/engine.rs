@@ -30,6 +30,7 @@ use crate::shard::life::supervisor::supervise;
 use crate::shard::listener::{Listener, Listeners};
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
+use crate::tls::Tls;
 use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
@@ -40,6 +41,7 @@ pub struct Engine {
     max_connections: usize,
     stopping: AtomicBool,
     exposures: Arc<Latest<Exposure>>,
+    tls: Option<Arc<Latest<Tls>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
     meters: Vec<Arc<ShardMeter>>,
@@ -91,6 +93,7 @@ impl Engine {
             max_connections: config.limits.max_connections,
             stopping: AtomicBool::new(false),
             exposures: Arc::new(Latest::new(config.exposure.clone())),
+            tls: config.tls.clone().map(|tls| Arc::new(Latest::new(Arc::new(tls)))),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
@@ -124,6 +127,8 @@ impl Engine {
                 driver: self.driver.clone(),
                 limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
+                tls: self.tls.clone(),
+                max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 with_host: Scales::default(),
                 exposures: self.exposures.clone(),
@@ -289,6 +294,12 @@ impl Engine {
     /// Replaces the route table. Every request that is sent after this call is decided by it.
     pub fn set_exposure(&self, exposure: &Arc<Exposure>) {
         self.exposures.set(exposure.clone());
+    }
+
+    /// Replaces what clients are spoken to with: every connection that is accepted after this call begins with it, the others
+    /// go on as they have begun. False, and nothing happens, where the engine was started without.
+    pub fn set_tls(&self, tls: Tls) -> bool {
+        self.tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
     }
 
     /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the

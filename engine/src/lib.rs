@@ -21,6 +21,7 @@ pub mod limits;
 pub mod link;
 pub mod proxy;
 pub mod shard;
+pub mod tls;
 pub mod tunnel;
 pub mod wire;
 

@@ -216,6 +216,27 @@ pub const MAX_PART_FIELDS: usize = 2000;
 /// Bytes of a `__manifest`, which is held as a whole, where [`MultipartLimits::field_bytes`] sets no bound. More: 413.
 pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What is read at a time under TLS once a record has begun: one of the largest, or several.
+pub const TLS_READ_BYTES: usize = 18 * 1024;
+
+/// What a record of TLS has beside its content, at most as much as any cipher adds (RFC 8446 5.2).
+pub const TLS_RECORD_OVERHEAD_BYTES: usize = 5 + 256;
+
+/// What is read of a handshake at a time.
+pub const TLS_HELLO_BYTES: usize = 2 * 1024;
+
+/// Content that is made into records at a time.
+pub const TLS_WRITE_BYTES: usize = 32 * 1024;
+
+/// Reads in a row that may bring records and no content. More: cut.
+pub const TLS_BARREN_READS: u32 = 32;
+
+/// Bytes that are read of a client that speaks plain HTTP where TLS is spoken, so that it can read the answer. More: cut.
+pub const TLS_PLAIN_BYTES: usize = 256 * 1024;
+
+/// What a handshake counts for that is under way: what it needs for its messages.
+pub const HANDSHAKE_BYTES: usize = 16 * 1024;
+
 /// Period of a shard's one timer: the resolution of every time limit, which strikes up to two turns late and never early.
 pub const TIMER_MS: u64 = 100;
 
@@ -312,6 +333,11 @@ pub struct Limits {
     pub max_calls_in_flight: usize,
     /// Open connections, all shards together. More: 503 and close.
     pub max_connections: usize,
+    /// Milliseconds from accepting to the end of the handshake of TLS, 10 s. Later: cut.
+    pub handshake_timeout_ms: u64,
+    /// Handshakes of TLS under way, all shards together, 1000; each shard has an equal part of them. More: the oldest is cut,
+    /// so that those who make haste get in whoever does not.
+    pub max_handshakes: usize,
     /// Milliseconds from a head's first byte (or from accepting) to its end, 10 s. Later: 408, close.
     pub head_timeout_ms: u64,
     /// Milliseconds for a body, 30 s; later it has to have kept up `min_body_bytes_per_s`. Slower: 408, close. A body of
@@ -394,6 +420,8 @@ impl Limits {
         max_total_buffered_bytes: 256 * 1024 * 1024,
         max_calls_in_flight: 10_000,
         max_connections: 10_000,
+        handshake_timeout_ms: 10_000,
+        max_handshakes: 1000,
         head_timeout_ms: 10_000,
         body_timeout_ms: 30_000,
         min_body_bytes_per_s: 500,

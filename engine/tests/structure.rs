@@ -16,11 +16,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("link", &["stated", "limits", "wire", "tunnel", "proxy"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("config", &["limits", "tunnel", "proxy"]),
-    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config"]),
+    ("tls", &[]),
+    ("config", &["limits", "tunnel", "proxy", "tls"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config", "tls"]),
     ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error"]),
+    ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error", "tls"]),
 ];
 
 /// The code of a file, without its tests and comments.

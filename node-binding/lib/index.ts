@@ -34,5 +34,6 @@ export type {
   TaskHandler,
   TaskHandlers,
   TasksOf,
+  TlsOptions,
   TunnelOptions,
 } from './options/types.js';

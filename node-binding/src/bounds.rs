@@ -33,7 +33,7 @@ pub fn check(options: &NativeOptions) -> Result<(), CodedError> {
 }
 
 /// All of them but those of forms, of which any may be as large as it wants, and of `admin`, whose port `listen` checks.
-fn numbers(options: &NativeOptions) -> [Given; 28] {
+fn numbers(options: &NativeOptions) -> [Given; 30] {
     let limits = &options.limits;
     [
         Given::number("port", options.port),
@@ -53,6 +53,8 @@ fn numbers(options: &NativeOptions) -> [Given; 28] {
         Given::number("maxConnections", limits.max_connections),
         Given::number("maxBufferedBytes", limits.max_buffered_bytes),
         Given::number("maxTotalBufferedBytes", limits.max_total_buffered_bytes),
+        Given::number("handshakeTimeoutMs", limits.handshake_timeout_ms),
+        Given::number("maxHandshakes", limits.max_handshakes),
         Given::number("headTimeoutMs", limits.head_timeout_ms),
         Given::number("bodyTimeoutMs", limits.body_timeout_ms),
         Given::number("minBodyBytesPerS", limits.min_body_bytes_per_s),

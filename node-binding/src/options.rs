@@ -9,6 +9,7 @@ use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
 use fasttunnel_engine::shard::driver::DriverChoice;
+use fasttunnel_engine::tls::{MinVersion, Tls};
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
 use fasttunnel_engine::tunnel::decide::Exposure;
@@ -37,6 +38,8 @@ pub struct NativeOptions {
     pub loop_ring: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// What to encrypt with; without it nothing is.
+    pub tls: Option<NativeTls>,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
     /// Connections the kernel queues.
@@ -67,6 +70,35 @@ pub struct NativeOptions {
     pub report_refusals: bool,
     /// The bounds.
     pub limits: NativeLimits,
+}
+
+/// A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it.
+#[napi(object, object_to_js = false)]
+pub struct NativeTls {
+    /// The certificate, and behind it those that certify it. PEM.
+    pub cert: String,
+    /// Its private key. PEM, not encrypted.
+    pub key: String,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub min_version: String,
+}
+
+impl NativeTls {
+    /// As the engine has it.
+    pub fn read(&self) -> Result<Tls, CodedError> {
+        let least = match self.min_version.as_str() {
+            "TLSv1.2" => MinVersion::Tls12,
+            "TLSv1.3" => MinVersion::Tls13,
+            other => return Err(bad_option(format!("tls.minVersion: {other:?} is no version"))),
+        };
+        Tls::new(self.cert.as_bytes(), self.key.as_bytes(), least).map_err(bad_option)
+    }
+}
+
+impl Drop for NativeTls {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 /// Where to listen.
@@ -132,6 +164,10 @@ pub struct NativeLimits {
     pub max_calls_in_flight: u32,
     /// Connections; 0 for the default by RLIMIT_NOFILE.
     pub max_connections: u32,
+    /// Time for a handshake.
+    pub handshake_timeout_ms: f64,
+    /// Handshakes under way.
+    pub max_handshakes: u32,
     /// Time for a head.
     pub head_timeout_ms: f64,
     /// Time for a body.
@@ -270,6 +306,7 @@ impl NativeOptions {
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
+        config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = match self.driver.as_str() {
@@ -331,6 +368,8 @@ impl NativeOptions {
                 0 => default_max_connections(),
                 connections => connections as usize,
             },
+            handshake_timeout_ms: given.handshake_timeout_ms as u64,
+            max_handshakes: given.max_handshakes as usize,
             head_timeout_ms: given.head_timeout_ms as u64,
             body_timeout_ms: given.body_timeout_ms as u64,
             min_body_bytes_per_s: given.min_body_bytes_per_s as u64,

@@ -19,7 +19,7 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
-use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
+use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, NativeTls, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
 use crate::rows::{Table, answers};
@@ -309,6 +309,18 @@ impl NativeTunnel {
             running.engine.set_exposure(&exposure);
         }
         Ok(numbers)
+    }
+
+    /// Replaces what clients are spoken to with; counts from the next connection on.
+    #[napi(catch_unwind)]
+    pub fn set_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        if let Some(running) = &*self.life.running.borrow()
+            && !running.engine.set_tls(tls)
+        {
+            return Err(bad_option("tls: the engine was started without"));
+        }
+        Ok(())
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.

@@ -44,6 +44,7 @@ use crate::link::port::{Inbox, ShardPort};
 use crate::link::proxy::ProxyLink;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
+use crate::tls::Tls;
 use crate::tunnel::decide::{Exposure, Verdict};
 use crate::tunnel::json::JsonChecker;
 use crate::tunnel::request::Request;
@@ -53,6 +54,7 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
+use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -63,6 +65,7 @@ use life::pulse::Pulse;
 use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use serve::handshakes::Handshakes;
 use upstream::Upstreams;
 use watch::clock::Clock;
 use watch::counters::Counters;
@@ -75,6 +78,10 @@ pub(crate) struct Setup {
     pub driver: Driver,
     pub limits: Limits,
     pub max_calls: usize,
+    /// What clients are spoken to with; `None`: nothing is encrypted.
+    pub tls: Option<Arc<Latest<Tls>>>,
+    /// Handshakes under way in this shard.
+    pub max_handshakes: usize,
     /// Bytes that the shard may hold.
     pub max_held: usize,
     /// What is on its way to the host, or waits there, in all of the shard's lives: its batches come home to the next.
@@ -116,6 +123,8 @@ struct Shard {
     head_limits: HeadLimits,
     chunk_limits: ChunkLimits,
     max_calls: usize,
+    tls: Option<Arc<Latest<Tls>>>,
+    handshakes: Handshakes<Rc<Conn>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -192,6 +201,8 @@ impl Shard {
             head_limits,
             chunk_limits,
             max_calls: setup.max_calls,
+            tls: setup.tls,
+            handshakes: Handshakes::new(setup.max_handshakes),
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
             reference: setup.reference,

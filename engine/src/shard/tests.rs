@@ -63,6 +63,8 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         driver: Driver::Epoll { reason: "nothing is waited for".to_owned() },
         limits: Limits::default(),
         max_calls: 4,
+        tls: None,
+        max_handshakes: 4,
         max_held: 1 << 20,
         with_host: Scales::default(),
         exposures: Arc::new(Latest::new(Arc::new(exposure))),

@@ -2,6 +2,7 @@ import type { Entry } from '../calls/entry.js';
 import type { Destination } from '../native/addon.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { Allow } from '../options/engine-options.js';
+import type { TlsEngineOptions } from '../options/tls.js';
 import type { Stats } from '../stats/stats.js';
 
 /** What tunnels, of `fastTunnel()` and of Runner, see of the bridge. */
@@ -9,12 +10,16 @@ export interface Bridge {
   readonly port: number;
   readonly host: string;
   readonly socketPath?: string;
+  /** It speaks TLS. */
+  readonly encrypted: boolean;
   readonly admin?: AdminAddress | undefined;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason?: string | undefined;
   readonly shards: number;
   /** Counts from the next request on. Without `allow`, every entry may be called. */
   setEntries(entries: readonly Entry[], allow?: Allow): void;
+  /** Counts from the next connection on. Only where it speaks TLS. */
+  setTls(tls: TlsEngineOptions): void;
   /** A connection to the engine from within: its descriptor, the caller's to close. Throws when there are too many, or at the end. */
   connect(): number;
   /** Where a request target leads, as the engine reads it. */

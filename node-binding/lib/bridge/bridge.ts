@@ -7,6 +7,7 @@ import type { Destination, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
 import type { Address, AdminAddress } from '../options/addresses.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
+import type { TlsEngineOptions } from '../options/tls.js';
 import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
 import type { Stats } from '../stats/stats.js';
@@ -52,6 +53,7 @@ const FOREVER_MS = 2 ** 31 - 1;
 class EngineBridge implements Bridge {
   readonly host: string;
   readonly socketPath?: string;
+  readonly encrypted: boolean;
   readonly admin: AdminAddress | undefined;
   readonly #native: NativeTunnel;
   readonly #table = new Uint32Array(LENGTH);
@@ -81,6 +83,7 @@ class EngineBridge implements Bridge {
     this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
+    this.encrypted = options.tls !== undefined;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
     const { NativeTunnel, threadCpuMs } = addon();
     // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
@@ -102,6 +105,14 @@ class EngineBridge implements Bridge {
     if (options.inProcess === true) this.#keepAlive.unref();
     // Native code rings only when a poll has found nothing; the first call needs one before it.
     this.#onRing();
+  }
+
+  setTls(tls: TlsEngineOptions): void {
+    try {
+      this.#native.setTls({ ...tls });
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
   }
 
   get port(): number {

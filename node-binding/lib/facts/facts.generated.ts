@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '64d7333e8ea7af44';
+export const FACTS_HASH = '6e058a3637f10e83';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -172,6 +172,8 @@ export const LIMITS = {
   maxConnections: { fallback: 0, least: 0, most: 1000000, unit: 'connections, 0 = by the limit of open files' },
   maxBufferedBytes: { fallback: 65536, least: 4096, most: 67108864, unit: 'bytes' },
   maxTotalBufferedBytes: { fallback: 268435456, least: 1048576, most: 1099511627776, unit: 'bytes' },
+  handshakeTimeoutMs: { fallback: 10000, least: 1, most: 86400000, unit: 'milliseconds' },
+  maxHandshakes: { fallback: 1000, least: 1, most: 1000000, unit: 'handshakes' },
   headTimeoutMs: { fallback: 10000, least: 1, most: 86400000, unit: 'milliseconds' },
   bodyTimeoutMs: { fallback: 30000, least: 1, most: 86400000, unit: 'milliseconds' },
   minBodyBytesPerS: { fallback: 500, least: 1, most: 1073741824, unit: 'bytes a second' },

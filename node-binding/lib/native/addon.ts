@@ -9,6 +9,7 @@ export interface NativeOptions {
   inProcess: boolean;
   loopRing: boolean;
   socketPath?: string;
+  tls?: NativeTls;
   admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
   shards: number;
@@ -38,6 +39,13 @@ export interface NativeOptions {
     /** Without it the defaults; in it, a bound that is missing is none. */
     multipart?: { fileSize?: number; files?: number; fieldSize?: number; fields?: number; parts?: number };
   };
+}
+
+/** `src/options.rs`, `NativeTls`. */
+export interface NativeTls {
+  cert: string;
+  key: string;
+  minVersion: string;
 }
 
 export interface NativeHandler {
@@ -86,6 +94,7 @@ export interface NativeTunnel {
   readonly handlerNumbers: number[];
   /** Returns their numbers. */
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): number[];
+  setTls(tls: NativeTls): void;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   route(target: string): Destination;

@@ -66,11 +66,11 @@ export function whereOf(address: Address): Where {
 }
 
 /** What a client calls that is to reach the address. */
-export function urlOf({ host, port, socketPath }: Readonly<Address>): string {
+export function urlOf({ host, port, socketPath }: Readonly<Address>, encrypted = false): string {
   if (socketPath !== undefined) return `unix:${socketPath}:`;
   // "Every address" is nothing that a client can call.
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${showAddress({ host: reachable, port })}`;
+  return `${encrypted ? 'https' : 'http'}://${showAddress({ host: reachable, port })}`;
 }
 
 function asHost(option: string, value: unknown): string {

@@ -48,9 +48,10 @@ function asTokenHeader(value: unknown): string {
 }
 
 /**
- * Lets go of the texts of tokens: the engine has its digests. A string cannot be wiped, but nothing of ours keeps it from
+ * Lets go of the texts of tokens, and of a key: the engine has the digests, and the key. A string cannot be wiped, but nothing of ours keeps it from
  * being collected. What were started with these options again would let nobody in.
  */
-export function forgetTokens({ auth }: EngineOptions): void {
+export function forgetTokens({ auth, tls }: EngineOptions): void {
   if (auth.tokens !== undefined) auth.tokens = [];
+  if (tls !== undefined) tls.key = '';
 }

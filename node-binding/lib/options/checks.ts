@@ -15,8 +15,8 @@ export function failHidden(option: string, problem: string, fix: string): never 
   throw new OptionError(option, '(hidden)', `${option} ${problem}, got (hidden). ${fix}`);
 }
 
-/** Groups of options, of `fastTunnel()` and of the Runner resource, with a token in them or one level further down. */
-const MAY_HOLD_TOKENS = new Set(['options', 'auth', 'fastTunnel', 'http', 'http.auth']);
+/** Groups of options, of `fastTunnel()` and of the Runner resource, with a token or a key in them or one level further down. */
+const MAY_HOLD_TOKENS = new Set(['options', 'auth', 'tls', 'engine', 'engine.tls', 'fastTunnel', 'http', 'http.auth']);
 
 /** A group of options: a plain object with known keys only. */
 export function asGroup<Known extends string>(
@@ -27,7 +27,7 @@ export function asGroup<Known extends string>(
 ): Partial<Record<Known, unknown>> {
   if (!isPlainObject(value)) {
     const fix = `Known keys: ${known.join(', ')}.`;
-    // Whatever was given instead may be, or hold, a token.
+    // Whatever was given instead may be, or hold, such a secret.
     if (MAY_HOLD_TOKENS.has(option)) failHidden(option, `must be an object, not ${kindOf(value)}`, fix);
     fail(option, value, 'must be an object', fix);
   }

@@ -1,6 +1,7 @@
 import type { LIMITS } from '../facts/facts.generated.js';
 import type { Address } from './addresses.js';
 import type { MultipartBounds } from './multipart.js';
+import type { TlsEngineOptions } from './tls.js';
 
 /** Which ids may be called (CONTRACT 5): every registered one, none ("Exposure not enabled"), those listed, or all without a list. */
 export type Allow = 'registered' | 'none' | 'open' | { readonly tasks: readonly string[]; readonly events: readonly string[] };
@@ -16,6 +17,8 @@ export interface EngineOptions {
   host: string;
   port: number;
   socketPath?: string;
+  /** What it encrypts with. Default: nothing is. */
+  tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */
   admin?: Address;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */

@@ -9,6 +9,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asGracefulSignals } from './graceful-signals.js';
 import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
+import { asTls } from './tls.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 
 /** Options that were checked, with their defaults. */
@@ -23,7 +24,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'admin', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'port', 'host', 'socketPath', 'tls', 'admin', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
   'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
@@ -31,7 +32,7 @@ const OPTION_NAMES = [
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ssl: 'tls', https: 'tls',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -40,6 +41,7 @@ export function checkOptions(options: unknown): CheckedOptions {
   const cors = asCors(given.cors, given.corsOrigins);
   const engine: EngineOptions = {
     ...asAddress('', given),
+    ...asTls('tls', given.tls),
     ...asAdmin('admin', given.admin),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),

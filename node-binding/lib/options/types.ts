@@ -71,6 +71,8 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** Speak HTTPS. Default: plain HTTP. The admin listener is never encrypted. */
+  tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   /** Connections the kernel may queue before they are accepted. Default 4096. */
@@ -79,6 +81,21 @@ export interface ListenOptions {
   shards?: number | undefined;
   /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+}
+
+/**
+ * A certificate and its key. Each is PEM, as a string or as bytes, or the path of a file that holds it: a string with
+ * `-----BEGIN ` in it is PEM, any other is a path.
+ */
+export interface TlsOptions {
+  /** The certificate; behind it, in the same PEM, those that certify it. */
+  cert: string | Uint8Array;
+  /** Its private key. */
+  key: string | Uint8Array;
+  /** Of an encrypted key. */
+  passphrase?: string | undefined;
+  /** The oldest version that is spoken. Default `TLSv1.2`. */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
 }
 
 /** Where a tunnel says how it is: a port, or a socket path. */
@@ -146,6 +163,10 @@ export interface LimitOptions {
   maxBufferedBytes?: number | undefined;
   /** Bytes held for all connections together, before calls get 503 and clients that make no progress are disconnected. */
   maxTotalBufferedBytes?: number | undefined;
+  /** Time from accepting to the end of the handshake of TLS. */
+  handshakeTimeoutMs?: number | undefined;
+  /** Handshakes of TLS under way; of more the oldest is cut. */
+  maxHandshakes?: number | undefined;
   headTimeoutMs?: number | undefined;
   /** Time for a body. After it a body has to have kept up `minBodyBytesPerS`; a streamed one has to go on coming. */
   bodyTimeoutMs?: number | undefined;

@@ -7,7 +7,8 @@ import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } fr
 import type { EngineOptions } from '../options/engine-options.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
 import type { MultipartBounds } from '../options/multipart.js';
-import type { AdminOptions, LimitOptions } from '../options/types.js';
+import { asTls } from '../options/tls.js';
+import type { AdminOptions, LimitOptions, TlsOptions } from '../options/types.js';
 import { asAttachable } from './attachable-server.js';
 import type { AttachableServer } from './attachable-server.js';
 import { asCors } from './cors-config.js';
@@ -68,6 +69,8 @@ export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   backlog?: number | undefined;
+  /** Speak HTTPS where `http.listen` says. Default: plain HTTP. */
+  tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
@@ -99,9 +102,12 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'tls', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
+  if (engine.tls !== undefined && (server !== undefined || http.listen === undefined)) {
+    failHidden('engine.tls', 'is of no use: nothing listens', 'Set http.listen, or leave it out: a server of your own that is attached to encrypts by itself.');
+  }
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
   const cors = asCors(http.cors);
@@ -112,6 +118,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     server,
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
+      ...asTls('engine.tls', engine.tls),
       ...asAdmin('engine.admin', engine.admin),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),

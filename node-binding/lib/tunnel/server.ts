@@ -9,7 +9,8 @@ import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import { asFunction, asId, checkOptions } from '../options/options.js';
 import type { CheckedOptions } from '../options/options.js';
-import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TunnelOptions } from '../options/types.js';
+import { asEncryption } from '../options/tls.js';
+import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TlsOptions, TunnelOptions } from '../options/types.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import { stopOnSignals } from '../process/signals.js';
@@ -45,6 +46,12 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean;
   getTaskIds(): IdOf<Tasks>[];
   getEventIds(): IdOf<Events>[];
+
+  /**
+   * Replaces certificate and key, while serving. Every connection that comes from now on begins with them; those that are
+   * open go on. Throws an OptionError, and changes nothing, when something is wrong with them.
+   */
+  setTls(options: TlsOptions): this;
 
   /** What was counted and measured since it listens, in total and by shard; docs/operating.md says how to read it. */
   stats(): Stats;
@@ -124,7 +131,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   get url(): string {
     // Clients put `/task/…` behind it: under the root there is nothing in between.
     const basePath = this.#options.engine.basePath === '/' ? '' : this.#options.engine.basePath;
-    return `${urlOf(this.#running('url'))}${basePath}`;
+    return `${urlOf(this.#running('url'), this.#running('url').encrypted)}${basePath}`;
   }
 
   get port(): number {
@@ -186,6 +193,16 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   getEventIds(): IdOf<Events>[] {
     return [...this.#events.keys()];
+  }
+
+  setTls(options: TlsOptions): this {
+    this.#mustBeOpen('setTls');
+    const tls = asEncryption('tls', options);
+    const { engine } = this.#options;
+    if (engine.tls === undefined) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the tunnel speaks plain HTTP. Start it with the option tls.');
+    if (this.#bridge === undefined) engine.tls = tls;
+    else this.#bridge.setTls(tls);
+    return this;
   }
 
   stats(): Stats {

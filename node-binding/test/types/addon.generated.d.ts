@@ -84,6 +84,8 @@ export declare class NativeTunnel {
   get handlerNumbers(): Array<number>
   /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
   setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
+  /** Replaces what clients are spoken to with; counts from the next connection on. */
+  setTls(tls: NativeTls): void
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -265,6 +267,10 @@ export interface NativeLimits {
   maxCallsInFlight: number
   /** Connections; 0 for the default by RLIMIT_NOFILE. */
   maxConnections: number
+  /** Time for a handshake. */
+  handshakeTimeoutMs: number
+  /** Handshakes under way. */
+  maxHandshakes: number
   /** Time for a head. */
   headTimeoutMs: number
   /** Time for a body. */
@@ -330,6 +336,8 @@ export interface NativeOptions {
   loopRing: boolean
   /** Unix socket instead of host and port. */
   socketPath?: string
+  /** What to encrypt with; without it nothing is. */
+  tls?: NativeTls
   /** Where to say how it is; without it nowhere. */
   admin?: NativeAdmin
   /** Connections the kernel queues. */
@@ -376,6 +384,16 @@ export interface NativeSessionFacts {
   bytes: number
   /** They have made room for others. */
   dropped: number
+}
+
+/** A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it. */
+export interface NativeTls {
+  /** The certificate, and behind it those that certify it. PEM. */
+  cert: string
+  /** Its private key. PEM, not encrypted. */
+  key: string
+  /** `TLSv1.2` or `TLSv1.3`. */
+  minVersion: string
 }
 
 /** What this build is. */

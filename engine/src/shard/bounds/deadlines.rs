@@ -41,7 +41,10 @@ impl Shard {
     fn let_idle_go(&self, now: u64) {
         let idle = |resident: &dyn Resident| {
             let standing = resident.standing();
-            resident.service().at_stop == AtStop::Closes && !standing.closing && standing.asks_nothing()
+            resident.service().at_stop == AtStop::Closes
+                && !standing.closing
+                && standing.asks_nothing()
+                && !standing.partial
         };
         let idle = self.conns.residents(idle).into_iter();
         let (idle, sockets): (Vec<_>, Vec<_>) = idle.filter_map(|it| it.socket().lend().map(|lent| (it, lent))).unzip();

@@ -33,6 +33,7 @@ fn judge_late(it: &Standing, limits: &Limits, turn: Turn, has_input: impl FnOnce
     // Noted at the last turn of the timer, and the FIN has come later than that.
     let elapsed = before.saturating_sub(it.since_ms);
     let (time, verdict) = match it.phase {
+        Phase::Handshake => (limits.handshake_timeout_ms, Verdict::Cut),
         Phase::Fresh => (limits.head_timeout_ms, Verdict::Close),
         Phase::Idle if it.settled => (limits.idle_timeout_ms, Verdict::Close),
         Phase::Head => (limits.head_timeout_ms, Verdict::TimedOut),
@@ -84,7 +85,11 @@ pub(super) fn leaves(it: &Standing) -> bool {
 /// True for a client that has taken nothing of its answer, or has not sent all of a head or a body, for
 /// [`MEMORY_GRACE_MS`]; of a stream: nothing at all.
 pub(super) fn makes_no_progress(it: &Standing, now_ms: u64) -> bool {
-    let waits = matches!(it.phase, Phase::Head | Phase::Body | Phase::Stream | Phase::Skip | Phase::Stray);
+    let waits = it.partial
+        || matches!(
+            it.phase,
+            Phase::Handshake | Phase::Head | Phase::Body | Phase::Stream | Phase::Skip | Phase::Stray
+        );
     let since = it.writing_since_ms.or(waits.then_some(it.since_ms));
     since.is_some_and(|since| now_ms.saturating_sub(since) >= MEMORY_GRACE_MS)
 }

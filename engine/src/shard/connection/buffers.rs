@@ -4,6 +4,7 @@
 //! And the sum of what the shard's connections hold, in these buffers and in others.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
@@ -15,7 +16,7 @@ pub(in crate::shard) struct Buffers {
     /// The fewest that were free since the last [`Self::trim`].
     least: Cell<usize>,
     /// Bytes of requests that are not complete and of answers that are not sent.
-    held: Cell<usize>,
+    held: Rc<Cell<usize>>,
 }
 
 impl Buffers {
@@ -23,6 +24,11 @@ impl Buffers {
     #[inline]
     pub fn held(&self) -> usize {
         self.held.get()
+    }
+
+    /// The same, to be kept by what lies under connections.
+    pub fn scale(&self) -> Rc<Cell<usize>> {
+        self.held.clone()
     }
 
     /// A connection holds so many bytes more.

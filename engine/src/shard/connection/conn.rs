@@ -190,7 +190,7 @@ impl Conn {
 
     /// Bytes that the shard holds for this connection.
     pub fn held_bytes(&self) -> usize {
-        self.input_bytes.get() + self.answers.borrow().held_bytes()
+        self.input_bytes.get() + self.answers.borrow().held_bytes() + self.socket.beneath_bytes()
     }
 
     /// True when an answer to this request must say `Connection: close`: it is the last one.

@@ -31,6 +31,7 @@ impl Resident for Conn {
             settled: self.settled(),
             asking: self.incoming().is_asking(),
             inflow: self.inflow().is_some(),
+            partial: self.socket().has_partial_input(),
             unread: self.is_unread(),
             closing: self.closing(),
             dead: self.is_dead(),

@@ -5,6 +5,8 @@ use std::cell::Cell;
 /// What the read side is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::shard) enum Phase {
+    /// The end of the handshake of TLS.
+    Handshake,
     /// The first byte after accepting.
     Fresh,
     /// The first byte of the next request.

@@ -247,6 +247,7 @@ impl Resident for Client {
             unread: self.socket.is_unread(),
             closing: self.closing.get(),
             dead: self.dead.get(),
+            partial: self.socket.has_partial_input(),
         }
     }
 

@@ -86,7 +86,7 @@ async fn open(
     if target.scheme == Scheme::Https {
         return Err(Fault::Tls);
     }
-    let (socket, reader, writer) = transport::open(socket, &shard.driver).map_err(|_| Fault::Unavailable)?;
+    let (socket, reader, writer) = transport::open(socket, &shard.driver, None).map_err(|_| Fault::Unavailable)?;
     let socket = Rc::new(socket);
     client.hold(socket.clone());
     let key = Key { context: context.id.clone(), target: target.clone() };

@@ -24,6 +24,8 @@ pub(in crate::shard) struct Standing {
     pub asking: bool,
     /// A call reads a body as it comes.
     pub inflow: bool,
+    /// A part of something has come that cannot be told yet, because it is encrypted.
+    pub partial: bool,
     /// Nobody reads the socket.
     pub unread: bool,
     /// No further request is taken.
@@ -40,7 +42,7 @@ impl Standing {
 
     /// True when nothing has been asked that is not answered, nor any part of a request has come.
     pub fn asks_nothing(&self) -> bool {
-        matches!(self.phase, Phase::Fresh | Phase::Idle) && self.pending == 0
+        matches!(self.phase, Phase::Handshake | Phase::Fresh | Phase::Idle) && self.pending == 0
     }
 
     /// True while a request is being received, or its body.

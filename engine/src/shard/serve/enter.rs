@@ -4,16 +4,19 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
+use crate::shard::exchange::phase::Phase;
 use crate::shard::proxy::begin::begin;
+use crate::shard::serve::greet::greet_and_serve;
 use crate::shard::serve::task::serve;
 use crate::shard::service::{Service, Speaks};
-use crate::shard::{Shard, transport};
+use crate::shard::transport::{self, Encryption};
 
 impl Shard {
     /// Takes a connection over that was accepted here or elsewhere, or made in this process.
     pub(in crate::shard) fn adopt(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
-        match transport::open(socket, &self.driver) {
+        match transport::open(socket, &self.driver, self.encryption(service)) {
             Ok((socket, reader, writer)) if (service.may_begin)(self) => {
                 self.clock.arm();
                 if service.is_load {
@@ -27,10 +30,21 @@ impl Shard {
                 let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
                 let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers));
                 self.counters.connections.set(self.conns.load() as u64);
-                monoio::spawn(serve(self.begin_task(), conn, reader, writer));
+                if conn.socket().is_encrypted() {
+                    conn.restart(Phase::Handshake, now_ms);
+                    monoio::spawn(greet_and_serve(self.begin_task(), conn, reader, writer));
+                } else {
+                    monoio::spawn(serve(self.begin_task(), conn, reader, writer));
+                }
             }
             _ => self.forget_load(service),
         }
+    }
+
+    /// What a connection of this service is encrypted with: what is in force now, whatever others began with.
+    fn encryption(&self, service: &Service) -> Option<Encryption> {
+        let tls = self.tls.as_ref().filter(|_| service.may_be_encrypted)?;
+        Some(Encryption { config: tls.get().0.config(), held: self.buffers.scale() })
     }
 
     /// A connection has ended, or does not begin.

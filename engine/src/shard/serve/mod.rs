@@ -1,5 +1,7 @@
-//! The task of a connection: a reader and a writer side by side.
+//! The task of a connection: a reader and a writer side by side, under TLS behind a handshake.
 
 pub(in crate::shard) mod enter;
+mod greet;
+pub(in crate::shard) mod handshakes;
 pub(in crate::shard) mod reader;
 pub(in crate::shard) mod task;

@@ -112,6 +112,13 @@ fn write_loop(shard: &Shard, conn: &Conn, mut writer: WriteHalf) -> impl Future<
                 conn.restart(Phase::Idle, shard.now_ms());
             }
         }
+        if !conn.is_dead()
+            && let Some(end) = writer.end()
+        {
+            conn.note_writing(Some(shard.now_ms()));
+            end.await;
+            conn.note_writing(None);
+        }
         conn.socket().shutdown(Shutdown::Write);
         match conn.phase().0 {
             // The client has the answer, and may still be sending.

@@ -24,6 +24,8 @@ pub(in crate::shard) struct Service {
     pub may_begin: fn(&Shard) -> bool,
     /// Bytes of the buffer in which a connection waits for something to read.
     pub lean_bytes: usize,
+    /// Its connections speak TLS where the engine does.
+    pub may_be_encrypted: bool,
     /// The end of a client's input is not its leaving yet: it may wait for answers.
     pub half_closes: bool,
     pub at_stop: AtStop,

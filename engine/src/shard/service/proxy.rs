@@ -12,5 +12,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     half_closes: true,
     at_stop: AtStop::Closes,
     answer: None,
+    may_be_encrypted: false,
     speaks: Speaks::ToProxy,
 };

@@ -25,6 +25,42 @@ pub(in crate::shard) struct Socket {
     canceller: Cell<Option<Canceller>>,
     /// Nobody reads it.
     unread: Cell<bool>,
+    /// What TLS holds, under which it is.
+    beneath: Option<Rc<Beneath>>,
+}
+
+/// Bytes that lie between a connection and its socket, because they are no complete record yet, or one that is not sent.
+/// They count in a total, too.
+pub(super) struct Beneath {
+    input: Cell<usize>,
+    output: Cell<usize>,
+    total: Rc<Cell<usize>>,
+}
+
+impl Beneath {
+    pub fn new(total: Rc<Cell<usize>>) -> Self {
+        Beneath { input: Cell::default(), output: Cell::default(), total }
+    }
+
+    /// So much has come.
+    pub fn hold_input(&self, bytes: usize) {
+        self.total.set(self.total.get() + bytes - self.input.replace(bytes));
+    }
+
+    /// So much is to be sent.
+    pub fn hold_output(&self, bytes: usize) {
+        self.total.set(self.total.get() + bytes - self.output.replace(bytes));
+    }
+
+    fn bytes(&self) -> usize {
+        self.input.get() + self.output.get()
+    }
+}
+
+impl Drop for Beneath {
+    fn drop(&mut self) {
+        self.total.set(self.total.get() - self.bytes());
+    }
 }
 
 /// A socket that stays open as long as this is there. Lent for the length of a system call: it would outlive the halves.
@@ -44,18 +80,38 @@ impl AsFd for Lent {
 
 impl Socket {
     /// The socket of `stream`, and the stream to be shared by those who read and write.
-    pub(super) fn beside(stream: TcpStream) -> (Self, Rc<Stream>) {
+    pub(super) fn beside(stream: TcpStream, beneath: Option<Rc<Beneath>>) -> (Self, Rc<Stream>) {
         let descriptor = stream.as_raw_fd();
         let stream = Rc::new(UnsafeCell::new(stream));
-        (
-            Socket { stream: Rc::downgrade(&stream), descriptor, canceller: Cell::default(), unread: Cell::default() },
-            stream,
-        )
+        let socket = Socket {
+            stream: Rc::downgrade(&stream),
+            descriptor,
+            canceller: Cell::default(),
+            unread: Cell::default(),
+            beneath,
+        };
+        (socket, stream)
     }
 
     /// The socket, unless it is closed.
     pub fn lend(&self) -> Option<Lent> {
         self.stream.upgrade().map(|stream| Lent { _stream: stream, descriptor: self.descriptor })
+    }
+
+    /// Under TLS: its bytes are not those of the connection.
+    #[inline]
+    pub fn is_encrypted(&self) -> bool {
+        self.beneath.is_some()
+    }
+
+    /// Bytes that lie between it and the connection.
+    pub fn beneath_bytes(&self) -> usize {
+        self.beneath.as_ref().map_or(0, |beneath| beneath.bytes())
+    }
+
+    /// True when input has come that the connection cannot see yet: a part of a record.
+    pub fn has_partial_input(&self) -> bool {
+        self.beneath.as_ref().is_some_and(|beneath| beneath.input.get() > 0)
     }
 
     /// Nobody reads it, or somebody does again.
@@ -100,8 +156,12 @@ impl Socket {
 
     /// Drops up to `scratch.len()` bytes that lie in the receive buffer, and says how many; 0 when there are none, or when a
     /// read has more to tell (the end, an error). Does not wait. Over TCP nothing is copied: the kernel frees the bytes
-    /// where they are (tcp(7), MSG_TRUNC). Unix sockets know no such thing, so that the bytes end up in `scratch`.
+    /// where they are (tcp(7), MSG_TRUNC). Unix sockets know no such thing, so that the bytes end up in `scratch`. Under TLS
+    /// nothing is dropped: what lies there has to be decrypted.
     pub fn drop_input(&self, scratch: &mut [u8]) -> usize {
+        if self.is_encrypted() {
+            return 0;
+        }
         let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
         self.lend().and_then(|socket| rustix::net::recv(&socket, scratch, flags).ok()).map_or(0, |(_, bytes)| bytes)
     }

@@ -17,7 +17,7 @@ fn on_epoll(test: impl AsyncFnOnce(&Driver)) {
 /// An open connection, and its peer.
 fn connection(driver: &Driver) -> ((Socket, ReadHalf, WriteHalf), UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    (open(ours.into(), driver).unwrap(), theirs)
+    (open(ours.into(), driver, None).unwrap(), theirs)
 }
 
 #[test]

@@ -3,6 +3,7 @@ use super::*;
 /// Easy numbers, each different.
 fn limits() -> Limits {
     Limits {
+        handshake_timeout_ms: 5_000,
         head_timeout_ms: 10_000,
         body_timeout_ms: 20_000,
         min_body_bytes_per_s: 1000,
@@ -26,6 +27,7 @@ fn settled(phase: Phase) -> Standing {
         settled: true,
         asking: false,
         inflow: false,
+        partial: false,
         unread: false,
         closing: false,
         dead: false,
@@ -48,6 +50,7 @@ fn each_phase_has_its_time_and_what_follows_when_it_is_over() {
     let came = |it: Standing, bytes| Standing { bytes, ..it };
     let kept_coming = |it: Standing, bytes, progressed_ms| Standing { bytes, progressed_ms, ..it };
     for (it, time, verdict) in [
+        (settled(Phase::Handshake), 5_000, Verdict::Cut),
         (settled(Phase::Fresh), 10_000, Verdict::Close),
         (settled(Phase::Head), 10_000, Verdict::TimedOut),
         (busy(Phase::Head), 10_000, Verdict::TimedOut),

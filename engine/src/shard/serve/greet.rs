@@ -1,0 +1,71 @@
+//! The beginning of a connection under TLS: the handshake, then what every connection does. In a box and a task of its own
+//! kind, so that plain connections do not pay for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::limits::HANDSHAKE_BYTES;
+use crate::shard::Shard;
+use crate::shard::connection::conn::Conn;
+use crate::shard::exchange::phase::Phase;
+use crate::shard::life::tick::CountedTask;
+use crate::shard::serve::task::serve;
+use crate::shard::transport::halves::{ReadHalf, WriteHalf};
+use crate::shard::transport::handshake::shake_hands;
+
+/// Serves one connection, once the client has shaken hands.
+pub(in crate::shard) fn greet_and_serve(
+    task: CountedTask,
+    conn: Rc<Conn>,
+    mut reader: ReadHalf,
+    mut writer: WriteHalf,
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async move {
+        let shard = task.0.clone();
+        let greeted = greet(&shard, &conn, &mut reader, &mut writer).await;
+        shard.touch();
+        if greeted {
+            conn.restart(Phase::Fresh, shard.now_ms());
+            return serve(task, conn, reader, writer).await;
+        }
+        if !conn.is_dead() {
+            shard.counters.protocol_errors.add(1);
+        }
+        // Cut before the halves are dropped, which only close.
+        shard.cut_off(&conn);
+        drop((reader, writer));
+        shard.unregister(&conn);
+    })
+}
+
+/// True when the connection may begin. No operation is in flight then, nor otherwise unless there was a panic.
+async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &mut WriteHalf) -> bool {
+    let (_place, oldest) = shard.handshakes.begin(conn.clone());
+    if let Some(oldest) = oldest {
+        shard.counters.turned_away.add(1);
+        shard.cut_off(&oldest);
+    }
+    conn.hold_input(HANDSHAKE_BYTES);
+    let mut handshake = pin!(shake_hands(reader, writer, conn.socket()));
+    let greeted = std::future::poll_fn(|cx| {
+        conn.wakeup().remember(cx);
+        if conn.closing() && !conn.is_dead() {
+            // The engine stops, and nothing was asked yet.
+            shard.cut_off(conn);
+        }
+        // A panic costs this connection, not the shard.
+        match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
+            Ok(outcome) => outcome.map(|outcome| outcome.is_ok() && !conn.is_dead()),
+            Err(_) => {
+                shard.counters.panics.add(1);
+                shard.cut_off(conn);
+                Poll::Ready(false)
+            }
+        }
+    })
+    .await;
+    conn.hold_input(0);
+    greeted
+}

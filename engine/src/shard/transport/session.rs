@@ -1,0 +1,165 @@
+//! The session of a connection under TLS: bytes of one side in, bytes of the other out. Knows no socket.
+
+use std::io::{self, BufRead, ErrorKind, Write};
+use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::limits::TLS_BARREN_READS;
+use crate::shard::transport::records::Records;
+use crate::shard::transport::rooms::Room;
+
+/// See the module.
+pub(super) struct Session {
+    tls: ServerConnection,
+    /// What has come; up to `at` the session has it.
+    came: Vec<u8>,
+    at: usize,
+    records: Records,
+    /// Reads in a row that have brought records and no content.
+    barren: u32,
+    /// What is to be sent before anything else.
+    unsent: Vec<u8>,
+    /// Content that lay behind what was taken last.
+    left: usize,
+    /// The writer is in the middle of records: nothing may come in between.
+    pub writing: bool,
+}
+
+impl Session {
+    pub fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        Ok(Session {
+            tls: ServerConnection::new(config)?,
+            came: Vec::new(),
+            at: 0,
+            records: Records::default(),
+            barren: 0,
+            unsent: Vec::new(),
+            left: 0,
+            writing: false,
+        })
+    }
+
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.is_handshaking()
+    }
+
+    /// Bytes that it holds of what has come.
+    pub fn held_bytes(&self) -> usize {
+        self.records.partial() + (self.came.len() - self.at) + self.left
+    }
+
+    /// An empty buffer for about so many bytes. [`Self::took`] brings it back.
+    pub fn buffer(&mut self, bytes: usize) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.came);
+        self.at = 0;
+        buffer.clear();
+        if buffer.capacity() < bytes || buffer.capacity() / 2 > bytes {
+            buffer = Vec::with_capacity(bytes);
+        }
+        buffer
+    }
+
+    /// A read has ended.
+    pub fn took(&mut self, buffer: Vec<u8>) -> io::Result<()> {
+        self.barren += u32::from(self.records.pass(&buffer));
+        (self.came, self.at) = (buffer, 0);
+        if self.barren > TLS_BARREN_READS {
+            return Err(io::Error::new(ErrorKind::InvalidData, "records without content"));
+        }
+        Ok(())
+    }
+
+    /// The first of the bytes that have come and were not looked at.
+    pub fn first_byte(&self) -> Option<u8> {
+        self.came.get(self.at).copied()
+    }
+
+    /// Nothing more comes. Unless the client has said so (RFC 8446 6.1), what has come is cut short.
+    pub fn end_of_input(&mut self) -> io::Result<()> {
+        self.tls.read_tls(&mut io::empty()).map(drop)
+    }
+
+    /// Goes on with the handshake, as far as what has come goes.
+    pub fn shake_hands(&mut self) -> io::Result<()> {
+        while self.is_handshaking() && self.advance()? {}
+        // What comes behind it counts anew.
+        if !self.is_handshaking() {
+            self.barren = 0;
+        }
+        Ok(())
+    }
+
+    /// Looks at more of what has come; false when there is none.
+    fn advance(&mut self) -> io::Result<bool> {
+        let mut rest = self.came.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        let taken = self.tls.read_tls(&mut rest)?;
+        self.at += taken;
+        self.tls.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        // Behind the client's last word it takes nothing.
+        Ok(taken > 0)
+    }
+
+    /// Moves content into `room`, and says how much: 0 at the end, `None` when more has to come first.
+    pub fn take<B: Room>(&mut self, room: &mut B) -> io::Result<Option<usize>> {
+        loop {
+            let mut reader = self.tls.reader();
+            match reader.fill_buf() {
+                Ok(content) => {
+                    let bytes = content.len().min(room.free());
+                    room.put(content.get(..bytes).unwrap_or_default());
+                    self.left = content.len() - bytes;
+                    reader.consume(bytes);
+                    self.barren = 0;
+                    return Ok(Some(bytes));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.left = 0,
+                Err(error) => return Err(error),
+            }
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Makes records of some of the content, behind what else is to be sent; says of how much.
+    pub fn seal(&mut self, content: &[u8], sealed: &mut Vec<u8>) -> io::Result<usize> {
+        let taken = self.tls.writer().write(content)?;
+        self.flush_into(sealed)?;
+        Ok(taken)
+    }
+
+    /// What the session itself has to say.
+    pub fn flush_into(&mut self, sealed: &mut Vec<u8>) -> io::Result<()> {
+        sealed.append(&mut self.unsent);
+        while self.tls.wants_write() {
+            self.tls.write_tls(sealed)?;
+        }
+        Ok(())
+    }
+
+    /// Hands what the session itself has to say to `send`, which tells how much of it has left. The rest goes later.
+    pub fn say(&mut self, send: impl FnOnce(&[u8]) -> usize) {
+        if self.writing || (!self.tls.wants_write() && self.unsent.is_empty()) {
+            return;
+        }
+        let mut bytes = Vec::new();
+        if self.flush_into(&mut bytes).is_ok() {
+            let sent = send(&bytes).min(bytes.len());
+            bytes.drain(..sent);
+            self.unsent = bytes;
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn end_output(&mut self, sealed: &mut Vec<u8>) -> io::Result<()> {
+        self.tls.send_close_notify();
+        self.flush_into(sealed)
+    }
+}
+
+#[cfg(test)]
+mod tests;
