@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
+use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -40,7 +41,7 @@ pub struct Config {
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
     /// Instead of calls, clients of a proxy are served.
-    pub proxy: Option<Settings>,
+    pub proxy: Option<(Settings, Trust)>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process and the admin
     /// listener never are.
     pub tls: Option<Tls>,

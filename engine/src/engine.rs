@@ -31,6 +31,7 @@ use crate::shard::listener::{Listener, Listeners};
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
 use crate::tls::Tls;
+use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
@@ -79,7 +80,7 @@ impl Engine {
         };
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let admin_address = admin.as_ref().map(|listener| listener.address().clone());
-        let proxy = config.proxy.clone().map(|settings| Arc::new(proxy_link(settings, &address)));
+        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
         let mut boxes = Vec::with_capacity(config.shards);
         for shard in 0..config.shards {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
@@ -340,13 +341,14 @@ impl Drop for Engine {
 }
 
 /// What the shards of a proxy share.
-fn proxy_link(settings: Settings, address: &Listen) -> ProxyLink {
+fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
     let mut random = [0; 8];
     // Not a secret: it only has to be unlike that of another proxy on the way.
     let _ = random_bytes(&mut random);
     let address = if let Listen::Tcp(address) = address { Some(*address) } else { None };
     ProxyLink {
         settings,
+        trust,
         contexts: Contexts::default(),
         resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),

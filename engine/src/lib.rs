@@ -22,6 +22,7 @@ pub mod link;
 pub mod proxy;
 pub mod shard;
 pub mod tls;
+pub mod trust;
 pub mod tunnel;
 pub mod wire;
 

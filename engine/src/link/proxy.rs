@@ -6,11 +6,14 @@ use super::contexts::Contexts;
 use super::resolver::Resolver;
 use crate::proxy::address::Class;
 use crate::proxy::settings::Settings;
+use crate::trust::Trust;
 
 /// See the module.
 pub struct ProxyLink {
     /// What it was started with.
     pub settings: Settings,
+    /// By whom servers have to be certified.
+    pub trust: Trust,
     /// Who may ask.
     pub contexts: Contexts,
     /// Looks names up.

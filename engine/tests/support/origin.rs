@@ -12,6 +12,8 @@ use fasttunnel_engine::proxy::policy::Policy;
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::Settings;
 
+use fasttunnel_engine::trust::Trust;
+
 use super::{Client, DriverChoice, Server};
 
 /// A server on a port of its own.
@@ -23,6 +25,22 @@ pub struct Origin {
 impl Origin {
     /// Serves each connection on a thread of its own; `serve` gets its number, too.
     pub fn start(serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Origin {
+        Origin::over(|stream| Box::new(stream), serve)
+    }
+
+    /// As [`Self::start`], under TLS.
+    pub fn secure(config: Arc<rustls::ServerConfig>, serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Origin {
+        let line = move |stream| -> Box<dyn Line> {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            Box::new(rustls::StreamOwned::new(connection, stream))
+        };
+        Origin::over(line, serve)
+    }
+
+    fn over(
+        line: impl Fn(TcpStream) -> Box<dyn Line> + Send + 'static,
+        serve: impl Fn(Peer, usize) + Send + Sync + 'static,
+    ) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (accepted, serve) = (Arc::<AtomicUsize>::default(), Arc::new(serve));
@@ -32,7 +50,8 @@ impl Origin {
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 let serve = serve.clone();
                 stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-                std::thread::spawn(move || serve(Peer { stream, unread: Vec::new() }, number));
+                let peer = Peer { line: line(stream), unread: Vec::new() };
+                std::thread::spawn(move || serve(peer, number));
             }
         });
         Origin { address, accepted }
@@ -58,21 +77,26 @@ impl Origin {
     }
 }
 
+/// What a connection of a server goes over.
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
 /// One connection of a server.
 pub struct Peer {
-    pub stream: TcpStream,
+    line: Box<dyn Line>,
     unread: Vec<u8>,
 }
 
 impl Peer {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref());
+        let _ = self.line.write_all(bytes.as_ref());
     }
 
     /// More of what comes; false at the end.
     pub fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
+        match self.line.read(&mut bytes) {
             Ok(read) if read > 0 => {
                 self.unread.extend_from_slice(&bytes[..read]);
                 true
@@ -144,7 +168,12 @@ impl Proxy {
         let policy = Policy { loopback: true, ..Policy::default() };
         let mut settings = Settings { policy, hosts: Vec::new(), limits: ProxyLimits::default() };
         change(&mut settings);
-        let server = Server::with(driver, |config| config.proxy = Some(settings));
+        Proxy::trusting(driver, route, settings, Trust::of_the_web().unwrap())
+    }
+
+    #[track_caller]
+    pub fn trusting(driver: DriverChoice, route: Option<Route>, settings: Settings, trust: Trust) -> Proxy {
+        let server = Server::with(driver, |config| config.proxy = Some((settings, trust)));
         let names = server.engine().create_context(7, route).unwrap().unwrap();
         Proxy { server, names }
     }

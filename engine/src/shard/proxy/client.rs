@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::limits::PROXY_HALF_CLOSE_MS;
+use crate::limits::{PROXY_HALF_CLOSE_MS, TIMER_MS};
 use crate::link::contexts::Context;
 use crate::proxy::fault::Fault;
 use crate::shard::Shard;
@@ -209,7 +209,8 @@ impl Client {
     fn look(&self, now_ms: u64) {
         for wait in [&self.send, &self.hear] {
             if let Some((deadline, fault)) = wait.get()
-                && now_ms >= deadline
+                // It was set by the time of a turn before: nothing ends early.
+                && now_ms.saturating_sub(TIMER_MS) >= deadline
             {
                 wait.set(None);
                 self.miss(fault);

@@ -1,9 +1,8 @@
 //! The session of a connection under TLS: bytes of one side in, bytes of the other out. Knows no socket.
 
 use std::io::{self, BufRead, ErrorKind, Write};
-use std::sync::Arc;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::Connection;
 
 use crate::limits::TLS_BARREN_READS;
 use crate::shard::transport::records::Records;
@@ -11,7 +10,7 @@ use crate::shard::transport::rooms::Room;
 
 /// See the module.
 pub(super) struct Session {
-    tls: ServerConnection,
+    tls: Connection,
     /// What has come; up to `at` the session has it.
     came: Vec<u8>,
     at: usize,
@@ -27,9 +26,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        Ok(Session {
-            tls: ServerConnection::new(config)?,
+    pub fn new(tls: Connection) -> Self {
+        Session {
+            tls,
             came: Vec::new(),
             at: 0,
             records: Records::default(),
@@ -37,7 +36,7 @@ impl Session {
             unsent: Vec::new(),
             left: 0,
             writing: false,
-        })
+        }
     }
 
     pub fn is_handshaking(&self) -> bool {

@@ -91,7 +91,11 @@ impl Outlet {
     }
 
     /// Says that nothing more comes, where that takes more than the end of the stream.
-    pub async fn end(&mut self) {}
+    pub async fn end(&mut self) {
+        if let Some(end) = self.0.end() {
+            end.await;
+        }
+    }
 
     /// Sends all of it; `progress` hears of each piece, and once before the first. Gives the buffer back.
     pub async fn send(&mut self, mut bytes: Vec<u8>, progress: impl Fn()) -> (io::Result<()>, Vec<u8>) {
