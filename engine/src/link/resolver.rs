@@ -2,7 +2,7 @@
 //! the system's because every other program on the machine goes by it: `/etc/hosts`, search domains, mDNS, a VPN's own server.
 
 use std::net::ToSocketAddrs;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -24,28 +24,37 @@ pub struct Resolver {
     waiting: Receiver<Question>,
     idle: Arc<AtomicUsize>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The next question's number: no two have the same, whichever shard asks, and however often it was started anew.
+    next: AtomicU64,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
         let (questions, waiting) = bounded(MAX_LOOKUPS);
-        Resolver { questions: Mutex::new(Some(questions)), waiting, idle: Arc::default(), threads: Mutex::default() }
+        Resolver {
+            questions: Mutex::new(Some(questions)),
+            waiting,
+            idle: Arc::default(),
+            threads: Mutex::default(),
+            next: AtomicU64::new(0),
+        }
     }
 }
 
 impl Resolver {
-    /// Looks a name up; the shard behind `port` hears of it. False when too many others wait.
-    pub fn ask(&self, host: &str, ticket: u64, port: &ShardPort) -> bool {
+    /// Looks a name up; the shard behind `port` hears of it by the number that this gives. `None` when too many others wait.
+    pub fn ask(&self, host: &str, port: &ShardPort) -> Option<u64> {
         let questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = &*questions else { return false };
+        let sender = questions.as_ref()?;
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         let question = Question { host: host.to_owned(), ticket, port: port.clone() };
         if sender.try_send(question).is_err() {
-            return false;
+            return None;
         }
         if self.idle.load(Ordering::Relaxed) < self.waiting.len() {
             self.add_thread();
         }
-        true
+        Some(ticket)
     }
 
     fn add_thread(&self) {

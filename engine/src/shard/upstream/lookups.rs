@@ -14,7 +14,6 @@ use crate::shard::upstream::line::Line;
 
 #[derive(Default)]
 pub(in crate::shard) struct Lookups {
-    next: Cell<u64>,
     waiting: RefCell<HashMap<u64, Rc<Lookup>>>,
 }
 
@@ -49,14 +48,10 @@ impl Upstreams {
     /// # Errors
     /// Nobody is there to do it, or there is no such name.
     pub async fn look_up(&self, host: &str, begun: impl FnOnce(Rc<Lookup>)) -> Result<Vec<IpAddr>, Fault> {
-        let ticket = self.lookups.next.get();
-        self.lookups.next.set(ticket.wrapping_add(1));
         let lookup = Rc::<Lookup>::default();
+        let ticket = self.link.resolver.ask(host, &self.port).ok_or(Fault::DnsBusy)?;
+        // Its answer comes as a message, after this turn.
         self.lookups.waiting.borrow_mut().insert(ticket, lookup.clone());
-        if !self.link.resolver.ask(host, ticket, &self.port) {
-            self.lookups.waiting.borrow_mut().remove(&ticket);
-            return Err(Fault::DnsBusy);
-        }
         begun(lookup.clone());
         let addresses = std::future::poll_fn(|cx| {
             lookup.waiter.remember(cx);
