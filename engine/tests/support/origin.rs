@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fasttunnel_engine::Config;
 use fasttunnel_engine::limits::ProxyLimits;
 use fasttunnel_engine::proxy::credentials::Names;
 use fasttunnel_engine::proxy::policy::Policy;
@@ -173,7 +174,21 @@ impl Proxy {
 
     #[track_caller]
     pub fn trusting(driver: DriverChoice, route: Option<Route>, settings: Settings, trust: Trust) -> Proxy {
-        let server = Server::with(driver, |config| config.proxy = Some((settings, trust)));
+        Proxy::configured(driver, route, settings, trust, |_| {})
+    }
+
+    #[track_caller]
+    pub fn configured(
+        driver: DriverChoice,
+        route: Option<Route>,
+        settings: Settings,
+        trust: Trust,
+        change: impl FnOnce(&mut Config),
+    ) -> Proxy {
+        let server = Server::with(driver, |config| {
+            config.proxy = Some((settings, trust));
+            change(config);
+        });
         let names = server.engine().create_context(7, route).unwrap().unwrap();
         Proxy { server, names }
     }
