@@ -112,7 +112,7 @@ impl Line {
             let body = batch.close_body(start);
             let (request_id, fields) = batch.push_call_head(REQUEST_ID, HEAD);
             let key = CallKey { slot, generation: place.generation };
-            batch.records.push(CallRecord { key, handler, flags: 0, body, request_id, fields });
+            batch.records.push(CallRecord { key, handler, flags: 0, body, request_id, fields, peer: 0 });
         }
         batch.answers_home.append(&mut self.answered);
         self.submit(batch);

@@ -66,7 +66,7 @@ pub fn fill(batch: &mut CallBatch, calls: u32, text: &[u8], head: &[u8]) {
         let body = batch.close_body(start);
         let (request_id, fields) = batch.push_call_head(b"0b9f7c1e-3f0a-4a55-9d39-51f0c1a2b3c4", head);
         let key = CallKey { slot, generation: 1 };
-        batch.records.push(CallRecord { key, handler: 0, flags: 0, body, request_id, fields });
+        batch.records.push(CallRecord { key, handler: 0, flags: 0, body, request_id, fields, peer: 0 });
     }
 }
 

@@ -33,6 +33,18 @@ pub enum DriverChoice {
     Epoll,
 }
 
+/// What the admin listener encrypts with.
+#[derive(Clone, Debug, Default)]
+pub enum AdminTls {
+    /// Nothing is encrypted.
+    #[default]
+    None,
+    /// With what [`Config::tls`] says, also when that is replaced.
+    AsTunnel,
+    /// Something of its own.
+    Own(Tls),
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -42,9 +54,10 @@ pub struct Config {
     pub admin: Option<Listen>,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
-    /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process and the admin
-    /// listener never are.
+    /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
     pub tls: Option<Tls>,
+    /// What the admin listener is spoken to with.
+    pub admin_tls: AdminTls,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -79,6 +92,7 @@ impl Config {
             admin: None,
             proxy: None,
             tls: None,
+            admin_tls: AdminTls::None,
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
-use crate::config::{Config, Listen};
+use crate::config::{AdminTls, Config, Listen};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
 use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
+use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::proxy::ProxyLink;
 use crate::link::resolver::Resolver;
@@ -43,6 +44,8 @@ pub struct Engine {
     stopping: AtomicBool,
     exposures: Arc<Latest<Exposure>>,
     tls: Option<Arc<Latest<Tls>>>,
+    admin_tls: Option<Arc<Latest<Tls>>>,
+    peers: Arc<Peers>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counters: Vec<Arc<Counters>>,
     meters: Vec<Arc<ShardMeter>>,
@@ -88,13 +91,21 @@ impl Engine {
         let (ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
         backend.attach(&ports);
         let last = admin.as_ref().and_then(|_| ports.first().cloned());
+        let latest = |tls: &Tls| Arc::new(Latest::new(Arc::new(tls.clone())));
+        let tls = config.tls.as_ref().map(latest);
         let mut engine = Engine {
             ports,
             loads: (0..config.shards).map(|_| AtomicUsize::new(0)).collect(),
             max_connections: config.limits.max_connections,
             stopping: AtomicBool::new(false),
             exposures: Arc::new(Latest::new(config.exposure.clone())),
-            tls: config.tls.clone().map(|tls| Arc::new(Latest::new(Arc::new(tls)))),
+            admin_tls: match &config.admin_tls {
+                AdminTls::None => None,
+                AdminTls::AsTunnel => tls.clone(),
+                AdminTls::Own(tls) => Some(latest(tls)),
+            },
+            tls,
+            peers: Arc::default(),
             threads: Mutex::default(),
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
@@ -129,6 +140,8 @@ impl Engine {
                 limits: config.limits.clone(),
                 max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
                 tls: self.tls.clone(),
+                admin_tls: self.admin_tls.clone(),
+                peers: self.peers.clone(),
                 max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 with_host: Scales::default(),
@@ -297,10 +310,33 @@ impl Engine {
         self.exposures.set(exposure.clone());
     }
 
+    /// Where [`Self::set_exposure`] puts the table, for threads that do not hold the engine.
+    #[must_use]
+    pub fn exposures(&self) -> &Arc<Latest<Exposure>> {
+        &self.exposures
+    }
+
     /// Replaces what clients are spoken to with: every connection that is accepted after this call begins with it, the others
     /// go on as they have begun. False, and nothing happens, where the engine was started without.
     pub fn set_tls(&self, tls: Tls) -> bool {
         self.tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
+    }
+
+    /// As [`Engine::set_tls`], of the admin listener, where that has something of its own.
+    pub fn set_admin_tls(&self, tls: Tls) -> bool {
+        self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
+    }
+
+    /// The clients under TLS, for threads that do not hold the engine.
+    #[must_use]
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
+    }
+
+    /// The client under TLS that calls name by this number, while it is connected.
+    #[must_use]
+    pub fn peer(&self, number: u64) -> Option<Arc<Peer>> {
+        self.peers.get(number)
     }
 
     /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the

@@ -15,6 +15,7 @@ use crate::tunnel::envelope::{CONTENT_TYPE, OF_THE_HOST, Refusal};
 use crate::tunnel::multipart::BodyRefusal;
 use crate::tunnel::request_id::REQUEST_ID_HEADER;
 use crate::tunnel::route::BasePath;
+use crate::wire::head::NOTICE_OPTION;
 
 /// One of them. Its text is `NAME = value`, as in JavaScript.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 16] = [
+const REST: [Row; 17] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
@@ -77,6 +78,11 @@ const REST: [Row; 16] = [
     ("JSON_TYPE", "Media type of the bodies that are the engine's own.", || Value::Text(CONTENT_TYPE)),
     ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),
     ("TOKEN_HEADER", "Default name of the header that carries the token.", || Value::Text(DEFAULT_TOKEN_HEADER)),
+    (
+        "NOTICE_OPTION",
+        "The connection option of a client that wants to be told, by a 408, when no further request is read.",
+        || Value::Text(NOTICE_OPTION),
+    ),
     ("REQUEST_ID_HEADER", "The header that carries the request id.", || Value::Text(REQUEST_ID_HEADER)),
     ("LIMITS", "What each limit may be. `Limits` of the engine says what happens when one is reached.", || {
         table(&bounds::LIMITS)

@@ -37,6 +37,7 @@ fn record(slot: u32) -> CallRecord {
         body: Span::default(),
         request_id: Span::default(),
         fields: Span::default(),
+        peer: 0,
     }
 }
 

@@ -135,6 +135,74 @@ fn idle_connections_are_closed_at_once(driver: DriverChoice) {
     assert!(start.elapsed() < ms(1500), "{:?}", start.elapsed());
 }
 
+/// A call of a client that wants a notice.
+fn noticing(task: &str, body: &str) -> String {
+    call(task, body).replacen("\r\n\r\n", "\r\nConnection: keep-alive, fasttunnel-notice\r\n\r\n", 1)
+}
+
+fn expect_notice(client: &mut Client) {
+    let notice = client.reply();
+    assert_eq!(
+        (notice.status, notice.field("x-runner-request-id"), notice.field("content-length")),
+        (408, None, Some("0"))
+    );
+    assert!(notice.closes());
+    client.expect_fin();
+}
+
+fn a_client_that_wants_it_is_told_that_nothing_more_is_read_and_others_are_not(driver: DriverChoice) {
+    let mut server = Server::start(driver);
+    let (mut noticing_client, mut other) = (server.client(), server.client());
+    assert_eq!(noticing_client.ask(noticing("echo", "1")).result(), "1");
+    // It is asked for once for the connection.
+    assert_eq!(noticing_client.ask(call("echo", "2")).result(), "2");
+    assert_eq!(other.ask(call("echo", "3")).result(), "3");
+    server.engine().stop(ms(5000));
+    expect_notice(&mut noticing_client);
+    other.expect_fin();
+    // What crosses the notice is not run.
+    noticing_client.send(call("later", "4"));
+    drop((noticing_client, other));
+    server.join();
+    assert_eq!(server.untaken(), 0);
+}
+
+/// Answers that wait behind another were written before the stop: none of them is the last.
+fn a_notice_stands_behind_all_answers(driver: DriverChoice) {
+    let mut server = Server::start(driver);
+    let mut client = server.client();
+    client.send(format!("{}{}", noticing("later", "1"), noticing("echo", "2")));
+    let ticket = server.taken().0;
+    client.expect_silence(ms(50));
+    server.engine().stop(ms(5000));
+    client.expect_silence(ms(50));
+    ticket.json("1");
+    for result in ["1", "2"] {
+        let reply = client.reply();
+        assert_eq!(reply.result(), result);
+        assert!(!reply.closes());
+    }
+    expect_notice(&mut client);
+    drop(client);
+    server.join();
+}
+
+/// Its client has made it for a request, which may be on its way.
+fn a_connection_that_was_made_just_now_may_ask(driver: DriverChoice) {
+    let mut server = Server::start(driver);
+    let mut client = server.client();
+    eventually("it is accepted", || server.sum(|shard| shard.connections) == 1);
+    server.engine().stop(ms(5000));
+    std::thread::sleep(ms(75));
+    client.send(call("echo", "1"));
+    let reply = client.reply();
+    assert_eq!(reply.result(), "1");
+    assert!(reply.closes());
+    client.expect_fin();
+    drop(client);
+    server.join();
+}
+
 fn nobody_is_accepted_any_more(driver: DriverChoice) {
     let mut server = Server::start(driver);
     let mut client = server.client();
@@ -265,6 +333,9 @@ on_both_drivers!(
     what_has_arrived_is_answered,
     a_connection_for_another_shard_is_not_lost,
     idle_connections_are_closed_at_once,
+    a_client_that_wants_it_is_told_that_nothing_more_is_read_and_others_are_not,
+    a_notice_stands_behind_all_answers,
+    a_connection_that_was_made_just_now_may_ask,
     nobody_is_accepted_any_more,
     the_drain_deadline_cuts,
     a_second_stop_may_be_shorter,

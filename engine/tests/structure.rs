@@ -20,7 +20,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("config", &["limits", "tunnel", "proxy", "tls", "trust"]),
     ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config", "tls", "trust"]),
-    ("facts", &["stated", "limits", "bounds", "tunnel", "link", "host", "shard"]),
+    ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
     ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error", "tls", "trust"]),
 ];

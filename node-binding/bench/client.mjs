@@ -14,6 +14,8 @@ const TOKEN = 'secret';
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+/** What nothing waits behind: what its calls take that take no time is the machine's. */
+const SINGLE = 'fasttunnel, 1 call on a connection';
 const text10k = 'x'.repeat(10_000);
 
 /** The server's process. */
@@ -43,7 +45,8 @@ function clientsOf({ url, socketPath }) {
     const { body } = await pool.request({ method: 'POST', path: `/__runner/task/${id}`, headers, body: JSON.stringify({ input }) });
     return (await body.json()).result;
   };
-  const clients = { fasttunnel: (id, input) => ours.task(id, input), undici };
+  const single = createClient({ url, auth: { token: TOKEN }, pipelining: 1 });
+  const clients = { fasttunnel: (id, input) => ours.task(id, input), [SINGLE]: (id, input) => single.task(id, input), undici };
   if (socketPath !== undefined) return clients;
   const { Serializer } = require('@bluelibs/runner');
   const runner = require('@bluelibs/runner/node');
@@ -122,12 +125,15 @@ async function main() {
     const clients = clientsOf(where);
     for (const name of values.case.split(',')) {
       const { calls, width, half } = CASES[name];
-      const figures = Object.fromEntries(Object.keys(clients).map((client) => [client, []]));
+      const compared = Object.entries(clients).filter(([client]) => half || client !== SINGLE);
+      const figures = Object.fromEntries(compared.map(([client]) => [client, []]));
       for (let round = -1; round < Number(values.rounds); round++) {
-        for (const [client, task] of Object.entries(clients)) {
+        let rate;
+        for (const [client, task] of compared) {
           const figure = await closedLoop(calls(task), width, round < 0 ? 0.5 : Number(values.seconds));
-          // At half of what it has just reached.
-          if (half) Object.assign(figure, await openLoop(calls(task), figure.rate / 2, round < 0 ? 0.5 : Number(values.seconds)));
+          // At half of what it has just reached; the second at the rate of the first, in the same minute, to tell the client from the machine.
+          rate = client === SINGLE ? rate : figure.rate / 2;
+          if (half) Object.assign(figure, await openLoop(calls(task), rate, round < 0 ? 0.5 : Number(values.seconds)));
           // The first round warms up.
           if (round >= 0) figures[client].push(figure);
         }

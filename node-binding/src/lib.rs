@@ -4,7 +4,7 @@
 //! `rows` writes its calls as numbers and reads answers from numbers, as `fasttunnel_engine::host::layout` says.
 //! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
-//! JavaScript, `raw` and `raw_ring` hold all the `unsafe`.
+//! JavaScript, `shared` is what several event loops have of one tunnel, `raw` and `raw_ring` hold all the `unsafe`.
 //!
 //! `proxy` is the forward proxy, another engine without handlers.
 //!
@@ -23,8 +23,10 @@ mod rows;
 #[cfg(feature = "fault-injection")]
 mod saboteur;
 mod sessions;
+mod shared;
 mod start_error;
 mod stats;
+mod tls;
 mod tunnel;
 mod utilities;
 mod version;

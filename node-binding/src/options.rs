@@ -4,12 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fasttunnel_engine::config::{Config, Listen, default_max_connections, default_shards};
+use fasttunnel_engine::config::{AdminTls, Config, Listen, default_max_connections, default_shards};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
 use fasttunnel_engine::shard::driver::DriverChoice;
-use fasttunnel_engine::tls::{MinVersion, Tls};
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
 use fasttunnel_engine::tunnel::decide::Exposure;
@@ -20,6 +19,7 @@ use zeroize::Zeroize;
 
 use crate::bounds;
 use crate::raw;
+use crate::tls::NativeTls;
 
 /// An error with the code that JavaScript sees as `error.code`.
 pub type CodedError = napi::Error<String>;
@@ -40,6 +40,10 @@ pub struct NativeOptions {
     pub socket_path: Option<String>,
     /// What to encrypt with; without it nothing is.
     pub tls: Option<NativeTls>,
+    /// What the admin listener is to encrypt with, if it has something of its own.
+    pub admin_tls: Option<NativeTls>,
+    /// The admin listener encrypts with what the tunnel does.
+    pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
     /// Connections the kernel queues.
@@ -66,39 +70,12 @@ pub struct NativeOptions {
     pub exact_bodies: bool,
     /// Do as the reference where the engine by itself does otherwise.
     pub reference: bool,
+    /// Handlers are announced: event loops of other threads attach, this one runs no calls.
+    pub workers: bool,
     /// Tell JavaScript of authentication failures.
     pub report_refusals: bool,
     /// The bounds.
     pub limits: NativeLimits,
-}
-
-/// A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it.
-#[napi(object, object_to_js = false)]
-pub struct NativeTls {
-    /// The certificate, and behind it those that certify it. PEM.
-    pub cert: String,
-    /// Its private key. PEM, not encrypted.
-    pub key: String,
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub min_version: String,
-}
-
-impl NativeTls {
-    /// As the engine has it.
-    pub fn read(&self) -> Result<Tls, CodedError> {
-        let least = match self.min_version.as_str() {
-            "TLSv1.2" => MinVersion::Tls12,
-            "TLSv1.3" => MinVersion::Tls13,
-            other => return Err(bad_option(format!("tls.minVersion: {other:?} is no version"))),
-        };
-        Tls::new(self.cert.as_bytes(), self.key.as_bytes(), least).map_err(bad_option)
-    }
-}
-
-impl Drop for NativeTls {
-    fn drop(&mut self) {
-        self.key.zeroize();
-    }
 }
 
 /// Where to listen.
@@ -307,6 +284,11 @@ impl NativeOptions {
             None => None,
         };
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
+        config.admin_tls = match &self.admin_tls {
+            Some(own) => AdminTls::Own(own.read()?),
+            None if self.admin_tls_shared => AdminTls::AsTunnel,
+            None => AdminTls::None,
+        };
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;

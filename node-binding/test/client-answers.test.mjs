@@ -9,10 +9,11 @@ const { AnswerReader, AnswerError } = require('../dist/cjs/client/answer-reader.
 const { Layout } = require('../dist/cjs/client/layout.js');
 
 /** Reads pieces as the answers to requests with the ids 1, 2, …; the memory of a piece is overwritten when it was read. */
-function read(pieces, { asked = 100, maxBytes = 1 << 20, layout = new Layout() } = {}) {
+function read(pieces, { asked = 100, maxBytes = 1 << 20, layout = new Layout(), leave = () => false } = {}) {
   const got = [];
   const sink = {
     expected: () => (got.length < asked ? `id-${got.length + 1}` : undefined),
+    leave,
     answer: ({ status, requestId, close, keepMs, retryAfter }, text) => { got.push({ status, text, requestId, close, keepMs, retryAfter }); },
   };
   const reader = new AnswerReader(sink, layout, maxBytes);
@@ -121,6 +122,17 @@ describe('no answers are', () => {
   it('those that nobody has asked for', () => {
     assert.throws(() => read([Buffer.from(plain('1') + plain('2'))], { asked: 1 }), /nobody has asked for/);
     assert.throws(() => read([Buffer.from(plain('1')), Buffer.from('H')], { asked: 1 }), /nobody has asked for/);
+  });
+
+  it('a notice that nobody has asked for, unless it is taken as such', () => {
+    const notice = 'HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nConnection: close\r\n\r\n';
+    assert.throws(() => read([Buffer.from(plain('1') + notice)], { asked: 1 }), /nobody has asked for/);
+    assert.deepEqual(read([Buffer.from(plain('1') + notice + plain('2'))], { leave: () => true }).map(({ text }) => text), ['1']);
+    assert.deepEqual(read([Buffer.from(plain('1')), Buffer.from(notice)], { asked: 1, leave: () => true }).map(({ text }) => text), ['1']);
+    // With the id of a request, or on a connection that goes on, it is an answer.
+    for (const [what, instead] of [['content-length', 'x-runner-request-id: id-1\r\ncontent-length'], ['Connection: close', 'Connection: keep-alive']]) {
+      assert.deepEqual(read([Buffer.from(notice.replace(what, instead))], { leave: () => true }).map(({ status }) => status), [408]);
+    }
   });
 
   it('random bytes', () => {

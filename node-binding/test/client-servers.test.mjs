@@ -69,10 +69,11 @@ describe('several servers', () => {
     });
   });
 
-  it('started anew one after the other under load lose no call that may run twice, and run none twice that may not', async () => {
+  for (const driver of ['io_uring', 'epoll']) it(`started anew one after the other under load fail no call, and run none twice, on ${driver}`, async () => {
     const runs = new Map();
     const start = (port) => fastTunnel({
       port,
+      driver,
       auth: { allowAnonymous: true },
       onError: () => {},
       tasks: { t: async (n) => { runs.set(n, (runs.get(n) ?? 0) + 1); if (n % 10 === 0) await sleep(5); return n; } },
@@ -82,14 +83,12 @@ describe('several servers', () => {
     let over = false;
     let next = 0;
     const failures = [];
-    const once = [];
-    const callers = times(24, async (lane) => {
+    // None of them may run twice, and they come with pauses of any length, so that many connections are idle.
+    const callers = times(24, async () => {
       while (!over) {
         const n = next++;
-        // A third of the callers say that their calls may run twice.
-        const idempotent = lane % 3 === 0;
-        if (!idempotent) once.push(n);
-        await client.task('t', n, { idempotent }).then((got) => assert.equal(got, n), (error) => failures.push({ n, idempotent, error }));
+        await client.task('t', n).then((got) => assert.equal(got, n), (error) => failures.push({ n, error }));
+        if (n % 3 === 0) await sleep(Math.random() * 30);
       }
     });
     for (let round = 0; round < 9; round++) {
@@ -104,13 +103,7 @@ describe('several servers', () => {
     await client.close();
     await Promise.all(tunnels.map((tunnel) => tunnel.close()));
     assert.ok(next > 500, `${next} calls`);
-    assert.deepEqual(failures.filter(({ idempotent }) => idempotent), []);
-    // Sent on an idle connection at the moment at which it ended: it has not run, but the client cannot know.
-    for (const { n, error } of failures) {
-      assert.equal(error.code, 'FASTTUNNEL_CONNECTION_LOST');
-      assert.equal(runs.has(n), false);
-    }
-    for (const n of once) assert.ok((runs.get(n) ?? 0) <= 1, `call ${n} ran ${runs.get(n)} times`);
-    assert.ok(failures.length <= next / 20, `${failures.length} of ${next}`);
+    assert.deepEqual(failures, []);
+    for (let n = 0; n < next; n++) assert.equal(runs.get(n), 1, `call ${n} ran ${runs.get(n)} times`);
   });
 });

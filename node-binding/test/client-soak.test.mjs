@@ -143,7 +143,7 @@ describe('a client', () => {
     });
   }
 
-  it('brings every call home over restarts of its tunnel, but for those that cross its end', async () => {
+  it('brings every call home over restarts of its tunnel', async () => {
     const random = randomFrom(2);
     const runs = new Runs();
     const start = (port) => fastTunnel({ port, auth: { allowAnonymous: true }, tasks: runs.tasks, onError: () => {} });
@@ -167,11 +167,6 @@ describe('a client', () => {
     });
     check(client, ends, runs, count);
     const failed = ends.filter(({ how, error }) => how === 'none' && error.name === 'CallError' && error.code !== 'FASTTUNNEL_TIMEOUT');
-    // What was on its way when an idle connection ended has not run, as the tunnel has it, but the client cannot know.
-    for (const { n, error } of failed) {
-      assert.equal(error.code, 'FASTTUNNEL_CONNECTION_LOST');
-      assert.equal(runs.of(n), 0);
-    }
-    assert.ok(failed.length < count / 100, `${failed.length} have crossed an end`);
+    assert.deepEqual(failed, []);
   });
 });

@@ -67,6 +67,26 @@ describe('calls', () => {
     }
   }));
 
+  it('of a task that is slow now and then do not go behind each other where all connections are taken', () => inOrder({ connections: 8 }, async (client) => {
+    // Others are answered all the time: what is late then is slow.
+    let over = false;
+    const others = (async () => { while (!over) await Promise.all([client.task('t'), sleep(1)]); })();
+    const quick = async (count) => { for (let round = 0; round < count; round++) await client.task('slow', 0); };
+    const longest = [];
+    for (let round = 0; round < 5; round++) {
+      const slow = client.task('slow', 600);
+      const started = performance.now();
+      // More than there are connections for.
+      await Promise.all(times(60, () => client.task('slow', 0)));
+      // The first two teach that it is.
+      if (round >= 2) longest.push(performance.now() - started);
+      await Promise.all([slow, quick(30)]);
+    }
+    over = true;
+    await others;
+    assert.ok(Math.max(...longest) < 450, `${longest} ms`);
+  }));
+
   it('of slow tasks leave a quarter of the connections to others', () => inOrder({ connections: 8 }, async (client, server) => {
     for (let round = 0; round < 10; round++) {
       await client.task('slow', 30);

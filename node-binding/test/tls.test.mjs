@@ -145,7 +145,7 @@ onBothDrivers('https', (driver) => {
     raw.destroy();
   }, { socketPath: `/tmp/fasttunnel-tls-${process.pid}.sock` }));
 
-  it('leaves the admin listener plain', () => withTls(async (tunnel) => {
+  it('leaves the admin listener plain that says nothing of it', () => withTls(async (tunnel) => {
     assert.match(tunnel.admin.url, /^http:/);
     assert.equal((await fetch(`${tunnel.admin.url}/livez`)).status, 200);
   }, { admin: {} }));

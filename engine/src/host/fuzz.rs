@@ -142,7 +142,7 @@ impl Model {
             let ask = how & 0x14 == 0x14;
             let flags = if ask { flags::ASK_AUTH } else { 0 };
             batch.asks += usize::from(ask);
-            batch.records.push(CallRecord { key, handler: number as u32, flags, body, request_id, fields });
+            batch.records.push(CallRecord { key, handler: number as u32, flags, body, request_id, fields, peer: 0 });
             self.calls.push(Call { shard, key, ask, given: false, answered: false, left: false, ends: 0 });
         }
         let open = self.calls[..first].iter_mut().filter(|call| call.shard == shard && !call.answered && !call.left);

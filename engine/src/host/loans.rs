@@ -88,5 +88,5 @@ impl Loans {
 pub(super) fn live_of(loan: u32, shard: u32, record: &CallRecord, now_ns: u64) -> Live {
     let head = HeadPlace::Loan { batch: loan, request_id: record.request_id, head: record.head() };
     let ask = record.flags & flags::ASK != 0;
-    Live { shard, key: record.key, gone: false, ask, taken_ns: if ask { 0 } else { now_ns }, head }
+    Live { shard, key: record.key, gone: false, ask, taken_ns: if ask { 0 } else { now_ns }, head, peer: record.peer }
 }

@@ -16,6 +16,8 @@ pub(super) struct Live {
     /// When the event loop was given it; 0 when its time does not count (any more).
     pub taken_ns: u64,
     pub head: HeadPlace,
+    /// Names its client, where that is under TLS.
+    pub peer: u64,
 }
 
 /// Where the request id and the head of a call are.
@@ -135,7 +137,7 @@ mod tests {
 
     fn live(shard: u32, key: CallKey) -> Live {
         let head = HeadPlace::Own { bytes: Box::default(), id_length: 0 };
-        Live { shard, key, gone: false, ask: false, taken_ns: 0, head }
+        Live { shard, key, gone: false, ask: false, taken_ns: 0, head, peer: 0 }
     }
 
     fn departed(tickets: &mut Tickets) -> Vec<u32> {

@@ -58,6 +58,8 @@ pub struct CallRecord {
     pub request_id: Span,
     /// The field lines as received, in [`CallBatch::heads`], directly behind the request line.
     pub fields: Span,
+    /// Names its client in [`super::peers::Peers`]; [`super::peers::NO_PEER`] where that is not under TLS.
+    pub peer: u64,
 }
 
 impl CallRecord {
@@ -284,6 +286,8 @@ pub enum Outcome {
     TimedOut,
     /// 503: it has waited too long for the host.
     Overloaded,
+    /// 503: its host has begun it, and has ended before it answered.
+    Lost,
     /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].
     Raw(RawAnswer),
     /// The head of an answer whose body follows in pieces; reason and lines are in [`AnswerBatch::raw`].
@@ -426,6 +430,7 @@ mod tests {
             body: Span::default(),
             request_id: Span::default(),
             fields: Span::default(),
+            peer: 0,
         };
         let later = start + ARRIVAL_RESOLUTION;
         for at in [start, start + ARRIVAL_RESOLUTION / 2, later] {

@@ -40,6 +40,7 @@ use crate::limits::Limits;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
+use crate::link::peers::Peers;
 use crate::link::port::{Inbox, ShardPort};
 use crate::link::proxy::ProxyLink;
 use crate::link::vitals::Vitals;
@@ -80,6 +81,10 @@ pub(crate) struct Setup {
     pub max_calls: usize,
     /// What clients are spoken to with; `None`: nothing is encrypted.
     pub tls: Option<Arc<Latest<Tls>>>,
+    /// The same of the admin listener.
+    pub admin_tls: Option<Arc<Latest<Tls>>>,
+    /// Clients that have shaken hands.
+    pub peers: Arc<Peers>,
     /// Handshakes under way in this shard.
     pub max_handshakes: usize,
     /// Bytes that the shard may hold.
@@ -124,6 +129,8 @@ struct Shard {
     chunk_limits: ChunkLimits,
     max_calls: usize,
     tls: Option<Arc<Latest<Tls>>>,
+    admin_tls: Option<Arc<Latest<Tls>>>,
+    peers: Arc<Peers>,
     handshakes: Handshakes<Rc<Conn>>,
     exact_bodies: bool,
     bare_inputs: bool,
@@ -202,6 +209,8 @@ impl Shard {
             chunk_limits,
             max_calls: setup.max_calls,
             tls: setup.tls,
+            admin_tls: setup.admin_tls,
+            peers: setup.peers,
             handshakes: Handshakes::new(setup.max_handshakes),
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,

@@ -16,6 +16,7 @@ use super::request::body_stream::{BodyStream, StreamStep};
 use super::*;
 use crate::limits::BODY_WINDOW_BYTES;
 use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, RawAnswer, StreamHead};
+use crate::link::peers::NO_PEER;
 use crate::link::port::letter_box;
 use crate::tunnel::advice::Question;
 use crate::tunnel::auth::{AuthConfig, AuthOptions};
@@ -64,6 +65,8 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         limits: Limits::default(),
         max_calls: 4,
         tls: None,
+        admin_tls: None,
+        peers: Arc::default(),
         max_handshakes: 4,
         max_held: 1 << 20,
         with_host: Scales::default(),
@@ -149,6 +152,10 @@ impl Recorder<'_> {
 impl Sink for Recorder<'_> {
     fn place(&self) -> Place {
         PLACE
+    }
+
+    fn peer(&self) -> u64 {
+        NO_PEER
     }
 
     fn at(&self, place: Place) -> Self {

@@ -1,5 +1,6 @@
 //! A request head: request line, field lines, and what they say about the message (RFC 9112 3, 5, 6, 9).
 
+pub use super::connection_options::NOTICE_OPTION;
 pub use super::framing::Framing;
 pub use super::head_error::HeadError;
 pub use super::head_limits::HeadLimits;
@@ -35,6 +36,8 @@ pub struct Head {
     pub framing: Framing,
     /// The connection may be used again after this message (RFC 9112 9.3).
     pub keep_alive: bool,
+    /// The client wants to be told when no further request is read: [`NOTICE_OPTION`].
+    pub wants_notice: bool,
     /// The client waits for 100 (Continue) before it sends the content; never true for HTTP/1.0 (RFC 9110 10.1.1).
     pub expect_continue: bool,
 }
@@ -63,6 +66,7 @@ impl Head {
             _ => {}
         }
         self.keep_alive = meaning.connection.persists(self.minor_version);
+        self.wants_notice = meaning.connection.notice && self.minor_version > 0;
         // An HTTP/1.0 client knows no interim answers: the expectation is ignored (RFC 9110 10.1.1).
         self.expect_continue = meaning.expect_continue && self.minor_version > 0;
         if meaning.unknown_expectation { Err(HeadError::Expectation) } else { Ok(()) }
@@ -165,6 +169,20 @@ mod tests {
         ] {
             assert_eq!(with(lines).unwrap().keep_alive, new_keeps, "1.1 {lines}");
             assert_eq!(old(lines).unwrap().keep_alive, old_keeps, "1.0 {lines}");
+        }
+    }
+
+    #[test]
+    fn a_client_of_http_1_1_may_want_a_notice() {
+        for (lines, wants) in [
+            ("", false),
+            ("Connection: keep-alive\r\n", false),
+            ("Connection: keep-alive, FastTunnel-Notice\r\n", true),
+            ("Connection: fasttunnel-notice\r\nConnection: keep-alive\r\n", true),
+            ("Connection: fasttunnel-notices\r\nfasttunnel-notice: 1\r\n", false),
+        ] {
+            assert_eq!(with(lines).unwrap().wants_notice, wants, "{lines}");
+            assert!(with(lines).unwrap().keep_alive && !old(lines).unwrap().wants_notice, "{lines}");
         }
     }
 

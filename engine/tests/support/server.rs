@@ -120,6 +120,11 @@ impl Server {
         self.later.recv_timeout(Duration::from_secs(5)).expect("a call of `later`")
     }
 
+    /// Calls of the task `later` that nobody has taken.
+    pub fn untaken(&self) -> usize {
+        self.later.try_iter().count()
+    }
+
     /// All shards' counters in one.
     pub fn sum(&self, pick: impl Fn(&Snapshot) -> u64) -> u64 {
         self.engine().stats().iter().map(pick).sum()

@@ -1,24 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, OnError } from '../calls/entry.js';
 import { optionErrorOf, ShardError } from '../errors/errors.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../facts/facts.generated.js';
 import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
-import type { Destination, NativeTunnel } from '../native/addon.js';
+import type { Destination, NativeHandler, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
-import type { Address, AdminAddress } from '../options/addresses.js';
+import type { AdminAddress } from '../options/addresses.js';
+import type { AdminEngineOptions } from '../options/admin.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
+import { forgetKeys } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
+import { FileWatch } from '../process/file-watch.js';
 import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
-import type { Stats } from '../stats/stats.js';
+import type { MemberStats, Stats } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
 import { AnswerBatch } from './answer-batch.js';
-import type { Bridge } from './bridge-interface.js';
+import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { nativeAllow, nativeOptions } from './native-options.js';
+import { defaultRing, nativeAllow, nativeOptions, nativeTls } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
@@ -31,16 +35,32 @@ export async function startBridge(
   open?: OpenTunnel,
 ): Promise<Bridge> {
   try {
-    return new EngineBridge(options, entries, codec, onError, hooks, open);
+    const make: MakeNative = (handlers, table, ring) => new (addon().NativeTunnel)(nativeOptions(options, codec, hooks), handlers, nativeAllow(options.allow), table, ring);
+    return new EngineBridge(make, options, entries, codec, onError, hooks, open);
   } catch (error) {
     open?.end();
     throw optionErrorOf(error);
   }
 }
 
-function adminAddress(given: Address | undefined, port: number): AdminAddress | undefined {
+/** Joins a tunnel of another thread of this process, by its number: runs the calls of these entries. Throws when it has ended. */
+export function joinTunnel(number: number, options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Membership {
+  const make: MakeNative = (handlers, table, ring) => addon().NativeTunnel.attach(number, (options.ring ?? defaultRing()) === 'loop', handlers, table, ring);
+  return new EngineBridge(make, { ...options, workers: false, member: true }, entries, codec, onError, {}, undefined);
+}
+
+/** What native code counts. */
+type Look = Pick<Stats, 'shards' | 'failedShards' | 'live'> & { members: (MemberStats & { member: number })[] };
+
+/** Makes the native side, which writes into `table` and calls `ring`. */
+type MakeNative = (handlers: NativeHandler[], table: Uint32Array, ring: () => void) => NativeTunnel;
+
+/** Milliseconds between two looks at whether the last call is over. */
+const LEAVE_LOOK_MS = 2;
+
+function adminAddress(given: AdminEngineOptions | undefined, port: number): AdminAddress | undefined {
   if (given === undefined) return undefined;
-  return { url: urlOf({ ...given, port }), host: given.host, port, socketPath: given.socketPath };
+  return { url: urlOf({ ...given, port }, given.tls !== undefined), host: given.host, port, socketPath: given.socketPath };
 }
 
 /** As long as a timer can be: only its being there matters. */
@@ -50,7 +70,7 @@ const FOREVER_MS = 2 ** 31 - 1;
  * Runs calls in batches: one entry from native code brings all that wait, one call back takes all answers and brings
  * what has come meanwhile.
  */
-class EngineBridge implements Bridge {
+class EngineBridge implements Bridge, Membership {
   readonly host: string;
   readonly socketPath?: string;
   readonly encrypted: boolean;
@@ -74,10 +94,14 @@ class EngineBridge implements Bridge {
   /** Frames that belong behind the calls of a drain that was interrupted. */
   #heldFrames = 0;
   #drains = 0;
+  /** Files of certificates, for the tunnel and for the admin listener. */
+  readonly #watches = new Map<'tls' | 'admin', FileWatch>();
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
+  /** The engine is another thread's. */
+  readonly #joined: boolean;
 
-  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
+  constructor(make: MakeNative, options: EngineOptions & { member?: boolean }, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
     this.#open = open;
     this.#onError = onError;
     this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
@@ -85,12 +109,14 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     this.encrypted = options.tls !== undefined;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
-    const { NativeTunnel, threadCpuMs } = addon();
+    this.#joined = options.member === true;
+    const { threadCpuMs } = addon();
     // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
     this.#budget = new TurnBudget(onNode ? () => performance.eventLoopUtilization().active : threadCpuMs);
     this.#hooks = hooks;
-    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.offer(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
-    this.#handlers.publish(entries, this.#native.handlerNumbers);
+    this.#native = make(this.#handlers.offer(entries), this.#table, () => this.#onRing());
+    // What is only announced has no numbers here.
+    if (options.workers !== true) this.#handlers.publish(entries, this.#native.handlerNumbers);
     this.admin = adminAddress(options.admin, this.#native.adminPort);
     this.#asks = new Asks(this.#native, hooks, () => {
       this.#answers.given();
@@ -100,6 +126,8 @@ class EngineBridge implements Bridge {
       native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
+    if (options.tls !== undefined) this.#watch('tls', options.tls);
+    if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // What it does not listen for need not be waited for.
     if (options.inProcess === true) this.#keepAlive.unref();
@@ -108,11 +136,29 @@ class EngineBridge implements Bridge {
   }
 
   setTls(tls: TlsEngineOptions): void {
+    this.#encrypt('tls', tls);
+    this.#watch('tls', tls);
+  }
+
+  #encrypt(place: 'tls' | 'admin', tls: TlsEngineOptions): void {
     try {
-      this.#native.setTls({ ...tls });
+      if (place === 'tls') this.#native.setTls(nativeTls(tls));
+      else this.#native.setAdminTls(nativeTls(tls));
     } catch (error) {
       throw optionErrorOf(error);
+    } finally {
+      forgetKeys(tls);
     }
+  }
+
+  /** Looks after the files of what is in force now, and no longer after those of before. */
+  #watch(place: 'tls' | 'admin', { watched }: TlsEngineOptions): void {
+    this.#watches.get(place)?.stop();
+    this.#watches.delete(place);
+    if (watched === undefined) return;
+    const { files, intervalMs, state, read } = watched;
+    const report = (error: unknown): void => this.#onError(error, { kind: 'task', id: '(tls)', requestId: '' });
+    this.#watches.set(place, new FileWatch({ files, intervalMs, state, take: () => this.#encrypt(place, read()), report }));
   }
 
   get port(): number {
@@ -129,6 +175,14 @@ class EngineBridge implements Bridge {
 
   get shards(): number {
     return this.#native.shards;
+  }
+
+  get number(): number {
+    return this.#native.number;
+  }
+
+  get member(): number {
+    return this.#native.member;
   }
 
   setEntries(entries: readonly Entry[], allow?: Allow): void {
@@ -148,9 +202,17 @@ class EngineBridge implements Bridge {
   }
 
   stats(): Stats {
-    const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'failedShards' | 'live'>;
+    const { members: _apart, ...counters } = this.#look();
     const reason = this.driverReason;
     return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ring: this.#native.ring, ...counters, drains: this.#drains };
+  }
+
+  members(): ReadonlyMap<number, MemberStats> {
+    return new Map(this.#look().members.map(({ member, ...stats }) => [member, stats]));
+  }
+
+  #look(): Look {
+    return JSON.parse(this.#native.stats()) as Look;
   }
 
   ref(): void {
@@ -178,6 +240,7 @@ class EngineBridge implements Bridge {
 
   async #close(): Promise<void> {
     // The process must live until the answers are out, even if it was not to live for listening.
+    for (const watch of this.#watches.values()) watch.stop();
     this.#keepAlive.ref();
     try {
       await new Promise<void>((resolve) => {
@@ -192,6 +255,23 @@ class EngineBridge implements Bridge {
       this.#open?.end();
       this.#calls.abandon();
     }
+  }
+
+  leave(): Promise<void> {
+    return (this.#closing ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    this.#native.leave();
+    const until = performance.now() + this.#drainTimeoutMs;
+    while (this.#native.live > 0 && performance.now() < until) await sleep(LEAVE_LOOK_MS);
+    this.end();
+  }
+
+  end(): void {
+    this.#native.finish();
+    clearInterval(this.#keepAlive);
+    this.#calls.abandon();
   }
 
   /** Native code says that calls wait. */
@@ -250,6 +330,8 @@ class EngineBridge implements Bridge {
 
   /** Something is new of the shards. */
   #hear(news: number): void {
+    // Whoever has the engine says so, and closes.
+    if (this.#joined) return;
     if ((news & NEWS_RESTARTED) !== 0) this.#reportShard(new ShardError('FASTTUNNEL_SHARD_RESTARTED'));
     if ((news & NEWS_FAILED) !== 0) {
       this.#reportShard(new ShardError('FASTTUNNEL_SHARD_FAILED'));

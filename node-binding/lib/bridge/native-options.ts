@@ -1,6 +1,7 @@
-import type { NativeAllow, NativeOptions } from '../native/addon.js';
+import type { NativeAllow, NativeOptions, NativeTls } from '../native/addon.js';
 import type { Allow, EngineOptions, Ring } from '../options/engine-options.js';
 import type { MultipartBounds } from '../options/multipart.js';
+import type { TlsEngineOptions } from '../options/tls.js';
 import { onNode } from '../process/runtime.js';
 import type { ValueCodec } from '../values/codec.js';
 import type { BridgeHooks } from './hooks.js';
@@ -12,7 +13,7 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
 }
 
 /** Other runtimes have Node-API and no libuv, or its functions without what they do. */
-function defaultRing(): Ring {
+export function defaultRing(): Ring {
   return onNode ? 'loop' : 'threadsafe';
 }
 
@@ -21,13 +22,20 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
   return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
 }
 
+/** What native code takes to encrypt with. */
+export function nativeTls({ identities, minVersion, ca, requireClientCert }: TlsEngineOptions): NativeTls {
+  return { identities, minVersion, requireClientCert, ...(ca === undefined ? {} : { ca }) };
+}
+
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, workers = false, ring = defaultRing(), allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     inProcess,
+    workers,
+    adminTlsShared: admin?.tls === true,
     loopRing: ring === 'loop',
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
@@ -38,6 +46,12 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     exactBodies: codec.exact,
     limits: multipart === undefined ? bounds : { ...bounds, multipart: nativeMultipart(multipart) },
   };
+  if (tls !== undefined) native.tls = nativeTls(tls);
+  if (admin !== undefined) {
+    const { tls: own, ...address } = admin;
+    native.admin = address;
+    if (typeof own === 'object') native.adminTls = nativeTls(own);
+  }
   if (socketPath !== undefined) native.socketPath = socketPath;
   if (cors !== undefined) {
     const { origin, originFromHook, maxAge, ...lists } = cors;

@@ -1,4 +1,4 @@
-// Answers that are streams.
+// Answers, as text and as streams.
 import type { AnswerStream } from './types.js';
 
 /** What is to be done with an answer that comes piece by piece. */
@@ -31,6 +31,25 @@ export function answerStream(response: Response, owner: AnswerOwner): AnswerStre
   }, { highWaterMark: 0 });
   if (!(Symbol.asyncIterator in stream)) Object.defineProperty(stream, Symbol.asyncIterator, { value: chunksOf });
   return Object.assign(stream, { statusCode: response.status, headers: Object.fromEntries(response.headers.entries()) }) as unknown as AnswerStream;
+}
+
+/** The whole answer; throws `tooLarge` where it has more than `most` bytes. */
+export async function textOf(response: Response, most: number, tooLarge: () => Error): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.length;
+    if (bytes > most) {
+      await reader.cancel().catch(() => {});
+      throw tooLarge();
+    }
+    text += decoder.decode(value, { stream: true });
+  }
 }
 
 /** What a stream is iterated by in browsers that have no such thing. */

@@ -1,6 +1,6 @@
 import { RetryBudget } from '../client/backoff.js';
 import { asCall, mustHaveNoBody, mustHaveOneBody, pathOf } from '../client/call-options.js';
-import { EnvelopeReader } from '../client/envelope.js';
+import { EnvelopeReader, withoutPayload } from '../client/envelope.js';
 import { headersOf } from '../client/header-lines.js';
 import { End, Ledger } from '../client/ledger.js';
 import { RequestIds } from '../client/request-ids.js';
@@ -8,7 +8,7 @@ import type { CallOptions, StreamOptions, TaskCalls } from '../client/types.js';
 import { CallError, RemoteError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { asyncDispose } from '../process/async-dispose.js';
-import { answerStream } from './answers.js';
+import { answerStream, textOf } from './answers.js';
 import { blobOf, formOf } from './bodies.js';
 import { Exchange } from './exchange.js';
 import type { FetchCall } from './exchange.js';
@@ -59,7 +59,7 @@ class FetchClient {
     const call = this.#callOf('task', id, { ...(await this.#contentOf(input, options)), once: true }, options);
     return this.#run(call, async (response, exchange) => {
       if (isJson(response) || response.status >= 400) {
-        const value = this.#envelopes.result(response.status, await response.text(), call.requestId);
+        const value = this.#envelopes.result(response.status, await this.#textOf(response, call), call.requestId);
         throw new RemoteError(`${call.what} has answered with a value, not with a stream: use client.task`, { code: 'INVALID_RESPONSE', status: 200, requestId: call.requestId, data: value });
       }
       exchange.begun();
@@ -80,7 +80,7 @@ class FetchClient {
   }
 
   async eventWithResult(id: string, payload?: unknown, options: CallOptions = {}): Promise<unknown> {
-    return this.#value('event', id, this.#json(`{"payload":${this.#settings.codec.stringify(payload)},"returnPayload":true}`), options);
+    return this.#value('event', id, this.#json(`{"payload":${this.#settings.codec.stringify(payload)},"returnPayload":true}`), options, true);
   }
 
   stats(): ClientStats {
@@ -101,14 +101,16 @@ class FetchClient {
     return this.close();
   }
 
-  #value(kind: 'task' | 'event', id: string, content: Content, options: CallOptions): Promise<unknown> {
+  #value(kind: 'task' | 'event', id: string, content: Content, options: CallOptions, wantsPayload = false): Promise<unknown> {
     const call = this.#callOf(kind, id, content, options);
     return this.#run(call, async (response, exchange) => {
       if (response.status < 400 && isBytes(response)) {
         await response.body?.cancel();
         throw new RemoteError(`${call.what} has answered with a stream, not with a value: use client.stream`, { code: 'INVALID_RESPONSE', status: response.status, requestId: call.requestId });
       }
-      const value = this.#envelopes.result(response.status, await response.text(), call.requestId);
+      const text = await this.#textOf(response, call);
+      const value = this.#envelopes.result(response.status, text, call.requestId);
+      if (value === undefined && wantsPayload && !text.includes('"result"')) throw withoutPayload(response.status, call.requestId);
       exchange.end(End.Result);
       return value;
     });
@@ -118,6 +120,11 @@ class FetchClient {
     const exchange = new Exchange(call, this.#ledger, (one) => this.#open.delete(one));
     this.#open.add(exchange);
     return exchange.run((response) => read(response, exchange), this.#settings.retries, this.#budget);
+  }
+
+  #textOf(response: Response, { what, url }: FetchCall): Promise<string> {
+    const { maxAnswerBytes } = this.#settings;
+    return textOf(response, maxAnswerBytes, () => new CallError('FASTTUNNEL_BAD_ANSWER', true, `${what} has no answer of ${url}: an answer of more than ${maxAnswerBytes} bytes (maxAnswerBytes). Its handler may have run.`));
   }
 
   #callOf(kind: 'task' | 'event', id: string, { body, type, once }: Content, given: CallOptions): FetchCall {

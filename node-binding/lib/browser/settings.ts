@@ -14,10 +14,11 @@ export interface FetchSettings {
   readonly codec: ValueCodec;
   readonly timeoutMs: number;
   readonly retries: number;
+  readonly maxAnswerBytes: number;
   readonly credentials: 'omit' | 'same-origin' | 'include';
 }
 
-const KNOWN = ['url', 'auth', 'headers', 'serializer', 'timeoutMs', 'retries', 'credentials'] as const;
+const KNOWN = ['url', 'auth', 'headers', 'serializer', 'timeoutMs', 'retries', 'maxAnswerBytes', 'credentials'] as const;
 /** What only a client with sockets has. */
 const OF_SOCKETS: readonly string[] = ['urls', 'socketPath', 'tls', ...Object.keys(NUMBERS)].filter((name) => !(KNOWN as readonly string[]).includes(name));
 const MEANT = { baseUrl: 'url', timeout: 'timeoutMs', token: 'auth.token', basePath: 'the path of url' };
@@ -27,7 +28,7 @@ export function checkFetchOptions(value: ClientOptions): FetchSettings {
   if (sockets !== undefined) fail(sockets, '(hidden)', 'has no effect here: in a browser fetch makes the connections', 'Leave it out.');
   const given = isPlainObject(value) ? Object.fromEntries(Object.entries(value).filter(([name]) => !OF_SOCKETS.includes(name))) : value;
   const { url, credentials, ...others } = asGroup('options', given, KNOWN, MEANT);
-  const { places, lines, codec, timeoutMs, retries } = checkClientOptions({ ...others, ...(url === undefined ? {} : { url: absolute(url) }) } as ClientOptions);
+  const { places, lines, codec, timeoutMs, retries, maxAnswerBytes } = checkClientOptions({ ...others, ...(url === undefined ? {} : { url: absolute(url) }) } as ClientOptions);
   const { secure, authority, basePath, socketPath } = places[0]!;
   if (socketPath !== undefined) fail('url', url, 'must begin with http:// or https://', 'A browser has no Unix domain sockets.');
   return {
@@ -36,6 +37,7 @@ export function checkFetchOptions(value: ClientOptions): FetchSettings {
     codec,
     timeoutMs,
     retries,
+    maxAnswerBytes,
     credentials: asChoice('credentials', credentials, ['same-origin', 'include', 'omit']),
   };
 }

@@ -1,7 +1,7 @@
 import type * as client from '../client/types.js';
 
 /** Options of {@link createClient}, where there are no sockets. */
-export interface ClientOptions extends Pick<client.ClientOptions, 'auth' | 'headers' | 'serializer' | 'timeoutMs' | 'retries'> {
+export interface ClientOptions extends Pick<client.ClientOptions, 'auth' | 'headers' | 'serializer' | 'timeoutMs' | 'retries' | 'maxAnswerBytes'> {
   /** Where the server is, base path included. May be relative to the page. */
   url: string | URL;
   /** Whether cookies travel with calls, as of fetch. Default `same-origin`. */

@@ -1,9 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
-import type { CallContext } from '../options/types.js';
+import type { CallContext, TlsPeer } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';
 import type { RawAnswer, StreamAnswer } from './outcome.js';
+import { PeerOfCall } from './tls-peer.js';
 
 /** The reason that an aborted call's signal carries. */
 export class ClientClosedError extends Error {
@@ -42,6 +43,7 @@ export class Call implements CallContext {
   #requestId: string | undefined;
   #headers: Record<string, string | string[]> | undefined;
   #head: string | undefined;
+  #tls: TlsPeer | undefined;
   #controller: AbortController | undefined;
   #gone = false;
   /** What is to be told once the outcome is certain; undefined when it is, null when it was replaced. */
@@ -63,6 +65,14 @@ export class Call implements CallContext {
 
   get headers(): CallContext['headers'] {
     return (this.#headers ??= parseHeaders(this.head, this.requestId));
+  }
+
+  get tls(): TlsPeer | undefined {
+    if (this.#tls === undefined) {
+      const peer = this.#native?.peer(this.ticket) ?? undefined;
+      if (peer !== undefined) this.#tls = new PeerOfCall(peer);
+    }
+    return this.#tls;
   }
 
   get method(): string {

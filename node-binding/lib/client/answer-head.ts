@@ -21,6 +21,8 @@ export interface AnswerHead {
   readonly requestId: string | undefined;
   readonly retryAfter: string | undefined;
   readonly contentType: string | undefined;
+  /** A coding of the content, which nobody has asked for. */
+  readonly contentEncoding: string | undefined;
 }
 
 /** Why a head is refused. */
@@ -43,6 +45,7 @@ export function readHead(text: string): AnswerHead {
   let requestId: string | undefined;
   let retryAfter: string | undefined;
   let contentType: string | undefined;
+  let contentEncoding: string | undefined;
   for (let index = 1; index < lines.length; index++) {
     const line = lines[index]!;
     const colon = line.indexOf(':');
@@ -63,6 +66,9 @@ export function readHead(text: string): AnswerHead {
         break;
       case 14:
         if (same(name, 'content-length')) length = lengthOf(line.slice(colon + 1), length);
+        break;
+      case 16:
+        if (same(name, 'content-encoding')) contentEncoding = codingOf(line.slice(colon + 1));
         break;
       case 17:
         if (same(name, 'transfer-encoding')) codings = codings === undefined ? line.slice(colon + 1).trim() : `${codings}, ${line.slice(colon + 1).trim()}`;
@@ -88,6 +94,7 @@ export function readHead(text: string): AnswerHead {
     requestId,
     retryAfter,
     contentType,
+    contentEncoding,
   };
 }
 
@@ -101,6 +108,12 @@ function lengthOf(given: string, before: number | undefined): number {
   // Equal ones may be repeated (RFC 9110 8.6); nobody has a reason to.
   if (Number.isNaN(length) || before !== undefined) throw new HeadError(`a Content-Length that says nothing: ${JSON.stringify(text.slice(0, 80))}`);
   return length;
+}
+
+/** Undefined for what is none. */
+export function codingOf(value: string | undefined): string | undefined {
+  const coding = value?.trim().slice(0, 80);
+  return coding === '' || coding?.toLowerCase() === 'identity' ? undefined : coding;
 }
 
 function keepMsOf(value: string | undefined): number | undefined {

@@ -9,6 +9,8 @@ import type { Layout } from './layout.js';
 export interface AnswerSink {
   /** Id of the request whose answer is next; undefined: nobody waits for one. */
   expected(): string | undefined;
+  /** The server says that it has waited for a request, and ends the connection (408). False: that is an answer. */
+  leave(): boolean;
   /** One whole answer. */
   answer(head: AnswerHead, text: string): void;
 }
@@ -30,7 +32,15 @@ const enum State {
 }
 
 /** Why a connection's bytes are no answers. */
-export class AnswerError extends Error {}
+export class AnswerError extends Error {
+  /** They are HTTP, and the connection ends as any other. */
+  readonly isEnd: boolean;
+
+  constructor(message: string, isEnd = false) {
+    super(message);
+    this.isEnd = isEnd;
+  }
+}
 
 /** Reads one answer after the other. */
 export class AnswerReader {
@@ -132,8 +142,8 @@ export class AnswerReader {
 
   #readHead(bytes: Buffer, at: number): number {
     const requestId = this.#sink.expected();
-    if (requestId === undefined) throw new AnswerError('an answer that nobody has asked for');
     const end = bytes.indexOf('\r\n\r\n', at, 'latin1');
+    if (requestId === undefined && end < 0) throw new AnswerError('an answer that nobody has asked for');
     if ((end < 0 ? bytes.length : end) - at > MAX_HEAD_BYTES) throw new AnswerError(`a head of more than ${MAX_HEAD_BYTES} bytes`);
     if (end < 0) {
       if (!couldBegin(bytes, at)) throw new AnswerError('bytes that are no HTTP');
@@ -148,6 +158,12 @@ export class AnswerReader {
       this.#passOver(end + 4 - at, 'interim answers');
       return end + 4;
     }
+    // It may come though nobody has asked (RFC 9110 15.5.9).
+    if (head.status === 408 && head.close && head.requestId === undefined && this.#sink.leave()) {
+      this.#over = true;
+      return end + 4;
+    }
+    if (requestId === undefined) throw new AnswerError('an answer that nobody has asked for');
     if (head.length > this.#maxBytes) throw this.#tooLarge();
     if (head.status === 200 && head.framing === Framing.Length) this.#layout.learn(`${text}\r\n\r\n`, head, requestId);
     this.#head = head;

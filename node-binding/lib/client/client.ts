@@ -116,7 +116,7 @@ export class TunnelClient {
   }
 
   #mustBeOpen({ what }: Target): void {
-    if (this.#closing !== undefined) throw new CallError(ERROR_CODES.closed, false, `${what} was not sent: the client is closed. Create a new one.`);
+    if (this.#closing !== undefined) throw closedError(what);
   }
 
   #newTarget(kind: 'task' | 'event', id: string): Target {
@@ -152,6 +152,11 @@ export class TunnelClient {
     await this.#ledger.none();
     this.#dispatcher.end();
   }
+}
+
+/** Of a call that is made when the client is closed. */
+export function closedError(what: string): CallError {
+  return new CallError(ERROR_CODES.closed, false, `${what} was not sent: the client is closed. Create a new one.`);
 }
 
 /** The same JSON in ASCII. */

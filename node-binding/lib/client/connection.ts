@@ -1,6 +1,6 @@
 import { connect, Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
-import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
+import { NOTICE_OPTION, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import { onNode } from '../process/runtime.js';
 import { AnswerError, AnswerReader } from './answer-reader.js';
 import type { AnswerSink } from './answer-reader.js';
@@ -19,6 +19,8 @@ import { Timer } from './timer.js';
 export interface ConnectionOwner {
   readonly layout: Layout;
   readonly rhythm: Rhythm;
+  /** The server is known to tell when it reads no further request, where it is asked to. */
+  readonly givesNotice: boolean;
   opened(connection: Connection): void;
   /** It could not be made. */
   failed(connection: Connection, error: Error): void;
@@ -26,6 +28,8 @@ export interface ConnectionOwner {
   answered(call: Call, head: AnswerHead, text: string): void;
   /** An answer carries the id of another request. True: that says nothing of the order. */
   tolerates(): boolean;
+  /** The server has said that it reads no further request. */
+  leaves(): void;
   /** Some answers were read, or there is room for more to send. */
   ready(connection: Connection): void;
   /** It has ended. The server has said that it reads no more than what was before the calls in `unread`; those in `lost` were sent. */
@@ -39,8 +43,13 @@ const APART = 64 * 1024;
 const room = Buffer.allocUnsafeSlow(READ_BYTES);
 /** What a server may be late, or we, with the end of an idle connection. */
 const KEEP_MARGIN_MS = 1000;
-/** How long a connection is kept that was made for a call which another has taken meanwhile. It holds up servers that stop. */
-const UNUSED_MS = 500;
+/**
+ * How long a connection is kept that was made for a call which another has taken meanwhile. It holds up servers that stop; ours
+ * waits a little longer for the first request (`FRESH_GRACE_MS`), because it cannot tell that it has not read one.
+ */
+const UNUSED_MS = 100;
+/** What asks a server, once for each connection, to tell when it reads no further request. For the next hop only. */
+const WANTS_NOTICE = `connection: keep-alive, ${NOTICE_OPTION}\r\n`;
 
 /** One connection, and the calls on it in the order in which they were sent. */
 export class Connection implements AnswerSink, Carrier {
@@ -69,8 +78,13 @@ export class Connection implements AnswerSink, Carrier {
   /** How long it is kept idle where the server does not say. */
   readonly #idleMs: number;
   #keepMs: number;
+  readonly #begunAt = performance.now();
   #closed = false;
+  /** What the server reads no further behind: its last answer, or a notice. */
   #lastAnswer = false;
+  #wantsNotice = false;
+  /** It has had an answer. */
+  #isKept = false;
   #text = '';
   #ascii = true;
   #now = 0;
@@ -135,6 +149,11 @@ export class Connection implements AnswerSink, Carrier {
     return false;
   }
 
+  /** The machine has slept for so long. For what waits for an answer that counts as a pause. */
+  age(ms: number): void {
+    if (this.sent.length === 0) this.since -= ms;
+  }
+
   /** Takes a call, which leaves with {@link flush}. */
   add(call: Call, now: number): void {
     const { target } = call;
@@ -144,7 +163,7 @@ export class Connection implements AnswerSink, Carrier {
     }
     const apart = call.body.length > APART;
     const begin = call.replaces ? `${target.method} ${this.#basePath}${target.path}${this.#bareLines}` : target.begin;
-    this.#text += `${begin}${call.requestId}\r\n${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${apart ? '' : call.body}`;
+    this.#text += `${begin}${call.requestId}\r\n${this.#wantsNotice ? '' : this.#wantNotice()}${call.lines}content-length: ${call.bodyBytes}\r\n\r\n${apart ? '' : call.body}`;
     if (call.bodyBytes !== call.body.length) this.#ascii = false;
     if (this.sent.length === 0) {
       this.#setSince(now);
@@ -155,6 +174,12 @@ export class Connection implements AnswerSink, Carrier {
     if (call.slow) this.slow += 1;
     call.send(this, microseconds(now));
     if (apart) this.#flushWith(call.body);
+  }
+
+  /** The line that asks for it, where that means something. */
+  #wantNotice(): string {
+    this.#wantsNotice = this.#owner.givesNotice;
+    return this.#wantsNotice ? WANTS_NOTICE : '';
   }
 
   /** Something was added that has not left. */
@@ -186,7 +211,20 @@ export class Connection implements AnswerSink, Carrier {
     return this.sent.peek()?.requestId;
   }
 
+  leave(): boolean {
+    if (this.#wantsNotice && this.#owner.givesNotice) {
+      this.#lastAnswer = this.retired = true;
+      this.#owner.leaves();
+      return true;
+    }
+    // Of others it is the answer to the first request, if that was too slow. Behind it, it tells of the wait for the next one,
+    // and of that which is on its way only that it has got no further.
+    if (this.#isKept || this.sent.length === 0) throw new AnswerError('the server has waited for a request, and ends the connection (408)', true);
+    return false;
+  }
+
   answer(head: AnswerHead, text: string): void {
+    this.#isKept = true;
     const call = this.sent.shift()!;
     if (head.requestId !== undefined && head.requestId !== call.requestId && !this.#owner.tolerates()) {
       this.sent.unshift(call);
@@ -258,6 +296,13 @@ export class Connection implements AnswerSink, Carrier {
 
   #opened(): void {
     this.#timer.end();
+    // Our loop has stood still, or the way is long: the server may have ended it by now, and the next look at it tells.
+    if (performance.now() - this.#begunAt > UNUSED_MS) setImmediate(() => setImmediate(() => this.#begins()));
+    else this.#begins();
+  }
+
+  #begins(): void {
+    if (this.#closed) return;
     this.open = true;
     this.since = performance.now();
     this.#socket.unref();

@@ -1,11 +1,12 @@
 import { CallError, RemoteError, connectErrorOf } from '../errors/client-errors.js';
 import type { AnswerHead } from './answer-head.js';
 import { AnswerError } from './answer-reader.js';
+import { Asleep } from './asleep.js';
 import { backoffMs, RetryBudget, retryAfterMs } from './backoff.js';
 import { Stage } from './call.js';
 import type { Call, Carrier } from './call.js';
 import type { Connection } from './connection.js';
-import { withoutPayload } from './envelope.js';
+import { encoded, withoutPayload } from './envelope.js';
 import type { EnvelopeReader } from './envelope.js';
 import { microseconds } from './histogram.js';
 import type { Ledger } from './ledger.js';
@@ -41,6 +42,7 @@ export class Dispatcher implements ServerOwner, Carrier {
   #turn = 0;
   /** Of this tick. */
   #now = 0;
+  readonly #asleep = new Asleep();
   #wake: NodeJS.Timeout | undefined;
   #wakeAt = Infinity;
   #alarm: Timer | undefined;
@@ -109,6 +111,8 @@ export class Dispatcher implements ServerOwner, Carrier {
     this.#scheduled = false;
     const now = performance.now();
     if (now - this.#now > LONG_TICK_MS) this.#postpone(now - this.#now);
+    const slept = this.#asleep.since(now);
+    if (slept > 0) for (const server of this.servers) server.age(slept);
     // In turns, so that neither keeps the other waiting for ever.
     this.#turn += 1;
     const slowFirst = this.#turn % 2 === 0;
@@ -129,7 +133,7 @@ export class Dispatcher implements ServerOwner, Carrier {
   #send(queue: Queue<Call>, slow: boolean, now: number): void {
     for (let call = queue.peek(); call !== undefined; call = queue.peek()) {
       if (call.stage === Stage.Waiting) {
-        const connection = this.#pick(slow, now);
+        const connection = this.#pick(slow, !call.target.pace.mostlySlow, now);
         if (connection === undefined) return;
         call.attempts += 1;
         call.slow = slow;
@@ -140,10 +144,10 @@ export class Dispatcher implements ServerOwner, Carrier {
     }
   }
 
-  #pick(slow: boolean, now: number): Connection | undefined {
-    if (this.servers.length === 1) return this.servers[0]!.pick(slow, now);
+  #pick(slow: boolean, patient: boolean, now: number): Connection | undefined {
+    if (this.servers.length === 1) return this.servers[0]!.pick(slow, patient, now);
     for (const server of this.#able(now)) {
-      const connection = server.pick(slow, now);
+      const connection = server.pick(slow, patient, now);
       if (connection !== undefined) return connection;
       // It is its turn: it gets connections for the next.
       server.need(slow ? 0 : 1, slow ? 1 : 0, now);
@@ -188,6 +192,7 @@ export class Dispatcher implements ServerOwner, Carrier {
     else server.health.succeed();
     let result: unknown;
     try {
+      if (head.contentEncoding !== undefined) throw encoded(head.contentEncoding, head.status, call.requestId);
       result = this.#envelopes.result(head.status, text, call.requestId);
       if (result === undefined && call.wantsPayload && !text.includes('"result"')) throw withoutPayload(head.status, call.requestId);
     } catch (error) {
@@ -230,7 +235,7 @@ export class Dispatcher implements ServerOwner, Carrier {
     for (const call of lost) {
       call.wasSent = true;
       if (call.idempotent && this.#repeat(call, 0)) continue;
-      const code = error instanceof AnswerError ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
+      const code = error instanceof AnswerError && !error.isEnd ? 'FASTTUNNEL_BAD_ANSWER' : 'FASTTUNNEL_CONNECTION_LOST';
       call.fail(new CallError(code, true, `${call.target.what} was sent to ${server.place.url} and has no answer: ${error.message}. Its handler may have run. Calls that may run twice are sent again with idempotent: true.`, { cause: error }));
     }
     this.ready();

@@ -56,6 +56,11 @@ export function withoutPayload(status: number, requestId: string): RemoteError {
   return new RemoteError('Tunnel event returnPayload requested but server did not include result. Upgrade the exposure server.', { code: 'INVALID_RESPONSE', status, requestId, httpCode: status });
 }
 
+/** The content is in a form that was not asked for: something between has done that, or it is no tunnel. */
+export function encoded(coding: string, status: number, requestId: string): RemoteError {
+  return new RemoteError(`the server has answered with the Content-Encoding ${JSON.stringify(coding)}, which the client has not asked for. Does a proxy compress whatever it passes on? Switch that off for the tunnel.`, { code: 'INVALID_RESPONSE', status, requestId, httpCode: status });
+}
+
 const NOTHING = Symbol('no JSON');
 
 function parsed(text: string): unknown {

@@ -25,6 +25,11 @@ export class Pace {
     this.#slowMs = slowMs;
   }
 
+  /** Most of its calls take long: what waits for one of them would wait in any other place as well. */
+  get mostlySlow(): boolean {
+    return this.#habit > HABIT;
+  }
+
   /** Notes a call that is late already: what it is to teach should not wait for its answer. */
   suspect(): void {
     this.#share += (1 - this.#share) * SHARE_WEIGHT;
@@ -57,7 +62,7 @@ export class Pace {
 
   #judge(): void {
     // Who was slow has to be quick for a while: what happens now and then does not happen all the time.
-    this.slow = this.#habit > HABIT || this.#share > (this.slow ? SHARE / 2 : SHARE);
+    this.slow = this.mostlySlow || this.#share > (this.slow ? SHARE / 2 : SHARE);
   }
 }
 

@@ -89,8 +89,13 @@ export class Server implements ConnectionOwner {
     return this.#settings.pipelining ?? (this.#kind === 'fasttunnel' ? PIPELINED : 1);
   }
 
-  /** The connection that is to take a call now; undefined: the call has to wait for one. */
-  pick(slow: boolean, now: number): Connection | undefined {
+  /**
+   * The connection that is to take a call now; undefined: the call has to wait for one.
+   *
+   * @param patient it waits rather than go behind another slow one: of a task that is slow now and then, most calls are quick, and
+   * a connection is free soon. Behind another of them a call would seldom wait, but then for as long as that takes.
+   */
+  pick(slow: boolean, patient: boolean, now: number): Connection | undefined {
     const depth = this.#depth;
     const current = this.#current;
     // Calls that are made together go together: one write and one read for all of them.
@@ -107,7 +112,7 @@ export class Server implements ConnectionOwner {
       if (count >= depth || (best !== undefined && count > best.sent.length)) continue;
       if (connection.usable(now)) best = connection;
     }
-    if (slow && withSlow >= this.#mostSlow) return this.#behindSlow(now, lateMs);
+    if (slow && withSlow >= this.#mostSlow) return patient ? undefined : this.#behindSlow(now, lateMs);
     if (best === undefined) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
     if (slow && best.sent.length > 0 && this.#room > 0) return undefined;
@@ -177,15 +182,20 @@ export class Server implements ConnectionOwner {
 
   answered(call: Call, head: AnswerHead, text: string): void {
     if (call === this.#probe) return call.succeed(head);
-    if (head.close) this.#drain();
+    if (head.close) this.leaves();
     if (this.#kind === 'fasttunnel' && this.layout.isStrange) this.#kind = 'other';
     // A result that is not in our form.
     if (this.#kind === 'unknown' && head.status === 200 && this.layout.head === undefined) this.#kind = 'other';
     this.#owner.answered(this, call, head, text);
   }
 
+  /** Ours does where we ask for it. What has not been recognised would take what we ask for as it likes. */
+  get givesNotice(): boolean {
+    return this.#kind === 'fasttunnel';
+  }
+
   /** It ends a connection that it has kept: with others beside it, it is not asked again before it has had its time. */
-  #drain(): void {
+  leaves(): void {
     if (this.#kind !== 'fasttunnel' || this.#settings.places.length === 1) return;
     this.health.drain(performance.now());
     for (const connection of [...this.#connections]) connection.retire();
@@ -246,6 +256,11 @@ export class Server implements ConnectionOwner {
   /** Ends all connections: no call is under way any more. */
   end(): void {
     for (const connection of [...this.#connections, ...this.#waits]) connection.close(new Error('the connection is not needed any more'));
+  }
+
+  /** So long its connections were idle without anybody noticing. */
+  age(ms: number): void {
+    for (const connection of this.#connections) connection.age(ms);
   }
 
   #endIdle(): void {

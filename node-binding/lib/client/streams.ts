@@ -6,7 +6,9 @@ import { request as requestSecurely } from 'node:https';
 import { Readable, pipeline } from 'node:stream';
 import { CallError, connectErrorOf, RemoteError } from '../errors/client-errors.js';
 import { ERROR_CODES, REQUEST_ID_HEADER } from '../facts/facts.generated.js';
+import { codingOf } from './answer-head.js';
 import { Content } from './content.js';
+import { encoded } from './envelope.js';
 import type { EnvelopeReader } from './envelope.js';
 import { chunksOf } from './file-form.js';
 import { headersOf } from './header-lines.js';
@@ -107,6 +109,8 @@ export class StreamCalls {
       untime();
     }
     try {
+      const coding = codingOf(answer.headers['content-encoding']);
+      if (coding !== undefined) throw encoded(coding, answer.statusCode!, call.requestId);
       return this.#envelopes.result(answer.statusCode!, body, call.requestId);
     } catch (error) {
       throw refused(end, error as Error);

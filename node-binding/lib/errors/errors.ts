@@ -27,7 +27,7 @@ export function optionErrorOf(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof OptionError) return error;
   const { code } = error as Error & { code?: unknown };
   if (code !== ERROR_CODES.badOption && !/^(?:InvalidArg|[A-Z]\w+Expected)$/.test(String(code))) return error;
-  const named = /^([\w.]+): (.*)$/s.exec(error.message);
+  const named = /^([\w.[\]]+): (.*)$/s.exec(error.message);
   const [option, problem] = named === null ? ['options', error.message] : [named[1]!, named[2]!];
   return new OptionError(option, '(hidden)', `${option}: ${problem}. The engine refuses it.`, { cause: error });
 }

@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '6e058a3637f10e83';
+export const FACTS_HASH = '9ac128ca340383c4';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -155,6 +155,8 @@ export const JSON_TYPE = 'application/json; charset=utf-8';
 export const BASE_PATH = '/__runner';
 /** Default name of the header that carries the token. */
 export const TOKEN_HEADER = 'x-runner-token';
+/** The connection option of a client that wants to be told, by a 408, when no further request is read. */
+export const NOTICE_OPTION = 'fasttunnel-notice';
 /** The header that carries the request id. */
 export const REQUEST_ID_HEADER = 'x-runner-request-id';
 /** What each limit may be. `Limits` of the engine says what happens when one is reached. */
@@ -192,6 +194,8 @@ export const NUMBERS = {
   port: { fallback: 0, least: 0, most: 65535 },
   backlog: { fallback: 4096, least: 1, most: 65535, unit: 'connections' },
   shards: { fallback: 0, least: 0, most: 64, unit: 'threads, 0 = by the number of cores' },
+  workers: { least: 1, most: 60, unit: 'event loops' },
+  blockedTimeoutMs: { fallback: 30000, least: 0, most: 86400000, unit: 'milliseconds, 0 = none' },
   readinessDelayMs: { fallback: 0, least: 0, most: 600000, unit: 'milliseconds' },
   maxAge: { least: 0, most: 2147483647, unit: 'seconds' },
 } as const;

@@ -7,9 +7,12 @@ export interface NativeOptions {
   host: string;
   port: number;
   inProcess: boolean;
+  workers: boolean;
   loopRing: boolean;
   socketPath?: string;
   tls?: NativeTls;
+  adminTls?: NativeTls;
+  adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
   shards: number;
@@ -41,11 +44,21 @@ export interface NativeOptions {
   };
 }
 
-/** `src/options.rs`, `NativeTls`. */
+/** `src/tls.rs`, `NativeTls`. */
 export interface NativeTls {
-  cert: string;
-  key: string;
+  identities: { cert: string; key: string; names: string[] }[];
   minVersion: string;
+  ca?: string;
+  requireClientCert: boolean;
+}
+
+/** `src/tls.rs`, `NativePeer`. */
+export interface NativePeer {
+  protocol: 'TLSv1.2' | 'TLSv1.3';
+  cipher: string;
+  servername?: string;
+  alpnProtocol?: string;
+  certificate?: Buffer;
 }
 
 export interface NativeHandler {
@@ -95,8 +108,18 @@ export interface NativeTunnel {
   /** Returns their numbers. */
   setHandlers(handlers: NativeHandler[], allow: NativeAllow): number[];
   setTls(tls: NativeTls): void;
+  setAdminTls(tls: NativeTls): void;
+  peer(ticket: number): NativePeer | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
+  /** By which threads of this process attach. */
+  readonly number: number;
+  /** The engine's number of this event loop. */
+  readonly member: number;
+  /** Calls that this event loop has begun and not answered. */
+  readonly live: number;
+  /** No more calls: what this event loop has not begun goes to others. */
+  leave(): void;
   route(target: string): Destination;
   retire(): void;
   stop(drainMs: number): void;
@@ -104,8 +127,14 @@ export interface NativeTunnel {
   stats(): string;
 }
 
+interface NativeTunnelClass {
+  new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void): NativeTunnel;
+  /** Another event loop for the tunnel of that number, which was made with `workers`. */
+  attach(number: number, loopRing: boolean, handlers: NativeHandler[], table: Uint32Array, ring: () => void): NativeTunnel;
+}
+
 interface Addon {
-  NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
+  NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
   /** Processor time of the thread that calls. */

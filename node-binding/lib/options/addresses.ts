@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { NUMBERS } from '../facts/bounds.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import type { Where } from '../errors/listen-error.js';
-import { asGroup, asInteger, fail } from './checks.js';
+import { asInteger, fail } from './checks.js';
 
 /** An address as it was given: a socket path, or host and port. */
 export interface Address {
@@ -36,13 +36,6 @@ export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' 
     port: asInteger(`${prefix}port`, given.port, NUMBERS.port),
     ...(socketPath === undefined ? {} : { socketPath }),
   };
-}
-
-/** The option `admin`; without it there is no such listener. */
-export function asAdmin(option: string, value: unknown): { admin?: Address } {
-  if (value === undefined) return {};
-  const known = ['port', 'host', 'socketPath'] as const;
-  return { admin: asAddress(`${option}.`, asGroup(option, value, known, { hostname: `${option}.host`, path: `${option}.socketPath`, listen: `${option}.port` })) };
 }
 
 /** An address with the IP address of its host's name instead of the name. Rejects with a ListenError. */

@@ -2,6 +2,7 @@ import { OptionError } from '../errors/errors.js';
 import { TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asBoolean, asGroup, asToken, fail, failHidden } from './checks.js';
 import type { EngineOptions } from './engine-options.js';
+import { forgetKeys } from './tls.js';
 
 const HOW_TO_SET = `Set auth.token to a secret that callers send in the header ${TOKEN_HEADER}, or auth.allowAnonymous to true to let everybody call.`;
 
@@ -51,7 +52,8 @@ function asTokenHeader(value: unknown): string {
  * Lets go of the texts of tokens, and of a key: the engine has the digests, and the key. A string cannot be wiped, but nothing of ours keeps it from
  * being collected. What were started with these options again would let nobody in.
  */
-export function forgetTokens({ auth, tls }: EngineOptions): void {
+export function forgetTokens({ auth, tls, admin }: EngineOptions): void {
   if (auth.tokens !== undefined) auth.tokens = [];
-  if (tls !== undefined) tls.key = '';
+  if (tls !== undefined) forgetKeys(tls);
+  if (typeof admin?.tls === 'object') forgetKeys(admin.tls);
 }

@@ -1,5 +1,5 @@
 import type { LIMITS } from '../facts/facts.generated.js';
-import type { Address } from './addresses.js';
+import type { AdminEngineOptions } from './admin.js';
 import type { MultipartBounds } from './multipart.js';
 import type { TlsEngineOptions } from './tls.js';
 
@@ -20,9 +20,11 @@ export interface EngineOptions {
   /** What it encrypts with. Default: nothing is. */
   tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */
-  admin?: Address;
+  admin?: AdminEngineOptions;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
+  /** Entries are only announced: event loops of other threads join, and run the calls. */
+  workers?: boolean;
   backlog: number;
   /** 0 = by the number of cores. */
   shards: number;

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import type { GracefulSignal } from './graceful-signals.js';
@@ -22,6 +23,33 @@ export interface CallContext {
    * `ECONNRESET`. Everything else that is called has no such body: `undefined`.
    */
   readonly body: Readable | undefined;
+  /**
+   * How the client has come by TLS, and who it is; `undefined` where it has not. Read it for the first time before the call
+   * is answered, and while the client is connected.
+   */
+  readonly tls: TlsPeer | undefined;
+}
+
+/** A client under TLS. */
+export interface TlsPeer {
+  readonly protocol: 'TLSv1.2' | 'TLSv1.3';
+  /** The cipher suite, as IANA names it: `TLS_AES_256_GCM_SHA384`. */
+  readonly cipher: string;
+  /** The host that the client asked for (SNI). */
+  readonly servername: string | undefined;
+  /** What was agreed on by ALPN. */
+  readonly alpnProtocol: string | undefined;
+  /** Its certificate, which one of `tls.ca` vouches for; `undefined` where it has shown none. */
+  readonly client: ClientCertificate | undefined;
+}
+
+/** A certificate that a client has shown. */
+export interface ClientCertificate {
+  /** Its subject, a line each part: `O=Acme\nCN=worker`. */
+  readonly subject: string;
+  /** Its alternative names, each with its kind: `DNS:worker.acme.test`, `URI:spiffe://acme.test/worker`. */
+  readonly altNames: readonly string[];
+  readonly certificate: X509Certificate;
 }
 
 /**
@@ -71,7 +99,7 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
-  /** Speak HTTPS. Default: plain HTTP. The admin listener is never encrypted. */
+  /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
@@ -94,8 +122,30 @@ export interface TlsOptions {
   key: string | Uint8Array;
   /** Of an encrypted key. */
   passphrase?: string | undefined;
+  /** Further certificates, for clients that ask for one of their names (SNI). All others are shown the one above. */
+  certificates?: readonly NamedCertificate[] | undefined;
   /** The oldest version that is spoken. Default `TLSv1.2`. */
   minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** Clients are asked for a certificate, which one of these has to vouch for. One, or several in one PEM or in a list. */
+  ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined;
+  /** Whether a client without a certificate is refused. Default true where `ca` is given. */
+  requireClientCert?: boolean | undefined;
+  /**
+   * Look at the files that are named here, every five seconds or as often as is said, and take them anew when they have
+   * changed. What is wrong with them `onError` hears; what was in force stays then.
+   */
+  watch?: boolean | { intervalMs?: number | undefined } | undefined;
+}
+
+/** A certificate for some names. */
+export interface NamedCertificate {
+  /** As `tls.cert`. */
+  cert: string | Uint8Array;
+  /** As `tls.key`. */
+  key: string | Uint8Array;
+  passphrase?: string | undefined;
+  /** Hosts that it is for; `*.` stands for one label. Default: those that the certificate names. */
+  names?: readonly string[] | undefined;
 }
 
 /** Where a tunnel says how it is: a port, or a socket path. */
@@ -106,6 +156,8 @@ export interface AdminOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
+  tls?: boolean | TlsOptions | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -220,6 +272,35 @@ export interface ErrorOrigin {
   requestId: string;
 }
 
+/** How many event loops run handlers, and what bounds them. */
+export interface WorkersOptions {
+  /** `auto`: one for each core that the process may use. */
+  count: number | 'auto';
+  /** Milliseconds for which a worker may be busy with one thing before it is ended, and another takes its place. 0: for ever. Default 30000. */
+  blockedTimeoutMs?: number | undefined;
+  /** As of `worker_threads`: what a worker's heap and stack may grow to, in MiB. A worker that needs more ends. */
+  resourceLimits?:
+    | {
+        maxYoungGenerationSizeMb?: number;
+        maxOldGenerationSizeMb?: number;
+        codeRangeSizeMb?: number;
+        stackSizeMb?: number;
+      }
+    | undefined;
+}
+
+/** What a module exports that workers load: the option `handlers`. All of it runs in the worker. */
+export interface WorkerModule {
+  tasks?: TaskHandlers | undefined;
+  events?: EventHandlers | undefined;
+  /** Instead of the option `serializer`. */
+  serializer?: Serializer | undefined;
+  /** Instead of the option `onError`, which hears of this worker's handlers otherwise. */
+  onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
+  /** Runs when the worker has answered its last call, before its thread ends. It is given five seconds. */
+  close?: (() => unknown) | undefined;
+}
+
 /** Options of {@link fastTunnel} and of {@link TunnelServer}. */
 export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> extends ListenOptions {
   /** Path prefix of every route. Default `/__runner`. */
@@ -251,6 +332,10 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
   tasks?: (Tasks & TaskHandlers) | undefined;
   events?: (Events & EventHandlers) | undefined;
+  /** Event loops of their own for handlers, which `handlers` names: a number, or `auto` for one for each core. Default: none. */
+  workers?: number | 'auto' | WorkersOptions | undefined;
+  /** The module that each worker loads, as a file: URL or an absolute path; it exports a {@link WorkerModule}. With `workers`, instead of `tasks` and `events`. */
+  handlers?: URL | string | undefined;
 }
 
 /** What a caller of a task sees: its input, and its result once it has travelled. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { IAsyncContext, IErrorHelper, SerializerLike } from '@bluelibs/runner';
-import { TunnelClient } from '../client/client.js';
+import { closedError, TunnelClient } from '../client/client.js';
 import { hasFiles } from '../client/file-form.js';
 import { checkClientOptions } from '../client/settings.js';
 import type { CallOptions, ClientOptions, ClientStats, StreamOptions } from '../client/types.js';
@@ -47,17 +47,22 @@ export interface RunnerClient {
 
 /** A client in the shape of Runner's, over `fasttunnel/client`. */
 export function createClient(options: RunnerClientOptions): RunnerClient {
-  return new ClientOfRunner(options);
+  return new ClientOfRunner(options, () => {});
 }
 
 const KNOWN = ['baseUrl', 'url', 'auth', 'timeoutMs', 'serializer', 'onRequest', 'contexts', 'errorRegistry', 'forceSmart', 'fetchImpl', 'engine'] as const;
 
-class ClientOfRunner implements RunnerClient {
+export class ClientOfRunner implements RunnerClient {
   readonly #options: RunnerClientOptions;
   readonly #baseUrl: string;
   readonly #client: TunnelClient;
+  readonly #closes: () => void;
+  /** Calls that have not ended, those included that are not made yet because a hook has not. */
+  #calls = 0;
+  #whenNone: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
 
-  constructor(options: RunnerClientOptions) {
+  constructor(options: RunnerClientOptions, closes: () => void) {
     const { baseUrl, url, auth, timeoutMs, onRequest, engine, fetchImpl } = asGroup('options', options, KNOWN);
     if (fetchImpl !== undefined) throw new OptionError('fetchImpl', '(hidden)', 'fetchImpl has no effect: this client does not use fetch. Leave it out.');
     const where = baseUrl ?? url;
@@ -70,11 +75,13 @@ class ClientOfRunner implements RunnerClient {
       ...(engine as object | undefined),
     });
     this.#options = options;
+    this.#closes = closes;
     this.#baseUrl = String(where ?? checked.places[0]!.url).replace(/\/$/, '');
     this.#client = new TunnelClient({ ...checked, codec: new ClientValues(options.serializer) });
   }
 
   async task<I, O>(id: string, input?: I, options?: CallOptions): Promise<O> {
+    this.#begin('task', id);
     try {
       const given = await this.#callOptions('task', id, options);
       if (isReadable(input)) return (await this.#client.either(id, undefined, { ...given, body: input })) as O;
@@ -83,22 +90,30 @@ class ClientOfRunner implements RunnerClient {
       return (await this.#client.task(id, input, given)) as O;
     } catch (error) {
       throw this.#errorOf(error, id, 'task', options);
+    } finally {
+      this.#end();
     }
   }
 
   async event<P>(id: string, payload?: P, options?: CallOptions): Promise<void> {
+    this.#begin('event', id);
     try {
       await this.#client.event(id, payload, await this.#callOptions('event', id, options));
     } catch (error) {
       throw this.#errorOf(error, id, 'event', options);
+    } finally {
+      this.#end();
     }
   }
 
   async eventWithResult<P>(id: string, payload?: P, options?: CallOptions): Promise<P> {
+    this.#begin('event', id);
     try {
       return (await this.#client.eventWithResult(id, payload, await this.#callOptions('event', id, options))) as P;
     } catch (error) {
       throw this.#errorOf(error, id, 'event', options);
+    } finally {
+      this.#end();
     }
   }
 
@@ -107,11 +122,32 @@ class ClientOfRunner implements RunnerClient {
   }
 
   close(): Promise<void> {
-    return this.#client.close();
+    return (this.#closing ??= this.#close());
+  }
+
+  /** Ends the calls under way as well. */
+  destroy(): void {
+    this.#client.destroy();
   }
 
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #begin(kind: 'task' | 'event', id: string): void {
+    if (this.#closing !== undefined) throw closedError(`${kind} ${JSON.stringify(id)}`);
+    this.#calls += 1;
+  }
+
+  #end(): void {
+    this.#calls -= 1;
+    if (this.#calls === 0) this.#whenNone?.();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#calls > 0) await new Promise<void>((resolve) => { this.#whenNone = resolve; });
+    await this.#client.close();
+    this.#closes();
   }
 
   #isForced(id: string, input: unknown): boolean | Promise<boolean> {

@@ -2,8 +2,8 @@ import { NUMBERS } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
 import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asLimits, LIMITS } from '../options/limits.js';
-import { asAdmin } from '../options/addresses.js';
-import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden } from '../options/checks.js';
+import { asAdmin } from '../options/admin.js';
+import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
 import type { MultipartBounds } from '../options/multipart.js';
@@ -54,7 +54,7 @@ export interface FastTunnelHttp {
    * Port 0 takes any free one; the host defaults to 127.0.0.1. Without it, and without `server`, nothing listens: requests
    * come through the value's handlers (`attachTo`, `createRequestListener`, `handleRequest`, …).
    */
-  listen?: { port: number; host?: string | undefined } | undefined;
+  listen?: { port: number; host?: string | undefined; tls?: TlsOptions | undefined } | undefined;
   auth?: FastTunnelAuth | undefined;
   cors?: FastTunnelCors | undefined;
   limits?: FastTunnelLimits | undefined;
@@ -69,7 +69,7 @@ export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   backlog?: number | undefined;
-  /** Speak HTTPS where `http.listen` says. Default: plain HTTP. */
+  /** Speak HTTPS where `http.listen` says: the same as `http.listen.tls`. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
@@ -105,8 +105,9 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'tls', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
-  if (engine.tls !== undefined && (server !== undefined || http.listen === undefined)) {
-    failHidden('engine.tls', 'is of no use: nothing listens', 'Set http.listen, or leave it out: a server of your own that is attached to encrypts by itself.');
+  const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
+  if (tls !== undefined && (server !== undefined || http.listen === undefined)) {
+    failHidden(tlsOption, 'is of no use: nothing listens', 'Set http.listen, or leave it out: a server of your own that is attached to encrypts by itself.');
   }
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
@@ -118,8 +119,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     server,
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
-      ...asTls('engine.tls', engine.tls),
-      ...asAdmin('engine.admin', engine.admin),
+      ...asTls(tlsOption, tls),
+      ...asAdmin('engine.admin', engine.admin, tls, 'engine.tls'),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
@@ -138,9 +139,17 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
 /** Where to listen; nowhere when nothing is said. */
 function asListen(value: unknown): Pick<EngineOptions, 'host' | 'port' | 'inProcess'> {
   if (value === undefined) return IN_PROCESS;
-  const listen = asGroup('http.listen', value, ['port', 'host']);
+  const listen = asGroup('http.listen', value, ['port', 'host', 'tls']);
   if (listen.port === undefined) throw new OptionError('http.listen.port', undefined, `http.listen.port is missing. ${LISTEN}`);
   return { host: asHost(listen.host), port: asInteger('http.listen.port', listen.port, NUMBERS.port) };
+}
+
+/** `http.listen.tls`, or `engine.tls`, and which of them. */
+function tlsOf(listen: unknown, engineTls: unknown): [string, unknown] {
+  const listenTls = isPlainObject(listen) ? listen['tls'] : undefined;
+  if (listenTls === undefined) return ['engine.tls', engineTls];
+  if (engineTls !== undefined) failHidden('engine.tls', 'says the same as http.listen.tls', 'Leave one of them out.');
+  return ['http.listen.tls', listenTls];
 }
 
 function asHost(value: unknown): string {

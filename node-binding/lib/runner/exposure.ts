@@ -5,12 +5,14 @@ import { Server as TlsServer } from 'node:tls';
 import { startBridge } from '../bridge/bridge.js';
 import type { Bridge } from '../bridge/bridge-interface.js';
 import type { Entry } from '../calls/entry.js';
-import { StateError } from '../errors/errors.js';
+import { ClosedError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import { resolveHost, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import type { Allow } from '../options/engine-options.js';
+import { asEncryption } from '../options/tls.js';
+import type { TlsOptions } from '../options/types.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import type { Stats } from '../stats/stats.js';
 import { takeAllowList } from './allow-list.js';
@@ -56,6 +58,11 @@ export interface FastTunnelExposure extends ForeignHandlers {
    * bring requests into JavaScript; else null.
    */
   readonly server: Server | null;
+  /**
+   * Replaces certificate and key, while serving. Connections that come from now on begin with them; those that are open go
+   * on. Throws an OptionError, and changes nothing, when something is wrong with them.
+   */
+  setTls(options: TlsOptions): void;
   /** Asks the tunnels again who may be called. Needed only when their values change after the app is ready. */
   refresh(): void;
   stats(): Stats;
@@ -156,7 +163,7 @@ class Exposure implements FastTunnelExposure {
     const { port } = this.#addressFor('url');
     // "Every address" is nothing that a client can call.
     const reachable = this.host === '0.0.0.0' ? '127.0.0.1' : this.host === '::' ? '::1' : this.host;
-    const scheme = this.server instanceof TlsServer ? 'https' : 'http';
+    const scheme = this.#bridge?.encrypted === true || this.server instanceof TlsServer ? 'https' : 'http';
     return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}${this.basePath === '/' ? '' : this.basePath}`;
   }
 
@@ -198,6 +205,13 @@ class Exposure implements FastTunnelExposure {
 
   get driverReason(): string | undefined {
     return this.#running().driverReason;
+  }
+
+  setTls(options: TlsOptions): void {
+    if (this.#closing !== undefined) throw new ClosedError('setTls');
+    const tls = asEncryption('tls', options);
+    if (!this.#running().encrypted) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the tunnel speaks plain HTTP. Start it with http.listen.tls.');
+    this.#running().setTls(tls);
   }
 
   stats(): Stats {

@@ -5,6 +5,8 @@ export { fastTunnel } from './resource.js';
 export { TunnelError } from '../errors/client-errors.js';
 export { createClient } from './client.js';
 export type { RunnerClient, RunnerClientOptions } from './client.js';
+export { httpClientFactory } from './client-factory.js';
+export type { RunnerClientFactory, RunnerClientFactoryConfig } from './client-factory.js';
 export { loadRunner, RunnerPeerError } from './peer.js';
 export type { LoadedRunner } from './peer.js';
 export type {

@@ -1,4 +1,5 @@
 import type { Call } from '../calls/call.js';
+import type { TlsPeer } from '../options/types.js';
 import { BodyStream } from '../streams/body.js';
 import type { BodyPort } from '../streams/body.js';
 
@@ -14,6 +15,7 @@ export class TunnelRequest extends BodyStream {
   readonly url: string;
   readonly headers: Headers;
   readonly httpVersion: string;
+  readonly #tls: () => TlsPeer | undefined;
   /** The client has gone before it was answered. */
   aborted = false;
 
@@ -24,7 +26,13 @@ export class TunnelRequest extends BodyStream {
     this.url = call.url;
     this.httpVersion = call.httpVersion;
     this.headers = headers;
+    this.#tls = () => call.tls;
     if (port === undefined) this.finish();
+  }
+
+  /** How the client has come by TLS, and its certificate; see `CallContext`. */
+  get tls(): TlsPeer | undefined {
+    return this.#tls();
   }
 
   /** Names and values in turn. Names are in lower case: how they were written is not kept. */

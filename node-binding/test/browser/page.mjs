@@ -11,8 +11,8 @@ import { requireFrom } from '../support/runtimes.mjs';
 const TOKEN = 't0ken';
 const HOME = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts what the program calls: { url: of a page that runs it, bundle, outcomes: a promise, close }. */
-export async function openPage(outfile) {
+/** Starts what the program calls, under TLS if that is said: { url: of a page that runs it, bundle, outcomes: a promise, close }. */
+export async function openPage(outfile, tls) {
   const { build } = requireFrom('esbuild');
   let report;
   const outcomes = new Promise((resolve) => { report = resolve; });
@@ -33,6 +33,8 @@ export async function openPage(outfile) {
       lost: () => request.socket.destroy(),
       'lost-twice': () => (times < 3 ? request.socket.destroy() : json(200, { ok: true, result: 'third' })),
       elsewhere: () => response.writeHead(307, { ...cors, location: '/task/stolen' }).end(),
+      unheard: () => json(200, { ok: true }),
+      large: () => json(200, { ok: true, result: 'x'.repeat(JSON.parse(body).input) }),
       page: () => response.writeHead(200, { ...cors, 'content-type': 'text/html' }).end('<p>a page</p>'),
     };
     (actions[name] ?? (() => response.writeHead(404).end()))();
@@ -45,6 +47,7 @@ export async function openPage(outfile) {
   const whenAborted = new Promise((resolve) => { aborted = resolve; });
   const tunnel = await fastTunnel({
     auth: { token: TOKEN },
+    tls,
     cors: { origin: [origin], exposedHeaders: ['x-runner-request-id'] },
     tasks: {
       'app.tasks.add': ({ a, b }) => a + b,
@@ -92,7 +95,7 @@ export async function openPage(outfile) {
 }
 
 /** What the program has to say, wherever it runs. */
-export function checkOutcomes(outcomes, tried) {
+export function checkOutcomes(outcomes, tried, scheme = 'http') {
   const of = (name) => outcomes[name];
   const got = (name, expected) => assert.deepEqual(of(name), expected, name);
   const fails = (name, expected, message) => {
@@ -117,7 +120,7 @@ export function checkOutcomes(outcomes, tried) {
   got('a serializer', '12345678901234567890');
   got('an abort', ['no longer wanted', 'its signal has aborted']);
   got('an abort before', 'before');
-  fails('a time-out', { kind: 'CallError', code: 'FASTTUNNEL_TIMEOUT', maybeRan: true }, /^task "app\.tasks\.slow" has no answer of http:.* after 50 ms/);
+  fails('a time-out', { kind: 'CallError', code: 'FASTTUNNEL_TIMEOUT', maybeRan: true }, new RegExp(`^task "app\\.tasks\\.slow" has no answer of ${scheme}:.* after 50 ms`));
   fails('an error with data', { kind: 'RemoteError', code: 'INTERNAL_ERROR', status: 409, data: { key: 1 } }, /^Conflict$/);
   fails('a wrong token', { kind: 'RemoteError', code: 'UNAUTHORIZED', status: 401 }, /^Unauthorized$/);
   fails('an unknown id', { kind: 'RemoteError', code: 'FORBIDDEN', status: 403 }, /^Task nope not exposed$/);
@@ -128,6 +131,13 @@ export function checkOutcomes(outcomes, tried) {
   got('a call that is lost and may run twice', { value: 'third' });
   fails('a redirect', { kind: 'CallError', code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true }, /has no answer/);
   fails('a page instead of an answer', { kind: 'RemoteError', code: 'INVALID_RESPONSE', status: 200 }, /no envelope.*base path included/);
+  fails('an event of which the server gives no payload back', { kind: 'RemoteError', code: 'INVALID_RESPONSE', status: 200 }, /did not include result/);
+  const [fits, tooLarge, tooLargeAsStream] = of('answers of many bytes');
+  assert.equal(fits, 2000);
+  for (const { message, ...rest } of [tooLarge, tooLargeAsStream]) {
+    assert.deepEqual(rest, { kind: 'CallError', code: 'FASTTUNNEL_BAD_ANSWER', maybeRan: true });
+    assert.match(message, /more than 2048 bytes \(maxAnswerBytes\)/);
+  }
   const wrong = of('options that are wrong').map(({ kind, message }) => `${kind}: ${message}`);
   for (const [index, said] of [/^OptionError: url is missing/, /^OptionError: url must begin with http/, /^OptionError: url must begin with http:\/\/ or https:\/\/.*no Unix domain sockets/, /^OptionError: connections has no effect here/, /^OptionError: retrys is not an option\. Did you mean retries\?/, /^OptionError: timeoutMs must be an integer from 0/, /^OptionError: auth\.token must be a string/, /^OptionError: credentials must be one of 'same-origin', 'include', 'omit', got 'all'/].entries()) assert.match(wrong[index], said);
   assert.equal(wrong.length, 8);

@@ -73,6 +73,11 @@ const CHECKS = {
   'a call that is lost and may run twice': () => failureOf(createClient({ url: SCRIPTED }).task('lost-twice', 1, { idempotent: true })),
   'a redirect': () => failureOf(createClient({ url: SCRIPTED, auth }).task('elsewhere')),
   'a page instead of an answer': () => failureOf(createClient({ url: SCRIPTED }).task('page')),
+  'an event of which the server gives no payload back': () => failureOf(createClient({ url: SCRIPTED }).eventWithResult('unheard', 1)),
+  'answers of many bytes': async () => {
+    const one = createClient({ url: SCRIPTED, maxAnswerBytes: 2048 });
+    return [(await one.task('large', 2000)).length, await failureOf(one.task('large', 100_000)), await failureOf(one.stream('large', 100_000))];
+  },
   'options that are wrong': () => Promise.all([
     made({}), made({ url: 'ftp://x' }), made({ url: 'unix:/run/x:/y' }), made({ url: TUNNEL, connections: 4 }), made({ url: TUNNEL, retrys: 1 }), made({ url: TUNNEL, timeoutMs: -1 }), made({ url: TUNNEL, auth: { token: ' ' } }), made({ url: TUNNEL, credentials: 'all' }),
   ]),

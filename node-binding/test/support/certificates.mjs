@@ -1,6 +1,6 @@
 // Certificates for tests, made by openssl as they are needed.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -46,4 +46,25 @@ function signed(from, to) {
   });
   openssl('ca', '-batch', '-selfsign', '-config', config, '-keyfile', keyPath, '-in', request, '-out', cert, '-startdate', from, '-enddate', to, '-notext');
   return { cert: readFileSync(cert, 'utf8'), key };
+}
+
+/** Somebody who certifies others: `cert`, and `sign`, which makes `{ cert, key }` for a subject with such names. */
+export function authority(name = 'An Authority') {
+  const { pem, files } = certificate({ name, names: 'DNS:authority.test' });
+  return {
+    cert: pem.cert,
+    sign(subject, names, usage = 'clientAuth') {
+      made += 1;
+      const [request, key, cert, extensions] = ['csr', 'key', 'crt', 'ext'].map((ending) => at(`${made}.${ending}`));
+      writeFileSync(extensions, `subjectAltName=${names}\nextendedKeyUsage=${usage}\nbasicConstraints=CA:FALSE\n`);
+      openssl('req', '-new', '-nodes', ...KINDS.ec, '-keyout', key, '-out', request, '-subj', subject);
+      openssl('x509', '-req', '-in', request, '-CA', files.cert, '-CAkey', files.key, '-set_serial', String(made), '-days', '30', '-extfile', extensions, '-out', cert);
+      return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+    },
+  };
+}
+
+/** A file of another form, made by openssl of the PEM it is given. */
+export function converted(pem, ...args) {
+  return execFileSync('openssl', args, { input: pem });
 }

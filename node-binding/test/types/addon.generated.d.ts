@@ -57,7 +57,7 @@ export declare class NativeSessionStore {
   facts(): NativeSessionFacts
 }
 
-/** A running tunnel. All methods on the JavaScript thread that made it. */
+/** A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it. */
 export declare class NativeTunnel {
   /**
    * Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
@@ -66,6 +66,13 @@ export declare class NativeTunnel {
    * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
    */
   constructor(options: NativeOptions, handlers: Array<NativeHandler>, allow: NativeAllow, table: Uint32Array, ring: () => void)
+  /**
+   * Attaches the event loop of this thread to a tunnel of another one, that was made with `workers` and has this number.
+   * It runs the calls of these handlers from now on.
+   *
+   * Throws with `code` `FASTTUNNEL_CLOSED` when there is no such tunnel (any more).
+   */
+  static attach(number: number, loopRing: boolean, handlers: Array<NativeHandler>, table: Uint32Array, ring: () => void): NativeTunnel
   /**
    * Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
    * At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
@@ -110,8 +117,20 @@ export declare class NativeTunnel {
   get handlerNumbers(): Array<number>
   /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
   setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
+  /** By which a thread of this process attaches to it. */
+  get number(): number
+  /** The engine's number of this event loop. */
+  get member(): number
+  /** Calls that it has begun and not answered. */
+  get live(): number
+  /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
+  leave(): void
   /** Replaces what clients are spoken to with; counts from the next connection on. */
   setTls(tls: NativeTls): void
+  /** Replaces what the admin listener encrypts with, where it has something of its own. */
+  setAdminTls(tls: NativeTls): void
+  /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
+  peer(ticket: number): NativePeer | null
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -141,7 +160,10 @@ export declare class NativeTunnel {
   get ring(): string
   /** Number of shards. */
   get shards(): number
-  /** JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`. */
+  /**
+   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+   * shards and members after `finish`.
+   */
   stats(): string
 }
 
@@ -277,6 +299,16 @@ export interface NativeHandler {
   number?: number
 }
 
+/** A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it. */
+export interface NativeIdentity {
+  /** The certificate, and behind it those that certify it. PEM. */
+  cert: string
+  /** Its private key. PEM, not encrypted. */
+  key: string
+  /** Names by which clients ask for it, in lower case. */
+  names: Array<string>
+}
+
 /** The bounds, in the units of their names. */
 export interface NativeLimits {
   /** Bytes of a head. */
@@ -376,6 +408,10 @@ export interface NativeOptions {
   socketPath?: string
   /** What to encrypt with; without it nothing is. */
   tls?: NativeTls
+  /** What the admin listener is to encrypt with, if it has something of its own. */
+  adminTls?: NativeTls
+  /** The admin listener encrypts with what the tunnel does. */
+  adminTlsShared: boolean
   /** Where to say how it is; without it nowhere. */
   admin?: NativeAdmin
   /** Connections the kernel queues. */
@@ -402,10 +438,26 @@ export interface NativeOptions {
   exactBodies: boolean
   /** Do as the reference where the engine by itself does otherwise. */
   reference: boolean
+  /** Handlers are announced: event loops of other threads attach, this one runs no calls. */
+  workers: boolean
   /** Tell JavaScript of authentication failures. */
   reportRefusals: boolean
   /** The bounds. */
   limits: NativeLimits
+}
+
+/** What is known of a client under TLS. */
+export interface NativePeer {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  protocol: string
+  /** The cipher suite, as IANA names it. */
+  cipher: string
+  /** The name that it asked for. */
+  servername?: string
+  /** What was agreed on by ALPN. */
+  alpnProtocol?: string
+  /** Its certificate, which was verified. DER. */
+  certificate?: Buffer
 }
 
 /** Bounds of a proxy, in the units of their names. */
@@ -502,14 +554,16 @@ export interface NativeSessionFacts {
   dropped: number
 }
 
-/** A certificate and its key. Dropped, with the key wiped, as soon as the engine has read it. */
+/** What to encrypt with. */
 export interface NativeTls {
-  /** The certificate, and behind it those that certify it. PEM. */
-  cert: string
-  /** Its private key. PEM, not encrypted. */
-  key: string
+  /** The first is also for clients that ask for no name. At least one. */
+  identities: Array<NativeIdentity>
   /** `TLSv1.2` or `TLSv1.3`. */
   minVersion: string
+  /** Those who certify clients. PEM. Without it clients are asked for no certificate. */
+  ca?: string
+  /** A client without a certificate is refused. */
+  requireClientCert: boolean
 }
 
 /** What this build is. */

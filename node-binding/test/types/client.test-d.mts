@@ -1,7 +1,7 @@
 // Checked by tsc only, against the built package: a client knows the ids, inputs and results of a tunnel.
 import { fastTunnel } from 'fasttunnel';
 import { CallError, createClient, RemoteError } from 'fasttunnel/client';
-import { createClient as createRunnerClient, TunnelError } from 'fasttunnel/runner';
+import { createClient as createRunnerClient, httpClientFactory, TunnelError } from 'fasttunnel/runner';
 import { createHttpClient, r, Serializer } from '@bluelibs/runner';
 import type { Client, ClientOptions, ClientStats, EventsOf, TasksOf } from 'fasttunnel/client';
 
@@ -62,6 +62,9 @@ const config = { baseUrl: 'http://a/__runner', auth: { token: 'a' }, serializer:
 const runners: ReturnType<typeof createHttpClient> = createRunnerClient(config);
 expectType<Promise<number>>()(runners.task<{ a: number }, number>('app.tasks.add', { a: 1 }));
 createHttpClient({ ...config, contexts: [] });
+r.resource('app').overrides([httpClientFactory]).dependencies({ make: httpClientFactory }).init(async (_config, { make }) => {
+  expectType<ClientStats>()(make({ baseUrl: 'http://a/__runner', auth: { token: 'a' }, engine: { connections: 4 } }).stats());
+});
 await using(createRunnerClient({ ...config, engine: { connections: 4 } }));
 async function using(closing: { close(): Promise<void> }): Promise<void> { await closing.close(); }
 if (error instanceof TunnelError) expectType<string>()(error.code);

@@ -45,6 +45,7 @@ impl Shard {
                 && !standing.closing
                 && standing.asks_nothing()
                 && !standing.partial
+                && !standing.is_new(now)
         };
         let idle = self.conns.residents(idle).into_iter();
         let (idle, sockets): (Vec<_>, Vec<_>) = idle.filter_map(|it| it.socket().lend().map(|lent| (it, lent))).unzip();

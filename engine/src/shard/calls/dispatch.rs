@@ -52,8 +52,9 @@ impl Shard {
             open.json.extend_from_slice(text);
         }
         let body = open.close_body(start);
+        let peer = exchange.sink.peer();
         let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
-        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
+        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields, peer });
         drop(open);
         exchange.sink.expect(key, call.body.len());
         if last {

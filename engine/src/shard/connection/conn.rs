@@ -30,6 +30,8 @@ pub(in crate::shard) struct Conn {
     writing_since_ms: Cell<u64>,
     /// No request is taken any more; the connection ends after the last answer.
     closing: Cell<bool>,
+    /// Its client wants to be told when no further request is read.
+    notice: Cell<bool>,
     /// The peer is gone or was cut off: nothing can be sent.
     dead: Cell<bool>,
     answers: RefCell<AnswerQueue>,
@@ -48,6 +50,7 @@ impl Conn {
             incoming: Incoming::new(now_ms),
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
+            notice: Cell::new(false),
             dead: Cell::new(false),
             answers: RefCell::new(AnswerQueue::new(buffers)),
             answered: Cell::default(),
@@ -98,6 +101,15 @@ impl Conn {
 
     pub fn closing(&self) -> bool {
         self.closing.get()
+    }
+
+    /// Its client wants to be told when no further request is read.
+    pub fn want_notice(&self) {
+        self.notice.set(true);
+    }
+
+    pub fn wants_notice(&self) -> bool {
+        self.notice.get()
     }
 
     /// True when nothing can be sent any more: the peer is gone or was cut off.

@@ -71,6 +71,10 @@ impl Sink for InTurn<'_> {
         Place { conn: self.conn.id, sequence: self.sequence() }
     }
 
+    fn peer(&self) -> u64 {
+        self.conn.socket().peer_number()
+    }
+
     fn at(&self, place: Place) -> Self {
         InTurn { at: At::Number(place.sequence), ..*self }
     }

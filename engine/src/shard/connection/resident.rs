@@ -4,11 +4,14 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::phase::Phase;
+use crate::shard::exchange::sink::Sink;
 use crate::shard::resident::standing::Standing;
 use crate::shard::resident::{Resident, Verdict};
 use crate::shard::service::Service;
 use crate::shard::transport::socket::Socket;
 use crate::tunnel::envelope::Refusal;
+use crate::wire::answer::{Answer, Content, Given};
+use crate::wire::field_lines::FieldLines;
 
 impl Resident for Conn {
     fn service(&self) -> &'static Service {
@@ -52,7 +55,10 @@ impl Resident for Conn {
             }
             Verdict::HoldClock(for_ms) => self.incoming().clock.hold(for_ms, now_ms),
             Verdict::HalfClosed(since_ms) => self.enter(Phase::HalfClosed, since_ms),
-            Verdict::LastAnswers => self.begin_close(),
+            Verdict::LastAnswers => {
+                self.take_leave(shard);
+                self.begin_close();
+            }
             Verdict::TimedOut if self.inflow().is_some() => {
                 shard.break_body(shard.next_exchange(self), Refusal::RequestTimeout);
             }
@@ -85,6 +91,17 @@ impl Resident for Conn {
 }
 
 impl Conn {
+    /// Tells a client that wants to know it that no request is read behind those that were: without a word it could not tell
+    /// whether one that is on its way was begun. It stands behind all answers, which are not the last ones any more.
+    fn take_leave(&self, shard: &Shard) {
+        if !self.wants_notice() || self.closing() {
+            return;
+        }
+        let (own, given, date) = (FieldLines::NONE, Given::Engine(FieldLines::NONE), &shard.clock.date());
+        let notice = Answer { status: 408, own, given, security: false, date, content: Content::text(b"") };
+        shard.next_exchange(self).sink.answer(&notice, true);
+    }
+
     /// Ends when the last answer is out, or a little later.
     fn end_soon(&self, now_ms: u64) {
         self.begin_close();

@@ -37,6 +37,9 @@ pub(in crate::shard) struct Opening {
 pub(in crate::shard) trait Sink: Copy {
     fn place(&self) -> Place;
 
+    /// Names the client in [`crate::link::peers::Peers`].
+    fn peer(&self) -> u64;
+
     /// The handle of the exchange at `place`, which is on the same connection.
     fn at(&self, place: Place) -> Self;
 

@@ -64,9 +64,10 @@ impl Shard {
         let start = open.open_body();
         put_decimal(&mut open.json, u64::from(window));
         let body = open.close_body(start);
+        let peer = exchange.sink.peer();
         let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
-        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields });
+        open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields, peer });
         drop(open);
         exchange.sink.expect(key, 0);
         self.counters.streamed_bodies.add(1);

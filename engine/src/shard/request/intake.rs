@@ -132,6 +132,9 @@ impl Intake {
                 if advised.is_none() && conn.service().is_load {
                     self.note_request(shard);
                 }
+                if head.wants_notice {
+                    conn.want_notice();
+                }
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
             }
             Err(HeadError::Expectation) if shard.reference => {

@@ -45,8 +45,9 @@ impl Shard {
         let start = open.open_body();
         open.json.extend_from_slice(b"null");
         let body = open.close_body(start);
+        let peer = exchange.sink.peer();
         let (request_id, fields) = open.push_call_head(own.request_id(), head);
-        open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields });
+        open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields, peer });
         open.asks += 1;
         drop(open);
         self.counters.asks.add(1);

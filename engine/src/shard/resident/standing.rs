@@ -1,6 +1,6 @@
 //! How a resident stands: all that is judged by.
 
-use crate::limits::REST_AFTER_MS;
+use crate::limits::{FRESH_GRACE_MS, REST_AFTER_MS};
 use crate::shard::exchange::phase::Phase;
 
 /// See the module.
@@ -43,6 +43,11 @@ impl Standing {
     /// True when nothing has been asked that is not answered, nor any part of a request has come.
     pub fn asks_nothing(&self) -> bool {
         matches!(self.phase, Phase::Handshake | Phase::Fresh | Phase::Idle) && self.pending == 0
+    }
+
+    /// True when it was accepted just now, and its first request may be on its way.
+    pub fn is_new(&self, now_ms: u64) -> bool {
+        self.phase == Phase::Fresh && now_ms.saturating_sub(self.since_ms) < FRESH_GRACE_MS
     }
 
     /// True while a request is being received, or its body.

@@ -43,8 +43,8 @@ impl Shard {
 
     /// What a connection of this service is encrypted with: what is in force now, whatever others began with.
     fn encryption(&self, service: &Service) -> Option<Encryption> {
-        let tls = self.tls.as_ref().filter(|_| service.may_be_encrypted)?;
-        Some(Encryption { config: tls.get().0.config(), held: self.buffers.scale() })
+        let (tls, _) = (service.tls)(self)?.get();
+        Some(Encryption { config: tls.config(), held: self.buffers.scale() })
     }
 
     /// A connection has ended, or does not begin.

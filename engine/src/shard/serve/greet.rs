@@ -14,6 +14,7 @@ use crate::shard::life::tick::CountedTask;
 use crate::shard::serve::task::serve;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::handshake::shake_hands;
+use crate::tls::Protocol;
 
 /// Serves one connection, once the client has shaken hands.
 pub(in crate::shard) fn greet_and_serve(
@@ -26,7 +27,7 @@ pub(in crate::shard) fn greet_and_serve(
         let shard = task.0.clone();
         let greeted = greet(&shard, &conn, &mut reader, &mut writer).await;
         shard.touch();
-        if greeted {
+        if let Some(Protocol::Http1) = greeted {
             conn.restart(Phase::Fresh, shard.now_ms());
             return serve(task, conn, reader, writer).await;
         }
@@ -40,15 +41,15 @@ pub(in crate::shard) fn greet_and_serve(
     })
 }
 
-/// True when the connection may begin. No operation is in flight then, nor otherwise unless there was a panic.
-async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &mut WriteHalf) -> bool {
+/// What the connection speaks, when it may begin. No operation is in flight then, nor otherwise unless there was a panic.
+async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &mut WriteHalf) -> Option<Protocol> {
     let (_place, oldest) = shard.handshakes.begin(conn.clone());
     if let Some(oldest) = oldest {
         shard.counters.turned_away.add(1);
         shard.cut_off(&oldest);
     }
     conn.hold_input(HANDSHAKE_BYTES);
-    let mut handshake = pin!(shake_hands(reader, writer, conn.socket()));
+    let mut handshake = pin!(shake_hands(reader, writer, conn.socket(), &shard.peers));
     let greeted = std::future::poll_fn(|cx| {
         conn.wakeup().remember(cx);
         if conn.closing() && !conn.is_dead() {
@@ -57,11 +58,11 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
         }
         // A panic costs this connection, not the shard.
         match catch_unwind(AssertUnwindSafe(|| handshake.as_mut().poll(cx))) {
-            Ok(outcome) => outcome.map(|outcome| outcome.is_ok() && !conn.is_dead()),
+            Ok(outcome) => outcome.map(|outcome| outcome.ok().filter(|_| !conn.is_dead())),
             Err(_) => {
                 shard.counters.panics.add(1);
                 shard.cut_off(conn);
-                Poll::Ready(false)
+                Poll::Ready(None)
             }
         }
     })

@@ -17,7 +17,7 @@ pub(in crate::shard) static ADMIN: Service = Service {
     hand_over: None,
     may_begin: |shard| !shard.life.is_admin_over() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
-    may_be_encrypted: false,
+    tls: |shard| shard.admin_tls.as_deref(),
     half_closes: true,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),

@@ -11,7 +11,7 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     may_begin: |shard| !shard.stopping(),
     // As short-lived as its requests, and of this process: no need to save.
     lean_bytes: READ_BUFFER_BYTES,
-    may_be_encrypted: false,
+    tls: |_| None,
     half_closes: false,
     at_stop: AtStop::IsLeft,
     answer: None,

@@ -8,8 +8,10 @@ pub(in crate::shard) mod tunnel;
 
 use std::os::fd::OwnedFd;
 
+use crate::link::latest::Latest;
 use crate::link::port::ToShard;
 use crate::shard::Shard;
+use crate::tls::Tls;
 use crate::tunnel::admin::AdminAnswer;
 use crate::wire::head::Head;
 
@@ -24,8 +26,8 @@ pub(in crate::shard) struct Service {
     pub may_begin: fn(&Shard) -> bool,
     /// Bytes of the buffer in which a connection waits for something to read.
     pub lean_bytes: usize,
-    /// Its connections speak TLS where the engine does.
-    pub may_be_encrypted: bool,
+    /// What its connections are encrypted with, if they are.
+    pub tls: fn(&Shard) -> Option<&Latest<Tls>>,
     /// The end of a client's input is not its leaving yet: it may wait for answers.
     pub half_closes: bool,
     pub at_stop: AtStop,

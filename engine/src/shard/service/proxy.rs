@@ -12,6 +12,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     half_closes: true,
     at_stop: AtStop::Closes,
     answer: None,
-    may_be_encrypted: false,
+    tls: |_| None,
     speaks: Speaks::ToProxy,
 };

@@ -10,7 +10,7 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     // Whom the kernel had let in when the stop came is served.
     may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
-    may_be_encrypted: true,
+    tls: |shard| shard.tls.as_deref(),
     half_closes: true,
     at_stop: AtStop::Closes,
     answer: None,

@@ -1,25 +1,31 @@
 //! The handshake of TLS, before anything is read or written.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::limits::TLS_PLAIN_BYTES;
+use crate::link::peers::Peers;
 use crate::shard::transport::encrypted::{EncryptedRead, EncryptedWrite};
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::socket::{Shutdown, Socket};
+use crate::tls::Protocol;
 
 /// What a client hears that speaks plain HTTP here.
 const SPEAKS_PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 60\r\n\
 Connection: close\r\n\r\nThis port speaks HTTPS only: call it with https:// instead.\n";
 
-/// Shakes hands, unless the connection is plain. An error: nothing more is to be said. It has no end of its own when the
-/// client does not play along, so somebody cuts it off.
+/// Shakes hands, unless the connection is plain, and enters the client in `peers`; says what it wants to speak. An error:
+/// nothing more is to be said. It has no end of its own when the client does not play along, so somebody cuts it off.
 pub(in crate::shard) async fn shake_hands(
     reader: &mut ReadHalf,
     writer: &mut WriteHalf,
     socket: &Socket,
-) -> io::Result<()> {
-    let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else { return Ok(()) };
+    peers: &Arc<Peers>,
+) -> io::Result<Protocol> {
+    let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else {
+        return Ok(Protocol::default());
+    };
     let first = reader.hear().await?;
     // A record begins with its type (RFC 8446 5.1); a request with a letter of its method, a proxy's header likewise.
     if first.is_some_and(|byte| byte.is_ascii_alphabetic()) {
@@ -30,7 +36,7 @@ pub(in crate::shard) async fn shake_hands(
         reader.shake_hands()?;
         writer.flush().await?;
         if !reader.is_handshaking() {
-            return Ok(());
+            return Ok(reader.meet(peers));
         }
         reader.hear().await?;
     }

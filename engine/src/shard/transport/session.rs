@@ -2,9 +2,10 @@
 
 use std::io::{self, BufRead, ErrorKind, Write};
 
-use rustls::Connection;
+use rustls::{CipherSuite, Connection, ProtocolVersion};
 
 use crate::limits::TLS_BARREN_READS;
+use crate::link::peers::Peer;
 use crate::shard::transport::records::Records;
 use crate::shard::transport::rooms::Room;
 
@@ -41,6 +42,27 @@ impl Session {
 
     pub fn is_handshaking(&self) -> bool {
         self.tls.is_handshaking()
+    }
+
+    /// What the handshake has brought about.
+    pub fn peer(&self) -> Peer {
+        let suite = self.tls.negotiated_cipher_suite().map(|suite| suite.suite());
+        let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
+        Peer {
+            version: if self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2) { "TLSv1.2" } else { "TLSv1.3" },
+            cipher: suite.map_or("", cipher_name),
+            server_name: self.server_name().map(str::to_owned),
+            alpn: self.tls.alpn_protocol().map(<[u8]>::to_vec),
+            certificate: certificate.map(|certificate| certificate.to_vec()),
+        }
+    }
+
+    /// The name that a client has asked for.
+    fn server_name(&self) -> Option<&str> {
+        match &self.tls {
+            Connection::Server(tls) => tls.server_name(),
+            Connection::Client(_) => None,
+        }
     }
 
     /// Bytes that it holds of what has come.
@@ -157,6 +179,17 @@ impl Session {
     pub fn end_output(&mut self, sealed: &mut Vec<u8>) -> io::Result<()> {
         self.tls.send_close_notify();
         self.flush_into(sealed)
+    }
+}
+
+/// As IANA names it.
+fn cipher_name(suite: CipherSuite) -> &'static str {
+    match suite {
+        // rustls writes those of 1.3 with the version.
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or(""),
     }
 }
 

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 
 use super::*;
-use crate::tls::{MinVersion, Tls};
+use crate::tls::{Identity, MinVersion, Tls, TlsParts};
 
 /// A client that has shaken hands with a session.
 fn connected() -> (ClientConnection, Session) {
@@ -25,7 +25,8 @@ fn connected() -> (ClientConnection, Session) {
         .stderr(Stdio::null())
         .output()
         .unwrap();
-    let tls = Tls::new(&made.stdout, &made.stdout, MinVersion::Tls12).unwrap();
+    let identity = Identity { chain: &made.stdout, key: &made.stdout, names: &[] };
+    let tls = Tls::new(TlsParts { identities: &[identity], least: MinVersion::Tls12, clients: None }).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&made.stdout).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
