@@ -118,6 +118,7 @@ fn a_client_that_does_not_take_its_answer_is_cut(driver: DriverChoice) {
     });
     let mut client = proxy.client();
     client.send(proxy.request(&format!("GET {}", origin.url("/")), ""));
+    assert_eq!(client.head().status, 200);
     eventually("it is cut", || proxy.server.sum(|shard| shard.connections) == 0);
     // What it had not taken is lost, and does not look whole.
     assert!(!client.until_end().0.ends_with(b"0\r\n\r\n"));
