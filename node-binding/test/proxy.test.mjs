@@ -7,6 +7,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { connect, createServer as createTcpServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import axios from 'axios';
 import proxyAgents from 'https-proxy-agent';
 import { fetch, ProxyAgent } from 'undici';
@@ -265,6 +266,41 @@ describe('a proxy', PATIENT, () => {
     await closed;
     assert.ok(Date.now() - start < 5000);
     silent.close();
+  });
+
+  it('ends with the worker that has started it, whatever is under way', async () => {
+    const silent = createTcpServer((socket) => socket.on('error', () => {}));
+    const port = await listen(silent);
+    for (let round = 0; round < 5; round++) {
+      const worker = new Worker(`
+        const { parentPort, workerData } = require('node:worker_threads');
+        import(workerData).then(async ({ ProxyServer }) => {
+          const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true } });
+          parentPort.postMessage({ port: proxy.port(), ...proxy.createContext(1) });
+        });`, { eval: true, workerData: new URL('../dist/esm/proxy/index.mjs', import.meta.url).href });
+      const [context] = await once(worker, 'message');
+      const sockets = await Promise.all(Array.from({ length: 20 }, async () => {
+        const socket = connect(context.port, '127.0.0.1').on('error', () => {});
+        socket.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${Buffer.from(auth(context)).toString('base64')}\r\n\r\n`);
+        await once(socket, 'data');
+        return socket;
+      }));
+      const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+      // Names that are being looked up meanwhile.
+      const asking = connect(context.port, '127.0.0.1').on('error', () => {});
+      asking.write(`CONNECT no-such-host.invalid:80 HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${Buffer.from(auth(context)).toString('base64')}\r\n\r\n`);
+      await worker.terminate();
+      await Promise.all(closed);
+      await assert.rejects(once(connect(context.port, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
+    }
+    silent.close();
+  });
+
+  it('keeps the process alive until it has stopped, unless it is not to', async () => {
+    const program = (rest) => `import { ProxyServer } from ${JSON.stringify(new URL('../dist/esm/proxy/index.mjs', import.meta.url).href)};\nconst proxy = await ProxyServer.start('127.0.0.1:0');\n${rest}`;
+    for (const rest of ['proxy.unref();', 'setTimeout(() => proxy.stop(), 50);', 'process.exit();']) {
+      await run(process.execPath, ['--input-type=module', '-e', program(rest)], { timeout: 10_000 });
+    }
   });
 
   it('reaches nothing but the internet unless it is told to', async () => {
