@@ -74,6 +74,7 @@ impl fmt::Debug for Trust {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
