@@ -19,6 +19,7 @@ const MAY_IMPORT = {
   native: ['facts', 'options', 'process'],
   utilities: ['facts', 'errors', 'options', 'process', 'native'],
   proxy: ['facts', 'errors', 'options', 'process', 'native'],
+  electron: ['proxy'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],
