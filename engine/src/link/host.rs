@@ -7,57 +7,10 @@ use super::batch::{AnswerBatch, CallBatch};
 use super::clock;
 use super::counter::Counter;
 use super::doorbell::Doorbell;
+use super::host_queue::{Queue, ToHost};
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
-use super::surplus::Surplus;
-use super::sync::{AtomicBool, Ordering, Receiver, Sender, bounded};
-use crate::limits::HOST_QUEUE_BATCHES;
-
-enum ToHost {
-    Calls(Box<CallBatch>),
-    Stopped,
-    Failed,
-}
-
-/// What one shard has handed over.
-struct Queue {
-    sender: Sender<ToHost>,
-    receiver: Receiver<ToHost>,
-    /// A batch was refused, and its shard waits to hear of room.
-    refused: AtomicBool,
-    /// What follows calls that the host has, where the queue had no room for it. Comes behind the queue.
-    surplus: Surplus,
-    /// When a batch last found the queue empty; the shard writes it.
-    begun_ns: Counter,
-    handover: HandoverMeter,
-    meter: HostMeter,
-}
-
-impl Queue {
-    fn new() -> Self {
-        let (sender, receiver) = bounded(HOST_QUEUE_BATCHES);
-        let refused = AtomicBool::new(false);
-        Queue {
-            sender,
-            receiver,
-            refused,
-            surplus: Surplus::default(),
-            begun_ns: Counter::default(),
-            handover: HandoverMeter::default(),
-            meter: HostMeter::default(),
-        }
-    }
-
-    /// What comes next where the queue was found empty.
-    fn behind(&self) -> Option<ToHost> {
-        if !self.surplus.is_there() {
-            return None;
-        }
-        // The queue may have been filled since. While there is a surplus no calls enter it, so all that is seen now came
-        // before what was put aside.
-        self.receiver.try_recv().ok().or_else(|| self.surplus.take().map(ToHost::Calls))
-    }
-}
+use super::sync::{AtomicBool, Ordering};
 
 /// What the host writes.
 #[derive(Default)]
@@ -116,6 +69,11 @@ impl Host {
     #[must_use]
     pub fn outstanding(&self) -> u64 {
         self.running() + self.unbegun()
+    }
+
+    /// When it last began to drain.
+    pub(super) fn looked_ns(&self) -> u64 {
+        self.own.looked_ns.get()
     }
 
     /// Calls that it runs, a moment ago.
@@ -342,6 +300,7 @@ impl Backend for Host {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::limits::HOST_QUEUE_BATCHES;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
