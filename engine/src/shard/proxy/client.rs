@@ -241,6 +241,7 @@ impl Resident for Client {
             bytes: self.clock.bytes(),
             progressed_ms: self.clock.progressed_ms(),
             writing_since_ms: self.writing_since_ms.get(),
+            stalled_since_ms: None,
             pending: usize::from(busy),
             settled: !busy && self.writing_since_ms.get().is_none(),
             asking: false,
@@ -250,6 +251,10 @@ impl Resident for Client {
             dead: self.dead.get(),
             partial: self.socket.has_partial_input(),
         }
+    }
+
+    fn judge_exchanges(&self, _: &Shard, _: &dyn Fn(&Standing) -> Verdict) {
+        // One at a time, which is judged as the connection.
     }
 
     fn is_released(&self) -> bool {

@@ -13,5 +13,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     at_stop: AtStop::Closes,
     answer: None,
     tls: |_| None,
+    speaks_http2: false,
     speaks: Speaks::ToProxy,
 };

@@ -34,7 +34,7 @@ fn connected() -> (ClientConnection, Session) {
     let config = builder.with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut session = Session::new(ServerConnection::new(tls.config()).unwrap().into());
+    let mut session = Session::new(ServerConnection::new(tls.config(false)).unwrap().into());
     while session.is_handshaking() {
         give(&sent(&mut client), &mut session).unwrap();
         session.shake_hands().unwrap();
