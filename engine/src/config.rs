@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::proxy::settings::Settings;
 use crate::tls::Tls;
+use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
 /// Where to listen.
@@ -50,6 +52,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// Instead of calls, clients of a proxy are served.
+    pub proxy: Option<(Settings, Trust)>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
     pub tls: Option<Tls>,
     /// What the admin listener is spoken to with.
@@ -86,6 +90,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            proxy: None,
             tls: None,
             admin_tls: AdminTls::None,
             backlog: DEFAULT_BACKLOG,

@@ -8,15 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rand_chacha::rand_core::{OsRng, TryRngCore};
+
 use crate::config::{AdminTls, Config, Listen};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
+use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
 use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
+use crate::link::proxy::ProxyLink;
+use crate::link::resolver::Resolver;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
+use crate::proxy::credentials::{Names, RANDOM_BYTES};
+use crate::proxy::route::Route;
+use crate::proxy::settings::Settings;
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
 use crate::shard::life::supervisor::supervise;
@@ -24,6 +32,7 @@ use crate::shard::listener::{Listener, Listeners};
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
 use crate::tls::Tls;
+use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
@@ -44,6 +53,7 @@ pub struct Engine {
     vitals: Arc<Vitals>,
     address: Listen,
     admin_address: Option<Listen>,
+    proxy: Option<Arc<ProxyLink>>,
     driver: Driver,
 }
 
@@ -73,6 +83,7 @@ impl Engine {
         };
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let admin_address = admin.as_ref().map(|listener| listener.address().clone());
+        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
         let mut boxes = Vec::with_capacity(config.shards);
         for shard in 0..config.shards {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
@@ -102,9 +113,14 @@ impl Engine {
             vitals: Arc::new(Vitals::new(config.shards, last, main.is_some())),
             address,
             admin_address,
+            proxy,
             driver,
         };
-        engine.spawn(&config, &backend, inboxes, Listeners { main, admin })?;
+        let listeners = match config.proxy {
+            Some(_) => Listeners { main: None, proxy: main, admin },
+            None => Listeners { main, proxy: None, admin },
+        };
+        engine.spawn(&config, &backend, inboxes, listeners)?;
         Ok(engine)
     }
 
@@ -130,6 +146,7 @@ impl Engine {
                 max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
                 with_host: Scales::default(),
                 exposures: self.exposures.clone(),
+                proxy: self.proxy.clone().and_then(|link| Some((link, self.ports.get(index)?.clone()))),
                 exact_bodies: config.exact_bodies,
                 bare_inputs: config.bare_inputs,
                 reference: config.reference,
@@ -257,6 +274,37 @@ impl Engine {
         Err(ConnectError::Ended)
     }
 
+    /// The contexts of the proxy, if it is one, and what it does.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&ProxyLink> {
+        self.proxy.as_deref()
+    }
+
+    /// Makes a context of the proxy; `None` where the engine is none.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub fn create_context(&self, web_contents_id: u32, route: Option<Route>) -> std::io::Result<Option<Names>> {
+        let Some(proxy) = &self.proxy else { return Ok(None) };
+        loop {
+            let mut random = [0; RANDOM_BYTES];
+            random_bytes(&mut random)?;
+            let names = Names::new(web_contents_id, &random);
+            if proxy.contexts.add(&names, route.clone()) {
+                return Ok(Some(names));
+            }
+        }
+    }
+
+    /// Ends a context of the proxy, with all that is under way for it. An id that nobody has changes nothing.
+    pub fn release_context(&self, id: &str) {
+        if self.proxy.as_ref().is_some_and(|proxy| proxy.contexts.release(id)) {
+            for port in &self.ports {
+                let _ = port.send(ToShard::Released);
+            }
+        }
+    }
+
     /// Replaces the route table. Every request that is sent after this call is decided by it.
     pub fn set_exposure(&self, exposure: &Arc<Exposure>) {
         self.exposures.set(exposure.clone());
@@ -315,6 +363,9 @@ impl Engine {
             // A shard's panic was contained and counted in its own thread.
             let _ = thread.join();
         }
+        if let Some(proxy) = &self.proxy {
+            proxy.resolver.end();
+        }
     }
 }
 
@@ -323,6 +374,26 @@ impl Drop for Engine {
         self.stop(Duration::ZERO);
         self.join();
     }
+}
+
+/// What the shards of a proxy share.
+fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
+    let mut random = [0; 8];
+    // Not a secret: it only has to be unlike that of another proxy on the way.
+    let _ = random_bytes(&mut random);
+    let address = if let Listen::Tcp(address) = address { Some(*address) } else { None };
+    ProxyLink {
+        settings,
+        trust,
+        contexts: Contexts::default(),
+        resolver: Resolver::default(),
+        name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
+        address,
+    }
+}
+
+fn random_bytes(bytes: &mut [u8]) -> std::io::Result<()> {
+    OsRng.try_fill_bytes(bytes).map_err(std::io::Error::other)
 }
 
 fn bind(listen: &Listen, backlog: i32) -> Result<Option<Listener>, StartError> {

@@ -19,8 +19,10 @@ pub mod handlers;
 pub mod host;
 pub mod limits;
 pub mod link;
+pub mod proxy;
 pub mod shard;
 pub mod tls;
+pub mod trust;
 pub mod tunnel;
 pub mod wire;
 

@@ -490,6 +490,86 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a host name (RFC 1035 2.3.4). More: it is none.
+pub const MAX_HOST_BYTES: usize = 253;
+
+/// Bytes of one label of a host name. More: it is none.
+pub const MAX_LABEL_BYTES: usize = 63;
+
+/// Names that all shards together have looked up at a time, or wait for that. More: 503.
+pub const MAX_LOOKUPS: usize = 256;
+
+/// Threads that look names up, started as they are needed: the system's resolver blocks. More names wait for one of them.
+pub const LOOKUP_THREADS: usize = 4;
+
+/// Addresses of one host that are tried. More: the first of them.
+pub const MAX_ADDRESSES: usize = 8;
+
+/// Time that an address has before the next one is tried beside it (RFC 8305 5).
+pub const CONNECT_STAGGER_MS: u64 = 250;
+
+/// Idle connections to servers that one shard keeps for one context and one server. More: closed.
+pub const POOL_OF_ONE: usize = 8;
+
+/// Bytes that one direction of a tunnel carries at a time, and those of an answer. A tunnel that has less to carry has a
+/// smaller buffer, down to [`LEAN_READ_BUFFER_BYTES`].
+pub const RELAY_BYTES: usize = 64 * 1024;
+
+/// Bytes of a request that is refused, or answered early, which are thrown away so that the connection can go on. More:
+/// closed.
+pub const PROXY_DISCARD_BYTES: u64 = 1024 * 1024;
+
+/// A client of the proxy that has sent FIN may still be reading: it has this long without being sent anything. Later: it counts
+/// as gone, for a FIN is all that tells of one.
+pub const PROXY_HALF_CLOSE_MS: u64 = 5_000;
+
+/// The bounds of a proxy that can be configured. Each field: unit, default, and what happens when it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// Connections to servers, 4096: those in use and those that wait for the next request. More: one that waits is closed,
+    /// or the request is answered 503.
+    pub max_upstreams: usize,
+    /// Idle connections to servers, 256. More: the oldest is closed.
+    pub max_idle_upstreams: usize,
+    /// Milliseconds that an idle connection to a server is kept, 10 s. Later: closed.
+    pub idle_upstream_timeout_ms: u64,
+    /// Milliseconds for looking up a name, 10 s. Later: 504.
+    pub dns_timeout_ms: u64,
+    /// Milliseconds for connecting, all addresses together, 10 s. Later: 504.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds for the handshake of TLS, 10 s. Later: 504.
+    pub tls_timeout_ms: u64,
+    /// Milliseconds without progress in sending a request, 30 s. Later: 504.
+    pub send_timeout_ms: u64,
+    /// Milliseconds until the head of an answer has come, from when the request was sent, or from the last interim answer, 120 s:
+    /// a server of a developer may have much to compile. Later: 504.
+    pub answer_timeout_ms: u64,
+    /// Milliseconds without a byte of an answer's content, 120 s. Later: the client's connection is cut.
+    pub content_timeout_ms: u64,
+    /// Milliseconds without a byte through a tunnel, in either direction, 1 h. Later: closed.
+    pub tunnel_timeout_ms: u64,
+    /// Milliseconds until the first byte comes through a tunnel that is read here, 10 s. Later: closed.
+    pub sniff_timeout_ms: u64,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        ProxyLimits {
+            max_upstreams: 4096,
+            max_idle_upstreams: 256,
+            idle_upstream_timeout_ms: 10_000,
+            dns_timeout_ms: 10_000,
+            connect_timeout_ms: 10_000,
+            tls_timeout_ms: 10_000,
+            send_timeout_ms: 30_000,
+            answer_timeout_ms: 120_000,
+            content_timeout_ms: 120_000,
+            tunnel_timeout_ms: 3_600_000,
+            sniff_timeout_ms: 10_000,
+        }
+    }
+}
+
 /// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
 /// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
 pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;

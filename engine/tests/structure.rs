@@ -11,16 +11,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("bounds", &["limits"]),
     ("wire", &["limits"]),
     ("tunnel", &["limits", "wire"]),
+    ("proxy", &["limits", "wire"]),
+    ("tls", &[]),
+    ("trust", &[]),
     // `tunnel`: what hosts register is what the route table is built of.
-    ("link", &["stated", "limits", "wire", "tunnel"]),
+    ("link", &["stated", "limits", "wire", "tunnel", "proxy", "trust"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("tls", &[]),
-    ("config", &["limits", "tunnel", "tls"]),
-    ("shard", &["stated", "limits", "wire", "tunnel", "link", "config", "tls"]),
+    ("config", &["limits", "tunnel", "proxy", "tls", "trust"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config", "tls", "trust"]),
     ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "link", "config", "shard", "error", "tls"]),
+    ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error", "tls", "trust"]),
 ];
 
 /// The code of a file, without its tests and comments.

@@ -6,6 +6,8 @@
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
 //! JavaScript, `shared` is what several event loops have of one tunnel, `raw` and `raw_ring` hold all the `unsafe`.
 //!
+//! `proxy` is the forward proxy, another engine without handlers.
+//!
 //! `native` is what `fasttunnel/native` does, `utilities` and `sessions` are how JavaScript sees it, `version` says what was
 //! built.
 #![deny(unsafe_code)]
@@ -13,6 +15,7 @@
 mod bounds;
 mod native;
 mod options;
+mod proxy;
 mod raw;
 mod raw_ring;
 mod ring;

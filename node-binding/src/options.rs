@@ -305,12 +305,7 @@ impl NativeOptions {
         };
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
-        config.driver = match self.driver.as_str() {
-            "io_uring" => DriverChoice::IoUring,
-            "epoll" => DriverChoice::Epoll,
-            "auto" => DriverChoice::Auto,
-            other => return Err(bad_option(format!("driver: {other:?} is no driver"))),
-        };
+        config.driver = driver_choice(&self.driver)?;
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
         config.bare_inputs = true;
@@ -410,8 +405,18 @@ impl NativeCors {
     }
 }
 
-/// `option` is what messages call the address.
-fn listen(option: &str, host: &str, port: u32, socket_path: Option<&str>) -> Result<Listen, CodedError> {
+/// The driver that is asked for.
+pub fn driver_choice(name: &str) -> Result<DriverChoice, CodedError> {
+    match name {
+        "io_uring" => Ok(DriverChoice::IoUring),
+        "epoll" => Ok(DriverChoice::Epoll),
+        "auto" => Ok(DriverChoice::Auto),
+        other => Err(bad_option(format!("driver: {other:?} is no driver"))),
+    }
+}
+
+/// Where to listen; `option` is what messages call the address.
+pub fn listen(option: &str, host: &str, port: u32, socket_path: Option<&str>) -> Result<Listen, CodedError> {
     if let Some(path) = socket_path {
         return Ok(Listen::Unix(PathBuf::from(path)));
     }

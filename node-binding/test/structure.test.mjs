@@ -18,6 +18,8 @@ const MAY_IMPORT = {
   process: ['options'],
   native: ['facts', 'options', 'process'],
   utilities: ['facts', 'errors', 'options', 'process', 'native'],
+  proxy: ['facts', 'errors', 'options', 'process', 'native'],
+  electron: ['proxy'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],

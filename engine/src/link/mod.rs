@@ -15,6 +15,7 @@
 pub mod backend;
 pub mod batch;
 pub mod clock;
+pub mod contexts;
 pub mod counter;
 mod departure;
 mod directory;
@@ -30,6 +31,9 @@ mod owners;
 pub mod parts;
 pub mod peers;
 pub mod port;
+pub mod proxy;
+pub mod resolved;
+pub mod resolver;
 mod surplus;
 mod sync;
 pub mod tally;

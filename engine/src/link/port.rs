@@ -8,6 +8,7 @@ use crossbeam_channel::TrySendError;
 
 use super::batch::{AnswerBatch, CallBatch};
 use super::doorbell::Doorbell;
+use super::resolved::Resolved;
 use super::sync::{AtomicBool, Event, Mutex, Ordering, Receiver, Sender, bounded};
 use crate::limits::SHARD_INBOX_MESSAGES;
 
@@ -21,6 +22,12 @@ pub enum ToShard {
     Socket(OwnedFd),
     /// The engine's end of a connection that its own process has asked for.
     InProcess(OwnedFd),
+    /// A connection to the proxy that another shard has accepted.
+    Proxied(OwnedFd),
+    /// A name was looked up.
+    Resolved(Resolved),
+    /// Contexts of the proxy were released.
+    Released,
     /// Stop: no new connections, finish what is in flight, give up after so many milliseconds.
     Stop {
         /// Milliseconds until what is left is cut off.

@@ -14,12 +14,14 @@ mod exchange;
 pub mod fuzz;
 mod http2;
 pub(crate) mod life;
+mod proxy;
 mod reactor;
 mod request;
 mod resident;
 mod serve;
 mod service;
 mod transport;
+mod upstream;
 mod watch;
 
 pub use door::listener;
@@ -41,6 +43,7 @@ use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
 use crate::link::peers::Peers;
 use crate::link::port::{Inbox, ShardPort};
+use crate::link::proxy::ProxyLink;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
 use crate::tls::Tls;
@@ -65,6 +68,7 @@ use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
 use serve::handshakes::Handshakes;
+use upstream::Upstreams;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -89,6 +93,8 @@ pub(crate) struct Setup {
     /// What is on its way to the host, or waits there, in all of the shard's lives: its batches come home to the next.
     pub with_host: Scales,
     pub exposures: Arc<Latest<Exposure>>,
+    /// What a proxy has; the shard's own letter box beside it.
+    pub proxy: Option<(Arc<ProxyLink>, ShardPort)>,
     pub exact_bodies: bool,
     pub bare_inputs: bool,
     pub reference: bool,
@@ -144,6 +150,8 @@ struct Shard {
     clock: Clock,
     doors: Doors,
     vitals: Arc<Vitals>,
+    /// Of a proxy.
+    upstreams: Option<Upstreams>,
 
     conns: Table,
     slots: RefCell<SlotTable>,
@@ -184,8 +192,8 @@ impl Shard {
             max_target_bytes: setup.limits.max_target_bytes,
             max_headers: setup.limits.max_headers,
             ignore_fragment: setup.reference,
-            // No tunnels to other hosts.
-            connect: false,
+            // Without a proxy there are no tunnels to other hosts.
+            connect: setup.proxy.is_some(),
         };
         let chunk_limits = ChunkLimits {
             max_extension_bytes: setup.limits.max_chunk_extension_bytes,
@@ -220,6 +228,7 @@ impl Shard {
             clock: Clock::new(timer),
             doors: Doors::default(),
             vitals: setup.vitals,
+            upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
             open: RefCell::new(legacy.open),

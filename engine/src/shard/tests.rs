@@ -71,6 +71,7 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         max_held: 1 << 20,
         with_host: Scales::default(),
         exposures: Arc::new(Latest::new(Arc::new(exposure))),
+        proxy: None,
         exact_bodies: false,
         bare_inputs: false,
         reference: false,

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod event_loop;
 pub mod host;
+pub mod origin;
 pub mod process;
 pub mod server;
 

@@ -11,6 +11,32 @@ export declare class NativeFile {
   close(): void
 }
 
+/** A running proxy. All methods on the JavaScript thread that made it. */
+export declare class NativeProxy {
+  /**
+   * Starts listening.
+   *
+   * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
+   */
+  constructor(options: NativeProxyOptions)
+  /** TCP port. */
+  get port(): number
+  /** The driver that runs. */
+  get driver(): string
+  /**
+   * Makes a context.
+   *
+   * Throws with `code` `FASTTUNNEL_BAD_OPTION` for a route that is none, `FASTTUNNEL_CLOSED` when it has stopped.
+   */
+  createContext(webContentsId: number, route?: NativeRoute | undefined | null): NativeContext
+  /** Ends a context, with all that is under way for it; one that is not known is none. */
+  releaseContext(id: string): void
+  /** Stops: what is under way has `drain_ms` to end. Resolves when everything has. */
+  stop(drainMs: number): Promise<unknown>
+  /** JSON: what it has done, and each context; null when it has stopped. */
+  stats(): string | null
+}
+
 /** A session; several threads may have one of the same session. */
 export declare class NativeSessionStore {
   /** A new session. */
@@ -229,6 +255,18 @@ export interface NativeCommand {
   killAfterMs: number
 }
 
+/** What a context is called, and its credentials. */
+export interface NativeContext {
+  /** Names it. */
+  id: string
+  /** User name. */
+  username: string
+  /** Password. */
+  password: string
+  /** What it was made for. */
+  webContentsId: number
+}
+
 /** CORS options (CONTRACT 8). */
 export interface NativeCors {
   /** One origin, sent always. */
@@ -434,6 +472,84 @@ export interface NativePeer {
   alpnProtocol?: string
   /** Its certificate, which was verified. DER. */
   certificate?: Buffer
+}
+
+/** Bounds of a proxy, in the units of their names. */
+export interface NativeProxyLimits {
+  /** Connections of clients. */
+  maxConnections?: number
+  /** Connections to servers. */
+  maxUpstreams?: number
+  /** Those that wait for the next request. */
+  maxIdleUpstreams?: number
+  /** Time for a head. */
+  headTimeoutMs?: number
+  /** Time without a byte of a request's content. */
+  bodyTimeoutMs?: number
+  /** Time between requests. */
+  idleTimeoutMs?: number
+  /** Time without progress in sending to a client. */
+  writeTimeoutMs?: number
+  /** Time that a connection to a server waits for the next request. */
+  idleUpstreamTimeoutMs?: number
+  /** Time for looking up a name. */
+  dnsTimeoutMs?: number
+  /** Time for connecting. */
+  connectTimeoutMs?: number
+  /** Time for the handshake of TLS. */
+  tlsTimeoutMs?: number
+  /** Time without progress in sending to a server. */
+  sendTimeoutMs?: number
+  /** Time for the head of an answer. */
+  answerTimeoutMs?: number
+  /** Time without a byte of its content. */
+  contentTimeoutMs?: number
+  /** Time without a byte through a tunnel. */
+  tunnelTimeoutMs?: number
+  /** Time for the first byte through a tunnel that is read. */
+  sniffTimeoutMs?: number
+}
+
+/** What TypeScript's options of a proxy become; what is missing has the engine's default. */
+export interface NativeProxyOptions {
+  /** IP address to listen on. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Shard threads; 0 for the default by cores. */
+  shards: number
+  /** `auto`, `io_uring` or `epoll`. */
+  driver: string
+  /** Ports that may be connected to: first and last in turn. */
+  ports?: Array<number>
+  /** Hosts that may be asked for. */
+  allow: Array<string>
+  /** Hosts that may not. */
+  deny: Array<string>
+  /** Addresses of this machine may be connected to. */
+  loopback: boolean
+  /** Those of networks around here may. */
+  privateNetworks: boolean
+  /** Those of the link may. */
+  linkLocal: boolean
+  /** Hosts and where they are, in turn. */
+  hosts: Array<string>
+  /** By whom servers have to be certified; without it, by whom browsers trust. */
+  ca?: string
+  /** The bounds. */
+  limits: NativeProxyLimits
+}
+
+/** Where hosts of the own machine lead. */
+export interface NativeRoute {
+  /** The workspace. */
+  morphId: string
+  /** Its part. */
+  scope: string
+  /** The domain below which workspaces are. */
+  domainSuffix: string
+  /** Another one, with names of another form. */
+  morphDomainSuffix?: string
 }
 
 /** How much a session keeps, and what it holds. */

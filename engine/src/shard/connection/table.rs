@@ -13,6 +13,8 @@ pub(in crate::shard) struct Table {
     conns: RefCell<Slab<Rc<Conn>>>,
     /// Of those, how many are no load.
     apart: Cell<usize>,
+    /// What speaks otherwise; all of them load.
+    others: RefCell<Slab<Rc<dyn Resident>>>,
 }
 
 impl Table {
@@ -35,6 +37,15 @@ impl Table {
         }
     }
 
+    /// Enters what is no connection of this room, and gives it a number among its like.
+    pub fn enter_other(&self, resident: Rc<dyn Resident>) -> u32 {
+        self.others.borrow_mut().insert(resident) as u32
+    }
+
+    pub fn leave_other(&self, number: u32) {
+        self.others.borrow_mut().try_remove(number as usize);
+    }
+
     /// By their numbers.
     pub fn borrow(&self) -> Ref<'_, Slab<Rc<Conn>>> {
         self.conns.borrow()
@@ -42,13 +53,14 @@ impl Table {
 
     /// Those that are to be judged, as far as they are `wanted`.
     pub fn residents(&self, wanted: impl Fn(&dyn Resident) -> bool) -> Vec<Rc<dyn Resident>> {
-        let conns = self.conns.borrow();
-        conns.iter().filter(|(_, conn)| wanted(&***conn)).map(|(_, conn)| conn.clone() as Rc<dyn Resident>).collect()
+        let (conns, others) = (self.conns.borrow(), self.others.borrow());
+        let conns = conns.iter().filter(|(_, conn)| wanted(&***conn)).map(|(_, conn)| conn.clone() as Rc<dyn Resident>);
+        conns.chain(others.iter().filter(|(_, other)| wanted(&***other)).map(|(_, other)| other.clone())).collect()
     }
 
     /// How many are load.
     pub fn load(&self) -> usize {
-        self.conns.borrow().len() - self.apart.get()
+        self.conns.borrow().len() - self.apart.get() + self.others.borrow().len()
     }
 
     /// How many are none.
@@ -57,6 +69,6 @@ impl Table {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.conns.borrow().is_empty()
+        self.conns.borrow().is_empty() && self.others.borrow().is_empty()
     }
 }

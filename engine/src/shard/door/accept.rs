@@ -20,6 +20,7 @@ use crate::shard::door::doors::Door;
 use crate::shard::door::listener::{Listener, Listeners};
 use crate::shard::service::Service;
 use crate::shard::service::admin::ADMIN;
+use crate::shard::service::proxy::PROXY;
 use crate::shard::service::tunnel::TUNNEL;
 
 /// Where a listener is while no accept loop has it: it outlives a shard that fails.
@@ -30,9 +31,9 @@ pub(in crate::shard) type ListenerHome = Rc<Cell<Option<Listener>>>;
 pub(in crate::shard) struct Homes(Vec<(ListenerHome, &'static Service)>);
 
 impl Homes {
-    pub fn new(Listeners { main, admin }: Listeners) -> Self {
+    pub fn new(Listeners { main, proxy, admin }: Listeners) -> Self {
         let home = |listener, service| (Rc::new(Cell::new(listener)), service);
-        Homes(vec![home(main, &TUNNEL), home(admin, &ADMIN)])
+        Homes(vec![home(main, &TUNNEL), home(proxy, &PROXY), home(admin, &ADMIN)])
     }
 
     /// Nobody is to wait in a backlog any more.

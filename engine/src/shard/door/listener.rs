@@ -143,6 +143,8 @@ pub(in crate::shard) fn shut(listener: impl AsFd) {
 pub struct Listeners {
     /// For calls.
     pub main: Option<Listener>,
+    /// For clients of the proxy.
+    pub proxy: Option<Listener>,
     /// For `/livez` and `/readyz`.
     pub admin: Option<Listener>,
 }

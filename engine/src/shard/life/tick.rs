@@ -14,6 +14,7 @@ use crate::shard::reactor::signal::Signal;
 use crate::shard::resident::Verdict;
 use crate::shard::service::AtStop;
 use crate::shard::service::in_process::IN_PROCESS;
+use crate::shard::service::proxy::PROXY;
 use crate::shard::service::tunnel::TUNNEL;
 
 /// A task has ended that its shard cannot do without.
@@ -63,9 +64,27 @@ impl Shard {
         self.look_at_end();
     }
 
+    /// Contexts of the proxy are no more: ends what is under way for them, and what waits.
+    fn cut_released(&self) {
+        let now = self.now_ms();
+        let released = self.conns.residents(|resident| resident.is_released());
+        released.iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
+        if let Some(upstreams) = &self.upstreams {
+            upstreams.forget_released();
+        }
+    }
+
     fn cut_residents(&self) {
         let now = self.now_ms();
         self.conns.residents(|_| true).iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
+        self.close_upstreams();
+    }
+
+    /// Closes the connections to servers that wait for a request.
+    fn close_upstreams(&self) {
+        if let Some(upstreams) = &self.upstreams {
+            upstreams.rest(self.now_ms(), true);
+        }
     }
 
     /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
@@ -149,6 +168,13 @@ impl Shard {
             ToShard::CallsHome(batch) => self.keep(batch),
             ToShard::Socket(socket) => self.adopt(socket, &TUNNEL),
             ToShard::InProcess(socket) => self.adopt(socket, &IN_PROCESS),
+            ToShard::Proxied(socket) => self.adopt(socket, &PROXY),
+            ToShard::Resolved(resolved) => {
+                if let Some(upstreams) = &self.upstreams {
+                    upstreams.lookups.take(resolved);
+                }
+            }
+            ToShard::Released => self.cut_released(),
             ToShard::Stop { drain_ms } => self.stop(drain_ms),
         }
     }
@@ -215,6 +241,7 @@ impl Shard {
         }
         if self.life.is_admin_over() && self.conns.is_empty() && !self.doors.is_open(Side::Apart) && self.life.finish()
         {
+            self.close_upstreams();
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
             self.clock.strike_last();
@@ -231,7 +258,9 @@ impl Shard {
         self.buffers.trim();
         self.spell.turn();
         self.pulse.end_timer();
-        if self.conns.is_empty() && !self.stopping() && !self.spell.is_long() {
+        let upstreams_rest =
+            self.upstreams.as_ref().is_none_or(|upstreams| upstreams.rest(self.now_ms(), self.stopping()));
+        if self.conns.is_empty() && !self.stopping() && !self.spell.is_long() && upstreams_rest {
             self.clock.rest();
         }
         self.touch();

@@ -16,6 +16,11 @@ pub(in crate::shard) trait Resident {
 
     fn standing(&self) -> Standing;
 
+    /// It was let in for somebody who is no more.
+    fn is_released(&self) -> bool {
+        false
+    }
+
     /// Bytes that the shard holds for it.
     fn held_bytes(&self) -> usize;
 

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::phase::Phase;
+use crate::shard::proxy::begin::begin;
 use crate::shard::serve::greet::greet_and_serve;
 use crate::shard::serve::task::serve;
-use crate::shard::service::Service;
+use crate::shard::service::{Service, Speaks};
 use crate::shard::transport::{self, Encryption};
 
 impl Shard {
@@ -18,12 +19,16 @@ impl Shard {
         match transport::open(socket, &self.driver, self.encryption(service)) {
             Ok((socket, reader, writer)) if (service.may_begin)(self) => {
                 self.clock.arm();
-                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
-                let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
-                let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers));
                 if service.is_load {
                     self.counters.accepted.add(1);
                 }
+                if service.speaks == Speaks::ToProxy {
+                    begin(self, service, socket, reader, writer);
+                    return self.counters.connections.set(self.conns.load() as u64);
+                }
+                // Entered in the table at once, not by its task: a stop in this very tick has to find it.
+                let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
+                let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers));
                 self.counters.connections.set(self.conns.load() as u64);
                 if conn.socket().is_encrypted() {
                     conn.restart(Phase::Handshake, now_ms);
@@ -44,7 +49,7 @@ impl Shard {
     }
 
     /// A connection has ended, or does not begin.
-    fn forget_load(&self, service: &Service) {
+    pub(in crate::shard) fn forget_load(&self, service: &Service) {
         if service.is_load
             && let Some(load) = self.loads.get(self.index)
         {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::limits::{HOST_BEHIND, LEAN_READ_BUFFER_BYTES};
 use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::sink::Sink;
-use crate::shard::service::{AtStop, Service};
+use crate::shard::service::{AtStop, Service, Speaks};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
 use crate::wire::answer::{Answer, Content, Given};
@@ -22,6 +22,7 @@ pub(in crate::shard) static ADMIN: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),
+    speaks: Speaks::ToServer,
 };
 
 impl Shard {

@@ -3,7 +3,7 @@
 
 use crate::limits::READ_BUFFER_BYTES;
 use crate::link::port::ToShard;
-use crate::shard::service::{AtStop, Service};
+use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static IN_PROCESS: Service = Service {
     is_load: true,
@@ -16,4 +16,5 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::IsLeft,
     answer: None,
+    speaks: Speaks::ToServer,
 };

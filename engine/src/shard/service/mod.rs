@@ -3,6 +3,7 @@
 
 pub(in crate::shard) mod admin;
 pub(in crate::shard) mod in_process;
+pub(in crate::shard) mod proxy;
 pub(in crate::shard) mod tunnel;
 
 use std::os::fd::OwnedFd;
@@ -34,6 +35,16 @@ pub(in crate::shard) struct Service {
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,
+    pub speaks: Speaks,
+}
+
+/// What requests of a connection are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) enum Speaks {
+    /// This server.
+    ToServer,
+    /// Others, which it passes them on to.
+    ToProxy,
 }
 
 /// Answers the request that has this head, given the bytes of that, too.

@@ -2,7 +2,7 @@
 
 use crate::limits::LEAN_READ_BUFFER_BYTES;
 use crate::link::port::ToShard;
-use crate::shard::service::{AtStop, Service};
+use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static TUNNEL: Service = Service {
     is_load: true,
@@ -15,4 +15,5 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     speaks_http2: true,
     at_stop: AtStop::Closes,
     answer: None,
+    speaks: Speaks::ToServer,
 };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use monoio::BufResult;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedReadHalf, OwnedWriteHalf};
 use monoio::net::TcpStream;
-use rustls::ServerConfig;
+use rustls::Connection;
 
 use crate::limits::{TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
 use crate::link::peers::Peers;
@@ -41,12 +41,12 @@ pub(super) fn encrypt(
     write: OwnedWriteHalf<TcpStream>,
     socket: Lent,
     beneath: &Rc<Beneath>,
-    config: Arc<ServerConfig>,
-) -> io::Result<(EncryptedRead, EncryptedWrite)> {
-    let session = Rc::new(RefCell::new(Session::new(config).map_err(io::Error::other)?));
+    connection: Connection,
+) -> (EncryptedRead, EncryptedWrite) {
+    let session = Rc::new(RefCell::new(Session::new(connection)));
     let reader = EncryptedRead { half: read, session: session.clone(), beneath: beneath.clone(), socket };
     let writer = EncryptedWrite { half: write, session, beneath: beneath.clone(), sealed: Vec::new(), owed: 0 };
-    Ok((reader, writer))
+    (reader, writer)
 }
 
 impl EncryptedRead {

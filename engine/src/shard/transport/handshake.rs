@@ -42,6 +42,19 @@ pub(in crate::shard) async fn shake_hands(
     }
 }
 
+/// Shakes hands with a server, unless the connection is plain. As above, somebody else has to see to its end.
+pub(in crate::shard) async fn shake_hands_with_server(reader: &mut ReadHalf, writer: &mut WriteHalf) -> io::Result<()> {
+    let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else { return Ok(()) };
+    loop {
+        writer.flush().await?;
+        if !reader.is_handshaking() {
+            return Ok(());
+        }
+        reader.hear().await?;
+        reader.shake_hands()?;
+    }
+}
+
 /// Says what is wrong, and reads on for a while: a client that still sends would meet a reset instead of the answer.
 async fn refuse(reader: &mut EncryptedRead, writer: &mut EncryptedWrite, socket: &Socket) {
     writer.send_plain(SPEAKS_PLAIN).await;

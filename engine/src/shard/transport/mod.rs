@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use monoio::io::{OwnedReadHalf, OwnedWriteHalf};
 use monoio::net::TcpStream;
-use rustls::ServerConfig;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
 use crate::shard::reactor::driver::Driver;
 use encrypted::encrypt;
@@ -32,25 +33,65 @@ pub(in crate::shard) struct Encryption {
     pub held: Rc<Cell<usize>>,
 }
 
+/// What TLS is begun with to a server, who it has to prove to be, and where the bytes count that it holds.
+pub(in crate::shard) struct Toward {
+    pub config: Arc<ClientConfig>,
+    pub name: ServerName<'static>,
+    pub held: Rc<Cell<usize>>,
+}
+
 /// Registers a connected socket with the driver of the current thread's runtime. Under TLS the handshake comes first.
 pub(in crate::shard) fn open(
     socket: OwnedFd,
     driver: &Driver,
     encryption: Option<Encryption>,
 ) -> io::Result<(Socket, ReadHalf, WriteHalf)> {
+    let stream = register(socket, driver)?;
+    match encryption {
+        None => Ok(plain(stream)),
+        Some(Encryption { config, held }) => {
+            under(stream, ServerConnection::new(config).map_err(io::Error::other)?.into(), held)
+        }
+    }
+}
+
+/// As [`open`], of a socket that is connected to a server.
+pub(in crate::shard) fn open_toward(
+    socket: OwnedFd,
+    driver: &Driver,
+    toward: Option<Toward>,
+) -> io::Result<(Socket, ReadHalf, WriteHalf)> {
+    let stream = register(socket, driver)?;
+    match toward {
+        None => Ok(plain(stream)),
+        Some(Toward { config, name, held }) => {
+            under(stream, ClientConnection::new(config, name).map_err(io::Error::other)?.into(), held)
+        }
+    }
+}
+
+fn register(socket: OwnedFd, driver: &Driver) -> io::Result<TcpStream> {
     let socket = std::net::TcpStream::from(socket);
     // epoll wants EAGAIN; the ring must not get it: it waits by itself.
     socket.set_nonblocking(*driver != Driver::IoUring)?;
-    let stream = TcpStream::from_std(socket)?;
-    let Some(Encryption { config, held }) = encryption else {
-        let (socket, stream) = Socket::beside(stream, None);
-        return Ok((socket, ReadHalf::Plain(OwnedReadHalf(stream.clone())), WriteHalf::Plain(OwnedWriteHalf(stream))));
-    };
+    TcpStream::from_std(socket)
+}
+
+fn plain(stream: TcpStream) -> (Socket, ReadHalf, WriteHalf) {
+    let (socket, stream) = Socket::beside(stream, None);
+    (socket, ReadHalf::Plain(OwnedReadHalf(stream.clone())), WriteHalf::Plain(OwnedWriteHalf(stream)))
+}
+
+fn under(
+    stream: TcpStream,
+    connection: Connection,
+    held: Rc<Cell<usize>>,
+) -> io::Result<(Socket, ReadHalf, WriteHalf)> {
     let beneath = Rc::new(socket::Beneath::new(held));
     let (socket, stream) = Socket::beside(stream, Some(beneath.clone()));
     let lent = socket.lend().ok_or(io::ErrorKind::NotConnected)?;
     let (read, write) = (OwnedReadHalf(stream.clone()), OwnedWriteHalf(stream));
-    let (reader, writer) = encrypt(read, write, lent, &beneath, config)?;
+    let (reader, writer) = encrypt(read, write, lent, &beneath, connection);
     Ok((socket, ReadHalf::Encrypted(Box::new(reader)), WriteHalf::Encrypted(Box::new(writer))))
 }
 

@@ -1,9 +1,8 @@
 //! The session of a connection under TLS: bytes of one side in, bytes of the other out. Knows no socket.
 
 use std::io::{self, BufRead, ErrorKind, Write};
-use std::sync::Arc;
 
-use rustls::{CipherSuite, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{CipherSuite, Connection, ProtocolVersion};
 
 use crate::limits::TLS_BARREN_READS;
 use crate::link::peers::Peer;
@@ -12,7 +11,7 @@ use crate::shard::transport::rooms::Room;
 
 /// See the module.
 pub(super) struct Session {
-    tls: ServerConnection,
+    tls: Connection,
     /// What has come; up to `at` the session has it.
     came: Vec<u8>,
     at: usize,
@@ -28,9 +27,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        Ok(Session {
-            tls: ServerConnection::new(config)?,
+    pub fn new(tls: Connection) -> Self {
+        Session {
+            tls,
             came: Vec::new(),
             at: 0,
             records: Records::default(),
@@ -38,7 +37,7 @@ impl Session {
             unsent: Vec::new(),
             left: 0,
             writing: false,
-        })
+        }
     }
 
     pub fn is_handshaking(&self) -> bool {
@@ -52,9 +51,17 @@ impl Session {
         Peer {
             version: if self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2) { "TLSv1.2" } else { "TLSv1.3" },
             cipher: suite.map_or("", cipher_name),
-            server_name: self.tls.server_name().map(str::to_owned),
+            server_name: self.server_name().map(str::to_owned),
             alpn: self.tls.alpn_protocol().map(<[u8]>::to_vec),
             certificate: certificate.map(|certificate| certificate.to_vec()),
+        }
+    }
+
+    /// The name that a client has asked for.
+    fn server_name(&self) -> Option<&str> {
+        match &self.tls {
+            Connection::Server(tls) => tls.server_name(),
+            Connection::Client(_) => None,
         }
     }
 

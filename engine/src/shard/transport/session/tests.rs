@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 
 use super::*;
 use crate::tls::{Identity, MinVersion, Tls, TlsParts};
@@ -33,7 +34,7 @@ fn connected() -> (ClientConnection, Session) {
     let config = builder.with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut session = Session::new(tls.config(false)).unwrap();
+    let mut session = Session::new(ServerConnection::new(tls.config(false)).unwrap().into());
     while session.is_handshaking() {
         give(&sent(&mut client), &mut session).unwrap();
         session.shake_hands().unwrap();

@@ -1,0 +1,128 @@
+//! From a target to a connection: whether it may be connected to, where it is, and whether that may be.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustls::pki_types::ServerName;
+
+use crate::link::contexts::Context;
+use crate::proxy::fault::Fault;
+use crate::proxy::target::{Host, Scheme, Target};
+use crate::shard::proxy::client::{Client, Wait};
+use crate::shard::transport::Toward;
+use crate::shard::transport::handshake::shake_hands_with_server;
+use crate::shard::upstream::Upstreams;
+use crate::shard::upstream::connect::{connect, in_turn};
+use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::shard::upstream::pool::{Counted, Key, Upstream};
+use crate::shard::{Shard, transport};
+
+/// A connection to `target`. Its name is looked up once, and what was checked is what is connected to.
+///
+/// # Errors
+/// What the client hears instead.
+pub(super) async fn dial(
+    shard: &Rc<Shard>,
+    upstreams: &Upstreams,
+    client: &Rc<Client>,
+    context: &Context,
+    target: &Target,
+) -> Result<Upstream, Fault> {
+    let dialled = reach(shard, upstreams, client, context, target).await;
+    client.let_go();
+    // Whatever an operation says that was ended because it was late.
+    client.late().map_or(dialled, Err)
+}
+
+async fn reach(
+    shard: &Rc<Shard>,
+    upstreams: &Upstreams,
+    client: &Rc<Client>,
+    context: &Context,
+    target: &Target,
+) -> Result<Upstream, Fault> {
+    let (link, limits) = (&upstreams.link, &upstreams.link.settings.limits);
+    if !link.settings.policy.allows(target) {
+        return Err(Fault::Denied);
+    }
+    let counted = upstreams.pool.count_one().ok_or(Fault::TooMany)?;
+    let addresses = match (link.settings.place_of(target), &target.host) {
+        (Some(place), _) => vec![place],
+        (None, Host::Address(address)) => permitted(upstreams, context, target, vec![*address])?,
+        (None, Host::Name(name)) => {
+            client.expect(Wait::Hear, Some((shard.now_ms() + limits.dns_timeout_ms, Fault::DnsLate)));
+            let found = upstreams.look_up(name, |lookup| client.hold(lookup)).await?;
+            permitted(upstreams, context, target, found)?
+        }
+    };
+    client.expect(Wait::Hear, Some((shard.now_ms() + limits.connect_timeout_ms, Fault::ConnectLate)));
+    let socket = connect(shard, &addresses, |race| client.hold(race)).await?;
+    let key = Key { context: context.id.clone(), target: target.clone() };
+    open(shard, upstreams, client, key, socket, counted).await
+}
+
+/// Those that may be connected to.
+fn permitted(
+    upstreams: &Upstreams,
+    context: &Context,
+    target: &Target,
+    addresses: Vec<IpAddr>,
+) -> Result<Vec<SocketAddr>, Fault> {
+    let policy = &upstreams.link.settings.policy;
+    let routed = context.route.is_some();
+    let allowed: Vec<_> = addresses.into_iter().filter(|address| policy.allows_address(*address, routed)).collect();
+    if allowed.is_empty() {
+        return Err(Fault::Prohibited);
+    }
+    let places: Vec<_> = in_turn(allowed).into_iter().map(|address| SocketAddr::new(address, target.port)).collect();
+    if places.iter().any(|place| upstreams.link.is_own(*place)) { Err(Fault::Loop) } else { Ok(places) }
+}
+
+/// Makes a connection of a socket that is connected: under TLS once the server has proved who it is.
+async fn open(
+    shard: &Shard,
+    upstreams: &Upstreams,
+    client: &Rc<Client>,
+    key: Key,
+    socket: OwnedFd,
+    counted: Counted,
+) -> Result<Upstream, Fault> {
+    let link = &upstreams.link;
+    let toward = match key.target.scheme {
+        Scheme::Http => None,
+        Scheme::Https => Some(Toward {
+            config: link.trust.config(),
+            name: server_name(&key.target.host).ok_or(Fault::Target)?,
+            held: shard.buffers.scale(),
+        }),
+    };
+    let opened = transport::open_toward(socket, &shard.driver, toward);
+    let (socket, mut reader, mut writer) = opened.map_err(|_| Fault::Unavailable)?;
+    let socket = Rc::new(socket);
+    client.hold(socket.clone());
+    if socket.is_encrypted() {
+        client.expect(Wait::Hear, Some((shard.now_ms() + link.settings.limits.tls_timeout_ms, Fault::ConnectLate)));
+        shake_hands_with_server(&mut reader, &mut writer).await.map_err(|error| fault_of(&error))?;
+    }
+    Ok(Upstream::new(Inlet::new(reader), Outlet::new(writer), socket, key, counted))
+}
+
+/// Who a server has to prove to be.
+fn server_name(host: &Host) -> Option<ServerName<'static>> {
+    match host {
+        Host::Name(name) => ServerName::try_from(name.clone()).ok(),
+        Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
+    }
+}
+
+/// What has failed of a handshake.
+fn fault_of(error: &io::Error) -> Fault {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(_)) => Fault::Certificate,
+        Some(_) => Fault::Tls,
+        None => Fault::Terminated,
+    }
+}

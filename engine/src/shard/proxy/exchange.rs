@@ -1,0 +1,347 @@
+//! One request that is passed on, and its answer. Both go at the same time: a server may answer before it has heard all.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use crate::limits::RELAY_BYTES;
+use crate::link::contexts::Context;
+use crate::proxy::answer::{self, AnswerPlan, Reader};
+use crate::proxy::fault::Fault;
+use crate::proxy::request::{Forward, write_head};
+use crate::shard::Shard;
+use crate::shard::proxy::client::{Client, Wait};
+use crate::shard::proxy::dial::dial;
+use crate::shard::proxy::hand::{self, Hand};
+use crate::shard::proxy::own::After;
+use crate::shard::upstream::Upstreams;
+use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::shard::upstream::pool::{Key, Upstream};
+use crate::wire::answer_body::{AnswerBody, AnswerFraming};
+use crate::wire::answer_reader::AnswerReader;
+use crate::wire::body::BodyReader;
+use crate::wire::framing::Framing;
+use crate::wire::head::{Head, HeadError, Method};
+
+/// See the module.
+pub(super) struct Exchange<'a> {
+    pub upstreams: &'a Upstreams,
+    pub context: &'a Context,
+    pub head: &'a Head,
+    pub bytes: &'a [u8],
+    pub forward: &'a Forward,
+}
+
+/// What became of sending the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// All of it.
+    All,
+    /// The server has taken no more, or has answered.
+    Part,
+    /// What the client sends is broken, or does not come.
+    Bad(Fault),
+    /// The client has left.
+    Gone,
+}
+
+/// What became of the answer.
+enum Heard {
+    /// All of it.
+    All(Outcome),
+    /// Nothing of a final answer was passed on.
+    Nothing(Fault),
+    /// As that, and the server has said nothing at all.
+    Silence,
+    /// It broke off, or the client has left.
+    Part,
+}
+
+struct Outcome {
+    plan: AnswerPlan,
+    /// The server takes another request.
+    reusable: bool,
+}
+
+impl Exchange<'_> {
+    /// Passes the request on.
+    pub async fn run(&self, hand: &mut Hand) -> After {
+        // Once more on a new connection, if that may be done twice (RFC 9110 9.2.2): one that waited may have been closed just now.
+        let repeatable = !matches!(self.head.method, Method::Post | Method::Patch | Method::Other)
+            && matches!(self.head.framing, Framing::None | Framing::Length(0));
+        let key = Key { context: self.context.id.clone(), target: self.forward.routed.target.clone() };
+        let mut waiting = self.upstreams.pool.take(&key);
+        loop {
+            let dialled = match waiting.take() {
+                Some(upstream) => Ok(upstream),
+                None => dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target).await,
+            };
+            let upstream = match dialled {
+                Ok(upstream) => upstream,
+                Err(_) if hand.client.is_dead() => return After::Cut,
+                Err(fault) => return self.fail(hand, fault, true).await,
+            };
+            let reused = upstream.reused;
+            let (sent, heard, upstream) = self.exchange(hand, upstream).await;
+            let late = hand.client.late();
+            match (heard, sent) {
+                _ if hand.client.is_dead() => return After::Cut,
+                (Heard::All(outcome), sent) => return self.finish(hand, outcome, sent, upstream).await,
+                (_, Sent::Gone) | (Heard::Part, _) => {
+                    hand.client.cut(true);
+                    return After::Cut;
+                }
+                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {}
+                (_, Sent::Bad(fault)) => return self.fail(hand, fault, false).await,
+                (Heard::Silence, sent) => {
+                    return self.fail(hand, late.unwrap_or(Fault::Terminated), sent == Sent::All).await;
+                }
+                (Heard::Nothing(fault), sent) => {
+                    return self.fail(hand, late.unwrap_or(fault), sent == Sent::All).await;
+                }
+            }
+        }
+    }
+
+    /// Answers with a fault; `read`: the content of the request was read, or none of it was.
+    async fn fail(&self, hand: &mut Hand, fault: Fault, read: bool) -> After {
+        self.context.traffic.failed.fetch_add(1, Ordering::Relaxed);
+        hand.client.let_go();
+        let has_content = !matches!(self.head.framing, Framing::None | Framing::Length(0));
+        if read && !has_content {
+            hand.refuse(self.head, fault).await
+        } else {
+            hand.refuse_and_close(self.head, fault).await
+        }
+    }
+
+    /// The answer was passed on as a whole.
+    async fn finish(&self, hand: &mut Hand, outcome: Outcome, sent: Sent, upstream: Upstream) -> After {
+        if outcome.plan.tunnel {
+            return hand.carry(self.upstreams, self.context, upstream).await;
+        }
+        hand.client.let_go();
+        if outcome.reusable && sent == Sent::All && upstream.inlet.buffer.is_empty() && !hand.shard.stopping() {
+            self.upstreams.pool.put(upstream, hand.now_ms());
+        }
+        if outcome.plan.close || sent != Sent::All { After::Close } else { After::Next }
+    }
+
+    async fn exchange(&self, hand: &mut Hand, mut upstream: Upstream) -> (Sent, Heard, Upstream) {
+        let (shard, client) = (hand.shard.clone(), hand.client.clone());
+        client.hold(upstream.socket.clone());
+        let enough = Cell::new(false);
+        let (sent, heard) = {
+            let way = Way { exchange: self, shard: &shard, client: &client, enough: &enough };
+            let mut sending = pin!(way.send(&mut hand.inlet, &mut upstream.outlet));
+            let mut hearing = pin!(way.hear(&mut upstream.inlet, &mut hand.outlet));
+            let (mut sent, mut heard) = (None, None);
+            std::future::poll_fn(|cx| {
+                if sent.is_none()
+                    && let Poll::Ready(outcome) = sending.as_mut().poll(cx)
+                {
+                    sent = Some(outcome);
+                    if matches!(outcome, Sent::Bad(_) | Sent::Gone) {
+                        // The server is not to take it for whole, and nobody waits for its answer.
+                        client.cut_line();
+                    }
+                }
+                if heard.is_none()
+                    && let Poll::Ready(outcome) = hearing.as_mut().poll(cx)
+                {
+                    heard = Some(outcome);
+                }
+                if heard.is_some() && sent.is_none() && !enough.replace(true) {
+                    client.socket().cancel_read();
+                    client.cut_line();
+                    // What is under way ends by that; what is not sees it at its next turn.
+                    if let Poll::Ready(outcome) = sending.as_mut().poll(cx) {
+                        sent = Some(outcome);
+                    }
+                }
+                if sent.is_some() && heard.is_some() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            (sent.unwrap_or(Sent::Part), heard.unwrap_or(Heard::Part))
+        };
+        (sent, heard, upstream)
+    }
+}
+
+/// What both directions know.
+struct Way<'a> {
+    exchange: &'a Exchange<'a>,
+    shard: &'a Rc<Shard>,
+    client: &'a Rc<Client>,
+    /// The answer is complete: no more of the request is wanted.
+    enough: &'a Cell<bool>,
+}
+
+impl Way<'_> {
+    fn limits(&self) -> &crate::limits::ProxyLimits {
+        &self.exchange.upstreams.link.settings.limits
+    }
+
+    fn expect(&self, wait: Wait, within_ms: u64, fault: Fault) {
+        self.client.expect(wait, Some((self.shard.now_ms() + within_ms, fault)));
+    }
+
+    /// Sends the request.
+    async fn send(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Sent {
+        let sent = self.send_all(inlet, outlet).await;
+        self.client.expect(Wait::Send, None);
+        self.client.unread(self.shard.now_ms());
+        if matches!(sent, Sent::All | Sent::Part) && !self.enough.get() {
+            self.expect(Wait::Hear, self.limits().answer_timeout_ms, Fault::AnswerLate);
+        }
+        sent
+    }
+
+    async fn send_all(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Sent {
+        let Exchange { head, bytes, forward, context, .. } = self.exchange;
+        let mut out = Vec::with_capacity(bytes.len() + 256);
+        write_head(head, bytes, forward, &self.exchange.upstreams.link.name, &mut out);
+        let mut body = BodyReader::within(head.framing, u64::MAX, self.shard.chunk_limits);
+        let framing = match head.framing {
+            Framing::Chunked => AnswerFraming::Chunked,
+            Framing::Length(length) => AnswerFraming::Length(length),
+            Framing::None => AnswerFraming::NoContent,
+        };
+        let mut encoder = AnswerBody::new(framing);
+        loop {
+            let mut content = 0;
+            let step = body.pass(&inlet.buffer, |piece| {
+                content += piece.len();
+                encoder.put(piece, &mut out);
+            });
+            let Ok(step) = step else { return Sent::Bad(Fault::Content) };
+            let _ = inlet.buffer.split_to(step.consumed);
+            context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
+            let done = body.done();
+            if done && !encoder.finish(&mut out) {
+                return Sent::Bad(Fault::Content);
+            }
+            if !out.is_empty() {
+                self.client.unread(self.shard.now_ms());
+                let progress = || self.expect(Wait::Send, self.limits().send_timeout_ms, Fault::WriteLate);
+                let (sent, mut spare) = outlet.send(out, progress).await;
+                self.client.expect(Wait::Send, None);
+                if sent.is_err() {
+                    return if self.client.is_dead() { Sent::Gone } else { Sent::Part };
+                }
+                spare.clear();
+                out = spare;
+            }
+            if done {
+                return Sent::All;
+            }
+            if self.enough.get() {
+                return Sent::Part;
+            }
+            self.client.read(self.shard.now_ms());
+            self.client.weigh(inlet.held_bytes() + RELAY_BYTES);
+            match inlet.fill(Some(self.client.socket())).await {
+                _ if self.client.is_dead() => return Sent::Gone,
+                _ if self.enough.get() => return Sent::Part,
+                Ok(1..) => {}
+                _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
+            }
+        }
+    }
+
+    /// Passes the answer on.
+    async fn hear(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Heard {
+        let Exchange { head, forward, context, .. } = self.exchange;
+        let own = &self.exchange.upstreams.link.name;
+        let limits = self.shard.head_limits;
+        let reader = Reader {
+            old: head.minor_version == 0,
+            upgrades: forward.upgrade,
+            last: !head.keep_alive || self.client.closing(),
+        };
+        let (mut answers, mut out, mut silent) = (Box::<AnswerReader>::default(), Vec::new(), true);
+        let plan = loop {
+            match answers.find(&inlet.buffer, head.method, &limits) {
+                Ok(Some(end)) => {
+                    let bytes = inlet.buffer.split_to(end);
+                    let found = answers.head();
+                    if !found.is_interim() {
+                        let reader = Reader { last: reader.last || self.client.closing(), ..reader };
+                        let plan = match answer::plan(found, reader) {
+                            Ok(plan) => plan,
+                            Err(fault) => return Heard::Nothing(fault),
+                        };
+                        answer::write_head(found, &bytes, Some(plan), reader, own, &self.shard.clock.date(), &mut out);
+                        break plan;
+                    }
+                    if self.client.hears() {
+                        self.expect(Wait::Hear, self.limits().answer_timeout_ms, Fault::AnswerLate);
+                    }
+                    if !reader.old {
+                        answer::write_head(found, &bytes, None, reader, own, &self.shard.clock.date(), &mut out);
+                        match hand::send(self.shard, self.client, outlet, std::mem::take(&mut out)).await {
+                            Ok(spare) => out = spare,
+                            Err(_) => return Heard::Part,
+                        }
+                    }
+                    continue;
+                }
+                Ok(None) => {}
+                Err(HeadError::HeadTooLarge | HeadError::TooManyFields) => return Heard::Nothing(Fault::AnswerHead),
+                Err(_) => return Heard::Nothing(Fault::Answer),
+            }
+            match inlet.fill(None).await {
+                Ok(1..) => silent = false,
+                _ if silent => return Heard::Silence,
+                _ => return Heard::Nothing(Fault::Terminated),
+            }
+        };
+        self.client.expect(Wait::Hear, None);
+        let found = answers.head();
+        let Some(mut content) = found.content.reader(u64::MAX, self.shard.chunk_limits) else {
+            return match hand::send(self.shard, self.client, outlet, out).await {
+                Ok(_) => Heard::All(Outcome { plan, reusable: false }),
+                Err(_) => Heard::Part,
+            };
+        };
+        let mut encoder = AnswerBody::new(plan.framing);
+        let mut over = false;
+        loop {
+            let mut bytes = 0;
+            let step = content.pass(&inlet.buffer, |piece| {
+                bytes += piece.len();
+                encoder.put(piece, &mut out);
+            });
+            let Ok(step) = step else { return Heard::Part };
+            let _ = inlet.buffer.split_to(step.consumed);
+            context.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
+            let done = content.done() || (over && content.close());
+            if done && !encoder.finish(&mut out) {
+                return Heard::Part;
+            }
+            if !out.is_empty() {
+                match hand::send(self.shard, self.client, outlet, out).await {
+                    Ok(spare) => out = spare,
+                    Err(_) => return Heard::Part,
+                }
+            }
+            if done {
+                return Heard::All(Outcome { plan, reusable: found.keep_alive && !over });
+            }
+            if over {
+                return Heard::Part;
+            }
+            self.expect(Wait::Hear, self.limits().content_timeout_ms, Fault::Terminated);
+            self.client.weigh(inlet.held_bytes() + RELAY_BYTES);
+            let read = inlet.fill(None).await;
+            self.client.expect(Wait::Hear, None);
+            match read {
+                Ok(0) => over = true,
+                Ok(_) => {}
+                Err(_) => return Heard::Part,
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Sending to a client, and ending its connection.
+
+use std::rc::Rc;
+
+use crate::limits::READ_BUFFER_BYTES;
+use crate::shard::Shard;
+use crate::shard::exchange::phase::Phase;
+use crate::shard::proxy::client::Client;
+use crate::shard::transport::socket::Shutdown;
+use crate::shard::upstream::flow::{Inlet, Outlet};
+
+/// The client is gone, or was cut off: nobody is there to hear anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// What a task has of its client.
+pub(super) struct Hand {
+    pub shard: Rc<Shard>,
+    pub client: Rc<Client>,
+    pub inlet: Inlet,
+    pub outlet: Outlet,
+}
+
+/// Sends to the client.
+pub(super) async fn send(shard: &Shard, client: &Client, outlet: &mut Outlet, bytes: Vec<u8>) -> Result<Vec<u8>, Gone> {
+    let (sent, mut bytes) = outlet.send(bytes, || client.note_writing(Some(shard.now_ms()))).await;
+    client.note_writing(None);
+    bytes.clear();
+    match sent {
+        Ok(()) if !client.is_dead() => Ok(bytes),
+        _ => Err(Gone),
+    }
+}
+
+impl Hand {
+    pub fn now_ms(&self) -> u64 {
+        self.shard.now_ms()
+    }
+
+    pub async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+        send(&self.shard, &self.client, &mut self.outlet, bytes).await.map(drop)
+    }
+
+    /// Everything is said: waits for the client to close, and throws away what it sends until then.
+    pub async fn linger(&mut self) {
+        let client = self.client.clone();
+        client.begin_close();
+        client.end();
+        client.socket().shutdown(Shutdown::Write);
+        client.clock.restart(Phase::Stray, self.now_ms());
+        client.weigh(READ_BUFFER_BYTES);
+        loop {
+            self.inlet.buffer.clear();
+            match self.inlet.fill(None).await {
+                Ok(bytes) if bytes > 0 && !client.is_dead() => client.clock.count_bytes(bytes, self.now_ms()),
+                _ => return,
+            }
+        }
+    }
+}

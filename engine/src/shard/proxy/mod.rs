@@ -1,0 +1,10 @@
+//! The forward proxy: a connection of a client, what is asked over it, and what is passed on of that.
+
+pub(in crate::shard) mod begin;
+mod client;
+mod dial;
+mod exchange;
+mod hand;
+mod own;
+mod session;
+mod tunnel;

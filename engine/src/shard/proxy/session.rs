@@ -1,0 +1,180 @@
+//! What a client asks, one request after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Buf, BytesMut};
+
+use crate::link::contexts::Context;
+use crate::proxy::credentials::Presented;
+use crate::proxy::fault::{Fault, OwnAnswer};
+use crate::proxy::request::{RequestPlan, plan};
+use crate::proxy::target::Target;
+use crate::shard::exchange::phase::Phase;
+use crate::shard::proxy::exchange::Exchange;
+use crate::shard::proxy::hand::Hand;
+use crate::shard::proxy::own::After;
+use crate::shard::proxy::tunnel::Inside;
+use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
+use crate::wire::scanner::begins_a_head;
+
+/// A tunnel that is read here: what it leads to, and who has asked for it.
+struct Tunnelled {
+    target: Target,
+    context: Arc<Context>,
+}
+
+/// What comes next from a client.
+enum Next {
+    Head(BytesMut),
+    /// What has come is none.
+    Refused(Fault),
+    /// Nothing.
+    End,
+}
+
+/// Serves a client until it has no more to ask.
+pub(super) async fn session(mut hand: Hand) {
+    let (mut scanner, mut inside, mut first) = (HeadScanner::default(), None, true);
+    loop {
+        let after = match next_head(&mut hand, &mut scanner, first).await {
+            Next::Head(bytes) => Box::pin(request(&mut hand, &bytes, &mut inside)).await,
+            Next::Refused(fault) => {
+                hand.shard.counters.protocol_errors.add(1);
+                Box::pin(hand.refuse_and_close(&Head::default(), fault)).await
+            }
+            Next::End => return,
+        };
+        first = false;
+        match after {
+            After::Next if hand.client.is_dead() => return,
+            After::Next if !hand.client.closing() => {}
+            After::Next | After::Close => return Box::pin(hand.linger()).await,
+            After::Cut => return,
+        }
+    }
+}
+
+async fn next_head(hand: &mut Hand, scanner: &mut HeadScanner, first: bool) -> Next {
+    let (shard, client) = (hand.shard.clone(), hand.client.clone());
+    client.clock.restart(if first { Phase::Fresh } else { Phase::Idle }, shard.now_ms());
+    hand.inlet.rest();
+    loop {
+        match scanner.find(&hand.inlet.buffer, &shard.head_limits) {
+            Ok(Scan::Complete { start, end }) => {
+                scanner.reset();
+                let mut bytes = hand.inlet.buffer.split_to(end);
+                bytes.advance(start);
+                return Next::Head(bytes);
+            }
+            Ok(Scan::Partial) => {}
+            Err(error) => return Next::Refused(Fault::Head(error)),
+        }
+        if begins_a_head(&hand.inlet.buffer) {
+            client.clock.enter(Phase::Head, shard.now_ms());
+        }
+        client.weigh(hand.inlet.held_bytes());
+        let read = hand.inlet.fill(None).await;
+        shard.touch();
+        match (read, client.late()) {
+            _ if client.is_dead() => return Next::End,
+            (_, Some(fault)) => return Next::Refused(fault),
+            (Ok(0), None) if begins_a_head(&hand.inlet.buffer) => {
+                return Next::Refused(Fault::Head(HeadError::Truncated));
+            }
+            (Ok(0) | Err(_), None) => return Next::End,
+            (Ok(bytes), None) => client.clock.count_bytes(bytes, shard.now_ms()),
+        }
+    }
+}
+
+/// Counts a request that is under way.
+struct Tally<'a>(&'a Context);
+
+impl<'a> Tally<'a> {
+    fn begin(context: &'a Context) -> Self {
+        context.traffic.requests.fetch_add(1, Ordering::Relaxed);
+        context.traffic.open.fetch_add(1, Ordering::Relaxed);
+        Tally(context)
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        self.0.traffic.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn request(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -> After {
+    hand.client.begin(hand.now_ms());
+    hand.shard.counters.requests.add(1);
+    let after = decide(hand, bytes, inside).await;
+    hand.client.end();
+    if let Some(Tunnelled { context, .. }) = inside {
+        // Whatever it waits for ends with its context.
+        hand.client.set_context(context.clone());
+    }
+    after
+}
+
+async fn decide(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -> After {
+    let shard = hand.shard.clone();
+    let Some(upstreams) = shard.upstreams.as_ref() else { return After::Cut };
+    let mut head = Box::<Head>::default();
+    if let Err(error) = head.parse(bytes, &shard.head_limits) {
+        shard.counters.protocol_errors.add(1);
+        return hand.refuse_and_close(&Head::default(), Fault::Head(error)).await;
+    }
+    let known = match inside {
+        Some(Tunnelled { context, .. }) => Some(context.clone()),
+        None => Presented::of(&head.fields.of(bytes)).and_then(|it| upstreams.link.contexts.find(&it)),
+    };
+    let Some(context) = known.filter(|context| !context.is_released()) else {
+        return hand.refuse(&head, Fault::Unauthenticated).await;
+    };
+    hand.client.set_context(context.clone());
+    let _tally = Tally::begin(&context);
+    let target = inside.as_ref().map(|inside| &inside.target);
+    match plan(&head, bytes, target, context.route.as_ref(), &upstreams.link.name) {
+        Ok(RequestPlan::Forward(forward)) => {
+            let exchange = Exchange { upstreams, context: &context, head: &head, bytes, forward: &forward };
+            exchange.run(hand).await
+        }
+        Ok(RequestPlan::Tunnel(target)) => hand.tunnel(&head, upstreams, &context, &target).await,
+        Ok(RequestPlan::Intercept(target, routed)) => match hand.intercept(&head, upstreams, &context, &routed).await {
+            Inside::Requests => {
+                *inside = Some(Tunnelled { target, context: context.clone() });
+                After::Next
+            }
+            Inside::Over(after) => after,
+        },
+        Ok(RequestPlan::Own) => own(hand, &head, bytes).await,
+        Err(fault) => {
+            context.traffic.failed.fetch_add(1, Ordering::Relaxed);
+            hand.refuse(&head, fault).await
+        }
+    }
+}
+
+/// Answers as the last on the way (RFC 9110 7.6.2, 9.3.8): a client that traces sees its request, without its secrets.
+async fn own(hand: &mut Hand, head: &Head, bytes: &[u8]) -> After {
+    let mut content = Vec::new();
+    if head.method == Method::Trace {
+        content.extend_from_slice(bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default());
+        for (name, value) in head.fields.of(bytes).iter() {
+            let secret = [&b"proxy-authorization"[..], b"authorization", b"cookie"];
+            if !secret.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                content.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+            }
+        }
+        content.extend_from_slice(b"\r\n");
+    }
+    let answer = OwnAnswer {
+        status: 200,
+        error: None,
+        media_type: "message/http",
+        content: &content,
+        ..OwnAnswer::of(Fault::Target)
+    };
+    hand.answer(head, answer).await
+}

@@ -1,0 +1,18 @@
+//! Clients of the forward proxy, over TCP or a unix socket.
+
+use crate::limits::LEAN_READ_BUFFER_BYTES;
+use crate::link::port::ToShard;
+use crate::shard::service::{AtStop, Service, Speaks};
+
+pub(in crate::shard) static PROXY: Service = Service {
+    is_load: true,
+    hand_over: Some(ToShard::Proxied),
+    may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
+    lean_bytes: LEAN_READ_BUFFER_BYTES,
+    half_closes: true,
+    at_stop: AtStop::Closes,
+    answer: None,
+    tls: |_| None,
+    speaks_http2: false,
+    speaks: Speaks::ToProxy,
+};

@@ -1,0 +1,49 @@
+//! Connections to servers: how one comes about, and where it waits for the next request.
+//!
+//! Nothing here knows what goes over them. Who waits for one can be told to give up ([`line::Line`]).
+
+pub(in crate::shard) mod connect;
+pub(in crate::shard) mod flow;
+pub(in crate::shard) mod line;
+pub(in crate::shard) mod lookups;
+pub(in crate::shard) mod pool;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::link::port::ShardPort;
+use crate::link::proxy::ProxyLink;
+use lookups::Lookups;
+use pool::Pool;
+
+/// What a shard of a proxy has.
+pub(in crate::shard) struct Upstreams {
+    pub link: Arc<ProxyLink>,
+    /// The shard's own letter box, for those who have something to tell it.
+    pub port: ShardPort,
+    pub lookups: Lookups,
+    pub pool: Pool,
+}
+
+impl Upstreams {
+    pub fn new(link: Arc<ProxyLink>, port: ShardPort) -> Self {
+        let limits = &link.settings.limits;
+        let pool = Pool::new(limits.max_upstreams, limits.max_idle_upstreams, limits.idle_upstream_timeout_ms);
+        Upstreams { link, port, lookups: Lookups::default(), pool }
+    }
+
+    /// Closes the connections of contexts that are no more.
+    pub fn forget_released(&self) {
+        let known: HashSet<String> = self.link.contexts.all().iter().map(|context| context.id.clone()).collect();
+        self.pool.forget(|context| !known.contains(context));
+    }
+
+    /// Closes what has waited long enough, or all; true when nothing waits.
+    pub fn rest(&self, now_ms: u64, all: bool) -> bool {
+        if all {
+            self.pool.clear();
+        }
+        self.pool.sweep(now_ms);
+        self.pool.is_empty()
+    }
+}

@@ -1,0 +1,130 @@
+//! Connections to servers that wait for the next request. Each belongs to one context: what a server has tied to the connection
+//! (a login of some kinds is) is nobody else's.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::limits::POOL_OF_ONE;
+use crate::proxy::target::Target;
+use crate::shard::transport::socket::{Peer, Socket, departures};
+use crate::shard::upstream::flow::{Inlet, Outlet};
+
+/// Whose connection it is, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::shard) struct Key {
+    pub context: String,
+    pub target: Target,
+}
+
+/// A connection to a server.
+pub(in crate::shard) struct Upstream {
+    pub inlet: Inlet,
+    pub outlet: Outlet,
+    pub socket: Rc<Socket>,
+    pub key: Key,
+    /// It has served a request before.
+    pub reused: bool,
+    _counted: Counted,
+}
+
+impl Upstream {
+    pub fn new(inlet: Inlet, outlet: Outlet, socket: Rc<Socket>, key: Key, counted: Counted) -> Self {
+        Upstream { inlet, outlet, socket, key, reused: false, _counted: counted }
+    }
+}
+
+/// A connection that counts for the bound.
+pub(in crate::shard) struct Counted(Rc<Cell<usize>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// See the module.
+pub(in crate::shard) struct Pool {
+    most: usize,
+    most_idle: usize,
+    idle_ms: u64,
+    open: Rc<Cell<usize>>,
+    /// The oldest first, with the time since when it waits.
+    idle: RefCell<VecDeque<(u64, Upstream)>>,
+}
+
+impl Pool {
+    pub fn new(most: usize, most_idle: usize, idle_ms: u64) -> Self {
+        Pool { most, most_idle, idle_ms, open: Rc::default(), idle: RefCell::default() }
+    }
+
+    /// A place for one more connection; one that waits makes room for it.
+    pub fn count_one(&self) -> Option<Counted> {
+        if self.open.get() >= self.most {
+            drop(self.idle.borrow_mut().pop_front());
+        }
+        (self.open.get() < self.most).then(|| {
+            self.open.set(self.open.get() + 1);
+            Counted(self.open.clone())
+        })
+    }
+
+    /// The connection that was used last, of those whose server has not left.
+    pub fn take(&self, key: &Key) -> Option<Upstream> {
+        loop {
+            let mut idle = self.idle.borrow_mut();
+            let at = idle.iter().rposition(|(_, upstream)| upstream.key == *key)?;
+            let (_, mut upstream) = idle.remove(at)?;
+            drop(idle);
+            if is_quiet(&upstream.socket) {
+                upstream.reused = true;
+                return Some(upstream);
+            }
+        }
+    }
+
+    /// Takes a connection on which nothing is under way.
+    pub fn put(&self, mut upstream: Upstream, now_ms: u64) {
+        upstream.inlet.rest();
+        let mut idle = self.idle.borrow_mut();
+        let of_key = |(_, other): &(u64, Upstream)| other.key == upstream.key;
+        if idle.iter().filter(|it| of_key(it)).count() >= POOL_OF_ONE
+            && let Some(oldest) = idle.iter().position(of_key)
+        {
+            idle.remove(oldest);
+        }
+        idle.push_back((now_ms, upstream));
+        while idle.len() > self.most_idle {
+            idle.pop_front();
+        }
+    }
+
+    /// Closes those that have waited long enough.
+    pub fn sweep(&self, now_ms: u64) {
+        let mut idle = self.idle.borrow_mut();
+        while idle.front().is_some_and(|(since, _)| now_ms.saturating_sub(*since) >= self.idle_ms) {
+            idle.pop_front();
+        }
+    }
+
+    /// Closes those of contexts that are no more, by their names.
+    pub fn forget(&self, is_gone: impl Fn(&str) -> bool) {
+        self.idle.borrow_mut().retain(|(_, upstream)| !is_gone(&upstream.key.context));
+    }
+
+    /// Closes all.
+    pub fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Connections that wait.
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty()
+    }
+}
+
+/// True when nobody has left, or said anything unasked.
+fn is_quiet(socket: &Socket) -> bool {
+    !socket.has_input()
+        && socket.lend().is_some_and(|lent| departures(&[lent]).first().is_some_and(|peer| *peer == Peer::There))
+}

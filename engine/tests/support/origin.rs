@@ -1,0 +1,235 @@
+//! Servers behind a proxy, each connection of which does what the test says, and a proxy in front of them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fasttunnel_engine::Config;
+use fasttunnel_engine::limits::ProxyLimits;
+use fasttunnel_engine::proxy::credentials::Names;
+use fasttunnel_engine::proxy::policy::Policy;
+use fasttunnel_engine::proxy::route::Route;
+use fasttunnel_engine::proxy::settings::Settings;
+
+use fasttunnel_engine::trust::Trust;
+
+use super::{Client, DriverChoice, Server};
+
+/// A server on a port of its own.
+pub struct Origin {
+    pub address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Origin {
+    /// Serves each connection on a thread of its own; `serve` gets its number, too.
+    pub fn start(serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Origin {
+        Origin::over(|stream| Box::new(stream), serve)
+    }
+
+    /// As [`Self::start`], under TLS.
+    pub fn secure(config: Arc<rustls::ServerConfig>, serve: impl Fn(Peer, usize) + Send + Sync + 'static) -> Origin {
+        let line = move |stream| -> Box<dyn Line> {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            Box::new(rustls::StreamOwned::new(connection, stream))
+        };
+        Origin::over(line, serve)
+    }
+
+    fn over(
+        line: impl Fn(TcpStream) -> Box<dyn Line> + Send + 'static,
+        serve: impl Fn(Peer, usize) + Send + Sync + 'static,
+    ) -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, serve) = (Arc::<AtomicUsize>::default(), Arc::new(serve));
+        let count = accepted.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let serve = serve.clone();
+                stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+                let peer = Peer { line: line(stream), unread: Vec::new() };
+                std::thread::spawn(move || serve(peer, number));
+            }
+        });
+        Origin { address, accepted }
+    }
+
+    /// Answers every request of every connection with these bytes.
+    pub fn answering(answer: impl Into<Vec<u8>>) -> Origin {
+        let answer = answer.into();
+        Origin::start(move |mut peer, _| {
+            while peer.request().is_some() {
+                peer.send(&answer);
+            }
+        })
+    }
+
+    /// Connections so far.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+/// What a connection of a server goes over.
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
+/// One connection of a server.
+pub struct Peer {
+    line: Box<dyn Line>,
+    unread: Vec<u8>,
+}
+
+impl Peer {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.line.write_all(bytes.as_ref());
+    }
+
+    /// More of what comes; false at the end.
+    pub fn fill(&mut self) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        match self.line.read(&mut bytes) {
+            Ok(read) if read > 0 => {
+                self.unread.extend_from_slice(&bytes[..read]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The next head, or nothing at the end.
+    pub fn head(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                return Some(String::from_utf8(self.unread.drain(..at + 4).collect()).unwrap());
+            }
+            if !self.fill() {
+                return None;
+            }
+        }
+    }
+
+    /// So many bytes, or what there is at the end.
+    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+        while self.unread.len() < bytes && self.fill() {}
+        self.unread.drain(..bytes.min(self.unread.len())).collect()
+    }
+
+    /// Everything until the end.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.unread)
+    }
+
+    /// The next request: its head, and its content as it came.
+    pub fn request(&mut self) -> Option<(String, Vec<u8>)> {
+        let head = self.head()?;
+        let lower = head.to_ascii_lowercase();
+        if lower.contains("transfer-encoding: chunked") {
+            let mut content = Vec::new();
+            while !content.ends_with(b"0\r\n\r\n") {
+                let more = self.take(1);
+                if more.is_empty() {
+                    return None;
+                }
+                content.extend(more);
+            }
+            return Some((head, content));
+        }
+        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        let content = self.take(length);
+        (content.len() == length).then_some((head, content))
+    }
+}
+
+/// A proxy with one context.
+pub struct Proxy {
+    pub server: Server,
+    pub names: Names,
+}
+
+impl Proxy {
+    /// A proxy that may connect to this machine, and a context without a route.
+    #[track_caller]
+    pub fn start(driver: DriverChoice) -> Proxy {
+        Proxy::with(driver, None, |_| {})
+    }
+
+    #[track_caller]
+    pub fn with(driver: DriverChoice, route: Option<Route>, change: impl FnOnce(&mut Settings)) -> Proxy {
+        let policy = Policy { loopback: true, ..Policy::default() };
+        let mut settings = Settings { policy, hosts: Vec::new(), limits: ProxyLimits::default() };
+        change(&mut settings);
+        Proxy::trusting(driver, route, settings, Trust::of_the_web().unwrap())
+    }
+
+    #[track_caller]
+    pub fn trusting(driver: DriverChoice, route: Option<Route>, settings: Settings, trust: Trust) -> Proxy {
+        Proxy::configured(driver, route, settings, trust, |_| {})
+    }
+
+    #[track_caller]
+    pub fn configured(
+        driver: DriverChoice,
+        route: Option<Route>,
+        settings: Settings,
+        trust: Trust,
+        change: impl FnOnce(&mut Config),
+    ) -> Proxy {
+        let server = Server::with(driver, |config| {
+            config.proxy = Some((settings, trust));
+            change(config);
+        });
+        let names = server.engine().create_context(7, route).unwrap().unwrap();
+        Proxy { server, names }
+    }
+
+    /// The line that proves for whom a request is.
+    pub fn credentials(&self) -> String {
+        credentials(&self.names)
+    }
+
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// A request for a server, with these lines.
+    pub fn request(&self, line: &str, lines: &str) -> String {
+        format!("{line} HTTP/1.1\r\nHost: whatever\r\n{}{lines}\r\n", self.credentials())
+    }
+
+    /// The answer to `GET`.
+    #[track_caller]
+    pub fn get(&self, url: &str) -> super::Reply {
+        let mut client = self.client();
+        client.send(self.request(&format!("GET {url}"), ""));
+        client.reply()
+    }
+}
+
+pub fn credentials(names: &Names) -> String {
+    format!("Proxy-Authorization: Basic {}\r\n", base64(&format!("{}:{}", names.username, names.password)))
+}
+
+pub fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for digit in 0..4 {
+            let value = (bits >> (18 - 6 * digit) & 63) as usize;
+            out.push(if digit <= three.len() { DIGITS[value] as char } else { '=' });
+        }
+    }
+    out
+}

@@ -1,0 +1,122 @@
+import { ClosedError, optionErrorOf } from '../errors/errors.js';
+import { ListenError, listenErrorOf } from '../errors/listen-error.js';
+import { asyncDispose } from '../process/async-dispose.js';
+import { OpenTunnel } from '../process/open-tunnel.js';
+import { startNative } from './native.js';
+import type { NativeProxy } from './native.js';
+import { asAttempts, asListenAddress, asRoute, asWebContentsId, checkProxy } from './options.js';
+import type { CheckedProxy } from './options.js';
+import type { ProxyContext, ProxyOptions, ProxyRoute, ProxyStats } from './types.js';
+
+const NOTHING: ProxyStats = { connections: 0, accepted: 0, turnedAway: 0, requests: 0, refused: 0, protocolErrors: 0, heldBytes: 0, panics: 0, contexts: [] };
+
+/**
+ * A forward proxy with credentials and a route for each context:
+ *
+ * ```js
+ * const server = await ProxyServer.start('127.0.0.1:39385');
+ * const context = server.createContext(webContents.id, { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.app' });
+ * ```
+ */
+export class ProxyServer {
+  readonly #native: NativeProxy;
+  readonly #drainTimeoutMs: number;
+  readonly #open: OpenTunnel;
+  /** Keeps the process alive, and this object with it. */
+  readonly #alive: NodeJS.Timeout;
+  #stopping: Promise<void> | undefined;
+
+  private constructor({ native, drainTimeoutMs }: CheckedProxy) {
+    const open = new OpenTunnel();
+    try {
+      this.#native = startNative(native);
+    } catch (error) {
+      open.end();
+      const shown = `${native.host.includes(':') ? `[${native.host}]` : native.host}:${native.port}`;
+      throw listenErrorOf(optionErrorOf(error), { shown });
+    }
+    this.#open = open;
+    this.#drainTimeoutMs = drainTimeoutMs;
+    this.#alive = setInterval(() => this.#native, 2_147_483_647);
+  }
+
+  /**
+   * Resolves when it listens. Rejects with an OptionError, or a ListenError (EADDRINUSE, …).
+   *
+   * `address` is `host:port`, or options. Clients are spoken to with HTTP/1.1, whatever `enableHttp2` says.
+   */
+  static async start(address: string | ProxyOptions, enableHttp2?: boolean): Promise<ProxyServer> {
+    void enableHttp2;
+    return new ProxyServer(checkProxy(typeof address === 'object' && address !== null ? address : asListenAddress(address)));
+  }
+
+  /** Listens on the first port that is free, of `maxAttempts` from `startPort` on. */
+  static async startWithAutoPort(host: string, startPort: number, maxAttempts: number, enableHttp2?: boolean): Promise<ProxyServer> {
+    void enableHttp2;
+    const attempts = asAttempts(maxAttempts);
+    for (let port = startPort; ; port++) {
+      try {
+        return new ProxyServer(checkProxy({ host, port }));
+      } catch (error) {
+        const isTaken = error instanceof ListenError && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
+        if (!isTaken || port + 1 >= startPort + attempts || port >= 65_535) throw error;
+      }
+    }
+  }
+
+  /** Where it listens; 0 when it has stopped. */
+  port(): number {
+    return this.#stopping === undefined ? this.#native.port : 0;
+  }
+
+  /** What moves its bytes. */
+  get driver(): 'io_uring' | 'epoll' {
+    return this.#native.driver;
+  }
+
+  /** Makes credentials; with a route, hosts of the own machine lead there for whoever has them. */
+  createContext(webContentsId: number, route?: ProxyRoute | null): ProxyContext {
+    if (this.#stopping !== undefined) throw new ClosedError('createContext');
+    try {
+      return this.#native.createContext(asWebContentsId(webContentsId), asRoute(route));
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
+  }
+
+  /** Ends a context, with all that is under way for it. One that is not known is none. */
+  releaseContext(id: string): void {
+    if (this.#stopping === undefined) this.#native.releaseContext(String(id));
+  }
+
+  /** Stops: answers that are under way have `limits.drainTimeoutMs` to end. Resolves when everything has ended; may be called again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#native.stop(this.#drainTimeoutMs).finally(() => {
+      clearInterval(this.#alive);
+      this.#open.end();
+    });
+    return this.#stopping;
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  stats(): ProxyStats {
+    const stats = this.#native.stats();
+    return stats === null ? NOTHING : (JSON.parse(stats) as ProxyStats);
+  }
+
+  /** The process lives as long as this does; so it is at first. */
+  ref(): this {
+    this.#open.ref();
+    this.#alive.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#open.unref();
+    this.#alive.unref();
+    return this;
+  }
+}

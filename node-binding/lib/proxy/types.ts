@@ -1,0 +1,112 @@
+/** Where hosts of the own machine lead for a context: to the workspace that runs what is asked for. */
+export interface ProxyRoute {
+  /** The workspace. Letters, digits and inner dashes. */
+  readonly morphId: string;
+  /** Its part: `base`, or the name of another. */
+  readonly scope: string;
+  /** `localhost:5173` becomes `https://cmux-<morphId>-<scope>-5173.<domainSuffix>`. */
+  readonly domainSuffix: string;
+  /** With it, `https://port-5173-morphvm-<morphId><morphDomainSuffix>`, and `Host` stays what was asked for. Begins with a dot. */
+  readonly morphDomainSuffix?: string | undefined;
+}
+
+/** A context, and the credentials with which a client asks for it. */
+export interface ProxyContext {
+  readonly id: string;
+  readonly username: string;
+  readonly password: string;
+  readonly webContentsId: number;
+}
+
+/** A port, or the first and the last of several. */
+export type PortRange = number | readonly [first: number, last: number];
+
+/** Bounds of a proxy. docs/proxy.md says what they are when they are left out, and what happens when they are reached. */
+export interface ProxyLimits {
+  readonly maxConnections?: number | undefined;
+  readonly maxUpstreams?: number | undefined;
+  readonly maxIdleUpstreams?: number | undefined;
+  readonly headTimeoutMs?: number | undefined;
+  readonly bodyTimeoutMs?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
+  readonly writeTimeoutMs?: number | undefined;
+  readonly idleUpstreamTimeoutMs?: number | undefined;
+  readonly dnsTimeoutMs?: number | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  readonly tlsTimeoutMs?: number | undefined;
+  readonly sendTimeoutMs?: number | undefined;
+  readonly answerTimeoutMs?: number | undefined;
+  readonly contentTimeoutMs?: number | undefined;
+  readonly tunnelTimeoutMs?: number | undefined;
+  readonly sniffTimeoutMs?: number | undefined;
+  /** How long `stop()` waits for what is under way. */
+  readonly drainTimeoutMs?: number | undefined;
+}
+
+/** What a proxy is started with. */
+export interface ProxyOptions {
+  /** IP address, 127.0.0.1 unless said otherwise. */
+  readonly host?: string | undefined;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Listen on an address that others than this machine reach. */
+  readonly allowRemote?: boolean | undefined;
+  /** Threads; by cores unless said otherwise. */
+  readonly shards?: number | undefined;
+  readonly driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+  /** Ports of servers that may be asked for: 80, 443 and those from 1024 on, unless said otherwise. */
+  readonly ports?: readonly PortRange[] | undefined;
+  /** Hosts that may be asked for, and no others: `host`, `*.host` or `*`, each with or without `:port`. */
+  readonly allow?: readonly string[] | undefined;
+  /** Hosts that may not. */
+  readonly deny?: readonly string[] | undefined;
+  /** Kinds of addresses that may be connected to beside those of the internet. */
+  readonly addresses?: ProxyAddresses | undefined;
+  /** Hosts that are not looked up, as in `allow`, and the address of each, with or without a port. */
+  readonly hosts?: Readonly<Record<string, string>> | undefined;
+  /** By whom servers have to be certified, in PEM; by whom browsers trust, unless said otherwise. */
+  readonly ca?: string | Uint8Array | undefined;
+  readonly limits?: ProxyLimits | undefined;
+}
+
+/** Kinds of addresses, none of which may be connected to unless it is said here. */
+export interface ProxyAddresses {
+  /** This machine, for contexts without a route. */
+  readonly loopback?: boolean | undefined;
+  /** Networks around here. */
+  readonly private?: boolean | undefined;
+  /** The link, where clouds keep the keys of a machine. */
+  readonly linkLocal?: boolean | undefined;
+}
+
+/** What a proxy has done, and does. */
+export interface ProxyStats {
+  /** Connections of clients now. */
+  readonly connections: number;
+  readonly accepted: number;
+  /** Connections closed at once: `maxConnections`, or no descriptor left. */
+  readonly turnedAway: number;
+  readonly requests: number;
+  /** Requests that the proxy has answered by itself. */
+  readonly refused: number;
+  /** Malformed, too large or too slow requests. */
+  readonly protocolErrors: number;
+  readonly heldBytes: number;
+  readonly panics: number;
+  readonly contexts: readonly ProxyContextStats[];
+}
+
+/** What was done for a context that is not released. */
+export interface ProxyContextStats {
+  readonly id: string;
+  readonly username: string;
+  readonly requests: number;
+  /** Requests and tunnels under way. */
+  readonly open: number;
+  /** Bytes of content from clients, and through tunnels. */
+  readonly sentBytes: number;
+  /** Bytes to them. */
+  readonly receivedBytes: number;
+  /** Requests that did not get the answer of a server. */
+  readonly failed: number;
+}

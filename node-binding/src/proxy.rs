@@ -1,0 +1,386 @@
+//! The forward proxy as JavaScript sees it: an engine without handlers, and its contexts.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fasttunnel_engine::config::{Config, default_max_connections, default_shards};
+use fasttunnel_engine::handlers::Handlers;
+use fasttunnel_engine::host::codes;
+use fasttunnel_engine::link::contexts::Context;
+use fasttunnel_engine::proxy::policy::{HostRule, Policy};
+use fasttunnel_engine::proxy::route::Route;
+use fasttunnel_engine::proxy::settings::{Place, Settings};
+use fasttunnel_engine::trust::Trust;
+use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
+use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions};
+use fasttunnel_engine::tunnel::decide::Exposure;
+use fasttunnel_engine::tunnel::route::BasePath;
+use fasttunnel_engine::tunnel::table::{Allow, HandlerTable};
+use fasttunnel_engine::{Engine, Listen};
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+
+use crate::options::{CodedError, bad_option, driver_choice, listen};
+use crate::raw::{self, CleanupHook};
+use crate::start_error::{coded, start_error};
+
+/// What TypeScript's options of a proxy become; what is missing has the engine's default.
+#[napi(object, object_to_js = false)]
+pub struct NativeProxyOptions {
+    /// IP address to listen on.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Shard threads; 0 for the default by cores.
+    pub shards: u32,
+    /// `auto`, `io_uring` or `epoll`.
+    pub driver: String,
+    /// Ports that may be connected to: first and last in turn.
+    pub ports: Option<Vec<u32>>,
+    /// Hosts that may be asked for.
+    pub allow: Vec<String>,
+    /// Hosts that may not.
+    pub deny: Vec<String>,
+    /// Addresses of this machine may be connected to.
+    pub loopback: bool,
+    /// Those of networks around here may.
+    pub private_networks: bool,
+    /// Those of the link may.
+    pub link_local: bool,
+    /// Hosts and where they are, in turn.
+    pub hosts: Vec<String>,
+    /// By whom servers have to be certified; without it, by whom browsers trust.
+    pub ca: Option<String>,
+    /// The bounds.
+    pub limits: NativeProxyLimits,
+}
+
+/// Bounds of a proxy, in the units of their names.
+#[napi(object)]
+pub struct NativeProxyLimits {
+    /// Connections of clients.
+    pub max_connections: Option<f64>,
+    /// Connections to servers.
+    pub max_upstreams: Option<f64>,
+    /// Those that wait for the next request.
+    pub max_idle_upstreams: Option<f64>,
+    /// Time for a head.
+    pub head_timeout_ms: Option<f64>,
+    /// Time without a byte of a request's content.
+    pub body_timeout_ms: Option<f64>,
+    /// Time between requests.
+    pub idle_timeout_ms: Option<f64>,
+    /// Time without progress in sending to a client.
+    pub write_timeout_ms: Option<f64>,
+    /// Time that a connection to a server waits for the next request.
+    pub idle_upstream_timeout_ms: Option<f64>,
+    /// Time for looking up a name.
+    pub dns_timeout_ms: Option<f64>,
+    /// Time for connecting.
+    pub connect_timeout_ms: Option<f64>,
+    /// Time for the handshake of TLS.
+    pub tls_timeout_ms: Option<f64>,
+    /// Time without progress in sending to a server.
+    pub send_timeout_ms: Option<f64>,
+    /// Time for the head of an answer.
+    pub answer_timeout_ms: Option<f64>,
+    /// Time without a byte of its content.
+    pub content_timeout_ms: Option<f64>,
+    /// Time without a byte through a tunnel.
+    pub tunnel_timeout_ms: Option<f64>,
+    /// Time for the first byte through a tunnel that is read.
+    pub sniff_timeout_ms: Option<f64>,
+}
+
+/// Where hosts of the own machine lead.
+#[napi(object)]
+pub struct NativeRoute {
+    /// The workspace.
+    pub morph_id: String,
+    /// Its part.
+    pub scope: String,
+    /// The domain below which workspaces are.
+    pub domain_suffix: String,
+    /// Another one, with names of another form.
+    pub morph_domain_suffix: Option<String>,
+}
+
+/// What a context is called, and its credentials.
+#[napi(object)]
+pub struct NativeContext {
+    /// Names it.
+    pub id: String,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+    /// What it was made for.
+    pub web_contents_id: u32,
+}
+
+/// A running proxy. All methods on the JavaScript thread that made it.
+#[napi]
+pub struct NativeProxy {
+    life: Rc<RefCell<Option<Arc<Engine>>>>,
+    hook: Rc<RefCell<Option<CleanupHook>>>,
+    port: u32,
+    driver: &'static str,
+}
+
+#[napi]
+impl NativeProxy {
+    /// Starts listening.
+    ///
+    /// Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, options: NativeProxyOptions) -> Result<Self, CodedError> {
+        let config = options.config()?;
+        let engine = Engine::start(config, Handlers::new().into_backend()).map_err(|error| start_error(&error))?;
+        let port = match engine.address() {
+            Listen::Tcp(address) => u32::from(address.port()),
+            Listen::Unix(_) | Listen::InProcess => 0,
+        };
+        let driver = engine.driver().name();
+        let life = Rc::new(RefCell::new(Some(Arc::new(engine))));
+        let hook = Rc::new(RefCell::new(None));
+        let (ending, place) = (life.clone(), hook.clone());
+        let added = CleanupHook::add(&env, move || {
+            // It runs now: nobody may remove it any more.
+            let _: Option<CleanupHook> = place.borrow_mut().take();
+            if let Some(engine) = ending.borrow_mut().take() {
+                engine.stop(Duration::ZERO);
+                engine.join();
+            }
+        })
+        .map_err(coded)?;
+        hook.replace(Some(added));
+        Ok(NativeProxy { life, hook, port, driver })
+    }
+
+    /// TCP port.
+    #[napi(getter)]
+    pub fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// The driver that runs.
+    #[napi(getter)]
+    pub fn driver(&self) -> &'static str {
+        self.driver
+    }
+
+    /// Makes a context.
+    ///
+    /// Throws with `code` `FASTTUNNEL_BAD_OPTION` for a route that is none, `FASTTUNNEL_CLOSED` when it has stopped.
+    #[napi(catch_unwind)]
+    pub fn create_context(
+        &self,
+        web_contents_id: u32,
+        route: Option<NativeRoute>,
+    ) -> Result<NativeContext, CodedError> {
+        let route = route
+            .map(|NativeRoute { morph_id, scope, domain_suffix, morph_domain_suffix }| {
+                Route::new(&morph_id, &scope, &domain_suffix, morph_domain_suffix.as_deref())
+            })
+            .transpose()
+            .map_err(bad_option)?;
+        let life = self.life.borrow();
+        let closed = || CodedError::new(codes::CLOSED.to_owned(), "the proxy has stopped");
+        let internal = |error: std::io::Error| CodedError::new(codes::INTERNAL.to_owned(), error.to_string());
+        let engine = life.as_ref().ok_or_else(closed)?;
+        let names = engine.create_context(web_contents_id, route).map_err(internal)?.ok_or_else(closed)?;
+        Ok(NativeContext { id: names.id, username: names.username, password: names.password, web_contents_id })
+    }
+
+    /// Ends a context, with all that is under way for it; one that is not known is none.
+    #[napi(catch_unwind)]
+    pub fn release_context(&self, id: String) {
+        if let Some(engine) = &*self.life.borrow() {
+            engine.release_context(&id);
+        }
+    }
+
+    /// Stops: what is under way has `drain_ms` to end. Resolves when everything has.
+    #[napi(catch_unwind)]
+    pub fn stop(&self, drain_ms: f64) -> AsyncTask<Ending> {
+        if let Some(hook) = self.hook.borrow_mut().take() {
+            hook.remove();
+        }
+        AsyncTask::new(Ending { engine: self.life.borrow_mut().take(), drain: Duration::from_millis(drain_ms as u64) })
+    }
+
+    /// JSON: what it has done, and each context; null when it has stopped.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Option<String> {
+        let life = self.life.borrow();
+        let engine = life.as_ref()?;
+        let shards = engine.stats();
+        let sum = |pick: fn(&fasttunnel_engine::shard::counters::Snapshot) -> u64| shards.iter().map(pick).sum::<u64>();
+        let contexts: Vec<_> = engine
+            .proxy()
+            .map(|proxy| proxy.contexts.all().iter().map(|it| context_json(it)).collect())
+            .unwrap_or_default();
+        Some(format!(
+            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"contexts\":[{}]}}",
+            sum(|it| it.connections),
+            sum(|it| it.accepted),
+            sum(|it| it.turned_away),
+            sum(|it| it.requests),
+            sum(|it| it.refused),
+            sum(|it| it.protocol_errors),
+            sum(|it| it.held_bytes),
+            sum(|it| it.panics),
+            contexts.join(",")
+        ))
+    }
+}
+
+/// Its names are letters, digits and dashes.
+fn context_json(context: &Context) -> String {
+    let traffic = &context.traffic;
+    let of = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
+    format!(
+        "{{\"id\":\"{}\",\"username\":\"{}\",\"requests\":{},\"open\":{},\"sentBytes\":{},\"receivedBytes\":{},\"failed\":{}}}",
+        context.id,
+        context.username,
+        of(&traffic.requests),
+        of(&traffic.open),
+        of(&traffic.sent),
+        of(&traffic.received),
+        of(&traffic.failed)
+    )
+}
+
+impl Drop for NativeProxy {
+    fn drop(&mut self) {
+        if let Some(hook) = self.hook.borrow_mut().take() {
+            hook.remove();
+        }
+        if let Some(engine) = self.life.borrow_mut().take() {
+            engine.stop(Duration::ZERO);
+            engine.join();
+        }
+    }
+}
+
+/// The end of a proxy, which is waited for on a thread of libuv's.
+pub struct Ending {
+    engine: Option<Arc<Engine>>,
+    drain: Duration,
+}
+
+impl Task for Ending {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        if let Some(engine) = self.engine.take() {
+            engine.stop(self.drain);
+            engine.join();
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, _: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+impl NativeProxyOptions {
+    fn config(&self) -> Result<Config, CodedError> {
+        let rules = |option: &str, texts: &[String]| {
+            let rule = |text: &String| {
+                HostRule::parse(text).ok_or_else(|| bad_option(format!("{option}: {text:?} is no host")))
+            };
+            texts.iter().map(rule).collect::<Result<Vec<_>, _>>()
+        };
+        let mut policy = Policy {
+            allow: rules("allow", &self.allow)?,
+            deny: rules("deny", &self.deny)?,
+            loopback: self.loopback,
+            private: self.private_networks,
+            link_local: self.link_local,
+            ..Policy::default()
+        };
+        if let Some(ports) = &self.ports {
+            let port = |port: u32| u16::try_from(port).map_err(|_| bad_option(format!("ports: {port} is none")));
+            let ranges = ports.chunks_exact(2).map(|pair| Ok(port(pair[0])?..=port(pair[1])?));
+            policy.ports = ranges.collect::<Result<_, CodedError>>()?;
+        }
+        let mut settings = Settings { policy, ..Settings::default() };
+        for pair in self.hosts.chunks_exact(2) {
+            let place = Place::parse(&pair[1])
+                .ok_or_else(|| bad_option(format!("hosts: {:?} is no address, nor one with a port", pair[1])))?;
+            settings.hosts.push((
+                HostRule::parse(&pair[0]).ok_or_else(|| bad_option(format!("hosts: {:?} is no host", pair[0])))?,
+                place,
+            ));
+        }
+        let trust = match &self.ca {
+            Some(pem) => Trust::in_pem(pem.as_bytes()),
+            None => Trust::of_the_web(),
+        };
+        let mut config = Config::new(listen("listen", &self.host, self.port, None)?, Arc::new(nothing()?));
+        config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
+        config.driver = driver_choice(&self.driver)?;
+        config.release_memory = raw::release_memory;
+        config.limits.max_connections = default_max_connections();
+        self.limits.apply(&mut config, &mut settings);
+        config.proxy = Some((settings, trust.map_err(bad_option)?));
+        Ok(config)
+    }
+}
+
+impl NativeProxyLimits {
+    fn apply(&self, config: &mut Config, settings: &mut Settings) {
+        let (client, proxy) = (&mut config.limits, &mut settings.limits);
+        for (given, place) in [
+            (self.max_connections, &mut client.max_connections),
+            (self.max_upstreams, &mut proxy.max_upstreams),
+            (self.max_idle_upstreams, &mut proxy.max_idle_upstreams),
+        ] {
+            if let Some(given) = given {
+                *place = given as usize;
+            }
+        }
+        // Each shard has its part.
+        proxy.max_upstreams = proxy.max_upstreams.div_ceil(config.shards);
+        proxy.max_idle_upstreams = proxy.max_idle_upstreams.div_ceil(config.shards);
+        for (given, place) in [
+            (self.head_timeout_ms, &mut client.head_timeout_ms),
+            (self.body_timeout_ms, &mut client.body_timeout_ms),
+            (self.idle_timeout_ms, &mut client.idle_timeout_ms),
+            (self.write_timeout_ms, &mut client.write_timeout_ms),
+            (self.idle_upstream_timeout_ms, &mut proxy.idle_upstream_timeout_ms),
+            (self.dns_timeout_ms, &mut proxy.dns_timeout_ms),
+            (self.connect_timeout_ms, &mut proxy.connect_timeout_ms),
+            (self.tls_timeout_ms, &mut proxy.tls_timeout_ms),
+            (self.send_timeout_ms, &mut proxy.send_timeout_ms),
+            (self.answer_timeout_ms, &mut proxy.answer_timeout_ms),
+            (self.content_timeout_ms, &mut proxy.content_timeout_ms),
+            (self.tunnel_timeout_ms, &mut proxy.tunnel_timeout_ms),
+            (self.sniff_timeout_ms, &mut proxy.sniff_timeout_ms),
+        ] {
+            if let Some(given) = given {
+                *place = given as u64;
+            }
+        }
+    }
+}
+
+/// A proxy exposes nothing of its own.
+fn nothing() -> Result<Exposure, CodedError> {
+    Ok(Exposure {
+        base_path: BasePath::default(),
+        table: HandlerTable::new(&[], &Allow::NotEnabled).map_err(bad_option)?,
+        auth: AuthConfig::new(AuthOptions::default()).map_err(bad_option)?,
+        cors: Cors::new(&CorsOptions::default()).map_err(bad_option)?,
+        disable_discovery: true,
+        server_options: false,
+        any_coding: false,
+    })
+}
