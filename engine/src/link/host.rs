@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use crossbeam_channel::TrySendError;
+
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
 use super::clock;
@@ -27,6 +29,9 @@ struct Queue {
     refused: AtomicBool,
     /// What follows calls that the host has, where the queue had no room for it. Comes behind the queue.
     surplus: Surplus,
+    /// What its thread has said last, where the queue had no room for that. Comes behind everything.
+    stopped: AtomicBool,
+    failed: AtomicBool,
     /// When a batch last found the queue empty; the shard writes it.
     begun_ns: Counter,
     handover: HandoverMeter,
@@ -42,6 +47,8 @@ impl Queue {
             receiver,
             refused,
             surplus: Surplus::default(),
+            stopped: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             begun_ns: Counter::default(),
             handover: HandoverMeter::default(),
             meter: HostMeter::default(),
@@ -51,11 +58,25 @@ impl Queue {
     /// What comes next where the queue was found empty.
     fn behind(&self) -> Option<ToHost> {
         if !self.surplus.is_there() {
-            return None;
+            return self.last();
         }
         // The queue may have been filled since. While there is a surplus no calls enter it, so all that is seen now came
         // before what was put aside.
         self.receiver.try_recv().ok().or_else(|| self.surplus.take().map(ToHost::Calls))
+    }
+
+    /// What was said last, where nothing else is left.
+    fn last(&self) -> Option<ToHost> {
+        // Acquire: whoever sees it sees what has entered the queue before, which was full.
+        let (stopped, failed) = (self.stopped.load(Ordering::Acquire), self.failed.load(Ordering::Acquire));
+        if !stopped && !failed {
+            return None;
+        }
+        self.receiver.try_recv().ok().or_else(|| {
+            let flag = if stopped { &self.stopped } else { &self.failed };
+            flag.store(false, Ordering::Relaxed);
+            Some(if stopped { ToHost::Stopped } else { ToHost::Failed })
+        })
     }
 }
 
@@ -221,9 +242,12 @@ impl Host {
 
     fn part(&self, shard: usize, last: ToHost) {
         if let Some(queue) = self.queues.get(shard) {
-            // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
-            // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
-            let _ = queue.sender.send_timeout(last, crate::limits::STOPPED_NOTICE_WAIT);
+            // Never waits for room: the shard may live on the very thread that would make some.
+            match queue.sender.try_send(last).map_err(TrySendError::into_inner) {
+                Ok(()) | Err(ToHost::Calls(_)) => {}
+                Err(ToHost::Stopped) => queue.stopped.store(true, Ordering::Release),
+                Err(ToHost::Failed) => queue.failed.store(true, Ordering::Release),
+            }
         }
         self.ring(self.queues.get(shard));
     }
@@ -361,6 +385,31 @@ mod tests {
         assert!(host.unseen_ns(0) < pause_ns, "it looks, though it takes nothing");
         while let Next::Calls(_) = host.next(0) {}
         assert_eq!((host.unseen_ns(0), host.unseen_ns(1)), (0, 0));
+    }
+
+    /// The one who would make room may be the one who says it.
+    #[test]
+    fn the_last_word_does_not_wait_for_room_and_comes_last() {
+        for failed in [false, true] {
+            let (host, _) = host();
+            for _ in 0..HOST_QUEUE_BATCHES {
+                assert!(host.submit(0, Box::default(), &mut AnswerBatch::default()).is_none());
+            }
+            if failed {
+                host.failed(0)
+            } else {
+                host.stopped(0)
+            }
+            for _ in 0..HOST_QUEUE_BATCHES {
+                assert!(matches!(host.next(0), Next::Calls(_)));
+            }
+            match host.next(0) {
+                Next::Stopped => assert!(!failed),
+                Next::Failed => assert!(failed),
+                _ => panic!("the last word is lost"),
+            }
+            assert!(matches!(host.next(0), Next::Nothing));
+        }
     }
 
     #[test]
