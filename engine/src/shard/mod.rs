@@ -22,6 +22,7 @@ mod transport;
 mod watch;
 
 pub use door::listener;
+pub use life::inline;
 pub use reactor::driver;
 pub use watch::{counters, timing};
 
@@ -59,8 +60,8 @@ use connection::unseen::Unseen;
 use door::doors::Doors;
 use exchange::asking::Advised;
 use life::lifecycle::Lifecycle;
+use life::living::Legacy;
 use life::pulse::Pulse;
-use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
 use serve::handshakes::Handshakes;
@@ -167,6 +168,8 @@ struct Shard {
 
     /// When deadlines were looked at last.
     swept_ms: Cell<u64>,
+    /// Runs of tasks: each may have asked something of the kernel.
+    steps: Cell<u64>,
     pulse: Pulse,
     buffers: Rc<Buffers>,
     held_reads: HeldReads,
@@ -234,6 +237,7 @@ impl Shard {
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
+            steps: Cell::new(0),
             pulse: Pulse::default(),
             buffers: Rc::default(),
             held_reads: HeldReads::default(),

@@ -6,6 +6,7 @@ pub mod event_loop;
 pub mod host;
 pub mod process;
 pub mod server;
+pub mod turner;
 
 #[allow(unused_imports)]
 pub use client::{Client, Reply, call, event, octets, pattern, request};
