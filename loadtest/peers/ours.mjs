@@ -1,7 +1,9 @@
-// fasttunnel by itself, as it is built in this checkout. SHARDS=2: not as many as it would take by default.
+// fasttunnel by itself, as it is built in this checkout. SHARDS=2: not as many as it would take by default; PLACEMENT=inline:
+// not where it would put them.
 import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
 import { BASE_PATH, HOST, introduce, PORT, tasks } from './work.mjs';
 
 const shards = process.env.SHARDS === undefined ? {} : { shards: Number(process.env.SHARDS) };
-const tunnel = await fastTunnel({ port: PORT, host: HOST, basePath: BASE_PATH, auth: { allowAnonymous: true }, tasks, ...shards });
-introduce(`fasttunnel on ${tunnel.driver}${tunnel.driverReason ? ` (${tunnel.driverReason})` : ''}, Node.js ${process.version}`);
+const placement = process.env.PLACEMENT === undefined ? {} : { placement: process.env.PLACEMENT };
+const tunnel = await fastTunnel({ port: PORT, host: HOST, basePath: BASE_PATH, auth: { allowAnonymous: true }, tasks, ...shards, ...placement });
+introduce(`fasttunnel on ${tunnel.driver}, ${tunnel.stats().placement}${tunnel.driverReason ? ` (${tunnel.driverReason})` : ''}, Node.js ${process.version}`);

@@ -7,7 +7,7 @@ import type { Destination, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { AdminEngineOptions } from '../options/admin.js';
-import type { Allow, EngineOptions } from '../options/engine-options.js';
+import type { Allow, EngineOptions, Placement } from '../options/engine-options.js';
 import { forgetKeys } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
 import { FileWatch } from '../process/file-watch.js';
@@ -152,6 +152,14 @@ class EngineBridge implements Bridge {
     return this.#native.driverReason ?? undefined;
   }
 
+  get placement(): Placement {
+    return this.#native.placement;
+  }
+
+  get placementReason(): string | undefined {
+    return this.#native.placementReason ?? undefined;
+  }
+
   get shards(): number {
     return this.#native.shards;
   }
@@ -174,8 +182,9 @@ class EngineBridge implements Bridge {
 
   stats(): Stats {
     const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'failedShards' | 'live'>;
-    const reason = this.driverReason;
-    return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ring: this.#native.ring, ...counters, drains: this.#drains };
+    const { driver, driverReason, placement, placementReason } = this;
+    const reasons = { ...(driverReason === undefined ? {} : { driverReason }), ...(placementReason === undefined ? {} : { placementReason }) };
+    return { driver, placement, ...reasons, ring: this.#native.ring, ...counters, drains: this.#drains };
   }
 
   ref(): void {

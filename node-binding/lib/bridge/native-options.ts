@@ -29,13 +29,14 @@ export function nativeTls({ identities, minVersion, ca, requireClientCert }: Tls
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     inProcess,
     adminTlsShared: admin?.tls === true,
     loopRing: ring === 'loop',
+    inline: placement === 'inline',
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,

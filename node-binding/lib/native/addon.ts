@@ -1,5 +1,5 @@
 import { checkBuild } from '../facts/layout.js';
-import type { Ring, LimitName } from '../options/engine-options.js';
+import type { Placement, Ring, LimitName } from '../options/engine-options.js';
 import { loadNative } from './load.js';
 
 /** `src/options.rs`, `NativeOptions`. */
@@ -8,6 +8,7 @@ export interface NativeOptions {
   port: number;
   inProcess: boolean;
   loopRing: boolean;
+  inline: boolean;
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
@@ -84,6 +85,8 @@ export interface NativeTunnel {
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;
+  readonly placement: Placement;
+  readonly placementReason: string | null;
   readonly shards: number;
   poll(maxCalls: number): string | null;
   /** With `maxCalls` 0 it does not poll. */
