@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits::RESTART_PAUSE;
 use crate::link::port::{self, ToShard};
@@ -35,8 +35,10 @@ enum State {
         echo: Echo,
         life: Box<Life>,
     },
-    /// The next life begins when the timer strikes, which the descriptor tells.
-    Rests,
+    /// The next life begins at this time, which a timer tells if there is a descriptor left for one.
+    Rests {
+        until: Instant,
+    },
     Ended,
 }
 
@@ -103,12 +105,13 @@ impl InlineShard {
         }
     }
 
-    /// Does what there is to do, and ends early when there is `enough` for the host. Does not wait.
+    /// Does what there is to do, and ends soon when there is `enough` for the host. Does not wait.
     pub fn turn(&mut self, enough: impl Fn() -> bool) -> Turned {
         loop {
             let (ending, left) = match &mut self.state {
                 State::Ended => return Turned::Ended,
-                State::Rests => {
+                State::Rests { until } if Instant::now() < *until => return self.standing(),
+                State::Rests { .. } => {
                     if let Err(ending) = self.begin() {
                         self.follow(&ending);
                         return self.standing();
@@ -150,13 +153,13 @@ impl InlineShard {
                 self.state = State::Ended;
                 self.let_out(None);
             }
-            Next::Again => self.state = State::Rests,
+            Next::Again => self.state = State::Rests { until: Instant::now() },
             Next::AgainLater => {
                 let pause = timer().and_then(|pause| {
                     set_timer(&pause, RESTART_PAUSE, Duration::ZERO)?;
                     Ok(pause)
                 });
-                self.state = State::Rests;
+                self.state = State::Rests { until: Instant::now() + RESTART_PAUSE };
                 self.let_out(pause.ok());
             }
         }
@@ -165,8 +168,8 @@ impl InlineShard {
     fn standing(&self) -> Turned {
         match self.state {
             State::Ended => Turned::Ended,
-            State::Rests if self.outlet.is_some() => Turned::Idle,
-            State::Lives { .. } | State::Rests => Turned::More,
+            State::Rests { .. } if self.outlet.is_some() => Turned::Idle,
+            State::Lives { .. } | State::Rests { .. } => Turned::More,
         }
     }
 
