@@ -285,6 +285,9 @@ pub const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// Rounds of one turn of a shard that another loop turns: it asks the kernel once in each. More: that loop gets its turn.
 pub const INLINE_ROUNDS: usize = 32;
+/// Rounds that such a turn still has when there are calls for the host: most often it ends by itself before, with more of them,
+/// and one entry into the host's language is for all. More: the calls that are there do not wait for others.
+pub const INLINE_GATHERS: usize = 4;
 /// Time of one such turn, looked at between its rounds. See [`INLINE_ROUNDS`].
 pub const INLINE_TURN: std::time::Duration = std::time::Duration::from_millis(5);
 

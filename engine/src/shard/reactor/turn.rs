@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::limits::{INLINE_ROUNDS, INLINE_TURN};
+use crate::limits::{INLINE_GATHERS, INLINE_ROUNDS, INLINE_TURN};
 use crate::shard::reactor::driver::ShardRuntime;
 use crate::shard::reactor::waiters::Waiter;
 
@@ -67,8 +67,8 @@ pub(in crate::shard) enum Turn<T> {
     More,
 }
 
-/// Turns a runtime until nothing happens any more, for [`INLINE_ROUNDS`] rounds, or until there is `enough` to see to
-/// elsewhere. `steps` counts the runs of tasks that may ask something of the kernel.
+/// Turns a runtime until nothing happens any more, for [`INLINE_ROUNDS`] rounds, or for [`INLINE_GATHERS`] since there is
+/// `enough` to see to elsewhere. `steps` counts the runs of tasks that may ask something of the kernel.
 pub(in crate::shard) fn turn<T>(
     runtime: &mut ShardRuntime,
     echo: &Echo,
@@ -77,7 +77,7 @@ pub(in crate::shard) fn turn<T>(
     enough: impl Fn() -> bool,
 ) -> Turn<T> {
     let begun = Instant::now();
-    let (mut rounds, mut seen) = (0, 0);
+    let (mut rounds, mut gathers, mut seen) = (0, 0, 0);
     runtime.block_on(std::future::poll_fn(|cx| {
         if let Poll::Ready(outcome) = main.as_mut().poll(cx) {
             return Poll::Ready(Turn::Over(outcome));
@@ -86,7 +86,9 @@ pub(in crate::shard) fn turn<T>(
         if rounds > 0 && steps.get() == seen {
             return Poll::Ready(Turn::Idle);
         }
-        if enough() || rounds >= INLINE_ROUNDS || (rounds > 1 && begun.elapsed() >= INLINE_TURN) {
+        gathers += usize::from(enough());
+        let over = gathers > INLINE_GATHERS || rounds >= INLINE_ROUNDS;
+        if over || (rounds > 1 && begun.elapsed() >= INLINE_TURN) {
             return Poll::Ready(Turn::More);
         }
         rounds += 1;
