@@ -193,6 +193,12 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
+# sslyze comes from PyPI. Not a test: it takes a virtual environment of 60 MB.
+SSLYZE := target/sslyze/.installed
+.PHONY: tls-scan
+tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze: versions, ciphers, renegotiation, known attacks; nothing below A
+	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze
+
 .PHONY: browser
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
@@ -255,6 +261,11 @@ attacks: build ## Attack node:http, nginx and the tunnel alike, show what became
 .PHONY: overload
 overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')
 	@node loadtest/overload/run.mjs $(ARGS)
+
+# As ever, `ARGS='--rounds 1 --duration-s 1'` is too short to mean anything.
+.PHONY: bench-workers
+bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
+	@node loadtest/workers/run.mjs $(ARGS)
 
 # Short in `make test` already; here again and again, with the machine's own tools.
 ROUNDS := 10
@@ -324,6 +335,12 @@ $(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
 	npm --prefix $(PACKAGING) ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+$(SSLYZE):
+	$(call need,python3,sslyze is installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: sslyze==6.3.1
+	@touch $@
+
 $(ZIG): $(PACKAGING)/requirements.txt
 	$(call need,python3,zig and cargo-zigbuild are installed by it, from PyPI)
 	python3 -m venv $(dir $@)
@@ -360,8 +377,9 @@ bench-native: build ## Compare fasttunnel/native with node:fs/promises and child
 	node --expose-gc $(BINDING)/bench/native.mjs
 
 .PHONY: idle
-idle: build ## Measure what idle connections cost in memory, beside node:http (3 minutes)
+idle: build ## Measure what idle connections cost in memory, beside node:http, and under TLS beside node:https (5 minutes)
 	node $(BINDING)/bench/idle.mjs
+	node $(BINDING)/bench/idle.mjs --connections 2000 --servers node-tls,io_uring-tls,epoll-tls --pasts fresh,asked
 
 .PHONY: streams-memory
 streams-memory: build ## Measure what 2 GiB cost in memory when somebody reads 10 MiB/s (4 minutes)

@@ -1,8 +1,8 @@
 //! What every option that is a number may be: its unit, its default, its least and its most.
 
 use crate::limits::{
-    DEFAULT_BACKLOG, DEFAULT_DRAIN_TIMEOUT_MS, LAST_ACCEPTS, Limits, MAX_HEAD_BYTES_CEILING, MAX_HEADERS,
-    MAX_JSON_DEPTH, MAX_SHARDS, MultipartLimits,
+    DEFAULT_BACKLOG, DEFAULT_BLOCKED_TIMEOUT_MS, DEFAULT_DRAIN_TIMEOUT_MS, LAST_ACCEPTS, Limits,
+    MAX_HEAD_BYTES_CEILING, MAX_HEADERS, MAX_JSON_DEPTH, MAX_SHARDS, MAX_WORKERS, MultipartLimits,
 };
 
 const KIB: u64 = 1024;
@@ -71,10 +71,12 @@ pub const LIMITS: [Bound; 27] = [
 ];
 
 /// The numbers that stand elsewhere.
-pub const OPTIONS: [Bound; 5] = [
+pub const OPTIONS: [Bound; 7] = [
     Bound { option: "port", default: Some(0), least: 0, most: Some(u16::MAX as u64), unit: None },
     bound("backlog", DEFAULT_BACKLOG as u64, 1, LAST_ACCEPTS as u64, "connections"),
     bound("shards", 0, 0, MAX_SHARDS as u64, "threads, 0 = by the number of cores"),
+    Bound { option: "workers", default: None, least: 1, most: Some(MAX_WORKERS as u64), unit: Some("event loops") },
+    bound("blockedTimeoutMs", DEFAULT_BLOCKED_TIMEOUT_MS, 0, DAY_MS, "milliseconds, 0 = none"),
     bound("readinessDelayMs", 0, 0, 600_000, "milliseconds"),
     // As many seconds as every cache can count (RFC 9111 1.2.2).
     Bound { option: "maxAge", default: None, least: 0, most: Some(i32::MAX as u64), unit: Some("seconds") },

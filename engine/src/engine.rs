@@ -318,6 +318,12 @@ impl Engine {
         self.exposures.set(exposure.clone());
     }
 
+    /// Where [`Self::set_exposure`] puts the table, for threads that do not hold the engine.
+    #[must_use]
+    pub fn exposures(&self) -> &Arc<Latest<Exposure>> {
+        &self.exposures
+    }
+
     /// Replaces what clients are spoken to with: every connection that is accepted after this call begins with it, the others
     /// go on as they have begun. False, and nothing happens, where the engine was started without.
     pub fn set_tls(&self, tls: Tls) -> bool {
@@ -327,6 +333,12 @@ impl Engine {
     /// As [`Engine::set_tls`], of the admin listener, where that has something of its own.
     pub fn set_admin_tls(&self, tls: Tls) -> bool {
         self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
+    }
+
+    /// The clients under TLS, for threads that do not hold the engine.
+    #[must_use]
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// The client under TLS that calls name by this number, while it is connected.

@@ -50,6 +50,12 @@ pub const HOST_QUEUE_BATCHES: usize = 64;
 /// Event loops that may be attached as hosts at once. More: the next is refused.
 pub const MAX_HOSTS: usize = 64;
 
+/// Event loops that the option `workers` may ask for: while they are exchanged, others attach beside them.
+pub const MAX_WORKERS: usize = MAX_HOSTS - 4;
+
+/// How long a worker may be busy with one thing, default of `blockedTimeoutMs`. Longer: it is ended.
+pub const DEFAULT_BLOCKED_TIMEOUT_MS: u64 = 30_000;
+
 /// A call may be on its way for so long to a handler that was replaced or removed, or whose host has left. Later: its
 /// number means nothing, and the call waits for its time to be over.
 pub const HANDLERS_SETTLE: std::time::Duration = std::time::Duration::from_secs(10);

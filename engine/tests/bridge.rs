@@ -350,7 +350,7 @@ fn a_bridge_that_detaches_answers_what_was_begun_and_hands_the_rest_on() {
         answers.sort_by_key(|(key, ..)| key.slot);
         let said: Vec<_> = answers.iter().map(|(key, outcome, _)| (key.slot, *outcome)).collect();
         let (begun, rest) = said.split_at(2);
-        assert_eq!(begun, [(0, Outcome::InternalError), (1, Outcome::InternalError)]);
+        assert_eq!(begun, [(0, Outcome::Lost), (1, Outcome::Lost)]);
         let Some(other) = &mut other else {
             let waits: Vec<_> = rest.iter().filter(|(slot, _)| [3, 4].contains(slot)).copied().collect();
             assert_eq!(waits, [(3, Outcome::Overloaded), (4, Outcome::Overloaded)]);

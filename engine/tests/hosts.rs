@@ -119,8 +119,10 @@ fn what_an_event_loop_leaves_behind_is_answered(driver: DriverChoice) {
     eventually("it waits", || one.bridge.link().queued() == 1);
     one.bridge.detach();
     // What it has begun cannot be tried again without a thought; what it has not may be.
-    assert_eq!(begun.reply().status, 500);
-    assert_eq!(body.reply().status, 500);
+    for reply in [begun.reply(), body.reply()] {
+        assert_eq!((reply.status, reply.field("retry-after")), (503, None));
+        assert!(reply.body.contains("HANDLER_LOST") && reply.body.contains("it may have run"), "{reply:?}");
+    }
     expect_unavailable(&queued.reply());
     let (bytes, _) = opened.until_end();
     assert!(!bytes.ends_with(b"0\r\n\r\n"), "it breaks off: {bytes:?}");
@@ -131,6 +133,79 @@ fn what_an_event_loop_leaves_behind_is_answered(driver: DriverChoice) {
     queued.send(call("echo", "4"));
     next.serve("5");
     assert_eq!(queued.reply().result(), "5");
+}
+
+/// What it has begun goes on to its end: a body that is still coming, and a client that leaves, are its own.
+fn an_event_loop_that_retires_ends_what_it_has_begun_and_gets_no_more(driver: DriverChoice) {
+    let (server, hosts) = without_loop(driver, |_| {});
+    let mut one = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    let [mut body, mut leaves, mut fetched, mut queued] = [0; 4].map(|_| server.client());
+    body.send(octets("echo", "content-length: 8\r\n"));
+    body.send("abcd");
+    let body_ticket = one.calls(1)[0].ticket;
+    leaves.send(call("echo", "2"));
+    let left_ticket = one.calls(1)[0].ticket;
+    // One is fetched and not given out, one lies in the queue.
+    fetched.send(call("echo", "3").repeat(2));
+    eventually("they wait", || one.bridge.link().queued() > 0 && server.sum(|shard| shard.calls) == 4);
+    let mut told = Told::default();
+    assert_eq!(one.bridge.drain(&mut told, 1).calls, 1);
+    queued.send(call("echo", "4"));
+    eventually("it waits", || one.bridge.link().queued() > 0);
+    let mut other = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    one.bridge.retire();
+    server.engine().set_exposure(&Arc::new(support::server::exposure(&hosts.registrations())));
+    let given = other.calls(2);
+    given.iter().for_each(|given| other.result(given.ticket, &given.text));
+    assert_eq!(queued.reply().result(), "4");
+    one.result(told.calls[0].0, "3");
+    assert_eq!([fetched.reply().result(), fetched.reply().result()], ["3", "3"]);
+    body.send("efgh");
+    drop(leaves);
+    eventually("both are told", || {
+        assert!(one.turn().is_empty(), "no more calls");
+        one.departed == [left_ticket] && one.frames.iter().any(|(_, kind, _)| *kind == FrameKind::End)
+    });
+    let bytes: Vec<u8> = one.frames.iter().flat_map(|(_, _, bytes)| bytes.clone()).collect();
+    assert_eq!(bytes, b"abcdefgh");
+    one.result(body_ticket, "5");
+    assert_eq!(body.reply().result(), "5");
+    queued.send(call("echo", "6"));
+    other.serve("6");
+    assert_eq!(queued.reply().result(), "6");
+    one.result(left_ticket, "0");
+    assert_eq!((one.bridge.live(), hosts.count()), (0, 2));
+    one.bridge.detach();
+    assert_eq!((hosts.count(), server.sum(|shard| shard.in_flight)), (1, 0));
+}
+
+/// A crowd that is refused is told to it, and the end of the shards.
+fn an_observer_gets_no_calls_and_hears_what_is_told(driver: DriverChoice) {
+    let (mut server, hosts) = without_loop(driver, |config| {
+        config.report_refusals = true;
+        config.limits.queue_timeout_ms = 200;
+    });
+    let offer = |id: &str| Offer { kind: Kind::Task, id: id.to_owned(), number: None };
+    hosts.announce(&[offer("echo")]).unwrap();
+    server.engine().set_exposure(&Arc::new(support::server::exposure(&hosts.registrations())));
+    let mut observer = Bridge::observe(hosts.clone(), || {});
+    let mut client = server.client();
+    client.send(call("echo", "1"));
+    expect_unavailable(&client.reply());
+    client.send(call("echo", "2"));
+    let mut one = EventLoop::attach(server.engine(), &hosts, &["echo"]);
+    one.serve("2");
+    assert_eq!(client.reply().result(), "2", "what was announced has waited for it");
+    assert_eq!((hosts.count(), observer.link().calls()), (1, 0));
+    one.bridge.detach();
+    client.send(call("echo", "3"));
+    expect_unavailable(&client.reply());
+    assert_eq!(observer.drain(&mut Told::default(), 1).calls, 0);
+    drop(client);
+    server.engine().stop(ms(1000));
+    eventually("it hears of the end", || observer.drain(&mut Told::default(), 1).stopped);
+    server.join();
+    observer.detach();
 }
 
 /// The second call is in the slot of the first.
@@ -417,6 +492,8 @@ fn every_event_loop_hears_of_the_end(driver: DriverChoice) {
 }
 
 on_both_drivers!(
+    an_event_loop_that_retires_ends_what_it_has_begun_and_gets_no_more,
+    an_observer_gets_no_calls_and_hears_what_is_told,
     an_engine_runs_before_an_event_loop_comes_and_after_it_has_left,
     calls_wait_for_an_event_loop_as_long_as_for_one_that_is_behind,
     calls_that_wait_are_taken_by_the_next_event_loop,
@@ -496,6 +573,75 @@ fn refusals_are_told_to_a_host_that_has_room_and_wait_where_none_has() {
     assert_eq!((told(&deaf), told(&other)), (0, HOST_QUEUE_BATCHES), "nothing is put aside for a host that looks away");
     assert!(submit(&hosts, left).is_empty());
     assert_eq!(told(&deaf) + told(&other), HOST_QUEUE_BATCHES);
+}
+
+#[test]
+fn refusals_that_a_host_leaves_unread_are_told_to_the_others_or_the_next() {
+    let (hosts, [deaf, other]) = one_deaf_of_two();
+    // Nobody has room.
+    (0..HOST_QUEUE_BATCHES as u32).for_each(|slot| assert!(submit(&hosts, batch_of(100 + slot, 1)).is_empty()));
+    let mut batch = batch_of(200, 0);
+    put_notice(&mut batch);
+    assert!(!submit(&hosts, batch).is_empty());
+    assert!(matches!(deaf.next(0), Next::Calls(_)));
+    let mut batch = batch_of(201, 0);
+    put_notice(&mut batch);
+    assert!(submit(&hosts, batch).is_empty());
+    hosts.remove(&deaf, Vec::new());
+    hosts.remove(&other, Vec::new());
+    let next = hosts.add(|| {}).unwrap();
+    assert_eq!(told(&next), 1);
+}
+
+#[test]
+fn observers_hear_of_refusals_and_failures_and_hosts_of_calls() {
+    let (hosts, [deaf, other]) = one_deaf_of_two();
+    assert_eq!(told(&deaf), 0);
+    let observer = hosts.observe(|| {});
+    let mut batch = batch_of(100, 1);
+    put_notice(&mut batch);
+    batch.restarted = true;
+    assert!(submit(&hosts, batch).is_empty());
+    let Next::Calls(calls) = other.next(0) else { panic!("a call") };
+    assert_eq!((calls.records.len(), calls.notices.len(), calls.restarted), (1, 0, false));
+    let Next::Calls(news) = observer.next(0) else { panic!("news") };
+    assert_eq!((news.records.len(), news.notices.len(), news.restarted), (0, 1, true));
+    hosts.stopped(0);
+    assert!(matches!(observer.next(0), Next::Stopped));
+}
+
+/// The table that is in force may have been built when the other was there; long after that, too.
+#[test]
+fn a_host_that_is_alone_gets_calls_by_its_own_numbers_after_another_has_left() {
+    let hosts = Hosts::new(1, 0);
+    let offer = [Offer { kind: Kind::Task, id: "a".to_owned(), number: None }];
+    let [first, second] = [0, 1].map(|number| {
+        let host = hosts.add(|| {}).unwrap();
+        assert_eq!(hosts.register(&host, &offer).unwrap(), [number]);
+        host
+    });
+    hosts.remove(&first, Vec::new());
+    let mut batch = batch_of(0, 0);
+    batch.handed_over_ns = u64::MAX;
+    assert!(submit(&hosts, batch).is_empty());
+    let Next::Calls(calls) = second.next(0) else { panic!("a call") };
+    assert_eq!(calls.records[0].handler, 1);
+    assert_eq!(hosts.registrations()[0].index, 1, "new tables name whoever is here");
+    assert_eq!((hosts.tally(0).queue_ns.count, hosts.members().len()), (0, 1));
+}
+
+#[test]
+fn what_hosts_that_have_left_have_measured_is_kept() {
+    let (hosts, [deaf, other]) = one_deaf_of_two();
+    assert!(submit(&hosts, batch_of(100, 1)).is_empty());
+    deaf.meter(0).unwrap().host_ns.record(1000, 3);
+    other.meter(0).unwrap().host_ns.record(9000, 1);
+    let before = hosts.tally(0);
+    assert_eq!((before.host_ns.count, before.host_ns.sum, before.host_ns.max), (4, 12_000, 9000));
+    hosts.remove(&deaf, Vec::new());
+    let after = hosts.tally(0);
+    assert_eq!((after.host_ns, after.host_wakes), (before.host_ns, before.host_wakes));
+    assert_eq!(after.waiting, 1, "of those that are here");
 }
 
 #[test]

@@ -287,6 +287,93 @@ fn a_host_that_leaves_and_one_that_comes_lose_no_call() {
     });
 }
 
+/// A host retires while its shard hands over a call and what follows one that it has begun: it gets all that follows, the
+/// other gets the call, and each is seen once.
+#[test]
+fn a_host_that_retires_gets_what_follows_its_calls_and_the_other_gets_the_rest() {
+    check(|| {
+        let hosts = Arc::new(Hosts::new(1, 0));
+        let (port, _inbox) = letter_box().unwrap();
+        hosts.attach(&[port]);
+        let offer = [Offer { kind: Kind::Task, id: "a".to_owned(), number: None }];
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let old = hosts.add(move || ring.ring()).unwrap();
+        hosts.register(&old, &offer).unwrap();
+        assert!(hosts.submit(0, calls(0, Box::default()), &mut AnswerBatch::default()).is_none());
+        assert!(matches!(old.next(0), Next::Calls(_)), "it has begun this one");
+        let fresh = hosts.add(|| {}).unwrap();
+        hosts.register(&fresh, &offer).unwrap();
+        let backend = hosts.clone();
+        let shard = thread::spawn(move || {
+            let mut batch = calls(1, Box::default());
+            batch.frames.push(Frame { key: key(0), kind: FrameKind::Data, data: Span::default() });
+            let rest = backend.submit(0, batch, &mut AnswerBatch::default());
+            assert!(rest.is_none_or(|batch| batch.is_empty()));
+            let mut end = Box::<CallBatch>::default();
+            end.frames.push(Frame { key: key(0), kind: FrameKind::End, data: Span::default() });
+            let rest = backend.submit(0, end, &mut AnswerBatch::default());
+            assert!(rest.is_none_or(|batch| batch.is_empty()));
+        });
+        hosts.retire(&old, Vec::new());
+        let mut frames = Vec::new();
+        while frames.len() < 2 {
+            old.awake();
+            while let Next::Calls(batch) = old.next(0) {
+                assert!(batch.records.is_empty(), "it wants no more calls");
+                frames.extend(batch.frames.iter().map(|frame| frame.kind));
+            }
+            if frames.len() < 2 && old.try_park() {
+                bell.wait();
+            }
+        }
+        shard.join().unwrap();
+        assert_eq!(frames, [FrameKind::Data, FrameKind::End]);
+        let Next::Calls(batch) = fresh.next(0) else { panic!("the call is lost") };
+        assert_eq!(batch.records.iter().map(|record| record.key.slot).collect::<Vec<_>>(), [1]);
+    });
+}
+
+/// An observer comes and goes while its shard has something to tell: it hears of it, or another one does.
+#[test]
+fn news_of_a_shard_reach_an_observer_while_hosts_come() {
+    check(|| {
+        let hosts = Arc::new(Hosts::new(1, 0));
+        let (port, _inbox) = letter_box().unwrap();
+        hosts.attach(&[port]);
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let observer = hosts.observe(move || ring.ring());
+        let backend = hosts.clone();
+        let shard = thread::spawn(move || {
+            let mut news = Box::<CallBatch>::default();
+            news.restarted = true;
+            let rest = backend.submit(0, news, &mut AnswerBatch::default());
+            assert!(rest.is_none_or(|batch| batch.is_empty()));
+            backend.stopped(0);
+        });
+        let host = hosts.add(|| {}).unwrap();
+        let (mut restarted, mut stopped) = (0, 0);
+        while stopped == 0 {
+            observer.awake();
+            loop {
+                match observer.next(0) {
+                    Next::Calls(batch) => restarted += u32::from(batch.restarted),
+                    Next::Stopped | Next::Failed => stopped += 1,
+                    Next::Nothing => break,
+                }
+            }
+            if stopped == 0 && observer.try_park() {
+                bell.wait();
+            }
+        }
+        shard.join().unwrap();
+        assert_eq!((restarted, stopped), (1, 1));
+        assert!(matches!(host.next(0), Next::Stopped), "it hears of the end, and of nothing else");
+        assert!(matches!(host.next(0), Next::Nothing));
+    });
+}
+
 /// What follows a call has a way around a full queue, and comes behind what is in it.
 #[test]
 fn what_follows_a_call_passes_a_full_queue_in_order() {

@@ -1,7 +1,8 @@
 // A normal client beside an attack: a call every 25 ms on a fresh connection, whether or not the last one was answered, so
 // that a server which stands still is seen by all the calls that it keeps waiting. A process of its own, so that the
-// attacker's work does not count. `node canary.mjs PORT`; on a message it sends what it saw.
+// attacker's work does not count. `node canary.mjs PORT [tls]`; on a message it sends what it saw.
 import net from 'node:net';
+import tls from 'node:tls';
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { call, percentile, sleep } from './wire.mjs';
@@ -10,9 +11,9 @@ const FILE = fileURLToPath(import.meta.url);
 const EVERY_MS = 25;
 const PATIENCE_MS = 10_000;
 
-const once = (port) => new Promise((resolve) => {
+const once = (port, encrypted) => new Promise((resolve) => {
   const started = performance.now();
-  const socket = net.connect(port, '127.0.0.1');
+  const socket = encrypted ? tls.connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false }) : net.connect(port, '127.0.0.1');
   const end = (good) => {
     clearTimeout(timer);
     socket.destroy();
@@ -26,8 +27,8 @@ const once = (port) => new Promise((resolve) => {
 });
 
 /** Starts one; `stop()` gives `{ n, failed, p50, p99, max }` in milliseconds. */
-export function startCanary(port) {
-  const child = fork(FILE, [String(port)]);
+export function startCanary(port, { tls: encrypted = false } = {}) {
+  const child = fork(FILE, [String(port), ...(encrypted ? ['tls'] : [])]);
   return {
     stop: () => new Promise((resolve) => {
       child.once('message', resolve);
@@ -37,13 +38,13 @@ export function startCanary(port) {
 }
 
 if (process.argv[1] === FILE) {
-  const port = Number(process.argv[2]);
+  const [port, encrypted] = [Number(process.argv[2]), process.argv[3] === 'tls'];
   const times = [];
   let [failed, stopped] = [0, false];
   process.once('message', () => { stopped = true; });
   const calls = [];
   for (let due = performance.now(); !stopped; due += EVERY_MS) {
-    calls.push(once(port).then(({ good, ms }) => {
+    calls.push(once(port, encrypted).then(({ good, ms }) => {
       times.push(ms);
       if (!good) failed += 1;
     }));

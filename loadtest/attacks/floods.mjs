@@ -89,10 +89,14 @@ async function pour(port, { n, hold }, first, piece) {
   return { connections, cut, cutAt: null, told: {}, bytes };
 }
 
+/** The beginning of a ClientHello: a record of 512 bytes, of which five have come. The next byte is any. */
+const HALF_HELLO = Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3]);
+const NEXT_BYTE = Buffer.from([3]);
+
 const CHUNK = Buffer.from(`10000\r\n${'x'.repeat(65_536)}\r\n`.repeat(16));
 const BIG = call(JSON.stringify({ input: 'x'.repeat(1_000_000) }), '/__runner/task/app.tasks.echo');
 
-/** `size` is the number of connections of a full run, `hold` the longest that its answer takes. */
+/** `size` is the number of connections of a full run, `hold` the longest that its answer takes. `tls`: of servers under TLS. */
 export const FLOODS = [
   { id: 'none', title: 'nobody: the normal client alone', size: 0, hold: 10, run: (port, { hold }) => sleep(hold * 1000).then(() => fate([])) },
   { id: 'idle', title: 'connect, say nothing', size: 2000, run: (port, how) => drip(port, how, '') },
@@ -106,5 +110,8 @@ export const FLOODS = [
   { id: 'deaf', title: 'ask for 8 MB, never read', size: 50, echo: true, run: (port, how) => deaf(port, how, BIG.repeat(8)) },
   { id: 'pipeline', title: '2,000 unread pipelined calls each', size: 200, run: (port, how) => deaf(port, how, call().repeat(2000)) },
   { id: 'resets', title: 'resets behind a call, 1,000/s', rate: 1000, hold: 5, run: (port, how) => storm(port, how, call()) },
+  { id: 'tls-half', title: 'half of a ClientHello, then nothing', size: 2000, tls: true, run: (port, how) => drip(port, how, HALF_HELLO) },
+  { id: 'tls-slow', title: 'a byte of a ClientHello a second', size: 2000, tls: true, run: (port, how) => drip(port, how, HALF_HELLO, () => NEXT_BYTE) },
+  { id: 'tls-resets', title: 'resets in a handshake, 1,000/s', rate: 1000, hold: 5, tls: true, run: (port, how) => storm(port, how, HALF_HELLO) },
   { id: 'half-resets', title: 'resets in a body, 1,000/s', rate: 1000, hold: 5, run: (port, how) => storm(port, how, call().slice(0, -10)) },
 ];

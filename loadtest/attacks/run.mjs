@@ -27,14 +27,15 @@ const withForms = !chosen || chosen.includes('forms');
 /** Starts a server for one attack, measures it with a normal client beside it. */
 async function measure(name, flood) {
   if (flood.echo && name === 'nginx') throw new Error('nothing behind it that answers so much');
-  const server = await start(name);
+  const tls = flood.tls === true;
+  const server = await start(name, { tls });
   try {
     // Warm, so that memory of the first requests does not count.
-    const warm = startCanary(server.port);
+    const warm = startCanary(server.port, { tls });
     await sleep(500);
     await warm.stop();
     const before = server.usage();
-    const canary = startCanary(server.port);
+    const canary = startCanary(server.port, { tls });
     let peak = before;
     const watch = setInterval(() => { const now = server.usage(); if (now.rss > peak.rss) peak = now; }, 250);
     const how = { n: Math.ceil((flood.size ?? 0) * Number(options.scale)), rate: flood.rate, hold: flood.hold ?? Number(options.hold) };

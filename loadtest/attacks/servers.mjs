@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { usage } from './proc.mjs';
+import { certificateFolder } from './servers/certificate.mjs';
 
 const SERVERS = {
   'node:http': { file: 'node.mjs' },
@@ -16,10 +17,10 @@ const SERVERS = {
 export const NAMES = Object.keys(SERVERS);
 
 /** Starts one; `{ name, version, port, usage(), alive, stop() }`. Rejects when it does not start. */
-export async function start(name, { limits } = {}) {
+export async function start(name, { limits, tls = false } = {}) {
   const { file, env } = SERVERS[name];
   const child = spawn(process.execPath, [fileURLToPath(new URL(`servers/${file}`, import.meta.url))], {
-    env: { ...process.env, ...env, ...(limits && { LIMITS: JSON.stringify(limits) }) },
+    env: { ...process.env, ...env, ...(limits && { LIMITS: JSON.stringify(limits) }), ...(tls && { TLS: certificateFolder() }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stderr = '';

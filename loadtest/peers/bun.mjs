@@ -1,11 +1,13 @@
 // Bun.serve; run by bun.
+import { pem } from './tls.mjs';
 import { answer, headers, HOST, introduce, NOT_FOUND, PORT, taskAt } from './work.mjs';
 
-const pathOf = (url) => url.slice(url.indexOf('/', 'http://'.length));
+const pathOf = (url) => url.slice(url.indexOf('/', url.indexOf('//') + 2));
 
 Bun.serve({
   port: PORT,
   hostname: HOST,
+  ...(pem && { tls: pem }),
   async fetch(request) {
     const task = taskAt(pathOf(request.url));
     if (request.method !== 'POST' || task === undefined) return new Response(NOT_FOUND, { status: 404, headers: headers() });

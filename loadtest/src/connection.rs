@@ -13,6 +13,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRentExt, Splitable};
 use monoio::net::TcpStream;
 
 use crate::answer::{Answer, AnswerReader, Kind};
+use crate::encrypted;
 use crate::load::Load;
 use crate::tally::Failure;
 
@@ -23,7 +24,8 @@ const READ_BYTES: usize = 16 * 1024;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a connection has ended.
-struct Broken(Failure, String);
+#[derive(Debug)]
+pub struct Broken(pub Failure, pub String);
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
@@ -51,7 +53,11 @@ pub async fn serve(load: Rc<Load>, slot: usize, first: TcpStream) {
             }
         };
         let mut started = VecDeque::with_capacity(load.pipeline);
-        if let Err(Broken(failure, text)) = talk(&load, socket, &mut started).await {
+        let talked = match &load.tls {
+            Some(config) => encrypted::talk(&load, config, socket, &mut started).await,
+            None => talk(&load, socket, &mut started).await,
+        };
+        if let Err(Broken(failure, text)) = talked {
             let failure = if load.cut() { Failure::Unanswered } else { failure };
             let lost = (started.len() as u64).max(1);
             load.tally.borrow_mut().fail(failure, lost, || text);
@@ -106,7 +112,7 @@ async fn talk(load: &Rc<Load>, socket: TcpStream, started: &mut VecDeque<u64>) -
 }
 
 /// Takes the whole answers out of `input`; how many.
-fn take(
+pub fn take(
     load: &Load,
     answers: &mut AnswerReader,
     input: &mut Vec<u8>,

@@ -4,11 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
+
 use crate::clock::{self, Timer, TimerSettings};
 use crate::connection::{self, cut};
+use crate::encrypted;
 use crate::error::Error;
 use crate::options::Options;
 use crate::process::{Server, Usage};
@@ -28,6 +32,10 @@ const GRACE_TENTHS: u32 = 10;
 pub struct Load {
     /// Where they connect to.
     pub address: SocketAddr,
+    /// What TLS is begun with; without it nothing is encrypted.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// Each request has a connection of its own.
+    pub fresh: bool,
     /// Requests under way on each.
     pub pipeline: usize,
     /// The request, `pipeline` times.
@@ -56,6 +64,8 @@ impl Load {
         let exchange = Exchange::new(options);
         Ok(Load {
             address: options.target.address,
+            tls: options.target.tls.then(encrypted::config).transpose().map_err(Error::system("TLS"))?,
+            fresh: options.fresh,
             pipeline: options.pipeline,
             request_bytes: exchange.request.len(),
             requests: Rc::new(exchange.request.repeat(options.pipeline)),

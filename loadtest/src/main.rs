@@ -9,6 +9,7 @@ mod chart;
 mod clock;
 mod compare;
 mod connection;
+mod encrypted;
 mod error;
 mod known_head;
 mod load;

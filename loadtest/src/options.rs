@@ -19,7 +19,8 @@ Usage:
   loadtest chart A.json [B.json …] > x.svg
   loadtest compare [options]        starts servers, loads them in turns, prints a table
 
-URL is the tunnel's base, http://127.0.0.1:7070/__runner unless given. Loopback addresses only.
+URL is the tunnel's base, http://127.0.0.1:7070/__runner unless given. Loopback addresses only. Under https:// any
+certificate is taken.
 
 Options:
   --connections N    keep-alive connections, 64
@@ -29,6 +30,7 @@ Options:
   --rate N           open loop: N requests a second whatever the server does; latency counts from the moment at
                      which a request should have been sent. Without it: closed loop, each connection sends its next
                      request when an answer has come
+  --fresh yes        a connection of its own for each request, under https:// a whole handshake; closed loop, no pipeline
   --deadline-ms N    a good answer after more than that counts as late; those in time are the goodput. 1000
   --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
@@ -40,8 +42,10 @@ Options:
   --help             this text
 
 Options of compare:
-  --cases A,B,…      loads: add-64, add-64x16, add-1, add-512, echo-10k, half-rate, block-1ms, shards; all unless given
-  --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling; all unless given
+  --cases A,B,…      loads: add-64, add-64x16, add-1, add-512, echo-10k, half-rate, block-1ms, shards, tls-64,
+                     tls-handshakes; all unless given
+  --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling, and under TLS node-tls,
+                     bun-tls, deno-tls, nginx-tls, ours-tls; all unless given
   --against NAME     the server that ratios are relative to, node
   --rounds N         measurements of each server under each load, 5
   --duration-s N     seconds of one, 3
@@ -78,6 +82,8 @@ pub struct Options {
     pub connections: usize,
     /// Requests under way on each.
     pub pipeline: usize,
+    /// Each request has a connection of its own.
+    pub fresh: bool,
     /// The time that is measured.
     pub duration: Duration,
     /// The time before.
@@ -110,6 +116,7 @@ impl Options {
             target,
             connections: 64,
             pipeline: 1,
+            fresh: false,
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(2),
             rate: None,
@@ -160,6 +167,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
     if options.rate.is_some() && options.pipeline > 1 {
         return usage("--pipeline is for the closed loop: leave it out, or leave out --rate");
     }
+    if options.fresh && (options.rate.is_some() || options.pipeline > 1 || !options.target.tls) {
+        return usage("--fresh is for https:// and the closed loop, without --pipeline");
+    }
     Ok(Command::Run(Box::new(options)))
 }
 
@@ -177,6 +187,8 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
         "--pipeline" => options.pipeline = number(name, &value, 1, 256)?,
         "--duration-s" => options.duration = seconds(name, &value, 0.1)?,
         "--warmup-s" => options.warmup = seconds(name, &value, 0.0)?,
+        "--fresh" if value == "yes" => options.fresh = true,
+        "--fresh" => return usage(format!("--fresh is `yes`, or left out, not `{value}`")),
         "--deadline-ms" => options.deadline = Duration::from_millis(number(name, &value, 1, 60_000)?),
         "--rate" => options.rate = Some(number(name, &value, 1, 1_000_000)?),
         // The smallest: {"input":""}

@@ -13,6 +13,8 @@ pub struct Target {
     pub host: String,
     /// The path, without a slash at its end.
     pub base: String,
+    /// It is called by https.
+    pub tls: bool,
 }
 
 impl Target {
@@ -20,8 +22,10 @@ impl Target {
     /// point the load elsewhere.
     pub fn parse(url: &str) -> Result<Target, Error> {
         let refuse = |why: &str| Err(Error::Usage(format!("URL `{url}`: {why}")));
-        let Some(rest) = url.strip_prefix("http://") else {
-            return refuse("it has to start with http://");
+        let (rest, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (rest, false),
+            (None, Some(rest)) => (rest, true),
+            (None, None) => return refuse("it has to start with http:// or https://"),
         };
         let (host, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         if !base.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#') {
@@ -31,14 +35,14 @@ impl Target {
         let address = if let Ok(address) = numeric.parse::<SocketAddr>() {
             address
         } else if let Ok(ip) = numeric.trim_matches(['[', ']']).parse::<IpAddr>() {
-            SocketAddr::new(ip, 80)
+            SocketAddr::new(ip, if tls { 443 } else { 80 })
         } else {
             return refuse("write the host as a loopback address, for example http://127.0.0.1:7070/__runner");
         };
         if !is_loopback(address.ip()) {
             return refuse("only loopback addresses are loaded: 127.0.0.1, [::1] or localhost");
         }
-        Ok(Target { address, host: host.to_owned(), base: base.trim_end_matches('/').to_owned() })
+        Ok(Target { address, host: host.to_owned(), base: base.trim_end_matches('/').to_owned(), tls })
     }
 }
 
@@ -61,9 +65,11 @@ mod tests {
             ("http://localhost:1/a/b/", "127.0.0.1:1", "/a/b"),
             ("http://[::1]:7070", "[::1]:7070", ""),
             ("http://127.1.2.3/", "127.1.2.3:80", ""),
+            ("https://127.1.2.3/", "127.1.2.3:443", ""),
         ] {
             let target = Target::parse(url).unwrap();
             assert_eq!((target.address, target.base.as_str()), (address.parse().unwrap(), base), "{url}");
+            assert_eq!(target.tls, url.starts_with("https"), "{url}");
         }
     }
 
@@ -78,7 +84,8 @@ mod tests {
             "http://localhost.example.com/",
             "http://127.0.0.1.example.com/",
             "http://127.0.0.1@10.0.0.1/",
-            "https://127.0.0.1/",
+            "https://10.0.0.1/",
+            "ftp://127.0.0.1/",
             "127.0.0.1:7070",
             "http://127.0.0.1:7070/a b",
             "http://127.0.0.1:7070/a?b",

@@ -71,6 +71,24 @@ fn two_servers_are_compared() {
 }
 
 #[test]
+fn servers_under_tls_are_compared() {
+    if let Some(reason) = missing() {
+        println!("left out: {reason}");
+        return;
+    }
+    let folder = folder("tls");
+    let output = compare("--peers node-tls,ours-tls,ours-plain --cases tls-64,tls-handshakes --rounds 1", &folder);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", text(&output.stderr));
+    for (case, rows) in [("### add, 64 connections, under TLS", 3), ("### add, a whole handshake", 2)] {
+        let table = printed.split(case).nth(1).unwrap().split("\n\n").nth(1).unwrap();
+        assert_eq!(table.lines().count(), 2 + rows, "{printed}");
+    }
+    assert!(printed.contains("node:https of Node.js"), "{printed}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn who_cannot_be_started_is_left_out_with_the_reason() {
     if let Some(reason) = missing() {
         println!("left out: {reason}");

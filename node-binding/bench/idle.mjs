@@ -1,9 +1,10 @@
-// What open connections cost that nobody uses: memory of the process for each of 10,000. `make idle` (2 minutes)
-//   node idle.mjs [--connections 10000] [--servers node,io_uring,epoll] [--settle 2]
+// What open connections cost that nobody uses: memory of the process for each of 10,000. `make idle` (5 minutes)
+//   node idle.mjs [--connections 10000] [--servers node,io_uring,epoll] [--pasts fresh,asked] [--settle 2]
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import tls from 'node:tls';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { serve } from './stream.mjs';
@@ -26,9 +27,9 @@ export const PASTS = {
   deep: { title: '16 requests at once', requests: [request(0).repeat(16)] },
 };
 
-async function connect(port) {
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
-  await once(socket, 'connect');
+async function connect({ port, encrypted }) {
+  const socket = encrypted ? tls.connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false }) : net.connect({ port, host: '127.0.0.1', noDelay: true });
+  await once(socket, encrypted ? 'secureConnect' : 'connect');
   return socket;
 }
 
@@ -50,12 +51,12 @@ function exchange(socket, bytes) {
 }
 
 /** Opens connections, some at a time; each does what it has to. */
-async function open(port, count, { requests }) {
+async function open(server, count, { requests }) {
   const sockets = [];
   const worker = async () => {
     while (sockets.length < count) {
       const at = sockets.push(undefined) - 1;
-      const socket = sockets[at] = await connect(port);
+      const socket = sockets[at] = await connect(server);
       for (const bytes of requests) await exchange(socket, bytes);
     }
   };
@@ -74,14 +75,14 @@ async function close(sockets) {
 export async function measure(start, past, { connections, settleMs }) {
   const server = await start();
   try {
-    const warm = await open(server.port, 50, past);
+    const warm = await open(server, 50, past);
     for (let round = 0; round < connections / 50; round++) {
       for (const bytes of past.requests) await Promise.all(warm.map((socket) => exchange(socket, bytes)));
     }
     await close(warm);
     await sleep(settleMs);
     const before = server.rss();
-    const sockets = await open(server.port, connections, past);
+    const sockets = await open(server, connections, past);
     const peak = server.rss();
     await sleep(settleMs);
     const idle = server.rss();
@@ -109,10 +110,18 @@ async function ceiling(driver) {
   };
 }
 
+/** A server under TLS. */
+async function encrypted(kind, options) {
+  return { ...await serve(kind, { ...options, tls: true }), encrypted: true };
+}
+
 export const SERVERS = {
   node: { title: 'node:http', start: () => serve('node') },
   io_uring: { title: 'fasttunnel, io_uring', start: () => serve('ours', { driver: 'io_uring' }) },
   epoll: { title: 'fasttunnel, epoll', start: () => serve('ours', { driver: 'epoll' }) },
+  'node-tls': { title: 'node:https', start: () => encrypted('node') },
+  'io_uring-tls': { title: 'fasttunnel, tls, io_uring', start: () => encrypted('ours', { driver: 'io_uring' }) },
+  'epoll-tls': { title: 'fasttunnel, tls, epoll', start: () => encrypted('ours', { driver: 'epoll' }) },
   'ceiling-io_uring': { title: 'the engine alone, io_uring', start: () => ceiling('io_uring') },
   'ceiling-epoll': { title: 'the engine alone, epoll', start: () => ceiling('epoll') },
 };

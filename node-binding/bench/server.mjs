@@ -3,10 +3,14 @@
 // `sink` reads a body, `slow` reads it at that rate, `source` answers as many bytes as the header x-bytes says;
 // `app.tasks.add` is the smallest call, of JSON.
 import http from 'node:http';
+import https from 'node:https';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { certificate } from '../test/support/certificates.mjs';
 
 const [kind, rate = 10 * 2 ** 20] = process.argv.slice(2);
+/** What it speaks TLS with, if it does. */
+const encryption = process.env.FASTTUNNEL_BENCH_TLS === undefined ? undefined : certificate().pem;
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
 /** Takes bytes as fast as they come, or no faster than a rate. */
@@ -58,7 +62,7 @@ const add = async ({ a, b }) => a + b;
 
 async function ours() {
   const { fastTunnel } = await import('fasttunnel');
-  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: process.env.FASTTUNNEL_DRIVER ?? 'auto', tasks: { 'app.tasks.add': add, ...Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, (_input, call) => run(call)])) } });
+  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, driver: process.env.FASTTUNNEL_DRIVER ?? 'auto', ...(encryption && { tls: encryption }), tasks: { 'app.tasks.add': add, ...Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, (_input, call) => run(call)])) } });
   return tunnel.port;
 }
 
@@ -70,7 +74,7 @@ async function json(body) {
 }
 
 async function node() {
-  const server = http.createServer(async (req, res) => {
+  const server = (encryption === undefined ? http : https).createServer(encryption ?? {}, async (req, res) => {
     const name = req.url.slice(req.url.lastIndexOf('/') + 1);
     try {
       const result = name === 'app.tasks.add' ? await add(await json(req)) : await functions[name]({ body: req, headers: req.headers });

@@ -8,8 +8,8 @@ export const MIB = 2 ** 20;
 const PIECE = Buffer.alloc(256 * 1024, 'x');
 
 /** Starts `server.mjs`: { port, rss(), cpuMs(), end() }. */
-export async function serve(kind, { driver, rate } = {}) {
-  const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [kind, ...(rate === undefined ? [] : [String(rate)])], { env: { ...process.env, ...(driver === undefined ? {} : { FASTTUNNEL_DRIVER: driver }) } });
+export async function serve(kind, { driver, rate, tls = false } = {}) {
+  const child = fork(fileURLToPath(new URL('server.mjs', import.meta.url)), [kind, ...(rate === undefined ? [] : [String(rate)])], { env: { ...process.env, ...(driver === undefined ? {} : { FASTTUNNEL_DRIVER: driver }), ...(tls ? { FASTTUNNEL_BENCH_TLS: '1' } : {}) } });
   const { port } = await new Promise((resolve, reject) => {
     child.once('message', resolve);
     child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));

@@ -4,6 +4,7 @@ export { fastTunnel } from './tunnel/fast-tunnel.js';
 export { TunnelServer } from './tunnel/server.js';
 export type { Tunnel } from './tunnel/server.js';
 export { AnswerLengthError, ClosedError, DuplicateTaskError, FileConsumedError, FileLostError, FileRefusedError, OptionError, ShardError, SpoolError, StateError } from './errors/errors.js';
+export { WorkerError } from './errors/worker-error.js';
 export { ListenError } from './errors/listen-error.js';
 export { NativeLoadError } from './native/load.js';
 export { TaskError } from './errors/task-error.js';
@@ -12,7 +13,7 @@ export type { InputFile, InputFileMeta } from './files/input-file.js';
 export { metricsContentType, metricsText } from './stats/metrics.js';
 export type { MetricsFormat } from './stats/metrics.js';
 export type { AdminAddress } from './options/addresses.js';
-export type { ShardStats, Stats } from './stats/stats.js';
+export type { MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
   AdminOptions,
@@ -39,4 +40,6 @@ export type {
   TlsOptions,
   TlsPeer,
   TunnelOptions,
+  WorkerModule,
+  WorkersOptions,
 } from './options/types.js';

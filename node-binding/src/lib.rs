@@ -4,7 +4,8 @@
 //! `rows` writes its calls as numbers and reads answers from numbers, as `fasttunnel_engine::host::layout` says.
 //! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
-//! JavaScript, `inline` turns a shard that has no thread, `raw`, `raw_ring` and `raw_turn` hold all the `unsafe`.
+//! JavaScript, `inline` turns a shard that has no thread, `shared` is what several event loops have of one tunnel, `raw`,
+//! `raw_ring` and `raw_turn` hold all the `unsafe`.
 //!
 //! `native` is what `fasttunnel/native` does, `utilities` and `sessions` are how JavaScript sees it, `version` says what was
 //! built.
@@ -22,6 +23,7 @@ mod rows;
 #[cfg(feature = "fault-injection")]
 mod saboteur;
 mod sessions;
+mod shared;
 mod start_error;
 mod stats;
 mod tls;

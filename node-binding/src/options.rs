@@ -72,6 +72,8 @@ pub struct NativeOptions {
     pub exact_bodies: bool,
     /// Do as the reference where the engine by itself does otherwise.
     pub reference: bool,
+    /// Handlers are announced: event loops of other threads attach, this one runs no calls.
+    pub workers: bool,
     /// Tell JavaScript of authentication failures.
     pub report_refusals: bool,
     /// The bounds.

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use fasttunnel_engine::Engine;
 use fasttunnel_engine::link::histogram::{Histogram, HistogramSnapshot};
 use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::meter;
 use fasttunnel_engine::shard::counters;
 
@@ -16,30 +18,26 @@ const DURATION_LOGS: RangeInclusive<u32> = 10..=36;
 const SIZE_LOGS: RangeInclusive<u32> = 0..=14;
 
 /// The shards' objects, comma-separated: `ShardStats` of `lib/stats/stats.ts`.
-pub fn shards_json(engine: &Engine, host: &Host) -> String {
+pub fn shards_json(engine: &Engine, hosts: &Hosts) -> String {
     let mut text = String::new();
     for (index, (snapshot, own)) in engine.stats().iter().zip(engine.meters()).enumerate() {
         text.push_str(if index == 0 { "{" } else { ",{" });
         for (row, value) in counters::STATED.iter().zip(snapshot.values()) {
             let _ = write!(text, "\"{}\":{value},", row.camel_case());
         }
-        if let (Some(handover), Some(host_meter)) = (host.handover_meter(index), host.meter(index)) {
-            let waiting = host.waiting(index) as u64;
-            for (row, value) in
-                meter::STATED.iter().zip([handover.host_wakes.get(), waiting, handover.most_waiting.get()])
-            {
-                let _ = write!(text, "\"{}\":{value},", row.camel_case());
-            }
-            text.push_str("\"phases\":{\"parse\":");
-            put_durations(&mut text, &own.parse_ns);
-            text.push_str(",\"queue\":");
-            put_durations(&mut text, &host_meter.queue_ns);
-            text.push_str(",\"js\":");
-            put_durations(&mut text, &host_meter.host_ns);
-            text.push_str(",\"write\":");
-            put_durations(&mut text, &own.write_ns);
-            text.push_str("},");
+        let tally = hosts.tally(index);
+        for (row, value) in meter::STATED.iter().zip([tally.host_wakes, tally.waiting, tally.most_waiting]) {
+            let _ = write!(text, "\"{}\":{value},", row.camel_case());
         }
+        text.push_str("\"phases\":{\"parse\":");
+        put_durations(&mut text, &own.parse_ns.snapshot());
+        text.push_str(",\"queue\":");
+        put_durations(&mut text, &tally.queue_ns);
+        text.push_str(",\"js\":");
+        put_durations(&mut text, &tally.host_ns);
+        text.push_str(",\"write\":");
+        put_durations(&mut text, &own.write_ns.snapshot());
+        text.push_str("},");
         text.push_str("\"callsPerBatch\":");
         put_sizes(&mut text, &own.calls_per_batch);
         text.push_str(",\"answersPerBatch\":");
@@ -49,9 +47,18 @@ pub fn shards_json(engine: &Engine, host: &Host) -> String {
     text
 }
 
+/// The event loops' objects, comma-separated: `Member` of `lib/stats/stats.ts`.
+pub fn members_json(members: &[Arc<Host>]) -> String {
+    let object = |host: &Arc<Host>| {
+        let (member, calls, waiting, running) = (host.number(), host.calls(), host.unbegun(), host.running());
+        format!("{{\"member\":{member},\"calls\":{calls},\"waiting\":{waiting},\"running\":{running}}}")
+    };
+    members.iter().map(object).collect::<Vec<_>>().join(",")
+}
+
 /// `DurationHistogram`: nanoseconds as microseconds.
-fn put_durations(text: &mut String, histogram: &Histogram) {
-    put(text, &histogram.snapshot(), DURATION_LOGS, "Us", |text, ns| {
+fn put_durations(text: &mut String, seen: &HistogramSnapshot) {
+    put(text, seen, DURATION_LOGS, "Us", |text, ns| {
         let _ = write!(text, "{}.{:03}", ns / 1000, ns % 1000);
     });
 }

@@ -11,8 +11,8 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
+use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::hosts::Hosts;
-use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, TableError};
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
@@ -24,17 +24,21 @@ use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rule
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
 use crate::rows::{Table, answers};
+use crate::shared::{Shared, bad_handlers, table_of};
 use crate::start_error::{coded, connect_error, start_error};
-use crate::stats::shards_json;
+use crate::stats::{members_json, shards_json};
 use crate::tls::{NativePeer, NativeTls};
 
-/// A running tunnel. All methods on the JavaScript thread that made it.
+/// A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it.
 #[napi]
 pub struct NativeTunnel {
-    rules: Rules,
+    rules: Arc<Rules>,
+    /// By which other threads find it.
+    number: u32,
     life: Rc<Life>,
     table: RefCell<Uint32Array>,
-    engine_facts: Facts,
+    /// Nothing, where the engine is another thread's.
+    engine_facts: Option<Facts>,
     hook: Rc<RefCell<Option<CleanupHook>>>,
     /// A frame has been fetched: bodies travel here.
     streams: Cell<bool>,
@@ -49,6 +53,7 @@ struct Life {
     /// Where the shard has no thread.
     inline: RefCell<Option<Rc<Inline>>>,
     bridge: RefCell<Bridge>,
+    shared: RefCell<Option<Arc<Shared>>>,
     /// Shards that were given up, as of the last look.
     failed_shards: Cell<usize>,
     #[cfg(feature = "fault-injection")]
@@ -56,7 +61,8 @@ struct Life {
 }
 
 struct Running {
-    engine: Engine,
+    /// Nothing, where it is another thread's.
+    engine: Option<Engine>,
     ring: Rc<Ring>,
 }
 
@@ -65,13 +71,20 @@ impl Life {
     fn end(&self) {
         let running = self.running.borrow_mut().take();
         let Some(Running { engine, ring }) = running else { return };
-        self.failed_shards.set(engine.failed_shards());
-        engine.stop(Duration::ZERO);
-        if let Some(inline) = self.inline.take() {
-            inline.end();
+        let is_its_own = engine.is_some();
+        if let Some(engine) = engine {
+            self.failed_shards.set(engine.failed_shards());
+            engine.stop(Duration::ZERO);
+            if let Some(inline) = self.inline.take() {
+                inline.end();
+            }
+            engine.join();
         }
-        engine.join();
         self.bridge.borrow_mut().detach();
+        if let Some(shared) = self.shared.take().filter(|_| !is_its_own) {
+            // Calls are to name handlers of those who stay. An error would have been one when they registered.
+            let _ = shared.publish(None, || Ok(()));
+        }
         // It holds the host, and with it the letter boxes.
         #[cfg(feature = "fault-injection")]
         self.saboteur.take();
@@ -106,33 +119,37 @@ impl NativeTunnel {
         table: Uint32Array,
         ring: Function<'_, (), ()>,
     ) -> Result<Self, CodedError> {
-        if table.len() != layout::LENGTH {
-            return Err(CodedError::new(codes::INTERNAL.to_owned(), "the call table has the wrong length"));
-        }
-        let rules = options.rules()?;
+        check_table(&table)?;
+        let rules = Arc::new(options.rules()?);
         let mut config = options.config(&rules)?;
         let allow = allow.policy()?;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let ring = Rc::new(ring);
-        let refusal = if options.inline { inline::refusal(&ring, config.driver) } else { None };
-        let is_inline = options.inline && refusal.is_none();
+        let refusal = if options.inline && !options.workers { inline::refusal(&ring, config.driver) } else { None };
+        let is_inline = options.inline && !options.workers && refusal.is_none();
         let rung = Rung::default();
         let wake = if is_inline { rung.wake(wake) } else { wake };
         if is_inline {
             config.shards = 1;
         }
         let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
-        let bridge = Bridge::attach(hosts.clone(), wake).map_err(bad_option)?;
-        #[cfg(fasttunnel_benches)]
-        crate::line::stand_in(&hosts, bridge.link());
-        // Whoever connects first finds the handlers: they are registered before anything listens.
-        let numbers = bridge.register(&offers(handlers)).map_err(bad_handlers)?;
+        // Whoever connects first finds the handlers: they are registered, or announced, before anything listens.
+        let (bridge, numbers) = if options.workers {
+            hosts.announce(&offers(handlers)).map_err(bad_handlers)?;
+            (Bridge::observe(hosts.clone(), wake), Vec::new())
+        } else {
+            let bridge = Bridge::attach(hosts.clone(), wake).map_err(bad_option)?;
+            #[cfg(fasttunnel_benches)]
+            crate::line::stand_in(&hosts, bridge.link());
+            let numbers = bridge.register(&offers(handlers)).map_err(bad_handlers)?;
+            (bridge, numbers)
+        };
         config.exposure = Arc::new(rules.exposure(table_of(&hosts, &allow)?));
         #[cfg(not(feature = "fault-injection"))]
-        let backend = hosts;
+        let backend = hosts.clone();
         #[cfg(feature = "fault-injection")]
-        let backend = Arc::new(crate::saboteur::Saboteur::new(hosts));
+        let backend = Arc::new(crate::saboteur::Saboteur::new(hosts.clone()));
         #[cfg(feature = "fault-injection")]
         let saboteur = backend.clone();
         let (engine, shard) = if is_inline {
@@ -155,17 +172,66 @@ impl NativeTunnel {
             placement: if is_inline { "inline" } else { "threads" },
             placement_reason: refusal,
         };
-        let life = Rc::new(Life {
-            running: RefCell::new(Some(Running { engine, ring })),
+        let shared = Shared::new(hosts, rules, &engine, allow);
+        if options.workers {
+            shared.open();
+        }
+        let life = Life {
+            running: RefCell::new(Some(Running { engine: Some(engine), ring })),
             inline: RefCell::new(inline),
             bridge: RefCell::new(bridge),
+            shared: RefCell::new(Some(shared.clone())),
             failed_shards: Cell::new(0),
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::new(Some(saboteur)),
-        });
+        };
+        Self::begin(&env, &shared, life, table, Some(engine_facts), numbers)
+    }
+
+    /// Attaches the event loop of this thread to a tunnel of another one, that was made with `workers` and has this number.
+    /// It runs the calls of these handlers from now on.
+    ///
+    /// Throws with `code` `FASTTUNNEL_CLOSED` when there is no such tunnel (any more).
+    #[napi(factory, catch_unwind)]
+    pub fn attach(
+        env: Env,
+        number: u32,
+        loop_ring: bool,
+        handlers: Vec<NativeHandler>,
+        table: Uint32Array,
+        ring: Function<'_, (), ()>,
+    ) -> Result<Self, CodedError> {
+        check_table(&table)?;
+        let shared = Shared::find(number)
+            .ok_or_else(|| CodedError::new(codes::CLOSED.to_owned(), "the tunnel of this worker has ended"))?;
+        let (ring, wake) = Ring::new(&env, &ring, loop_ring).map_err(coded)?;
+        let bridge = Bridge::attach(shared.hosts().clone(), wake).map_err(bad_option)?;
+        let numbers = shared.publish(None, || bridge.register(&offers(handlers)))?;
+        let life = Life {
+            running: RefCell::new(Some(Running { engine: None, ring: Rc::new(ring) })),
+            inline: RefCell::default(),
+            bridge: RefCell::new(bridge),
+            shared: RefCell::new(Some(shared.clone())),
+            failed_shards: Cell::new(0),
+            #[cfg(feature = "fault-injection")]
+            saboteur: RefCell::default(),
+        };
+        Self::begin(&env, &shared, life, table, None, numbers)
+    }
+
+    /// Sees to it that what was begun ends before the environment does.
+    fn begin(
+        env: &Env,
+        shared: &Shared,
+        life: Life,
+        table: Uint32Array,
+        engine_facts: Option<Facts>,
+        numbers: Vec<u32>,
+    ) -> Result<Self, CodedError> {
+        let life = Rc::new(life);
         let hook = Rc::new(RefCell::new(None));
         let (ending, place) = (life.clone(), hook.clone());
-        let added = CleanupHook::add(&env, move || {
+        let added = CleanupHook::add(env, move || {
             // It runs now: nobody may remove it any more.
             let _: Option<CleanupHook> = place.borrow_mut().take();
             ending.end();
@@ -173,7 +239,8 @@ impl NativeTunnel {
         .map_err(coded)?;
         hook.replace(Some(added));
         Ok(NativeTunnel {
-            rules,
+            rules: shared.rules().clone(),
+            number: shared.number(),
             life,
             table: RefCell::new(table),
             engine_facts,
@@ -339,21 +406,47 @@ impl NativeTunnel {
     #[napi(catch_unwind)]
     pub fn set_handlers(&self, handlers: Vec<NativeHandler>, allow: NativeAllow) -> Result<Vec<u32>, CodedError> {
         let (allow, bridge) = (allow.policy()?, self.life.bridge.borrow());
-        let numbers = bridge.register(&offers(handlers)).map_err(bad_handlers)?;
-        let exposure = Arc::new(self.rules.exposure(table_of(bridge.hosts(), &allow)?));
-        if let Some(running) = &*self.life.running.borrow() {
-            running.engine.set_exposure(&exposure);
+        let register = || bridge.register(&offers(handlers));
+        match &*self.life.shared.borrow() {
+            Some(shared) => shared.publish(Some(allow), register),
+            None => register().map_err(bad_handlers),
         }
-        Ok(numbers)
+    }
+
+    /// By which a thread of this process attaches to it.
+    #[napi(getter)]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The engine's number of this event loop.
+    #[napi(getter)]
+    pub fn member(&self) -> u32 {
+        self.life.bridge.borrow().link().number()
+    }
+
+    /// Calls that it has begun and not answered.
+    #[napi(getter)]
+    pub fn live(&self) -> u32 {
+        self.life.bridge.borrow().live() as u32
+    }
+
+    /// Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`.
+    #[napi(catch_unwind)]
+    pub fn leave(&self) {
+        self.life.bridge.borrow_mut().retire();
+        if let Some(shared) = &*self.life.shared.borrow() {
+            let _ = shared.publish(None, || Ok(()));
+        }
     }
 
     /// Replaces what clients are spoken to with; counts from the next connection on.
     #[napi(catch_unwind)]
     pub fn set_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
         let tls = tls.read()?;
-        if let Some(running) = &*self.life.running.borrow()
-            && !running.engine.set_tls(tls)
-        {
+        let mut is_set = true;
+        self.with_engine(|engine| is_set = engine.set_tls(tls));
+        if !is_set {
             return Err(bad_option("tls: the engine was started without"));
         }
         Ok(())
@@ -363,9 +456,9 @@ impl NativeTunnel {
     #[napi(catch_unwind)]
     pub fn set_admin_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
         let tls = tls.read()?;
-        if let Some(running) = &*self.life.running.borrow()
-            && !running.engine.set_admin_tls(tls)
-        {
+        let mut is_set = true;
+        self.with_engine(|engine| is_set = engine.set_admin_tls(tls));
+        if !is_set {
             return Err(bad_option("admin.tls: the engine was started without"));
         }
         Ok(())
@@ -375,8 +468,8 @@ impl NativeTunnel {
     #[napi(catch_unwind)]
     pub fn peer(&self, ticket: u32) -> Option<NativePeer> {
         let number = self.life.bridge.borrow().peer(ticket)?;
-        let running = self.life.running.borrow();
-        running.as_ref()?.engine.peer(number).map(|peer| NativePeer::from(&*peer))
+        let shared = self.life.shared.borrow();
+        shared.as_ref()?.peers().get(number).map(|peer| NativePeer::from(&*peer))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
@@ -385,7 +478,7 @@ impl NativeTunnel {
     #[napi(catch_unwind)]
     pub fn connect(&self) -> Result<i32, CodedError> {
         let running = self.life.running.borrow();
-        let engine = running.as_ref().map(|running| &running.engine);
+        let engine = running.as_ref().and_then(|running| running.engine.as_ref());
         let socket = engine.ok_or(ConnectError::Ended).and_then(Engine::connect);
         socket.map(IntoRawFd::into_raw_fd).map_err(|error| connect_error(&error))
     }
@@ -399,17 +492,20 @@ impl NativeTunnel {
     /// Lets `/readyz` say that no calls are wanted any more.
     #[napi(catch_unwind)]
     pub fn retire(&self) {
-        if let Some(running) = &*self.life.running.borrow() {
-            running.engine.retire();
-        }
+        self.with_engine(Engine::retire);
     }
 
     /// Stops accepting, lets calls under way finish within `drain_ms`. When every shard has ended, the ring is called
     /// and the table says so; then call `finish`.
     #[napi(catch_unwind)]
     pub fn stop(&self, drain_ms: f64) {
-        if let Some(running) = &*self.life.running.borrow() {
-            running.engine.stop(Duration::from_millis(drain_ms as u64));
+        self.with_engine(|engine| engine.stop(Duration::from_millis(drain_ms as u64)));
+    }
+
+    fn with_engine(&self, use_it: impl FnOnce(&Engine)) {
+        let running = self.life.running.borrow();
+        if let Some(engine) = running.as_ref().and_then(|running| running.engine.as_ref()) {
+            use_it(engine);
         }
     }
 
@@ -425,64 +521,68 @@ impl NativeTunnel {
     /// TCP port, 0 where it does not listen on one.
     #[napi(getter)]
     pub fn port(&self) -> u32 {
-        port_of(&self.engine_facts.address)
+        self.engine_facts.as_ref().map_or(0, |facts| port_of(&facts.address))
     }
 
     /// TCP port of the admin listener, 0 where there is none.
     #[napi(getter)]
     pub fn admin_port(&self) -> u32 {
-        self.engine_facts.admin.as_ref().map_or(0, port_of)
+        self.engine_facts.as_ref().and_then(|facts| facts.admin.as_ref()).map_or(0, port_of)
     }
 
     /// The driver that runs.
     #[napi(getter)]
     pub fn driver(&self) -> &'static str {
-        self.engine_facts.driver
+        self.engine_facts.as_ref().map_or("", |facts| facts.driver)
     }
 
     /// Why it is epoll.
     #[napi(getter)]
     pub fn driver_reason(&self) -> Option<String> {
-        self.engine_facts.driver_reason.clone()
+        self.engine_facts.as_ref().and_then(|facts| facts.driver_reason.clone())
     }
 
     /// How JavaScript is woken: `loop` or `threadsafe`.
     #[napi(getter)]
     pub fn ring(&self) -> &'static str {
-        self.engine_facts.ring
+        self.engine_facts.as_ref().map_or("", |facts| facts.ring)
     }
 
     /// Where the shards run: `threads` or `inline`.
     #[napi(getter)]
     pub fn placement(&self) -> &'static str {
-        self.engine_facts.placement
+        self.engine_facts.as_ref().map_or("threads", |facts| facts.placement)
     }
 
     /// Why it is `threads`, where `inline` was asked for.
     #[napi(getter)]
     pub fn placement_reason(&self) -> Option<String> {
-        self.engine_facts.placement_reason.clone()
+        self.engine_facts.as_ref().and_then(|facts| facts.placement_reason.clone())
     }
 
     /// Number of shards.
     #[napi(getter)]
     pub fn shards(&self) -> u32 {
-        self.engine_facts.shards
+        self.engine_facts.as_ref().map_or(0, |facts| facts.shards)
     }
 
-    /// JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`.
+    /// JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+    /// shards and members after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
         let bridge = self.life.bridge.borrow();
         let mut shards = String::new();
-        if let Some(running) = &*self.life.running.borrow() {
-            self.life.failed_shards.set(running.engine.failed_shards());
-            shards = shards_json(&running.engine, bridge.link());
-        }
+        self.with_engine(|engine| {
+            self.life.failed_shards.set(engine.failed_shards());
+            shards = shards_json(engine, bridge.hosts());
+        });
+        let members = bridge.hosts().members();
+        let is_own = |host: &Host| std::ptr::eq(host, &**bridge.link());
         format!(
-            "{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{}}}",
+            "{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{},\"members\":[{}]}}",
             self.life.failed_shards.get(),
-            bridge.live()
+            bridge.live() as u64 + members.iter().filter(|host| !is_own(host)).map(|host| host.running()).sum::<u64>(),
+            members_json(&members)
         )
     }
 }
@@ -506,13 +606,11 @@ impl Drop for NativeTunnel {
     }
 }
 
-/// The table of what all event loops offer.
-fn table_of(hosts: &Hosts, allow: &Allow) -> Result<HandlerTable, CodedError> {
-    HandlerTable::new(&hosts.registrations(), allow).map_err(bad_handlers)
-}
-
-fn bad_handlers(error: TableError) -> CodedError {
-    bad_option(format!("handlers: {error}"))
+fn check_table(table: &Uint32Array) -> Result<(), CodedError> {
+    if table.len() == layout::LENGTH {
+        return Ok(());
+    }
+    Err(CodedError::new(codes::INTERNAL.to_owned(), "the call table has the wrong length"))
 }
 
 fn port_of(address: &Listen) -> u32 {

@@ -8,18 +8,20 @@ import { FORMS, send } from '../../loadtest/attacks/forms.mjs';
 import { start } from '../../loadtest/attacks/servers.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
-const LIMITS = { headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000, discardTimeoutMs: 1000 };
+const LIMITS = { handshakeTimeoutMs: 1000, headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000, discardTimeoutMs: 1000 };
 /** The period of a shard's timer, twice, and a busy machine. */
 const SLACK_S = 1;
 /** Of about 60 calls, so it is the slowest: far above what it takes on an idle machine, below the 3 s of a starved client. */
 const CANARY_P99_MS = 1000;
 
 async function attack(driver, id, how) {
-  const server = await start(`fasttunnel-${driver}`, { limits: LIMITS });
+  const flood = FLOODS.find((one) => one.id === id);
+  const tls = flood.tls === true;
+  const server = await start(`fasttunnel-${driver}`, { limits: LIMITS, tls });
   try {
     const before = server.usage();
-    const canary = startCanary(server.port);
-    const result = await FLOODS.find((flood) => flood.id === id).run(server.port, how);
+    const canary = startCanary(server.port, { tls });
+    const result = await flood.run(server.port, how);
     const client = await canary.stop();
     assert.equal(client.failed, 0, `${client.failed} of ${client.n} calls of a normal client failed`);
     assert.ok(client.p99 < CANARY_P99_MS, `p99 of a normal client: ${client.p99} ms`);
@@ -33,7 +35,7 @@ async function attack(driver, id, how) {
 
 onBothDrivers('attacks', (driver) => {
   // The first two are answered before their body: with 413 where they declare it.
-  const CUT = { 'refused-byte': { 413: 100 }, 'refused-chunk': { 403: 100 }, idle: {}, 'slow-head': { 408: 100 }, 'slow-byte': { 408: 100 }, 'slow-body': { 408: 100 }, 'slow-chunk': { 408: 100 } };
+  const CUT = { 'refused-byte': { 413: 100 }, 'refused-chunk': { 403: 100 }, idle: {}, 'slow-head': { 408: 100 }, 'slow-byte': { 408: 100 }, 'slow-body': { 408: 100 }, 'slow-chunk': { 408: 100 }, 'tls-slow': {} };
   for (const [id, told] of Object.entries(CUT)) {
     it(`${id}: cut after a second`, async () => {
       const result = await attack(driver, id, { n: 100, hold: 5 });
@@ -58,7 +60,7 @@ onBothDrivers('attacks', (driver) => {
     assert.equal(result.connections, 50);
   });
 
-  for (const id of ['resets', 'half-resets']) {
+  for (const id of ['resets', 'half-resets', 'tls-resets']) {
     it(`${id}: leave nothing`, async () => {
       const { connections, refused } = await attack(driver, id, { rate: 500, hold: 2 });
       assert.ok(connections > 200 && refused === 0, `${connections} done, ${refused} refused`);

@@ -218,5 +218,6 @@ onBothDrivers('inline', (driver) => {
 
 it('one event loop turns one shard', async () => {
   await assert.rejects(fastTunnel({ auth: { allowAnonymous: true }, placement: 'inline', shards: 2 }), /shards must be 0 or 1 where placement is 'inline', got 2\. Leave it out, or set placement: 'threads'\./);
+  await assert.rejects(fastTunnel({ auth: { allowAnonymous: true }, placement: 'inline', workers: 2, handlers: WORKER }), /placement cannot be given with workers/);
   await assert.rejects(fastTunnel({ auth: { allowAnonymous: true }, placement: 'outside' }), /placement must be one of 'auto', 'threads', 'inline', got 'outside'/);
 });

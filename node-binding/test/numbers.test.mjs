@@ -92,7 +92,8 @@ describe("numbers, under Runner's configuration", () => {
 
 describe('numbers that the engine has as well', () => {
   it('are all of them options', () => {
-    const named = new Set(STANDALONE.map(({ path }) => path.split('.').at(-1)));
+    // What stands in `workers`, which may be a number itself: workers.test.mjs holds it.
+    const named = new Set([...STANDALONE.map(({ path }) => path.split('.').at(-1)), 'workers', 'blockedTimeoutMs']);
     for (const name of [...Object.keys(LIMITS), ...Object.keys(NUMBERS), ...Object.keys(MULTIPART)]) assert.ok(named.has(name), name);
   });
 
@@ -107,9 +108,9 @@ describe('numbers that the engine has as well', () => {
   });
 
   it('are an OptionError where the engine refuses them, as is whatever else it refuses', async () => {
-    // What the engine is never told: how long it waits at its end, and in front of it.
+    // What the engine is never told: how long it waits at its end, and in front of it, and how many workers will join.
     const { drainTimeoutMs: _end, ...limits } = LIMITS;
-    const { readinessDelayMs: _before, maxAge, ...numbers } = NUMBERS;
+    const { readinessDelayMs: _before, workers: _many, blockedTimeoutMs: _long, maxAge, ...numbers } = NUMBERS;
     const outOf = ({ least, most }) => [least - 1, most + 1];
     const ranges = [
       ...Object.entries(limits).flatMap(([option, range]) => outOf(range).map((value) => [option, { limits: { [option]: value } }])),

@@ -45,6 +45,7 @@ const passes = async (...args) => {
 
 onBothDriversAtOnce('vectors', (driver) => {
   it('open.jsonl', { skip }, () => withServer({ DRIVER: driver }, (port) => passes(port, 'open.jsonl')));
+  it('open.jsonl under TLS', { skip: skip || (driver === 'io_uring' ? false : 'on io_uring') }, () => withServer({ DRIVER: driver, TLS: '1' }, (port) => passes(port, 'open.jsonl')));
   it('open.jsonl, cut into random packets', { skip }, () => withServer({ DRIVER: driver }, (port) => passes(port, 'open.jsonl', '--reslice', '7')));
   it('app-auth with a token', { skip }, () => withServer({ DRIVER: driver, TOKEN: 't0ken' }, (port) =>
     passes(port, 'open.jsonl', '--with', 'token', '--canary-header', 'x-runner-token: t0ken', '--area', 'app-auth')));

@@ -67,8 +67,18 @@ impl Bridge {
     /// # Errors
     /// See [`TooManyHosts`].
     pub fn attach(hosts: Arc<Hosts>, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, TooManyHosts> {
-        let (link, shards) = (hosts.add(wake)?, hosts.shards());
-        Ok(Bridge {
+        let link = hosts.add(wake)?;
+        Ok(Self::of(link, hosts))
+    }
+
+    /// Attaches an event loop that runs no calls: see [`Hosts::observe`].
+    pub fn observe(hosts: Arc<Hosts>, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::of(hosts.observe(wake), hosts)
+    }
+
+    fn of(link: Arc<Host>, hosts: Arc<Hosts>) -> Self {
+        let shards = hosts.shards();
+        Bridge {
             link,
             attached: true,
             shards,
@@ -77,7 +87,7 @@ impl Bridge {
             outbox: Outbox::new(shards),
             text: Vec::new(),
             hosts,
-        })
+        }
     }
 
     /// Replaces the handlers that this event loop offers: see [`Hosts::register`].
@@ -155,8 +165,17 @@ impl Bridge {
         told
     }
 
+    /// The event loop is about to leave: what it has not begun goes to other hosts, or is answered 503, and no more calls
+    /// come. It has to answer those that it has begun; then, or when that takes too long, it detaches.
+    pub fn retire(&mut self) {
+        if self.attached {
+            self.hosts.retire(&self.link, self.feed.leave());
+            self.note_open();
+        }
+    }
+
     /// Takes the event loop off. What it has not begun goes to other hosts, or is answered 503; what it has begun and not
-    /// answered is answered 500, and streams break off. No call, no answer and no news comes through here afterwards, and
+    /// answered is answered 503 that says so, and streams break off. No call, no answer and no news comes through here afterwards, and
     /// the engine's letter boxes, whose descriptors would stay open until somebody collects us, are let go.
     pub fn detach(&mut self) {
         if !std::mem::take(&mut self.attached) {
@@ -167,7 +186,7 @@ impl Bridge {
         for live in self.tickets.leave().filter(|live| !live.gone) {
             let Some(batch) = self.outbox.of(live.shard) else { continue };
             // A request that was asked about may be tried again: nobody has begun it.
-            let outcome = if live.ask { Outcome::Overloaded } else { Outcome::InternalError };
+            let outcome = if live.ask { Outcome::Overloaded } else { Outcome::Lost };
             batch.push(live.key, outcome, b"");
         }
         self.send(clock::now_ns());
@@ -239,8 +258,9 @@ impl Bridge {
         }
         run.end(|shard, since_ns, calls| note_run(&self.link, shard, since_ns, now_ns, calls));
         self.text = whole;
-        self.send(now_ns);
+        // Whoever has an answer finds that its call is over.
         self.note_open();
+        self.send(now_ns);
         written
     }
 
@@ -334,7 +354,7 @@ impl Bridge {
 
     /// Says how much there is to do here: whoever has least gets the next call.
     fn note_open(&self) {
-        self.link.note_open(self.tickets.len() + self.feed.waiting());
+        self.link.note_open(self.tickets.len(), self.feed.waiting());
     }
 
     fn give_back(&mut self) {

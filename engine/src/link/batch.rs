@@ -286,6 +286,8 @@ pub enum Outcome {
     TimedOut,
     /// 503: it has waited too long for the host.
     Overloaded,
+    /// 503: its host has begun it, and has ended before it answered.
+    Lost,
     /// A whole answer of the host's own; its bytes are in [`AnswerBatch::raw`].
     Raw(RawAnswer),
     /// The head of an answer whose body follows in pieces; reason and lines are in [`AnswerBatch::raw`].

@@ -102,10 +102,26 @@ impl Directory {
         }
     }
 
-    /// What may be called, each id once.
+    /// A host is about to leave, on purpose: what nobody else offers can not be called any more, unless nobody else is here.
+    pub fn dismiss(&mut self, host: u32, now: Instant) {
+        if !self.served.iter().any(|served| served.host != host && !served.left) {
+            return self.leave(host);
+        }
+        for Served { host, handlers, .. } in self.served.extract_if(.., |served| served.host == host) {
+            self.retired.extend(handlers.into_iter().map(|handler| Retired { host, handler, since: now }));
+        }
+    }
+
+    /// True when nobody but one host has offered anything, and it is here.
+    pub fn has_one_host(&self) -> bool {
+        matches!(&self.served[..], [Served { left: false, .. }])
+    }
+
+    /// What may be called, each id once, by the number of somebody who is here, if anybody is.
     pub fn registrations(&self) -> Vec<Registration> {
         let mut seen = HashSet::new();
-        let all = self.served.iter().flat_map(|served| &served.handlers);
+        let (left, here): (Vec<_>, Vec<_>) = self.served.iter().partition(|served| served.left);
+        let all = here.into_iter().chain(left).flat_map(|served| &served.handlers);
         all.filter(|handler| seen.insert((handler.kind, handler.id.as_str()))).cloned().collect()
     }
 
@@ -184,6 +200,9 @@ mod tests {
         directory.register(2, &[offer("b", None)], now).unwrap();
         let routes = directory.routes();
         assert_eq!((&routes[&0], &routes[&1], directory.registrations().len()), (&vec![(1, 3)], &vec![(2, 5)], 3));
+        directory.register(3, &[offer("b", None)], now).unwrap();
+        directory.dismiss(3, now);
+        assert_eq!((&directory.routes()[&6], directory.has_one_host()), (&vec![(2, 5)], false));
         directory.register(2, &[offer("b", Some(5))], now + HANDLERS_SETTLE).unwrap();
         assert_eq!(directory.routes().len(), 3, "what was replaced long ago is forgotten");
     }

@@ -63,6 +63,16 @@ pub struct HistogramSnapshot {
 }
 
 impl HistogramSnapshot {
+    /// Counts what another has counted as well.
+    pub fn add(&mut self, other: &HistogramSnapshot) {
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.max = self.max.max(other.max);
+        let most = self.buckets.len().max(other.buckets.len());
+        self.buckets.resize(most, 0);
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(bucket, more)| *bucket += more);
+    }
+
     /// The value that `share` of all values (0.5 for the median) do not exceed: at most an eighth too much. 0 when there
     /// was none.
     #[must_use]

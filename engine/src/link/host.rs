@@ -86,8 +86,10 @@ impl Queue {
 struct Own {
     /// When it last began to drain.
     looked_ns: Counter,
-    /// Calls that it has taken and that are not over, a moment ago.
-    open: Counter,
+    /// Calls that it runs, a moment ago.
+    running: Counter,
+    /// Calls that it has taken and not begun, a moment ago.
+    waiting: Counter,
 }
 
 /// A queue of call batches from every shard to one thread, and the bell that wakes it. One host alone is a backend;
@@ -101,6 +103,8 @@ pub struct Host {
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
     own: Own,
+    /// It is about to leave, and wants no more calls.
+    leaves: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -118,6 +122,7 @@ impl Host {
             ports: OnceLock::new(),
             bell: Doorbell::default(),
             own: Own::default(),
+            leaves: AtomicBool::new(false),
             wake: Box::new(wake),
         }
     }
@@ -131,13 +136,43 @@ impl Host {
     /// Calls that were handed over to it and are not over, a moment ago.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
-        let queued = |queue: &Queue| queue.handover.calls.get().saturating_sub(queue.meter.taken.get());
-        self.own.open.get() + self.queues.iter().map(queued).sum::<u64>()
+        self.running() + self.unbegun()
     }
 
-    /// The host says how many calls that it has taken are not over.
-    pub fn note_open(&self, calls: usize) {
-        self.own.open.set(calls as u64);
+    /// Calls that it runs, a moment ago.
+    #[must_use]
+    pub fn running(&self) -> u64 {
+        self.own.running.get()
+    }
+
+    /// Calls that were handed over to it and that it has not begun, a moment ago.
+    #[must_use]
+    pub fn unbegun(&self) -> u64 {
+        let queued = |queue: &Queue| queue.handover.calls.get().saturating_sub(queue.meter.taken.get());
+        self.own.waiting.get() + self.queues.iter().map(queued).sum::<u64>()
+    }
+
+    /// Calls that were handed over to it.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.handover.calls.get()).sum()
+    }
+
+    /// The host says how many calls it runs, and how many it has taken and not begun.
+    pub fn note_open(&self, running: usize, waiting: usize) {
+        self.own.running.set(running as u64);
+        self.own.waiting.set(waiting as u64);
+    }
+
+    /// It wants no more calls.
+    pub(super) fn leave(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
+    }
+
+    /// True when it wants no more calls.
+    pub(super) fn leaves(&self) -> bool {
+        // Relaxed: whoever spreads has the lane, which was locked behind the store.
+        self.leaves.load(Ordering::Relaxed)
     }
 
     /// The host begins to drain: rings are free until it parks.

@@ -15,6 +15,7 @@ use super::host::Host;
 use super::lane::{End, Lane};
 use super::port::ShardPort;
 use super::sync::Mutex;
+use super::tally::Tally;
 use crate::limits::MAX_HOSTS;
 use crate::tunnel::table::{Registration, TableError};
 
@@ -28,6 +29,9 @@ pub struct TooManyHosts;
 struct Roster {
     ports: Vec<ShardPort>,
     hosts: Vec<Arc<Host>>,
+    observers: Vec<Arc<Host>>,
+    /// What those have measured that have left, by shard.
+    left: Vec<Tally>,
     /// Number of the next host.
     next: u32,
     directory: Directory,
@@ -101,13 +105,70 @@ impl Hosts {
         Ok(host)
     }
 
+    /// Attaches an event loop that runs no calls: it hears of shards that fail, are started anew and end, and of refusals,
+    /// instead of the others. `wake` as in [`Self::add`].
+    pub fn observe(&self, wake: impl Fn() + Send + Sync + 'static) -> Arc<Host> {
+        let mut roster = lock!(self.roster);
+        let host = Arc::new(Host::numbered(u32::MAX, self.lanes.len(), wake));
+        if !roster.ports.is_empty() {
+            host.attach(&roster.ports);
+        }
+        roster.observers.push(host.clone());
+        for lane in &self.lanes {
+            lock!(lane).add_observer(host.clone());
+        }
+        host
+    }
+
+    /// Says what will be offered by event loops that are still to come: calls for it wait for them.
+    ///
+    /// # Errors
+    /// As for [`Self::register`].
+    pub fn announce(&self, offers: &[Offer]) -> Result<(), TableError> {
+        let mut roster = lock!(self.roster);
+        let number = roster.next;
+        roster.directory.register(number, offers, Instant::now())?;
+        roster.directory.leave(number);
+        roster.next += 1;
+        self.publish(&roster);
+        Ok(())
+    }
+
+    /// An event loop is about to leave: from here on it gets no more calls. It has to answer those that it has begun, and
+    /// gets what follows them; what it has not begun goes as in [`Self::remove`], which has to come behind this.
+    pub fn retire(&self, host: &Host, backlog: Vec<(u32, Box<CallBatch>)>) {
+        host.leave();
+        let mut roster = lock!(self.roster);
+        roster.directory.dismiss(host.number(), Instant::now());
+        self.publish(&roster);
+        self.hand_on(host, backlog, Lane::retire);
+    }
+
     /// Takes an event loop off. It has to answer the calls that it was given; what it has not begun, which is `backlog`
     /// (batches with their shards, in order) and all that lies in its queue, goes to the other hosts, or is answered 503.
     pub fn remove(&self, host: &Host, backlog: Vec<(u32, Box<CallBatch>)>) {
         let mut roster = lock!(self.roster);
-        roster.hosts.retain(|one| one.number() != host.number());
-        roster.directory.leave(host.number());
+        let is_it = |one: &Arc<Host>| std::ptr::eq(&**one, host);
+        if roster.hosts.iter().any(is_it) {
+            roster.directory.leave(host.number());
+            let mut left = std::mem::take(&mut roster.left);
+            left.resize_with(self.lanes.len(), Tally::default);
+            left.iter_mut().enumerate().for_each(|(shard, tally)| tally.add(host, shard));
+            roster.left = left;
+        }
+        roster.hosts.retain(|one| !is_it(one));
+        roster.observers.retain(|one| !is_it(one));
         self.publish(&roster);
+        self.hand_on(host, backlog, Lane::remove);
+    }
+
+    /// Gives every lane its part of what a host leaves.
+    fn hand_on(
+        &self,
+        host: &Host,
+        backlog: Vec<(u32, Box<CallBatch>)>,
+        leave: fn(&mut Lane, &Host, Vec<Box<CallBatch>>, &mut AnswerBatch),
+    ) {
         let mut by_shard: Vec<Vec<Box<CallBatch>>> = self.lanes.iter().map(|_| Vec::new()).collect();
         for (shard, calls) in backlog {
             if let Some(of_shard) = by_shard.get_mut(shard as usize) {
@@ -116,12 +177,29 @@ impl Hosts {
         }
         for (shard, (lane, backlog)) in self.lanes.iter().zip(by_shard).enumerate() {
             let mut answers = Box::<AnswerBatch>::default();
-            lock!(lane).remove(host, backlog, &mut answers);
+            leave(&mut lock!(lane), host, backlog, &mut answers);
             // Not before the lane is free: this waits where the letter box is full, and its shard may wait for the lane.
             if !answers.records.is_empty() {
                 host.answer(shard, answers);
             }
         }
+    }
+
+    /// What all event loops have measured of the calls of a shard, those that have left among them.
+    #[must_use]
+    pub fn tally(&self, shard: usize) -> Tally {
+        let roster = lock!(self.roster);
+        let mut tally = roster.left.get(shard).cloned().unwrap_or_default();
+        // What waits, waits for those that are here.
+        tally.waiting = 0;
+        roster.hosts.iter().for_each(|host| tally.add(host, shard));
+        tally
+    }
+
+    /// The event loops that are attached.
+    #[must_use]
+    pub fn members(&self) -> Vec<Arc<Host>> {
+        lock!(self.roster).hosts.clone()
     }
 
     /// Replaces the handlers that a host offers. Returns the numbers by which its calls name them, in the order of `offers`:
@@ -150,8 +228,9 @@ impl Hosts {
             return;
         }
         let routes = Arc::new(roster.directory.routes());
+        let spreads = !roster.directory.has_one_host();
         for lane in &self.lanes {
-            lock!(lane).set_routes(routes.clone());
+            lock!(lane).set_routes(routes.clone(), spreads);
         }
     }
 
@@ -161,7 +240,7 @@ impl Hosts {
         let hosts = {
             let mut lane = lock!(lane);
             lane.end(end);
-            lane.hosts().to_vec()
+            [lane.hosts(), lane.observers()].concat()
         };
         for host in hosts {
             match end {
@@ -178,7 +257,7 @@ impl Backend for Hosts {
         if roster.ports.is_empty() {
             roster.ports = ports.to_vec();
         }
-        roster.hosts.iter().for_each(|host| host.attach(ports));
+        roster.hosts.iter().chain(&roster.observers).for_each(|host| host.attach(ports));
     }
 
     #[inline]

@@ -3,7 +3,6 @@
 //! While one host is alone, batches go to it as they are. Otherwise the calls of a batch are spread
 //! ([`least_outstanding`]), and what follows a call (frames, that its client has left) goes where the call is.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,11 +56,17 @@ pub(super) struct Lane {
     shard: usize,
     /// In the order in which they came.
     hosts: Vec<Arc<Host>>,
+    /// Event loops that run no calls: they hear of the shard.
+    observers: Vec<Arc<Host>>,
     routes: Arc<Routes>,
+    /// Calls may name handlers that a host which is alone does not have.
+    spreads: bool,
     /// Batches that were begun before this time may name handlers of a host that has left, or may have to wait for one of
     /// a host that has come.
     direct_from_ns: u64,
     owners: Owners,
+    /// Refusals that nobody was there to hear of.
+    untold: Option<Box<CallBatch>>,
     /// Calls may wait for a host for so long; zero: for ever.
     queue_timeout: Duration,
     end: Option<End>,
@@ -83,9 +88,14 @@ impl Lane {
         &self.hosts
     }
 
-    /// Where calls may go from now on.
-    pub fn set_routes(&mut self, routes: Arc<Routes>) {
-        self.routes = routes;
+    /// Event loops that hear of the shard and run no calls.
+    pub fn observers(&self) -> &[Arc<Host>] {
+        &self.observers
+    }
+
+    /// Where calls may go from now on. `spreads`: also a host that is alone has to be asked which are its own.
+    pub fn set_routes(&mut self, routes: Arc<Routes>, spreads: bool) {
+        (self.routes, self.spreads) = (routes, spreads);
     }
 
     /// A host has come; it hears of the shard's end, if that was before. `first`: nobody was there before it.
@@ -93,12 +103,27 @@ impl Lane {
         if !first {
             self.change();
         }
+        self.greet(&host);
+        if self.observers.is_empty()
+            && let Some(untold) = self.untold.take()
+        {
+            host.put(self.shard, untold);
+        }
+        self.hosts.push(host);
+    }
+
+    /// An event loop has come that runs no calls.
+    pub fn add_observer(&mut self, host: Arc<Host>) {
+        self.greet(&host);
+        self.observers.push(host);
+    }
+
+    fn greet(&self, host: &Host) {
         match self.end {
             Some(End::Stopped) => host.stopped(self.shard),
             Some(End::Failed) => host.failed(self.shard),
             None => {}
         }
-        self.hosts.push(host);
     }
 
     fn change(&mut self) {
@@ -114,15 +139,52 @@ impl Lane {
     /// Takes a batch, or as much of it as somebody can run; the rest comes back. Calls that have waited too long are
     /// answered.
     #[inline]
-    pub fn submit(&mut self, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+    pub fn submit(&mut self, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        if !self.observers.is_empty() {
+            self.tell_observers(&mut calls);
+            if calls.is_empty() {
+                calls.reset();
+                return Some(calls);
+            }
+        }
         match &self.hosts[..] {
-            [host] if calls.handed_over_ns >= self.direct_from_ns => {
+            [host] if !self.spreads && calls.handed_over_ns >= self.direct_from_ns => {
                 self.owners.are_of(host.number());
                 host.submit(self.shard, calls, answers)
             }
             [] => Some(self.wait(calls, answers)),
-            _ => self.spread(calls, answers),
+            _ => {
+                let parts = self.parts(false);
+                self.spread(calls, parts, answers)
+            }
         }
+    }
+
+    /// Takes out of a batch what is told of the shard and of refusals: the observers hear of it, and nobody else.
+    fn tell_observers(&self, calls: &mut CallBatch) {
+        let restarted = std::mem::take(&mut calls.restarted);
+        for (place, observer) in self.observers.iter().enumerate() {
+            let mut news = Box::<CallBatch>::default();
+            news.restarted = restarted;
+            if place == 0 && !calls.notices.is_empty() {
+                parts::copy_notices(&mut news, calls);
+                forget_notices(calls);
+            }
+            if !news.is_empty() {
+                news.handed_over_ns = calls.handed_over_ns;
+                observer.put(self.shard, news);
+            }
+        }
+    }
+
+    /// What each host is about to get, which is nothing yet. `always`: whether it has room or not.
+    fn parts(&self, always: bool) -> Vec<Part> {
+        let part = |host: &Arc<Host>| Part {
+            outstanding: host.outstanding(),
+            has_room: !host.leaves() && (always || host.has_room(self.shard)),
+            batch: None,
+        };
+        self.hosts.iter().map(part).collect()
     }
 
     /// What came before this has waited too long.
@@ -150,12 +212,12 @@ impl Lane {
     }
 
     /// Parts a batch among the hosts.
-    fn spread(&mut self, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
-        let mut parts: Vec<Part> = self
-            .hosts
-            .iter()
-            .map(|host| Part { outstanding: host.outstanding(), has_room: host.has_room(self.shard), batch: None })
-            .collect();
+    fn spread(
+        &mut self,
+        mut calls: Box<CallBatch>,
+        mut parts: Vec<Part>,
+        answers: &mut AnswerBatch,
+    ) -> Option<Box<CallBatch>> {
         let ways = self.ways(&calls, &mut parts);
         // Before the calls: one of them may be in the slot of a call that is gone.
         let gone: Vec<(CallKey, Option<usize>)> = calls.gone.iter().map(|key| (*key, self.place_of(*key))).collect();
@@ -171,9 +233,8 @@ impl Lane {
         }
         if !ways.is_empty() && ways.iter().all(|way| *way == Way::Waits) {
             self.follow(&mut calls, &gone, &mut parts);
-            if let Some(last) = calls.records.last().filter(|_| calls.notices.is_empty()) {
-                // What was told lay behind the heads of the calls, or between them.
-                calls.heads.truncate(last.fields.end as usize);
+            if calls.notices.is_empty() {
+                forget_notices(&mut calls);
             }
             self.deliver(&calls, parts);
             return Some(calls);
@@ -311,13 +372,29 @@ impl Lane {
         self.hosts.iter().position(|one| one.number() == host)
     }
 
-    /// A host leaves. What it was handed and has not begun, `backlog` and then its queue, goes to the others; where there is
-    /// nobody, it is answered.
+    /// A host is about to leave: it gets no more calls, and keeps those that it has begun, with what follows them. What it was
+    /// handed and has not begun, `backlog` and then its queue, goes to the others; where there is nobody, it is answered.
     // Boxes, because they are the very boxes that travel.
     #[allow(clippy::vec_box)]
-    pub fn remove(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
-        self.hosts.retain(|one| one.number() != host.number());
+    pub fn retire(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
         self.change();
+        self.hand_on(host, backlog, answers);
+    }
+
+    /// A host leaves; otherwise as in [`Self::retire`].
+    #[allow(clippy::vec_box)]
+    pub fn remove(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
+        self.observers.retain(|one| !std::ptr::eq(&**one, host));
+        let before = self.hosts.len();
+        self.hosts.retain(|one| !std::ptr::eq(&**one, host));
+        if self.hosts.len() < before {
+            self.change();
+            self.hand_on(host, backlog, answers);
+        }
+    }
+
+    #[allow(clippy::vec_box)]
+    fn hand_on(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
         let queue = std::iter::from_fn(|| {
             loop {
                 match host.next(self.shard) {
@@ -328,20 +405,28 @@ impl Lane {
             }
         });
         let mut left: Vec<_> = backlog.into_iter().chain(queue).collect();
-        // That a client has left may stand in a later batch than its call, and the slot may have the call of another by now:
-        // whose client has left does not move.
-        let gone: HashSet<CallKey> = left.iter().flat_map(|calls| &calls.gone).copied().collect();
-        for calls in &mut left {
-            calls.gone = calls.records.iter().map(|record| record.key).filter(|key| gone.contains(key)).collect();
-        }
-        for calls in left {
-            let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, answers) };
+        parts::gather_gone(&mut left);
+        for mut calls in left {
+            if !self.observers.is_empty() {
+                self.tell_observers(&mut calls);
+            }
+            let parts = self.parts(true);
+            let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, parts, answers) };
             if let Some(rest) = rest {
                 answer_all(&rest.records, answers);
+                if !rest.notices.is_empty() {
+                    parts::copy_notices(self.untold.get_or_insert_default(), &rest);
+                }
                 host.recycle(self.shard, rest);
             }
         }
     }
+}
+
+/// What was told lay behind the heads of the calls, or between them.
+fn forget_notices(calls: &mut CallBatch) {
+    calls.notices.clear();
+    calls.heads.truncate(calls.records.last().map_or(0, |last| last.fields.end as usize));
 }
 
 /// Says of calls that nobody has begun them, and that they may be tried again.

@@ -30,5 +30,6 @@ pub mod peers;
 pub mod port;
 mod surplus;
 mod sync;
+pub mod tally;
 pub mod vitals;
 pub mod weight;

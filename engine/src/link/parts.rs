@@ -1,8 +1,9 @@
 //! A batch in parts: calls, and what follows them, are copied from one batch to another.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use super::batch::{Arrival, CallBatch, CallRecord, Frame, Notice, flags};
+use super::batch::{Arrival, CallBatch, CallKey, CallRecord, Frame, Notice, flags};
 use crate::wire::fields::Span;
 
 /// Copies a call of `from`, to be run by `handler`; it came at `arrived`.
@@ -103,9 +104,26 @@ pub fn drop_first(batch: &mut CallBatch, count: usize) {
     }
 }
 
+/// Puts the word that a client has left into the batch that has its call. That may stand in a later batch than the call, and
+/// the slot may have the call of another by now: whose client has left does not move. The word on calls that are in none of
+/// the batches stays where it is.
+#[allow(clippy::vec_box)]
+pub(super) fn gather_gone(batches: &mut [Box<CallBatch>]) {
+    let gone: HashSet<CallKey> = batches.iter().flat_map(|calls| &calls.gone).copied().collect();
+    if gone.is_empty() {
+        return;
+    }
+    let waiting: HashSet<CallKey> = batches.iter().flat_map(|calls| &calls.records).map(|record| record.key).collect();
+    for calls in batches {
+        calls.gone.retain(|key| !waiting.contains(key));
+        let here = calls.records.iter().map(|record| record.key).filter(|key| gone.contains(key));
+        calls.gone.extend(here);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::batch::{CallKey, FrameKind};
+    use super::super::batch::FrameKind;
     use super::*;
 
     const HEAD: &[u8] = b"POST /x HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -44,7 +44,9 @@ impl Choice {
 impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = hello.signature_schemes();
-        self.candidates(hello.server_name()).find(|one| one.key.choose_scheme(schemes).is_some()).cloned()
+        let fits = self.candidates(hello.server_name()).find(|one| one.key.choose_scheme(schemes).is_some());
+        // With one that does not fit a client hears handshake_failure (RFC 8446 6.2); with none, of access_denied.
+        fits.or(self.all.first()).cloned()
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Refusal<'a> {
     NotImplemented,
     /// 503: too many calls in flight, or shutting down.
     ServiceUnavailable,
+    /// 503: the event loop that ran the handler has ended.
+    HandlerLost,
     /// 504: the handler did not answer in time.
     HandlerTimeout,
     /// 505.
@@ -174,6 +176,9 @@ impl Refusal<'_> {
             Refusal::StreamError => facts!(500, "STREAM_ERROR", "Internal Error"),
             Refusal::NotImplemented => facts!(501, "NOT_IMPLEMENTED", "Not Implemented"),
             Refusal::ServiceUnavailable => facts!(503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
+            Refusal::HandlerLost => {
+                facts!(503, "HANDLER_LOST", "The worker that ran the handler has ended: it may have run")
+            }
             Refusal::HandlerTimeout => facts!(504, "HANDLER_TIMEOUT", "Gateway Timeout"),
             Refusal::VersionNotSupported => {
                 facts!(505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP Version Not Supported")
@@ -299,6 +304,7 @@ mod tests {
             (StreamError, 500, "Internal Error", "STREAM_ERROR"),
             (NotImplemented, 501, "Not Implemented", "NOT_IMPLEMENTED"),
             (ServiceUnavailable, 503, "Service Unavailable", "SERVICE_UNAVAILABLE"),
+            (HandlerLost, 503, "The worker that ran the handler has ended: it may have run", "HANDLER_LOST"),
             (HandlerTimeout, 504, "Gateway Timeout", "HANDLER_TIMEOUT"),
             (VersionNotSupported, 505, "HTTP Version Not Supported", "HTTP_VERSION_NOT_SUPPORTED"),
         ];

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { findProgram } from './debian.mjs';
 import { freePort } from './free-port.mjs';
+import { files } from '../../peers/tls.mjs';
 
 /** Path of an nginx that starts; throws when there is none to be had. */
 export const findNginx = () => findProgram({ name: 'nginx', packages: ['nginx'], at: 'usr/sbin/nginx' }).path;
@@ -22,7 +23,7 @@ events { worker_connections 16000; }
 http {
   access_log off; client_max_body_size 2m; default_type application/json; ${temporary}
   upstream app { server unix:${root}/app; keepalive 16; }
-  server { listen 127.0.0.1:${port} backlog=4096; location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+  server { listen 127.0.0.1:${port}${files ? ' ssl' : ''} backlog=4096; ${files ? `ssl_certificate ${files.cert}; ssl_certificate_key ${files.key};` : ''} location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; } }
   server { listen unix:${root}/app backlog=4096; location / { return 200 '{"ok":true,"result":3}'; } }
 }`);
   const nginx = spawn(path, ['-c', `${root}/nginx.conf`, '-p', root], { stdio: 'inherit' });

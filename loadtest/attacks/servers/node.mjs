@@ -1,9 +1,11 @@
-// node:http with its defaults, answering what the tunnel answers.
-import { createServer } from 'node:http';
+// node:http with its defaults, answering what the tunnel answers; node:https under TLS.
+import http from 'node:http';
+import https from 'node:https';
+import { pem } from '../../peers/tls.mjs';
 
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
-const server = createServer((request, response) => {
+const server = (pem ? https : http).createServer(pem ?? {}, (request, response) => {
   const chunks = [];
   let size = 0;
   const answer = (status, body) => {

@@ -9,6 +9,8 @@ pub enum Field {
     Defaults,
     /// Ours with one, two and four shards.
     Shards,
+    /// All that speak TLS, and ours without.
+    Tls,
 }
 
 /// One load.
@@ -24,6 +26,8 @@ pub struct Case {
     pub connections: usize,
     /// Requests under way on each.
     pub pipeline: usize,
+    /// A connection of its own for each request.
+    pub fresh: bool,
     /// Open loop, at half of what ours can do.
     pub half_rate: bool,
     /// Who runs it.
@@ -39,12 +43,13 @@ const ADD: Case = Case {
     scenario: Scenario::Add,
     connections: 64,
     pipeline: 1,
+    fresh: false,
     half_rate: false,
     field: Field::Defaults,
 };
 
 /// All cases, in the order in which they run.
-pub static CASES: [Case; 8] = [
+pub static CASES: [Case; 10] = [
     ADD,
     Case { name: "add-64x16", title: "add, 64 connections, 16 requests deep", pipeline: 16, ..ADD },
     Case { name: "add-1", title: "add, 1 connection", connections: 1, ..ADD },
@@ -68,6 +73,14 @@ pub static CASES: [Case; 8] = [
         ..ADD
     },
     Case { name: "shards", title: "add, 64 connections, ours with 1, 2 and 4 shards", field: Field::Shards, ..ADD },
+    Case { name: "tls-64", title: "add, 64 connections, under TLS 1.3", field: Field::Tls, ..ADD },
+    Case {
+        name: "tls-handshakes",
+        title: "add, a whole handshake of TLS 1.3 for each, 64 at a time",
+        fresh: true,
+        field: Field::Tls,
+        ..ADD
+    },
 ];
 
 /// The case of that name.

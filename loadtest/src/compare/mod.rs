@@ -4,6 +4,7 @@
 //! [`table`], [`json`] and [`picture`] show it.
 
 pub mod cases;
+mod certificate;
 mod figures;
 mod json;
 pub mod options;
@@ -19,7 +20,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::cases::Case;
+use self::cases::{Case, Field};
+use self::certificate::Certificate;
 use self::figures::Series;
 use self::options::{Client, CompareOptions};
 use self::peers::Peer;
@@ -60,6 +62,8 @@ pub fn run(options: CompareOptions) -> Result<(String, bool), Error> {
     if options.clients.contains(&Client::Wrk) && !wrk::is_installed() {
         return Err(Error::Server("wrk is not installed: `apt-get install wrk`, or compare by loadtest".to_owned()));
     }
+    let encrypted = options.cases.iter().any(|case| case.field == Field::Tls);
+    let _certificate = encrypted.then(|| Certificate::make(&options.tls_dir)).transpose()?;
     let mut comparison = Comparison::new(options);
     rounds::measure(&mut comparison);
     let text = table::markdown(&comparison);

@@ -50,6 +50,8 @@ pub struct CompareOptions {
     pub peers_dir: PathBuf,
     /// The engine's example.
     pub ceiling: PathBuf,
+    /// Where certificate and key of the servers under TLS are.
+    pub tls_dir: PathBuf,
 }
 
 impl Default for CompareOptions {
@@ -67,6 +69,7 @@ impl Default for CompareOptions {
             out: None,
             peers_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("peers"),
             ceiling,
+            tls_dir: std::env::temp_dir().join(format!("compare-tls-{}", std::process::id())),
         }
     }
 }
@@ -81,8 +84,8 @@ impl CompareOptions {
 
     /// The clients that can generate a case's load.
     pub fn clients(&self, case: &Case) -> impl Iterator<Item = Client> {
-        let closed = !case.half_rate;
-        // wrk has no open loop.
+        let closed = !case.half_rate && case.field != Field::Tls;
+        // wrk has no open loop; under TLS it may take sessions up again.
         self.clients.iter().copied().filter(move |client| closed || *client == Client::Own)
     }
 }

@@ -28,8 +28,10 @@ pub struct Peer {
     program: Program,
     script: &'static str,
     environment: &'static [(&'static str, &'static str)],
-    /// Only runs with a number of shards of its own.
-    shards: bool,
+    /// Which cases it runs.
+    field: Field,
+    /// It speaks TLS.
+    pub tls: bool,
     /// What its clients prove themselves with. Runner exposes nothing to callers who prove nothing, unless it is told to;
     /// its guide strongly recommends a token. The others have no such thing.
     pub token: Option<&'static str>,
@@ -44,15 +46,17 @@ const OURS: Peer = Peer {
     program: Program::Node,
     script: "ours.mjs",
     environment: &[],
-    shards: false,
+    field: Field::Defaults,
+    tls: false,
     token: None,
 };
 
 const OTHER: Peer = Peer { ours: false, ..OURS };
+const OTHER_TLS: Peer = Peer { field: Field::Tls, tls: true, ..OTHER };
 
 /// All servers. uWebSockets.js is not among them: npm does not have it, and what its makers offer instead is a GitHub
 /// dependency with a binary for each version of Node.
-pub static PEERS: [Peer; 12] = [
+pub static PEERS: [Peer; 18] = [
     Peer { name: "node", title: "node:http", script: "node-http.mjs", ..OTHER },
     Peer {
         name: "exposure",
@@ -69,9 +73,33 @@ pub static PEERS: [Peer; 12] = [
     OURS,
     Peer { name: "runner", title: "fasttunnel in Runner", script: "runner.mjs", token: TOKEN, ..OURS },
     Peer { name: "ceiling", title: "fasttunnel without JS", program: Program::Ceiling, script: "", ..OURS },
-    Peer { name: "ours-1", title: "fasttunnel, 1 shard", environment: &[("SHARDS", "1")], shards: true, ..OURS },
-    Peer { name: "ours-2", title: "fasttunnel, 2 shards", environment: &[("SHARDS", "2")], shards: true, ..OURS },
-    Peer { name: "ours-4", title: "fasttunnel, 4 shards", environment: &[("SHARDS", "4")], shards: true, ..OURS },
+    Peer {
+        name: "ours-1",
+        title: "fasttunnel, 1 shard",
+        environment: &[("SHARDS", "1")],
+        field: Field::Shards,
+        ..OURS
+    },
+    Peer {
+        name: "ours-2",
+        title: "fasttunnel, 2 shards",
+        environment: &[("SHARDS", "2")],
+        field: Field::Shards,
+        ..OURS
+    },
+    Peer {
+        name: "ours-4",
+        title: "fasttunnel, 4 shards",
+        environment: &[("SHARDS", "4")],
+        field: Field::Shards,
+        ..OURS
+    },
+    Peer { name: "node-tls", title: "node:https", script: "node-http.mjs", ..OTHER_TLS },
+    Peer { name: "bun-tls", title: "Bun.serve, tls", program: Program::Bun, script: "bun.mjs", ..OTHER_TLS },
+    Peer { name: "deno-tls", title: "Deno.serve, tls", program: Program::Deno, script: "deno.mjs", ..OTHER_TLS },
+    Peer { name: "nginx-tls", title: "nginx before fasttunnel", script: "nginx.mjs", ..OTHER_TLS },
+    Peer { name: "ours-tls", title: "fasttunnel, tls", ours: true, script: "ours.mjs", ..OTHER_TLS },
+    Peer { name: "ours-plain", title: "fasttunnel, plain HTTP", field: Field::Tls, ..OURS },
 ];
 
 /// The server of that name.
@@ -91,11 +119,13 @@ pub struct Launch {
 impl Peer {
     /// Whether it runs this case.
     pub fn runs(&self, case: &Case) -> bool {
-        match case.field {
-            Field::Shards => self.shards,
+        let can = match case.field {
             // The ceiling's handler in Rust only adds.
-            Field::Defaults => !self.shards && (self.program != Program::Ceiling || case.scenario == Scenario::Add),
-        }
+            Field::Defaults => self.program != Program::Ceiling || case.scenario == Scenario::Add,
+            Field::Shards => true,
+            Field::Tls => self.tls || !case.fresh,
+        };
+        self.field == case.field && can
     }
 
     /// Its command, to listen on `port`. Bun and Deno come from npm as packages that hold the program.
@@ -112,7 +142,8 @@ impl Peer {
         };
         let own = self.environment.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let token = self.token.map(|token| ("TOKEN", token.to_owned()));
-        Launch { words, environment: own.chain(token).chain([("PORT", port.to_string())]).collect() }
+        let tls = self.tls.then(|| ("TLS", options.tls_dir.display().to_string()));
+        Launch { words, environment: own.chain(token).chain(tls).chain([("PORT", port.to_string())]).collect() }
     }
 }
 
@@ -131,17 +162,27 @@ mod tests {
         assert_eq!(runners("add-64"), all);
         assert_eq!(runners("echo-10k"), all[..8]);
         assert_eq!(runners("shards"), ["ours-1", "ours-2", "ours-4"]);
+        let tls = ["node-tls", "bun-tls", "deno-tls", "nginx-tls", "ours-tls", "ours-plain"];
+        assert_eq!(runners("tls-64"), tls);
+        assert_eq!(runners("tls-handshakes"), tls[..5]);
     }
 
     #[test]
     fn a_server_is_told_its_port() {
-        let options = CompareOptions { peers_dir: "/p".into(), ceiling: "/c".into(), ..CompareOptions::default() };
+        let options = CompareOptions {
+            peers_dir: "/p".into(),
+            ceiling: "/c".into(),
+            tls_dir: "/t".into(),
+            ..CompareOptions::default()
+        };
         let launch = |name: &str| find(name).map(|peer| peer.launch(&options, 7));
         let node = Launch {
             words: vec!["node".into(), "/p/runner.mjs".into()],
             environment: vec![("EXPOSURE", "node".into()), ("TOKEN", "dev-secret".into()), ("PORT", "7".into())],
         };
         assert_eq!(launch("exposure"), Some(node));
+        let encrypted = launch("node-tls").map(|launch| launch.environment);
+        assert_eq!(encrypted, Some(vec![("TLS", "/t".into()), ("PORT", "7".into())]));
         assert_eq!(launch("ceiling").map(|launch| launch.words), Some(vec!["/c".into(), "7".into()]));
     }
 }

@@ -181,10 +181,11 @@ impl Run<'_> {
 
     fn load(&self, case: &Case, server: &PeerServer, rate: Option<u32>) -> Options {
         let address = server.address;
-        let target = Target { address, host: address.to_string(), base: "/__runner".to_owned() };
+        let target = Target { address, host: address.to_string(), base: "/__runner".to_owned(), tls: server.peer.tls };
         Options {
             connections: case.connections,
             pipeline: case.pipeline,
+            fresh: case.fresh,
             duration: self.options().duration,
             warmup: self.options().warmup,
             rate,

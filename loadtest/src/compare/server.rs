@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::options::CompareOptions;
 use super::peers::{Launch, Peer};
 use crate::answer::{AnswerReader, Kind};
+use crate::encrypted;
 use crate::scenario::Exchange;
 
 /// A server that has not answered by then is left out.
@@ -79,7 +80,7 @@ impl PeerServer {
                 return Err(Unready::Never(format!("ended with {status}: {}", self.complaint())));
             }
             let failed = match TcpStream::connect(self.address) {
-                Ok(socket) => match ask(socket, exchange) {
+                Ok(socket) => match self.ask(socket, exchange) {
                     Ok(()) => return Ok(()),
                     Err(why) => {
                         let since: &mut Instant = listens_since.get_or_insert_with(Instant::now);
@@ -94,6 +95,16 @@ impl PeerServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn ask(&self, socket: TcpStream, exchange: &Exchange) -> Result<(), String> {
+        socket.set_read_timeout(Some(ANSWER_PATIENCE)).map_err(|error| error.to_string())?;
+        if !self.peer.tls {
+            return ask(socket, exchange);
+        }
+        let session = encrypted::config().and_then(|config| encrypted::session(&config));
+        let session = session.map_err(|error| error.to_string())?;
+        ask(rustls::StreamOwned::new(session, socket), exchange)
     }
 
     /// What it says it is, once it runs.
@@ -131,9 +142,8 @@ fn complaint(text: &str) -> &str {
 }
 
 /// One request and its answer.
-fn ask(mut socket: TcpStream, exchange: &Exchange) -> Result<(), String> {
+fn ask(mut socket: impl Read + Write, exchange: &Exchange) -> Result<(), String> {
     let mut talk = || -> std::io::Result<Result<(), String>> {
-        socket.set_read_timeout(Some(ANSWER_PATIENCE))?;
         socket.write_all(&exchange.request)?;
         let (mut bytes, mut piece, mut answers) = (Vec::new(), [0; 16 * 1024], AnswerReader::default());
         loop {

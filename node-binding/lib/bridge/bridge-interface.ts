@@ -4,7 +4,7 @@ import type { AdminAddress } from '../options/addresses.js';
 import type { Placement } from '../options/engine-options.js';
 import type { Allow } from '../options/engine-options.js';
 import type { TlsEngineOptions } from '../options/tls.js';
-import type { Stats } from '../stats/stats.js';
+import type { MemberStats, Stats } from '../stats/stats.js';
 
 /** What tunnels, of `fastTunnel()` and of Runner, see of the bridge. */
 export interface Bridge {
@@ -28,6 +28,10 @@ export interface Bridge {
   /** Where a request target leads, as the engine reads it. */
   route(target: string): Destination;
   stats(): Stats;
+  /** By which threads of this process join. */
+  readonly number: number;
+  /** What the engine knows of the event loops that have joined, by their numbers. */
+  members(): ReadonlyMap<number, MemberStats>;
   ref(): void;
   unref(): void;
   /** Lets `/readyz` say that no calls are wanted any more. */
@@ -35,4 +39,14 @@ export interface Bridge {
   close(): Promise<void>;
   /** Ends a `close` that is under way at once. */
   cut(): void;
+}
+
+/** What a worker sees of the tunnel that it has joined. */
+export interface Membership {
+  /** The engine's number of this event loop. */
+  readonly member: number;
+  /** Takes no more calls, and ends when those that it has begun are answered, or `drainTimeoutMs` is over. */
+  leave(): Promise<void>;
+  /** Ends at once: calls that it has begun are answered 503. */
+  end(): void;
 }

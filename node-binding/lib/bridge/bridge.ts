@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, OnError } from '../calls/entry.js';
 import { optionErrorOf, ShardError } from '../errors/errors.js';
 import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_STOPPED, NOTICES, PER_CALL, SHARDS } from '../facts/facts.generated.js';
 import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
-import type { Destination, NativeTunnel } from '../native/addon.js';
+import type { Destination, NativeHandler, NativeTunnel } from '../native/addon.js';
 import { urlOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { AdminEngineOptions } from '../options/admin.js';
@@ -13,15 +14,15 @@ import type { TlsEngineOptions } from '../options/tls.js';
 import { FileWatch } from '../process/file-watch.js';
 import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
-import type { Stats } from '../stats/stats.js';
+import type { MemberStats, Stats } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
 import { AnswerBatch } from './answer-batch.js';
-import type { Bridge } from './bridge-interface.js';
+import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { nativeAllow, nativeOptions, nativeTls } from './native-options.js';
+import { defaultRing, nativeAllow, nativeOptions, nativeTls } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
@@ -34,12 +35,28 @@ export async function startBridge(
   open?: OpenTunnel,
 ): Promise<Bridge> {
   try {
-    return new EngineBridge(options, entries, codec, onError, hooks, open);
+    const make: MakeNative = (handlers, table, ring) => new (addon().NativeTunnel)(nativeOptions(options, codec, hooks), handlers, nativeAllow(options.allow), table, ring);
+    return new EngineBridge(make, options, entries, codec, onError, hooks, open);
   } catch (error) {
     open?.end();
     throw optionErrorOf(error);
   }
 }
+
+/** Joins a tunnel of another thread of this process, by its number: runs the calls of these entries. Throws when it has ended. */
+export function joinTunnel(number: number, options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Membership {
+  const make: MakeNative = (handlers, table, ring) => addon().NativeTunnel.attach(number, (options.ring ?? defaultRing()) === 'loop', handlers, table, ring);
+  return new EngineBridge(make, { ...options, workers: false, member: true }, entries, codec, onError, {}, undefined);
+}
+
+/** What native code counts. */
+type Look = Pick<Stats, 'shards' | 'failedShards' | 'live'> & { members: (MemberStats & { member: number })[] };
+
+/** Makes the native side, which writes into `table` and calls `ring`. */
+type MakeNative = (handlers: NativeHandler[], table: Uint32Array, ring: () => void) => NativeTunnel;
+
+/** Milliseconds between two looks at whether the last call is over. */
+const LEAVE_LOOK_MS = 2;
 
 function adminAddress(given: AdminEngineOptions | undefined, port: number): AdminAddress | undefined {
   if (given === undefined) return undefined;
@@ -53,7 +70,7 @@ const FOREVER_MS = 2 ** 31 - 1;
  * Runs calls in batches: one entry from native code brings all that wait, one call back takes all answers and brings
  * what has come meanwhile.
  */
-class EngineBridge implements Bridge {
+class EngineBridge implements Bridge, Membership {
   readonly host: string;
   readonly socketPath?: string;
   readonly encrypted: boolean;
@@ -81,8 +98,10 @@ class EngineBridge implements Bridge {
   readonly #watches = new Map<'tls' | 'admin', FileWatch>();
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
+  /** The engine is another thread's. */
+  readonly #joined: boolean;
 
-  constructor(options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
+  constructor(make: MakeNative, options: EngineOptions & { member?: boolean }, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
     this.#open = open;
     this.#onError = onError;
     this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
@@ -90,12 +109,14 @@ class EngineBridge implements Bridge {
     this.host = options.host;
     this.encrypted = options.tls !== undefined;
     if (options.socketPath !== undefined) this.socketPath = options.socketPath;
-    const { NativeTunnel, threadCpuMs } = addon();
+    this.#joined = options.member === true;
+    const { threadCpuMs } = addon();
     // Bun and Deno have the name, and zeros for what it tells. Their event loop is as busy as its thread.
     this.#budget = new TurnBudget(onNode ? () => performance.eventLoopUtilization().active : threadCpuMs);
     this.#hooks = hooks;
-    this.#native = new NativeTunnel(nativeOptions(options, codec, hooks), this.#handlers.offer(entries), nativeAllow(options.allow), this.#table, () => this.#onRing());
-    this.#handlers.publish(entries, this.#native.handlerNumbers);
+    this.#native = make(this.#handlers.offer(entries), this.#table, () => this.#onRing());
+    // What is only announced has no numbers here.
+    if (options.workers !== true) this.#handlers.publish(entries, this.#native.handlerNumbers);
     this.admin = adminAddress(options.admin, this.#native.adminPort);
     this.#asks = new Asks(this.#native, hooks, () => {
       this.#answers.given();
@@ -164,6 +185,14 @@ class EngineBridge implements Bridge {
     return this.#native.shards;
   }
 
+  get number(): number {
+    return this.#native.number;
+  }
+
+  get member(): number {
+    return this.#native.member;
+  }
+
   setEntries(entries: readonly Entry[], allow?: Allow): void {
     try {
       this.#handlers.publish(entries, this.#native.setHandlers(this.#handlers.offer(entries), nativeAllow(allow)));
@@ -181,10 +210,18 @@ class EngineBridge implements Bridge {
   }
 
   stats(): Stats {
-    const counters = JSON.parse(this.#native.stats()) as Pick<Stats, 'shards' | 'failedShards' | 'live'>;
+    const { members: _apart, ...counters } = this.#look();
     const { driver, driverReason, placement, placementReason } = this;
     const reasons = { ...(driverReason === undefined ? {} : { driverReason }), ...(placementReason === undefined ? {} : { placementReason }) };
     return { driver, placement, ...reasons, ring: this.#native.ring, ...counters, drains: this.#drains };
+  }
+
+  members(): ReadonlyMap<number, MemberStats> {
+    return new Map(this.#look().members.map(({ member, ...stats }) => [member, stats]));
+  }
+
+  #look(): Look {
+    return JSON.parse(this.#native.stats()) as Look;
   }
 
   ref(): void {
@@ -227,6 +264,23 @@ class EngineBridge implements Bridge {
       this.#open?.end();
       this.#calls.abandon();
     }
+  }
+
+  leave(): Promise<void> {
+    return (this.#closing ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    this.#native.leave();
+    const until = performance.now() + this.#drainTimeoutMs;
+    while (this.#native.live > 0 && performance.now() < until) await sleep(LEAVE_LOOK_MS);
+    this.end();
+  }
+
+  end(): void {
+    this.#native.finish();
+    clearInterval(this.#keepAlive);
+    this.#calls.abandon();
   }
 
   /** Native code says that calls wait. */
@@ -285,6 +339,8 @@ class EngineBridge implements Bridge {
 
   /** Something is new of the shards. */
   #hear(news: number): void {
+    // Whoever has the engine says so, and closes.
+    if (this.#joined) return;
     if ((news & NEWS_RESTARTED) !== 0) this.#reportShard(new ShardError('FASTTUNNEL_SHARD_RESTARTED'));
     if ((news & NEWS_FAILED) !== 0) {
       this.#reportShard(new ShardError('FASTTUNNEL_SHARD_FAILED'));

@@ -13,7 +13,7 @@ export function nativeAllow(allow: Allow = 'registered'): NativeAllow {
 }
 
 /** Other runtimes have Node-API and no libuv, or its functions without what they do. */
-function defaultRing(): Ring {
+export function defaultRing(): Ring {
   return onNode ? 'loop' : 'threadsafe';
 }
 
@@ -29,11 +29,12 @@ export function nativeTls({ identities, minVersion, ca, requireClientCert }: Tls
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
     inProcess,
+    workers,
     adminTlsShared: admin?.tls === true,
     loopRing: ring === 'loop',
     inline: placement === 'inline',

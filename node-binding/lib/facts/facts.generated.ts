@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'fdb88a434b6df0c6';
+export const FACTS_HASH = '9ac128ca340383c4';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -194,6 +194,8 @@ export const NUMBERS = {
   port: { fallback: 0, least: 0, most: 65535 },
   backlog: { fallback: 4096, least: 1, most: 65535, unit: 'connections' },
   shards: { fallback: 0, least: 0, most: 64, unit: 'threads, 0 = by the number of cores' },
+  workers: { least: 1, most: 60, unit: 'event loops' },
+  blockedTimeoutMs: { fallback: 30000, least: 0, most: 86400000, unit: 'milliseconds, 0 = none' },
   readinessDelayMs: { fallback: 0, least: 0, most: 600000, unit: 'milliseconds' },
   maxAge: { least: 0, most: 2147483647, unit: 'seconds' },
 } as const;

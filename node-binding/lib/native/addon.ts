@@ -7,6 +7,7 @@ export interface NativeOptions {
   host: string;
   port: number;
   inProcess: boolean;
+  workers: boolean;
   loopRing: boolean;
   inline: boolean;
   socketPath?: string;
@@ -114,6 +115,14 @@ export interface NativeTunnel {
   peer(ticket: number): NativePeer | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
+  /** By which threads of this process attach. */
+  readonly number: number;
+  /** The engine's number of this event loop. */
+  readonly member: number;
+  /** Calls that this event loop has begun and not answered. */
+  readonly live: number;
+  /** No more calls: what this event loop has not begun goes to others. */
+  leave(): void;
   route(target: string): Destination;
   retire(): void;
   stop(drainMs: number): void;
@@ -121,8 +130,14 @@ export interface NativeTunnel {
   stats(): string;
 }
 
+interface NativeTunnelClass {
+  new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void): NativeTunnel;
+  /** Another event loop for the tunnel of that number, which was made with `workers`. */
+  attach(number: number, loopRing: boolean, handlers: NativeHandler[], table: Uint32Array, ring: () => void): NativeTunnel;
+}
+
 interface Addon {
-  NativeTunnel: new (options: NativeOptions, handlers: NativeHandler[], allow: NativeAllow, table: Uint32Array, ring: () => void) => NativeTunnel;
+  NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
   /** Processor time of the thread that calls. */

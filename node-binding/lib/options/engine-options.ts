@@ -26,6 +26,8 @@ export interface EngineOptions {
   admin?: AdminEngineOptions;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
+  /** Entries are only announced: event loops of other threads join, and run the calls. */
+  workers?: boolean;
   backlog: number;
   /** 0 = by the number of cores. */
   shards: number;

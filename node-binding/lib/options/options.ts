@@ -12,6 +12,8 @@ import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
 import { asPlacement } from './placement.js';
 import { asTls } from './tls.js';
+import { asWorkers } from './workers.js';
+import type { CheckedWorkers } from './workers.js';
 import type { EventHandler, Serializer, TaskHandler, TunnelOptions } from './types.js';
 
 /** Options that were checked, with their defaults. */
@@ -23,17 +25,18 @@ export interface CheckedOptions {
   readonly onError: TunnelOptions['onError'];
   readonly signals: readonly GracefulSignal[];
   readonly readinessDelayMs: number;
+  readonly workers: CheckedWorkers | undefined;
 }
 
 const OPTION_NAMES = [
   'port', 'host', 'socketPath', 'tls', 'admin', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
-  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events',
+  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
 /** Names that people bring from elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
-  hostname: 'host', path: 'socketPath', prefix: 'basePath', workers: 'shards', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
+  hostname: 'host', path: 'socketPath', prefix: 'basePath', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
   timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
 };
 
@@ -41,6 +44,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 export function checkOptions(options: unknown): CheckedOptions {
   const given = asGroup('options', options ?? {}, OPTION_NAMES, ELSEWHERE);
   const cors = asCors(given.cors, given.corsOrigins);
+  const workers = asWorkers(given);
   const engine: EngineOptions = {
     ...asAddress('', given),
     ...asTls('tls', given.tls),
@@ -48,13 +52,14 @@ export function checkOptions(options: unknown): CheckedOptions {
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
-    placement: asPlacement('', given.placement, given.shards),
+    placement: asPlacement('', given.placement, given.shards, workers !== undefined),
     basePath: asBasePath(given.basePath),
     auth: asAuth(given.auth),
     ...(cors === undefined ? {} : { cors }),
     disableDiscovery: asBoolean('disableDiscovery', given.disableDiscovery, false),
     limits: asLimits(given.limits, given),
     tempDir: asTempDir('tempDir', given.tempDir),
+    ...(workers === undefined ? {} : { workers: true }),
   };
   return {
     engine,
@@ -64,6 +69,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     onError: given.onError === undefined ? undefined : asFunction('onError', given.onError),
     signals: asGracefulSignals(given.gracefulSignals),
     readinessDelayMs: asReadinessDelay(given.readinessDelayMs, given.gracefulSignals),
+    workers,
   };
 }
 
@@ -92,7 +98,8 @@ function asBasePath(value: unknown): string {
   return path;
 }
 
-function asSerializer(value: unknown): Serializer | undefined {
+/** The serializer of options, or of a module. */
+export function asSerializer(value: unknown): Serializer | undefined {
   if (value === undefined) return undefined;
   const serializer = value as Partial<Serializer> | null;
   if (typeof serializer !== 'object' || serializer === null || typeof serializer.parse !== 'function' || typeof serializer.stringify !== 'function') {
@@ -101,11 +108,13 @@ function asSerializer(value: unknown): Serializer | undefined {
   return serializer as Serializer;
 }
 
-function asTasks(value: unknown): CheckedOptions['tasks'] {
+/** Tasks of options, or of a module. */
+export function asTasks(value: unknown): CheckedOptions['tasks'] {
   return asHandlerMap('tasks', value).map(([id, handler]) => [asId('task', id), asFunction<TaskHandler>(`tasks[${JSON.stringify(id)}]`, handler)] as const);
 }
 
-function asEvents(value: unknown): CheckedOptions['events'] {
+/** Events of options, or of a module. */
+export function asEvents(value: unknown): CheckedOptions['events'] {
   return asHandlerMap('events', value).flatMap(([id, handler]) => {
     const option = `events[${JSON.stringify(id)}]`;
     if (!Array.isArray(handler)) return [[asId('event', id), asFunction<EventHandler>(option, handler)] as const];

@@ -274,6 +274,35 @@ export interface ErrorOrigin {
   requestId: string;
 }
 
+/** How many event loops run handlers, and what bounds them. */
+export interface WorkersOptions {
+  /** `auto`: one for each core that the process may use. */
+  count: number | 'auto';
+  /** Milliseconds for which a worker may be busy with one thing before it is ended, and another takes its place. 0: for ever. Default 30000. */
+  blockedTimeoutMs?: number | undefined;
+  /** As of `worker_threads`: what a worker's heap and stack may grow to, in MiB. A worker that needs more ends. */
+  resourceLimits?:
+    | {
+        maxYoungGenerationSizeMb?: number;
+        maxOldGenerationSizeMb?: number;
+        codeRangeSizeMb?: number;
+        stackSizeMb?: number;
+      }
+    | undefined;
+}
+
+/** What a module exports that workers load: the option `handlers`. All of it runs in the worker. */
+export interface WorkerModule {
+  tasks?: TaskHandlers | undefined;
+  events?: EventHandlers | undefined;
+  /** Instead of the option `serializer`. */
+  serializer?: Serializer | undefined;
+  /** Instead of the option `onError`, which hears of this worker's handlers otherwise. */
+  onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
+  /** Runs when the worker has answered its last call, before its thread ends. It is given five seconds. */
+  close?: (() => unknown) | undefined;
+}
+
 /** Options of {@link fastTunnel} and of {@link TunnelServer}. */
 export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> extends ListenOptions {
   /** Path prefix of every route. Default `/__runner`. */
@@ -305,6 +334,10 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   onError?: ((error: unknown, origin: ErrorOrigin) => void) | undefined;
   tasks?: (Tasks & TaskHandlers) | undefined;
   events?: (Events & EventHandlers) | undefined;
+  /** Event loops of their own for handlers, which `handlers` names: a number, or `auto` for one for each core. Default: none. */
+  workers?: number | 'auto' | WorkersOptions | undefined;
+  /** The module that each worker loads, as a file: URL or an absolute path; it exports a {@link WorkerModule}. With `workers`, instead of `tasks` and `events`. */
+  handlers?: URL | string | undefined;
 }
 
 /** What a caller of a task sees: its input, and its result once it has travelled. */

@@ -1,6 +1,6 @@
 import { SHARD_STATS } from '../facts/facts.generated.js';
 import { fail } from '../options/checks.js';
-import type { ShardStats, Stats } from './stats.js';
+import type { ShardStats, Stats, WorkerStats } from './stats.js';
 
 /** `openmetrics` is OpenMetrics 1.0; `prometheus` the older text format (0.0.4), which can be joined to other texts. */
 export type MetricsFormat = 'openmetrics' | 'prometheus';
@@ -24,6 +24,15 @@ const OF_A_TUNNEL: Meanings<Stats> = {
   drains: { kind: 'counter', help: 'Times that calls entered JavaScript.' },
 };
 
+const OF_A_WORKER: Meanings<Omit<WorkerStats, 'worker' | 'threadId'>> = {
+  calls: { kind: 'counter', help: 'Calls that the worker was given since its thread started.' },
+  waiting: { kind: 'gauge', help: 'Calls that the worker has not begun.' },
+  running: { kind: 'gauge', help: 'Calls that the worker works on now.' },
+  restarts: { kind: 'counter', help: 'Times that the worker had ended and was started again.' },
+  eventLoopDelayMs: { kind: 'gauge', help: 'Milliseconds that the event loop of the worker was late for a timer.' },
+  eventLoopDelayMaxMs: { kind: 'gauge', help: 'The most that was since its thread started.' },
+};
+
 const PHASES = ['parse', 'queue', 'js', 'write'] as const;
 
 /**
@@ -44,6 +53,11 @@ export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics')
     const { kind, help } = OF_A_SHARD[key];
     text.family(kind, nameOf(key), help);
     stats.shards.forEach((shard, index) => text.number({ shard: index }, shard[key]));
+  }
+  for (const key of stats.workers === undefined ? [] : keysOf(OF_A_WORKER)) {
+    const { kind, help } = OF_A_WORKER[key];
+    text.family(kind, nameOf(`worker${key[0]!.toUpperCase()}${key.slice(1)}`), help);
+    for (const worker of stats.workers ?? []) text.number({ worker: worker.worker }, worker[key]);
   }
   text.family('histogram', 'fasttunnel_phase_duration_seconds', 'Time that calls spend in a phase: parse, queue, js, write.', 'seconds');
   stats.shards.forEach(({ phases }, index) => {

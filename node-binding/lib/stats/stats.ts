@@ -11,6 +11,32 @@ export interface ShardStats extends ShardCounters {
   readonly phases: PhaseTimes;
 }
 
+/** One of several event loops, as the engine sees it. */
+export interface MemberStats {
+  /** Calls that it was given since it came. */
+  readonly calls: number;
+  /** Those that it has not begun. */
+  readonly waiting: number;
+  /** Those that it has begun and not answered. */
+  readonly running: number;
+}
+
+/** One worker, as it is now. */
+export interface WorkerStats extends MemberStats {
+  /** Its place, from 0, which its successors keep. */
+  readonly worker: number;
+  /** Of `worker_threads`; missing while there is no thread. */
+  readonly threadId?: number;
+  /** `starting`: its module is being loaded. `waiting`: it has ended, and is started again in a while. */
+  readonly state: 'running' | 'starting' | 'waiting';
+  /** Times that it was started again because it had ended. */
+  readonly restarts: number;
+  /** How late its event loop was for a timer, when it was last looked at, twice a second; or is now. */
+  readonly eventLoopDelayMs: number;
+  /** The most that was, since it came. */
+  readonly eventLoopDelayMaxMs: number;
+}
+
 export interface Stats {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
@@ -27,6 +53,8 @@ export interface Stats {
   readonly failedShards: number;
   /** Calls that handlers work on. */
   readonly live: number;
-  /** Batches of calls that entered JavaScript. */
+  /** Batches of calls that entered JavaScript on this thread. */
   readonly drains: number;
+  /** With the option `workers`. */
+  readonly workers?: readonly WorkerStats[];
 }

@@ -1,22 +1,24 @@
 import { startBridge } from '../bridge/bridge.js';
 import type { Bridge } from '../bridge/bridge-interface.js';
+import { containErrors, reportOnStderr } from '../bridge/error-reports.js';
+import type { Reporter } from '../bridge/error-reports.js';
 import type { Entry } from '../calls/entry.js';
+import { eventEntry, taskEntry } from '../calls/handler-entries.js';
 import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
-import { describeThrown } from '../errors/task-error.js';
 import { resolveHost, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import { asFunction, asId, checkOptions } from '../options/options.js';
 import type { CheckedOptions } from '../options/options.js';
 import { asEncryption } from '../options/tls.js';
-import type { ErrorOrigin, EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TlsOptions, TunnelOptions } from '../options/types.js';
+import type { EventHandler, handlers, EventHandlers, IdOf, TaskHandler, TaskHandlers, TlsOptions, TunnelOptions } from '../options/types.js';
 import { asyncDispose } from '../process/async-dispose.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import { stopOnSignals } from '../process/signals.js';
 import type { Stats } from '../stats/stats.js';
 import { codecOf } from '../values/codec.js';
-import { isThenable } from '../values/thenable.js';
+import { WorkerPool } from '../workers/pool.js';
 
 /** Handlers that are put in force one by one. */
 const CHANGES_AT_ONCE = 64;
@@ -59,6 +61,11 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
 
   /** What was counted and measured since it listens, in total and by shard; docs/operating.md says how to read it. */
   stats(): Stats;
+  /**
+   * Exchanges the workers, one at a time, for ones that have loaded the module anew; calls go on meanwhile. Rejects with the
+   * module's error when a new one does not start: those that are not exchanged yet stay. With the option `workers`.
+   */
+  reload(): Promise<void>;
   /** Listening keeps the process alive (the default). */
   ref(): this;
   /** Listening no longer keeps the process alive. */
@@ -86,6 +93,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #listening: Promise<this> | undefined;
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
+  #pool: WorkerPool | undefined;
   #forgetSignals: (() => void) | undefined;
   #referenced = true;
   /** Handlers that came or went in this turn of the event loop. */
@@ -114,15 +122,36 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   async #start(open: OpenTunnel): Promise<this> {
-    const { engine, serializer, onError } = this.#options;
+    const { workers, engine } = this.#options;
+    const onError = containErrors(this.#options.onError ?? reportOnStderr);
+    if (workers === undefined) return await this.#startWith(undefined, onError, open);
+    const pool = new WorkerPool(workers, engine, onError);
+    try {
+      await pool.load();
+      await this.#startWith(pool, onError, open);
+      await pool.join(this.#running('listen').number);
+      return this;
+    } catch (error) {
+      await this.#bridge?.close();
+      await pool.kill();
+      this.#forgetSignals?.();
+      [this.#bridge, this.#pool] = [undefined, undefined];
+      throw error;
+    }
+  }
+
+  async #startWith(pool: WorkerPool | undefined, onError: Reporter, open: OpenTunnel): Promise<this> {
+    const { engine, serializer } = this.#options;
     const listen = await resolveHost(engine);
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     try {
-      const bridge = await startBridge({ ...listen, ...admin }, this.#entries(), codecOf(serializer), containErrors(onError ?? reportOnStderr), {}, open);
-      this.#bridge = bridge;
+      const entries = (): Entry[] => pool?.entries() ?? this.#entries();
+      const codec = codecOf(serializer);
+      const bridge = await startBridge({ ...listen, ...admin }, entries(), pool === undefined ? codec : { ...codec, exact: pool.exact }, onError, {}, open);
+      [this.#bridge, this.#pool] = [bridge, pool];
       forgetTokens(engine);
       // What was registered or said while it started.
-      bridge.setEntries(this.#entries());
+      if (pool === undefined) bridge.setEntries(entries());
       if (engine.tls !== undefined && engine.tls !== listen.tls) bridge.setTls(engine.tls);
       if (this.#options.signals.length > 0) this.#stopOnSignals(bridge);
       if (!this.#referenced) bridge.unref();
@@ -173,23 +202,27 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this {
     this.#mustBeOpen('registerTask');
+    this.#mustHaveHandlers('registerTask');
     this.#addTask(asId('task', id), asFunction<TaskHandler>('handler', handler));
     return this.#publish();
   }
 
   registerEvent<Payload = any>(id: string, handler: EventHandler<Payload>): this {
     this.#mustBeOpen('registerEvent');
+    this.#mustHaveHandlers('registerEvent');
     this.#addEvent(asId('event', id), asFunction<EventHandler>('handler', handler));
     return this.#publish();
   }
 
   unregisterTask(id: IdOf<Tasks>): boolean {
+    this.#mustHaveHandlers('unregisterTask');
     const found = this.#tasks.delete(id);
     if (found) this.#publish();
     return found;
   }
 
   unregisterEvent(id: IdOf<Events>, handler?: EventHandler): boolean {
+    this.#mustHaveHandlers('unregisterEvent');
     const present = this.#events.get(id)?.handlers;
     if (present === undefined) return false;
     const rest = handler === undefined ? [] : withoutFirst(present, handler);
@@ -201,11 +234,11 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   getTaskIds(): IdOf<Tasks>[] {
-    return [...this.#tasks.keys()];
+    return [...(this.#pool?.tasks ?? this.#tasks.keys())];
   }
 
   getEventIds(): IdOf<Events>[] {
-    return [...this.#events.keys()];
+    return [...(this.#pool?.events ?? this.#events.keys())];
   }
 
   setTls(options: TlsOptions): this {
@@ -219,7 +252,16 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   stats(): Stats {
-    return this.#running('stats').stats();
+    const bridge = this.#running('stats');
+    const stats = bridge.stats();
+    return this.#pool === undefined ? stats : { ...stats, workers: this.#pool.stats(bridge.members()) };
+  }
+
+  async reload(): Promise<void> {
+    this.#mustBeOpen('reload');
+    this.#running('reload');
+    if (this.#pool === undefined) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reload: this tunnel has no workers. Set the options workers and handlers.');
+    await this.#pool.reload();
   }
 
   ref(): this {
@@ -247,6 +289,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     await this.#listening?.catch(() => {});
     forgetTokens(this.#options.engine);
     await this.#bridge?.close();
+    await this.#pool?.close();
     this.#forgetSignals?.();
   }
 
@@ -265,9 +308,13 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     if (this.#closing !== undefined) throw new ClosedError(action);
   }
 
+  #mustHaveHandlers(action: string): void {
+    if (this.#options.workers !== undefined) throw new StateError('FASTTUNNEL_NOT_OFFERED', `${action}: the handlers of this tunnel are those that its workers' module exports. Change the module, then call reload().`);
+  }
+
   #addTask(id: string, handler: TaskHandler): void {
     if (this.#tasks.has(id)) throw new DuplicateTaskError(id);
-    this.#tasks.set(id, { kind: 'task', id, run: handler, streams: true });
+    this.#tasks.set(id, taskEntry(id, handler));
   }
 
   #addEvent(id: string, handler: EventHandler): void {
@@ -275,7 +322,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   #setEvent(id: string, handlers: readonly EventHandler[]): void {
-    this.#events.set(id, { handlers, entry: { kind: 'event', id, run: inOrder(handlers) } });
+    this.#events.set(id, { handlers, entry: eventEntry(id, handlers) });
   }
 
   /**
@@ -305,24 +352,6 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 }
 
-/** Runs handlers one after another; the result is the payload, which they may have changed in place. */
-function inOrder(list: readonly EventHandler[]): Entry['run'] {
-  return (payload, context) => {
-    for (let index = 0; index < list.length; index++) {
-      const outcome = list[index]!(payload, context);
-      // Only a promise costs a turn of the microtask queue.
-      if (isThenable(outcome)) return finish(list, index + 1, outcome, payload, context);
-    }
-    return payload;
-  };
-}
-
-async function finish(list: readonly EventHandler[], next: number, pending: unknown, payload: unknown, context: Parameters<EventHandler>[1]): Promise<unknown> {
-  await pending;
-  for (let index = next; index < list.length; index++) await list[index]!(payload, context);
-  return payload;
-}
-
 function withoutFirst<T>(list: readonly T[], item: T): readonly T[] {
   const index = list.indexOf(item);
   return index < 0 ? list : list.filter((_, position) => position !== index);
@@ -335,24 +364,4 @@ function warnOfEpoll(reason = 'io_uring is not available'): void {
   if (warnedOfEpoll) return;
   warnedOfEpoll = true;
   process.emitWarning(`fasttunnel runs on epoll: ${reason}`, { code: 'FASTTUNNEL_EPOLL', detail: "Set driver: 'epoll' to choose it without this warning." });
-}
-
-function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): void {
-  console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
-}
-
-/** A reporter that throws (or rejects) must not become a second failure of the call, nor hide the first. */
-function containErrors(report: (error: unknown, origin: ErrorOrigin) => void): (error: unknown, origin: ErrorOrigin) => void {
-  return (error, origin) => {
-    const failed = (failure: unknown): void => {
-      reportOnStderr(error, origin);
-      console.error(`fasttunnel: onError failed as well: ${describeThrown(failure)}`);
-    };
-    try {
-      const outcome: unknown = report(error, origin);
-      if (isThenable(outcome)) Promise.resolve(outcome).catch(failed);
-    } catch (failure) {
-      failed(failure);
-    }
-  };
 }

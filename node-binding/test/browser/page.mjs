@@ -11,8 +11,8 @@ import { requireFrom } from '../support/runtimes.mjs';
 const TOKEN = 't0ken';
 const HOME = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts what the program calls: { url: of a page that runs it, bundle, outcomes: a promise, close }. */
-export async function openPage(outfile) {
+/** Starts what the program calls, under TLS if that is said: { url: of a page that runs it, bundle, outcomes: a promise, close }. */
+export async function openPage(outfile, tls) {
   const { build } = requireFrom('esbuild');
   let report;
   const outcomes = new Promise((resolve) => { report = resolve; });
@@ -47,6 +47,7 @@ export async function openPage(outfile) {
   const whenAborted = new Promise((resolve) => { aborted = resolve; });
   const tunnel = await fastTunnel({
     auth: { token: TOKEN },
+    tls,
     cors: { origin: [origin], exposedHeaders: ['x-runner-request-id'] },
     tasks: {
       'app.tasks.add': ({ a, b }) => a + b,
@@ -94,7 +95,7 @@ export async function openPage(outfile) {
 }
 
 /** What the program has to say, wherever it runs. */
-export function checkOutcomes(outcomes, tried) {
+export function checkOutcomes(outcomes, tried, scheme = 'http') {
   const of = (name) => outcomes[name];
   const got = (name, expected) => assert.deepEqual(of(name), expected, name);
   const fails = (name, expected, message) => {
@@ -119,7 +120,7 @@ export function checkOutcomes(outcomes, tried) {
   got('a serializer', '12345678901234567890');
   got('an abort', ['no longer wanted', 'its signal has aborted']);
   got('an abort before', 'before');
-  fails('a time-out', { kind: 'CallError', code: 'FASTTUNNEL_TIMEOUT', maybeRan: true }, /^task "app\.tasks\.slow" has no answer of http:.* after 50 ms/);
+  fails('a time-out', { kind: 'CallError', code: 'FASTTUNNEL_TIMEOUT', maybeRan: true }, new RegExp(`^task "app\\.tasks\\.slow" has no answer of ${scheme}:.* after 50 ms`));
   fails('an error with data', { kind: 'RemoteError', code: 'INTERNAL_ERROR', status: 409, data: { key: 1 } }, /^Conflict$/);
   fails('a wrong token', { kind: 'RemoteError', code: 'UNAUTHORIZED', status: 401 }, /^Unauthorized$/);
   fails('an unknown id', { kind: 'RemoteError', code: 'FORBIDDEN', status: 403 }, /^Task nope not exposed$/);

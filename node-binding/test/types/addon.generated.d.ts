@@ -31,7 +31,7 @@ export declare class NativeSessionStore {
   facts(): NativeSessionFacts
 }
 
-/** A running tunnel. All methods on the JavaScript thread that made it. */
+/** A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it. */
 export declare class NativeTunnel {
   /**
    * Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
@@ -40,6 +40,13 @@ export declare class NativeTunnel {
    * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
    */
   constructor(options: NativeOptions, handlers: Array<NativeHandler>, allow: NativeAllow, table: Uint32Array, ring: () => void)
+  /**
+   * Attaches the event loop of this thread to a tunnel of another one, that was made with `workers` and has this number.
+   * It runs the calls of these handlers from now on.
+   *
+   * Throws with `code` `FASTTUNNEL_CLOSED` when there is no such tunnel (any more).
+   */
+  static attach(number: number, loopRing: boolean, handlers: Array<NativeHandler>, table: Uint32Array, ring: () => void): NativeTunnel
   /**
    * Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
    * At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
@@ -84,6 +91,14 @@ export declare class NativeTunnel {
   get handlerNumbers(): Array<number>
   /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
   setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
+  /** By which a thread of this process attaches to it. */
+  get number(): number
+  /** The engine's number of this event loop. */
+  get member(): number
+  /** Calls that it has begun and not answered. */
+  get live(): number
+  /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
+  leave(): void
   /** Replaces what clients are spoken to with; counts from the next connection on. */
   setTls(tls: NativeTls): void
   /** Replaces what the admin listener encrypts with, where it has something of its own. */
@@ -123,7 +138,10 @@ export declare class NativeTunnel {
   get placementReason(): string | null
   /** Number of shards. */
   get shards(): number
-  /** JSON: `{"shards":[…],"failedShards":n,"live":n}`, see [`shards_json`]; without shards after `finish`. */
+  /**
+   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+   * shards and members after `finish`.
+   */
   stats(): string
 }
 
@@ -388,6 +406,8 @@ export interface NativeOptions {
   exactBodies: boolean
   /** Do as the reference where the engine by itself does otherwise. */
   reference: boolean
+  /** Handlers are announced: event loops of other threads attach, this one runs no calls. */
+  workers: boolean
   /** Tell JavaScript of authentication failures. */
   reportRefusals: boolean
   /** The bounds. */

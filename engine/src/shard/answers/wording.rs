@@ -54,6 +54,7 @@ impl Shard {
             Outcome::InvalidJson => Refusal::InvalidJson,
             Outcome::TimedOut => Refusal::HandlerTimeout,
             Outcome::Overloaded => Refusal::ServiceUnavailable,
+            Outcome::Lost => Refusal::HandlerLost,
             // Streams are not answered whole, and nobody has asked for advice on a call.
             _ => Refusal::Internal,
         };

@@ -1,0 +1,79 @@
+import { existsSync } from 'node:fs';
+import * as os from 'node:os';
+import { isAbsolute } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { NUMBERS } from '../facts/bounds.js';
+import { asGroup, asInteger, fail, isPlainObject } from './checks.js';
+import type { WorkersOptions } from './types.js';
+
+/** How many event loops there are, and what they load. */
+export interface CheckedWorkers {
+  readonly count: number;
+  /** URL of the module. */
+  readonly module: string;
+  readonly blockedTimeoutMs: number;
+  readonly resourceLimits: WorkersOptions['resourceLimits'];
+}
+
+const HOW = "Write workers: 2, handlers: new URL('./tasks.js', import.meta.url), and export tasks and events from that module.";
+/** Options that are functions, or hold some: the module has them. */
+const OF_THE_MODULE = ['tasks', 'events', 'serializer'] as const;
+const HEAP_SIZES = ['maxYoungGenerationSizeMb', 'maxOldGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb'] as const;
+
+/** Nothing where handlers run on the thread that opens the tunnel. */
+export function asWorkers(given: Readonly<Record<string, unknown>>): CheckedWorkers | undefined {
+  const { workers, handlers } = given;
+  if (workers === undefined) {
+    if (handlers !== undefined) fail('handlers', handlers, 'is for workers, and workers is not set', 'Set workers, or give tasks and events themselves.');
+    return undefined;
+  }
+  for (const option of OF_THE_MODULE) {
+    if (given[option] !== undefined) fail(option, given[option], 'cannot be given with workers: functions do not cross threads', `Export ${option} from the module that handlers names.`);
+  }
+  const group = isPlainObject(workers) ? asGroup('workers', workers, ['count', 'blockedTimeoutMs', 'resourceLimits']) : { count: workers };
+  return {
+    count: asCount(isPlainObject(workers) ? 'workers.count' : 'workers', group.count),
+    module: asModule(handlers),
+    blockedTimeoutMs: asInteger('workers.blockedTimeoutMs', group.blockedTimeoutMs, NUMBERS.blockedTimeoutMs),
+    resourceLimits: asResourceLimits(group.resourceLimits),
+  };
+}
+
+function asCount(option: string, value: unknown): number {
+  if (value === 'auto') return Math.min(cores(), NUMBERS.workers.most);
+  if (typeof value !== 'number') fail(option, value, `must be 'auto' or an integer from ${NUMBERS.workers.least} to ${NUMBERS.workers.most} (event loops)`, "'auto' is one for each core that the process may use.");
+  return asInteger(option, value, NUMBERS.workers);
+}
+
+/** Those that the process may use; Node before 18.14 knows those of the machine alone. */
+function cores(): number {
+  const { availableParallelism } = os as { availableParallelism?: () => number };
+  return availableParallelism?.() ?? Math.max(1, os.cpus().length);
+}
+
+function asModule(value: unknown): string {
+  if (value === undefined) fail('handlers', value, 'must name the module that workers load', HOW);
+  const url = urlOf(value);
+  if (url === undefined) fail('handlers', value, 'must be a file: URL or an absolute path', HOW);
+  if (!existsSync(fileURLToPath(url))) fail('handlers', value, 'names no file', `There is no ${fileURLToPath(url)}.`);
+  return url.href;
+}
+
+function urlOf(value: unknown): URL | undefined {
+  try {
+    if (typeof value === 'string' && isAbsolute(value)) return pathToFileURL(value);
+    const url = new URL(String(value instanceof URL || typeof value === 'string' ? value : ''));
+    return url.protocol === 'file:' ? url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asResourceLimits(value: unknown): WorkersOptions['resourceLimits'] {
+  if (value === undefined) return undefined;
+  const limits = asGroup('workers.resourceLimits', value, HEAP_SIZES);
+  for (const [name, size] of Object.entries(limits)) {
+    if (typeof size !== 'number' || !(size > 0)) fail(`workers.resourceLimits.${name}`, size, 'must be a number above 0 (MiB)', 'Leave it out for what Node takes.');
+  }
+  return limits as WorkersOptions['resourceLimits'];
+}
