@@ -610,6 +610,29 @@ fn observers_hear_of_refusals_and_failures_and_hosts_of_calls() {
     assert!(matches!(observer.next(0), Next::Stopped));
 }
 
+#[test]
+fn of_hosts_with_as_many_calls_the_one_that_has_looked_last_gets_the_next() {
+    let hosts = Hosts::new(1, 0);
+    let both = [0, 1].map(|_| {
+        let host = hosts.add(|| {}).unwrap();
+        hosts.register(&host, &[Offer { kind: Kind::Task, id: "a".to_owned(), number: None }]).unwrap();
+        host
+    });
+    let next = |slot| {
+        let before = both.each_ref().map(|host| host.calls());
+        assert!(submit(&hosts, batch_of(slot, 0)).is_empty());
+        (0..2).find(|place| both[*place].calls() > before[*place]).unwrap()
+    };
+    assert_eq!((next(0), next(1)), (0, 1), "who has nothing to do comes first");
+    for (first, second) in [(1, 0), (0, 1)] {
+        both[second].awake();
+        std::thread::sleep(ms(2));
+        both[first].awake();
+        let slot = 2 + 2 * second as u32;
+        assert_eq!((next(slot), next(slot + 1)), (first, second), "the other is busy for longer");
+    }
+}
+
 /// The table that is in force may have been built when the other was there; long after that, too.
 #[test]
 fn a_host_that_is_alone_gets_calls_by_its_own_numbers_after_another_has_left() {

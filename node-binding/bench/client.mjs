@@ -1,5 +1,7 @@
 // Clients beside each other, in turns, against one server in a process of its own: calls a second, CPU of this process for a
 // call, and how long a call takes. `make bench-client`
+// For `make compare` one of them, for one measurement, against a server that is there: what came out as JSON.
+//   node client.mjs --one undici --url http://127.0.0.1:7070/__runner [--case client-64] [--width 64] [--warmup 0.5] [--seconds 2]
 //   node client.mjs [--case client-64,client-1,client-echo-10k,client-slow] [--seconds 2] [--rounds 5] [--socket]
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -78,7 +80,7 @@ async function closedLoop(call, width, seconds) {
   const elapsed = performance.now() - started;
   const { user, system } = process.cpuUsage(before);
   times.sort((a, b) => a - b);
-  return { rate: (times.length / elapsed) * 1000, cpuUs: (user + system) / times.length, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+  return { rate: (times.length / elapsed) * 1000, cpuUs: (user + system) / times.length, share: (user + system) / elapsed / 1000, answers: times.length, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 }
 
 /** Calls at a rate, whether others are answered or not; how long those took that have nothing to wait for. */
@@ -117,8 +119,21 @@ const CASES = {
   'client-slow': { calls: sometimes, width: 64, half: true },
 };
 
+/** One client, for one measurement. */
+async function one({ one: name, url, case: cases, width, warmup, seconds }) {
+  const client = clientsOf({ url })[name];
+  if (client === undefined) throw new Error(`there is no client ${name}`);
+  const { calls } = CASES[cases];
+  const before = await closedLoop(calls(client), Number(width), Number(warmup));
+  const figure = await closedLoop(calls(client), Number(width), Number(seconds));
+  console.log(JSON.stringify({ ...figure, answers: before.answers + figure.answers }));
+  process.exit();
+}
+
 async function main() {
-  const { values } = parseArgs({ options: { case: { type: 'string', default: Object.keys(CASES).join(',') }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '5' }, socket: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({ options: { case: { type: 'string', default: Object.keys(CASES).join(',') }, seconds: { type: 'string', default: '2' }, rounds: { type: 'string', default: '5' }, socket: { type: 'boolean', default: false },
+    one: { type: 'string' }, url: { type: 'string' }, width: { type: 'string', default: '64' }, warmup: { type: 'string', default: '0.5' } } });
+  if (values.one !== undefined) return one(values);
   const child = fork(fileURLToPath(import.meta.url), ['serve', ...(values.socket ? [join(tmpdir(), `fasttunnel-bench-${process.pid}.sock`)] : [])]);
   try {
     const [where] = await once(child, 'message');

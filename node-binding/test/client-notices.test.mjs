@@ -48,6 +48,43 @@ describe('a notice that no further request is read', () => {
     });
   });
 
+  it('among ends of every other kind runs no call twice, and each call ends as it has gone', () => {
+    const runs = new Map();
+    let count = 0;
+    const ends = {
+      notice: (_answer, socket) => socket.end(NOTICE),
+      'notice in pieces': (_answer, socket) => { for (const piece of NOTICE.match(/[^]{1,20}/g)) socket.write(piece); socket.end(); },
+      last: (answer, socket) => socket.end(answer('close')),
+      lost: (_answer, socket) => socket.destroy(),
+      reset: (answer, socket) => { socket.write(answer().slice(0, 60)); socket.resetAndDestroy(); },
+      silence: () => {},
+    };
+    return scripted((request, socket, connection) => {
+      if (connection.left) return;
+      const answer = (how = 'keep-alive\r\nKeep-Alive: timeout=5') => answerTo(request, request.input, { connection: how });
+      const end = request.input >= 0 && count++ % 40 === 39 ? Object.keys(ends)[((count / 40) | 0) % 6] : undefined;
+      connection.left = end !== undefined;
+      if (!end?.startsWith('notice')) runs.set(request.input, (runs.get(request.input) ?? 0) + 1);
+      if (end === undefined) socket.write(answer());
+      else ends[end](answer, socket);
+    }, { timeoutMs: 400, retries: 0, pipelining: 8, connections: 16 }, async (client) => {
+      await client.task('t', -1);
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+      await Promise.all(times(32, async (lane) => {
+        for (let round = 0; round < 60; round++) {
+          const n = lane * 100 + round;
+          const error = await client.task('t', n).then((got) => assert.equal(got, n), (caught) => caught);
+          const ran = runs.get(n) ?? 0;
+          if (error === undefined) assert.equal(ran, 1, `call ${n} has run ${ran} times`);
+          else assert.ok(ran <= 1 && (error.maybeRan || ran === 0), `call ${n}: ${error.code}, ran ${ran} times`);
+        }
+      }));
+      const { failed, timedOut, results, retries, servers } = client.stats();
+      assert.equal(servers[0].kind, 'fasttunnel');
+      assert.ok(failed > 0 && timedOut > 0 && results > 1500 && retries > 5, JSON.stringify({ failed, timedOut, results, retries }));
+    });
+  });
+
   it('costs nothing where nothing crosses it, and the next call does not take it for its answer', () => scripted((request, socket) => {
     echo(request, socket);
     if (request.input === 'last') socket.end(NOTICE);
@@ -68,6 +105,19 @@ describe('a notice that no further request is read', () => {
       await assert.rejects(client.task('t', 'cross'), { code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true, message: /waited for a request/ });
       assert.equal(server.connections.reduce((sum, connection) => sum + asks(connection), 0), 0);
     }, { isOurs: false });
+  });
+
+  it('is none with content: that may be of something between, and calls behind it may have run', () => {
+    const { onRequest } = leaving(({ input }) => input === 'cross');
+    return scripted((request, socket, connection) => {
+      if (request.input !== 'cross') return onRequest(request, socket, connection);
+      socket.end(NOTICE.replace('content-length: 0', 'content-length: 2') + 'no');
+    }, { pipelining: 1 }, async (client) => {
+      await client.task('t', 1);
+      await until(() => client.stats().servers[0].kind === 'fasttunnel', 'it is known');
+      await client.task('t', 2);
+      await assert.rejects(client.task('t', 'cross'), { code: 'FASTTUNNEL_CONNECTION_LOST', maybeRan: true });
+    });
   });
 
   it('with the id of the request is the answer to it', () => scripted((request, socket) => socket.write(answerTo(request, undefined, { status: '408 Request Timeout', body: '{"ok":false,"error":{"message":"slow","code":"SLOW"}}', connection: 'close' })), {}, async (client) => {

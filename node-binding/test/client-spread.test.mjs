@@ -87,6 +87,21 @@ describe('calls', () => {
     assert.ok(Math.max(...longest) < 450, `${longest} ms`);
   }));
 
+  it('that wait for each other find out which are slow, though no others are made meanwhile', () => withTunnel({ tasks: { t: async (n) => { if (n % 100 === 0) await sleep(200); return n; } } }, async ({ url }) => {
+    const client = createClient({ url });
+    let n = 0;
+    let over = false;
+    const callers = times(64, async () => { while (!over) await client.task('t', n++); });
+    await sleep(1500);
+    const before = n;
+    await sleep(1000);
+    over = true;
+    await Promise.all(callers);
+    await client.close();
+    // Each second five times as many as the callers of two connections, on which all wait behind a slow one.
+    assert.ok(n - before > 2000, `${n - before} calls in a second`);
+  }));
+
   it('of slow tasks leave a quarter of the connections to others', () => inOrder({ connections: 8 }, async (client, server) => {
     for (let round = 0; round < 10; round++) {
       await client.task('slow', 30);
@@ -117,9 +132,9 @@ describe('a pace', () => {
     const was = [];
     for (const ms of durations) {
       const [from, clock] = [now, rhythm.clock];
-      if (reads) for (const until = now + ms; now < until; now += 0.5) rhythm.read(now);
+      if (reads) for (const until = now + ms; now < until; now += 0.5) rhythm.read(now, 0, 10);
       now = from + ms;
-      rhythm.read(now);
+      rhythm.read(now, 0, 10);
       pace.note(rhythm, from, clock, now, false);
       was.push(pace.slow);
     }
@@ -135,7 +150,7 @@ describe('a pace', () => {
       for (const [pace, ms] of [[slow, 50], [fast, 0.2]]) {
         const [from, clock] = [now, rhythm.clock];
         now += ms;
-        rhythm.read(now);
+        rhythm.read(now, 0, 10);
         pace.note(rhythm, from, clock, now, false);
       }
     }
@@ -170,6 +185,31 @@ describe('a pace', () => {
   it('is quick again after a few hundred calls', () => {
     const was = paceOf([...quick(100), 200, ...quick(10), 200, ...quick(2000)], { reads: true });
     assert.deepEqual([was[111], was.at(-1)], [true, false]);
+  });
+});
+
+describe('a rhythm', () => {
+  /** Stalls of 200 ms, behind each of which so many answers come; of the time our loop was idle for `idle` of each millisecond. */
+  function stallsOf(answers, { idle = 1, waited = 200, stalls = 5 } = {}) {
+    let now = 0;
+    const rhythm = new Rhythm(() => now * idle);
+    return times(stalls, () => {
+      now += 200;
+      rhythm.read(now, waited, 10);
+      rhythm.answers += answers;
+      for (let reads = 0; reads < 20; reads++) rhythm.read(now += 0.5, 0.5, 10);
+      return rhythm.stalls;
+    });
+  }
+
+  it('stalls where calls wait most of the time, and few come between', () => assert.deepEqual(stallsOf(100), [false, true, true, true, true]));
+
+  it('does not for one stall, nor where nothing waited, we were busy, or many were answered between', () => {
+    assert.deepEqual(stallsOf(100, { stalls: 1 }), [false]);
+    assert.deepEqual(stallsOf(100, { waited: 0 }), Array(5).fill(false));
+    assert.deepEqual(stallsOf(100, { idle: 0.3 }), Array(5).fill(false));
+    // That behind the first is not known.
+    assert.deepEqual(stallsOf(20_000), Array(5).fill(false));
   });
 });
 

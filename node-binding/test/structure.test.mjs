@@ -30,7 +30,7 @@ const MAY_IMPORT = {
   browser: ['facts', 'errors', 'options', 'process', 'values', 'client'],
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers'],
-  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'in-process', 'client'],
+  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };

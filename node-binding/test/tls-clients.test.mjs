@@ -8,6 +8,7 @@ import { authority, certificate } from './support/certificates.mjs';
 import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
 import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 
+const WORKERS = new URL('fixtures/workers/tasks.mjs', import.meta.url);
 const { pem: OWN } = certificate();
 const OURS = authority();
 const FOREIGN = authority();
@@ -37,6 +38,11 @@ onBothDrivers('certificates of clients', (driver) => {
 
   it('lets in whom the authority vouches for, and tells the handler subject and names', () => withCa(async (tunnel) => {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) assert.deepEqual(await who(tunnel, WORKER, { maxVersion }), KNOWN);
+  }));
+
+  it('tells a handler in a worker as well, which gets no keys', () => withTunnel({ driver, tls: { ...OWN, ca: OURS.cert }, workers: 1, handlers: new URL('fixtures/workers/tasks.mjs', import.meta.url) }, async (tunnel) => {
+    assert.deepEqual(await who(tunnel, WORKER), KNOWN);
+    assert.equal(await who(tunnel, WORKER, { id: 'given' }), '{}');
   }));
 
   it('refuses others in the handshake: none, a stranger, one for servers', () => withCa(async (tunnel) => {
@@ -76,6 +82,10 @@ onBothDrivers('certificates of clients', (driver) => {
     tunnel.setTls({ ...OWN, ca: FOREIGN.cert });
     await assert.rejects(who(tunnel, WORKER, { session }));
     assert.equal((await who(tunnel, STRANGER)).subject, 'CN=stranger');
+  }));
+
+  it('is there in workers, too', () => withTunnel({ driver, shards: 1, workers: 1, handlers: WORKERS, tls: { ...OWN, ca: OURS.cert } }, async (tunnel) => {
+    assert.equal(await who(tunnel, WORKER, { id: 'client' }), 'O=Acme\nCN=worker');
   }));
 
   it('is there in Runner, too: with http.listen.tls, in the request of the exposure context', async () => {

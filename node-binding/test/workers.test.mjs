@@ -247,6 +247,17 @@ describe('workers', () => {
     await tunnel.close();
   });
 
+  it('need the files of the package, which a bundle does not have', async () => {
+    const { entryFile, folderOf } = await import('../dist/cjs/workers/entry-file.js');
+    const refused = (error) => error instanceof OptionError && error.option === 'workers' && /Mark fasttunnel external/.test(error.message);
+    assert.throws(() => entryFile(folder, 'entry.js'), refused);
+    assert.throws(() => entryFile(folderOf(() => nowhereDefined), 'entry.js'), refused);
+    for (const [room, name] of [['workers', 'entry.js'], ['runner', 'worker-entry.js']]) {
+      const place = fileURLToPath(new URL(`../dist/cjs/${room}`, import.meta.url));
+      assert.equal(entryFile(place, name), join(place, name));
+    }
+  });
+
   it('are started again after ever longer times', async () => {
     const { Backoff } = await import('../dist/cjs/workers/backoff.js');
     const backoff = new Backoff();

@@ -2,83 +2,15 @@
 
 use std::sync::OnceLock;
 
-use crossbeam_channel::TrySendError;
-
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
 use super::clock;
 use super::counter::Counter;
 use super::doorbell::Doorbell;
+use super::host_queue::{Queue, ToHost};
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
-use super::surplus::Surplus;
-use super::sync::{AtomicBool, Ordering, Receiver, Sender, bounded};
-use crate::limits::HOST_QUEUE_BATCHES;
-
-enum ToHost {
-    Calls(Box<CallBatch>),
-    Stopped,
-    Failed,
-}
-
-/// What one shard has handed over.
-struct Queue {
-    sender: Sender<ToHost>,
-    receiver: Receiver<ToHost>,
-    /// A batch was refused, and its shard waits to hear of room.
-    refused: AtomicBool,
-    /// What follows calls that the host has, where the queue had no room for it. Comes behind the queue.
-    surplus: Surplus,
-    /// What its thread has said last, where the queue had no room for that. Comes behind everything.
-    stopped: AtomicBool,
-    failed: AtomicBool,
-    /// When a batch last found the queue empty; the shard writes it.
-    begun_ns: Counter,
-    handover: HandoverMeter,
-    meter: HostMeter,
-}
-
-impl Queue {
-    fn new() -> Self {
-        let (sender, receiver) = bounded(HOST_QUEUE_BATCHES);
-        let refused = AtomicBool::new(false);
-        Queue {
-            sender,
-            receiver,
-            refused,
-            surplus: Surplus::default(),
-            stopped: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-            begun_ns: Counter::default(),
-            handover: HandoverMeter::default(),
-            meter: HostMeter::default(),
-        }
-    }
-
-    /// What comes next where the queue was found empty.
-    fn behind(&self) -> Option<ToHost> {
-        if !self.surplus.is_there() {
-            return self.last();
-        }
-        // The queue may have been filled since. While there is a surplus no calls enter it, so all that is seen now came
-        // before what was put aside.
-        self.receiver.try_recv().ok().or_else(|| self.surplus.take().map(ToHost::Calls))
-    }
-
-    /// What was said last, where nothing else is left.
-    fn last(&self) -> Option<ToHost> {
-        // Acquire: whoever sees it sees what has entered the queue before, which was full.
-        let (stopped, failed) = (self.stopped.load(Ordering::Acquire), self.failed.load(Ordering::Acquire));
-        if !stopped && !failed {
-            return None;
-        }
-        self.receiver.try_recv().ok().or_else(|| {
-            let flag = if stopped { &self.stopped } else { &self.failed };
-            flag.store(false, Ordering::Relaxed);
-            Some(if stopped { ToHost::Stopped } else { ToHost::Failed })
-        })
-    }
-}
+use super::sync::{AtomicBool, Ordering};
 
 /// What the host writes.
 #[derive(Default)]
@@ -137,6 +69,11 @@ impl Host {
     #[must_use]
     pub fn outstanding(&self) -> u64 {
         self.running() + self.unbegun()
+    }
+
+    /// When it last began to drain.
+    pub(super) fn looked_ns(&self) -> u64 {
+        self.own.looked_ns.get()
     }
 
     /// Calls that it runs, a moment ago.
@@ -277,12 +214,7 @@ impl Host {
 
     fn part(&self, shard: usize, last: ToHost) {
         if let Some(queue) = self.queues.get(shard) {
-            // Never waits for room: the shard may live on the very thread that would make some.
-            match queue.sender.try_send(last).map_err(TrySendError::into_inner) {
-                Ok(()) | Err(ToHost::Calls(_)) => {}
-                Err(ToHost::Stopped) => queue.stopped.store(true, Ordering::Release),
-                Err(ToHost::Failed) => queue.failed.store(true, Ordering::Release),
-            }
+            queue.part(last);
         }
         self.ring(self.queues.get(shard));
     }
@@ -366,6 +298,7 @@ impl Backend for Host {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::limits::HOST_QUEUE_BATCHES;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

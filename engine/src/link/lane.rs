@@ -10,9 +10,10 @@ use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Outcome, flags};
 use super::clock;
 use super::directory::Routes;
-use super::host::{Host, Next};
+use super::host::Host;
 use super::owners::Owners;
 use super::parts;
+use super::ways::{Part, Way, least_outstanding};
 use crate::limits::HANDLERS_SETTLE;
 
 /// How a shard has ended.
@@ -22,42 +23,15 @@ pub(super) enum End {
     Failed,
 }
 
-/// Where a call of a batch goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// To this host, by its place, and the number that the handler has there.
-    To(usize, u32),
-    /// Nobody can take it now.
-    Waits,
-    /// It has waited too long.
-    Late,
-    /// Its client has left.
-    Gone,
-}
-
-/// What a host is about to get.
-struct Part {
-    /// Calls that it has, with those that it is about to get.
-    outstanding: u64,
-    has_room: bool,
-    batch: Option<Box<CallBatch>>,
-}
-
-impl Part {
-    fn batch(&mut self) -> &mut CallBatch {
-        self.batch.get_or_insert_default()
-    }
-}
-
 /// See the module.
 #[derive(Default)]
 #[repr(align(128))] // apart from the other shards' lanes
 pub(super) struct Lane {
-    shard: usize,
+    pub(super) shard: usize,
     /// In the order in which they came.
-    hosts: Vec<Arc<Host>>,
+    pub(super) hosts: Vec<Arc<Host>>,
     /// Event loops that run no calls: they hear of the shard.
-    observers: Vec<Arc<Host>>,
+    pub(super) observers: Vec<Arc<Host>>,
     routes: Arc<Routes>,
     /// Calls may name handlers that a host which is alone does not have.
     spreads: bool,
@@ -66,16 +40,10 @@ pub(super) struct Lane {
     direct_from_ns: u64,
     owners: Owners,
     /// Refusals that nobody was there to hear of.
-    untold: Option<Box<CallBatch>>,
+    pub(super) untold: Option<Box<CallBatch>>,
     /// Calls may wait for a host for so long; zero: for ever.
     queue_timeout: Duration,
     end: Option<End>,
-}
-
-/// THE policy by which calls are spread: whoever has the fewest calls outstanding gets the next; of equals, whoever came
-/// first, so that with little to do one is woken and not all.
-fn least_outstanding<T>(candidates: impl Iterator<Item = (u64, T)>) -> Option<T> {
-    candidates.min_by_key(|(outstanding, _)| *outstanding).map(|(_, host)| host)
 }
 
 impl Lane {
@@ -126,7 +94,7 @@ impl Lane {
         }
     }
 
-    fn change(&mut self) {
+    pub(super) fn change(&mut self) {
         let settle_ns = u64::try_from(HANDLERS_SETTLE.as_nanos()).unwrap_or(u64::MAX);
         self.direct_from_ns = clock::now_ns().saturating_add(settle_ns);
     }
@@ -161,7 +129,7 @@ impl Lane {
     }
 
     /// Takes out of a batch what is told of the shard and of refusals: the observers hear of it, and nobody else.
-    fn tell_observers(&self, calls: &mut CallBatch) {
+    pub(super) fn tell_observers(&self, calls: &mut CallBatch) {
         let restarted = std::mem::take(&mut calls.restarted);
         for (place, observer) in self.observers.iter().enumerate() {
             let mut news = Box::<CallBatch>::default();
@@ -178,9 +146,10 @@ impl Lane {
     }
 
     /// What each host is about to get, which is nothing yet. `always`: whether it has room or not.
-    fn parts(&self, always: bool) -> Vec<Part> {
+    pub(super) fn parts(&self, always: bool) -> Vec<Part> {
         let part = |host: &Arc<Host>| Part {
             outstanding: host.outstanding(),
+            looked_ns: host.looked_ns(),
             has_room: !host.leaves() && (always || host.has_room(self.shard)),
             batch: None,
         };
@@ -212,7 +181,7 @@ impl Lane {
     }
 
     /// Parts a batch among the hosts.
-    fn spread(
+    pub(super) fn spread(
         &mut self,
         mut calls: Box<CallBatch>,
         mut parts: Vec<Part>,
@@ -329,7 +298,7 @@ impl Lane {
 
     /// The place of the host for a call, and the number that the handler has there.
     fn choose(&self, record: &CallRecord, parts: &[Part]) -> Option<(usize, u32)> {
-        let with_room = |place: usize| parts.get(place).filter(|part| part.has_room).map(|part| part.outstanding);
+        let with_room = |place: usize| parts.get(place).filter(|part| part.has_room).map(Part::rank);
         if record.flags & flags::ASK != 0 {
             // Any of them may be asked.
             let all = (0..self.hosts.len()).filter_map(|place| Some((with_room(place)?, (place, record.handler))));
@@ -371,56 +340,6 @@ impl Lane {
     fn place(&self, host: u32) -> Option<usize> {
         self.hosts.iter().position(|one| one.number() == host)
     }
-
-    /// A host is about to leave: it gets no more calls, and keeps those that it has begun, with what follows them. What it was
-    /// handed and has not begun, `backlog` and then its queue, goes to the others; where there is nobody, it is answered.
-    // Boxes, because they are the very boxes that travel.
-    #[allow(clippy::vec_box)]
-    pub fn retire(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
-        self.change();
-        self.hand_on(host, backlog, answers);
-    }
-
-    /// A host leaves; otherwise as in [`Self::retire`].
-    #[allow(clippy::vec_box)]
-    pub fn remove(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
-        self.observers.retain(|one| !std::ptr::eq(&**one, host));
-        let before = self.hosts.len();
-        self.hosts.retain(|one| !std::ptr::eq(&**one, host));
-        if self.hosts.len() < before {
-            self.change();
-            self.hand_on(host, backlog, answers);
-        }
-    }
-
-    #[allow(clippy::vec_box)]
-    fn hand_on(&mut self, host: &Host, backlog: Vec<Box<CallBatch>>, answers: &mut AnswerBatch) {
-        let queue = std::iter::from_fn(|| {
-            loop {
-                match host.next(self.shard) {
-                    Next::Calls(calls) => return Some(calls),
-                    Next::Stopped | Next::Failed => {}
-                    Next::Nothing => return None,
-                }
-            }
-        });
-        let mut left: Vec<_> = backlog.into_iter().chain(queue).collect();
-        parts::gather_gone(&mut left);
-        for mut calls in left {
-            if !self.observers.is_empty() {
-                self.tell_observers(&mut calls);
-            }
-            let parts = self.parts(true);
-            let rest = if self.hosts.is_empty() { Some(calls) } else { self.spread(calls, parts, answers) };
-            if let Some(rest) = rest {
-                answer_all(&rest.records, answers);
-                if !rest.notices.is_empty() {
-                    parts::copy_notices(self.untold.get_or_insert_default(), &rest);
-                }
-                host.recycle(self.shard, rest);
-            }
-        }
-    }
 }
 
 /// What was told lay behind the heads of the calls, or between them.
@@ -430,7 +349,7 @@ fn forget_notices(calls: &mut CallBatch) {
 }
 
 /// Says of calls that nobody has begun them, and that they may be tried again.
-fn answer_all(records: &[CallRecord], answers: &mut AnswerBatch) {
+pub(super) fn answer_all(records: &[CallRecord], answers: &mut AnswerBatch) {
     for record in records {
         answers.push(record.key, Outcome::Overloaded, b"");
     }

@@ -11,6 +11,8 @@ pub enum Field {
     Shards,
     /// All that speak TLS, and ours without.
     Tls,
+    /// Ours, called by clients in Node: they are what is compared.
+    Clients,
 }
 
 /// One load.
@@ -48,8 +50,12 @@ const ADD: Case = Case {
     field: Field::Defaults,
 };
 
+/// How many connections its calls take is a client's own choice.
+const CLIENT: Case =
+    Case { name: "client-64", title: "clients in Node, add, 64 calls at a time", field: Field::Clients, ..ADD };
+
 /// All cases, in the order in which they run.
-pub static CASES: [Case; 10] = [
+pub static CASES: [Case; 13] = [
     ADD,
     Case { name: "add-64x16", title: "add, 64 connections, 16 requests deep", pipeline: 16, ..ADD },
     Case { name: "add-1", title: "add, 1 connection", connections: 1, ..ADD },
@@ -80,6 +86,14 @@ pub static CASES: [Case; 10] = [
         fresh: true,
         field: Field::Tls,
         ..ADD
+    },
+    CLIENT,
+    Case { name: "client-1", title: "clients in Node, add, 1 call at a time", connections: 1, ..CLIENT },
+    Case {
+        name: "client-echo-10k",
+        title: "clients in Node, echo of 10 KiB of JSON, 64 calls at a time",
+        scenario: Scenario::Echo,
+        ..CLIENT
     },
 ];
 

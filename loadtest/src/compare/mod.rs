@@ -3,6 +3,7 @@
 //! [`peers`] starts them, [`cases`] is what they are asked, [`rounds`] measures them in turns, [`figures`] sums up,
 //! [`table`], [`json`] and [`picture`] show it.
 
+mod callers;
 pub mod cases;
 mod certificate;
 mod figures;

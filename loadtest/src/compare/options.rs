@@ -84,8 +84,8 @@ impl CompareOptions {
 
     /// The clients that can generate a case's load.
     pub fn clients(&self, case: &Case) -> impl Iterator<Item = Client> {
-        let closed = !case.half_rate && case.field != Field::Tls;
-        // wrk has no open loop; under TLS it may take sessions up again.
+        let closed = !case.half_rate && case.field != Field::Tls && case.field != Field::Clients;
+        // wrk has no open loop; under TLS it may take sessions up again; it is no client in Node.
         self.clients.iter().copied().filter(move |client| closed || *client == Client::Own)
     }
 }
@@ -160,6 +160,9 @@ mod tests {
         assert_eq!(names(options.cases[1]), ["ours-1", "ours-2", "ours-4"]);
         assert_eq!((options.against.name, options.rounds, options.duration.as_millis()), ("ours", 2, 300));
         assert_eq!(options.clients(options.cases[0]).count(), 2);
+        let callers = cases::find("client-1").unwrap_or(&CASES[0]);
+        assert_eq!(options.clients(callers).collect::<Vec<_>>(), [Client::Own]);
+        assert!(options.field(callers).is_empty());
         let half = cases::find("half-rate").unwrap_or(&CASES[0]);
         assert_eq!(options.clients(half).collect::<Vec<_>>(), [Client::Own]);
     }

@@ -35,6 +35,8 @@ pub struct Peer {
     /// What its clients prove themselves with. Runner exposes nothing to callers who prove nothing, unless it is told to;
     /// its guide strongly recommends a token. The others have no such thing.
     pub token: Option<&'static str>,
+    /// Which client in Node calls it: that is what is measured, not the server.
+    pub caller: Option<&'static str>,
 }
 
 const TOKEN: Option<&str> = Some("dev-secret");
@@ -49,14 +51,18 @@ const OURS: Peer = Peer {
     field: Field::Defaults,
     tls: false,
     token: None,
+    caller: None,
 };
 
 const OTHER: Peer = Peer { ours: false, ..OURS };
 const OTHER_TLS: Peer = Peer { field: Field::Tls, tls: true, ..OTHER };
 
+/// Another client of our server.
+const CALLER: Peer = Peer { field: Field::Clients, ..OTHER };
+
 /// All servers. uWebSockets.js is not among them: npm does not have it, and what its makers offer instead is a GitHub
 /// dependency with a binary for each version of Node.
-pub static PEERS: [Peer; 18] = [
+pub static PEERS: [Peer; 23] = [
     Peer { name: "node", title: "node:http", script: "node-http.mjs", ..OTHER },
     Peer {
         name: "exposure",
@@ -100,6 +106,11 @@ pub static PEERS: [Peer; 18] = [
     Peer { name: "nginx-tls", title: "nginx before fasttunnel", script: "nginx.mjs", ..OTHER_TLS },
     Peer { name: "ours-tls", title: "fasttunnel, tls", ours: true, script: "ours.mjs", ..OTHER_TLS },
     Peer { name: "ours-plain", title: "fasttunnel, plain HTTP", field: Field::Tls, ..OURS },
+    Peer { name: "undici", title: "undici Pool", caller: Some("undici"), ..CALLER },
+    Peer { name: "fetch", title: "fetch", caller: Some("fetch"), ..CALLER },
+    Peer { name: "smart", title: "smart client (Runner)", caller: Some("smart (Runner)"), ..CALLER },
+    Peer { name: "mixed", title: "mixed client (Runner)", caller: Some("mixed (Runner)"), ..CALLER },
+    Peer { name: "client", title: "fasttunnel/client", caller: Some("fasttunnel"), field: Field::Clients, ..OURS },
 ];
 
 /// The server of that name.
@@ -122,7 +133,7 @@ impl Peer {
         let can = match case.field {
             // The ceiling's handler in Rust only adds.
             Field::Defaults => self.program != Program::Ceiling || case.scenario == Scenario::Add,
-            Field::Shards => true,
+            Field::Shards | Field::Clients => true,
             Field::Tls => self.tls || !case.fresh,
         };
         self.field == case.field && can
@@ -165,6 +176,7 @@ mod tests {
         let tls = ["node-tls", "bun-tls", "deno-tls", "nginx-tls", "ours-tls", "ours-plain"];
         assert_eq!(runners("tls-64"), tls);
         assert_eq!(runners("tls-handshakes"), tls[..5]);
+        assert_eq!(runners("client-64"), ["undici", "fetch", "smart", "mixed", "client"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A comparison as a picture: answers a second and server CPU for one, as bars.
 
 use super::Comparison;
+use super::cases::Field;
 use super::figures::{Figures, Series};
 use super::options::Client;
 use crate::svg::{Anchor, Svg, colour};
@@ -20,7 +21,7 @@ const LONGEST: f64 = 330.0;
 const LONGEST_COST: f64 = 240.0;
 
 /// The cases that a reader wants to see first; without one of them, all are drawn.
-const SHOWN: [&str; 3] = ["add-64", "add-64x16", "echo-10k"];
+const SHOWN: [&str; 4] = ["add-64", "add-64x16", "echo-10k", "client-64"];
 
 /// An SVG picture.
 pub fn draw(comparison: &Comparison) -> String {
@@ -51,9 +52,12 @@ fn panel(svg: &mut Svg, top: f64, rows: &[(&Series, Figures)]) {
     let Some((first, _)) = rows.first() else { return };
     svg.text((RATES, top + 24.0), Anchor::Start, first.case.title);
     svg.text((RATES, top + 46.0), Anchor::Start, "requests/s");
-    svg.text((COSTS, top + 46.0), Anchor::Start, "server CPU for one request");
-    let most = |value: fn(&Figures) -> f64| rows.iter().map(|(_, figures)| value(figures)).fold(1e-9, f64::max);
-    let (most_rate, most_cost) = (most(|figures| figures.per_s), most(|figures| figures.server_us.unwrap_or_default()));
+    let clients = first.case.field == Field::Clients;
+    let cost = |figures: &Figures| if clients { figures.client_us } else { figures.server_us };
+    let costs = if clients { "client CPU for one call" } else { "server CPU for one request" };
+    svg.text((COSTS, top + 46.0), Anchor::Start, costs);
+    let most = |value: &dyn Fn(&Figures) -> f64| rows.iter().map(|(_, figures)| value(figures)).fold(1e-9, f64::max);
+    let (most_rate, most_cost) = (most(&|figures| figures.per_s), most(&|figures| cost(figures).unwrap_or_default()));
     for (index, (series, figures)) in rows.iter().enumerate() {
         let y = top + TITLE + index as f64 * ROW;
         // Ours in one colour, the others in another.
@@ -63,7 +67,7 @@ fn panel(svg: &mut Svg, top: f64, rows: &[(&Series, Figures)]) {
             svg.text((left + length + 6.0, y + 13.0), Anchor::Start, text);
         };
         bar(RATES, figures.per_s / most_rate * LONGEST, &format!("{:.0}", figures.per_s));
-        if let Some(us) = figures.server_us {
+        if let Some(us) = cost(figures) {
             bar(COSTS, us / most_cost * LONGEST_COST, &format!("{us:.1} us"));
         }
         svg.text((NAMES, y + 13.0), Anchor::End, series.peer.title);

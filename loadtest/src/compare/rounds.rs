@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Comparison;
+use super::callers;
 use super::cases::{Case, ECHO_BYTES};
 use super::figures::{Sample, Series};
 use super::options::{Client, CompareOptions};
@@ -149,6 +150,7 @@ impl Run<'_> {
         what: &str,
     ) -> Option<Sample> {
         let outcome = match client {
+            Client::Own if server.peer.caller.is_some() => self.by_caller(case, server),
             Client::Own => own(&self.load(case, server, rate)),
             Client::Wrk => self.by_wrk(case, server),
         };
@@ -164,6 +166,12 @@ impl Run<'_> {
                 None
             }
         }
+    }
+
+    fn by_caller(&self, case: &Case, server: &PeerServer) -> Result<Sample, String> {
+        let process = Server::of(server.pid).map_err(|error| error.to_string())?;
+        let caller = server.peer.caller.unwrap_or_default();
+        callers::measure(&self.load(case, server, None), &process, caller, &self.options().peers_dir)
     }
 
     fn by_wrk(&self, case: &Case, server: &PeerServer) -> Result<Sample, String> {
@@ -190,7 +198,7 @@ impl Run<'_> {
             warmup: self.options().warmup,
             rate,
             token: server.peer.token.map(str::to_owned),
-            body_bytes: if case.scenario == Scenario::Records { ECHO_BYTES } else { 0 },
+            body_bytes: if matches!(case.scenario, Scenario::Records | Scenario::Echo) { ECHO_BYTES } else { 0 },
             server_pid: Some(server.pid),
             ..Options::new(case.scenario, target)
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Comparison;
+use super::cases::Field;
 use super::figures::{Figures, Series, base};
 use super::options::Client;
 use crate::record::Limit;
@@ -79,7 +80,11 @@ fn rows(series: &[&Series], comparison: &Comparison) -> Vec<Vec<String>> {
             format!("{:.2}", figures.rest_cores),
         ])
     };
-    std::iter::once(HEAD.map(str::to_owned).to_vec()).chain(series.iter().filter_map(row)).collect()
+    let mut head = HEAD.map(str::to_owned).to_vec();
+    if series.iter().all(|series| series.case.field == Field::Clients) {
+        head[0] = "client".to_owned();
+    }
+    std::iter::once(head).chain(series.iter().filter_map(row)).collect()
 }
 
 /// wrk has no percentiles of requests that it sends many at a time: it prints 0.
@@ -123,16 +128,18 @@ fn verdicts(comparison: &Comparison) -> String {
     let all: Vec<(&Series, Figures)> =
         comparison.series.iter().filter_map(|series| Some((series, series.figures()?))).collect();
     let name = |series: &Series| format!("{} in {}", series.peer.title, series.case.name);
+    // Where clients are compared, they are what should be the limit.
+    let generated = || all.iter().filter(|(series, _)| series.case.field != Field::Clients);
     let named = |limit: Limit| {
         let names: Vec<String> =
-            all.iter().filter(|(_, figures)| figures.limit() == limit).map(|(series, _)| name(series)).collect();
+            generated().filter(|(_, figures)| figures.limit() == limit).map(|(series, _)| name(series)).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     if all.is_empty() {
         return "Nothing was measured.\n".to_owned();
     }
     let mut out = String::new();
-    if let Some((series, figures)) = all.iter().max_by(|(_, a), (_, b)| a.client_share.total_cmp(&b.client_share)) {
+    if let Some((series, figures)) = generated().max_by(|(_, a), (_, b)| a.client_share.total_cmp(&b.client_share)) {
         let _ = writeln!(
             out,
             "The load generator is one thread; it ran for at most {:.0} % of the time ({}).",
@@ -144,7 +151,8 @@ fn verdicts(comparison: &Comparison) -> String {
         Some(names) => {
             let _ = writeln!(out, "IT MAY HAVE BEEN THE LIMIT of {names}: go by their CPU, not by their requests/s.");
         }
-        None => out.push_str("It was not the limit of anything.\n"),
+        None if generated().next().is_some() => out.push_str("It was not the limit of anything.\n"),
+        None => {}
     }
     let rows = all.len();
     let waited = all.iter().filter(|(_, figures)| figures.limit() == Limit::Machine).count();

@@ -44,9 +44,9 @@ export async function startBridge(
 }
 
 /** Joins a tunnel of another thread of this process, by its number: runs the calls of these entries. Throws when it has ended. */
-export function joinTunnel(number: number, options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError): Membership {
+export function joinTunnel(number: number, options: EngineOptions, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks = {}): Bridge & Membership {
   const make: MakeNative = (handlers, table, ring) => addon().NativeTunnel.attach(number, (options.ring ?? defaultRing()) === 'loop', handlers, table, ring);
-  return new EngineBridge(make, { ...options, workers: false, member: true }, entries, codec, onError, {}, undefined);
+  return new EngineBridge(make, { ...options, workers: false, member: true }, entries, codec, onError, hooks, undefined);
 }
 
 /** What native code counts. */
@@ -244,7 +244,7 @@ class EngineBridge implements Bridge, Membership {
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+    return (this.#closing ??= this.#joined ? this.#leave() : this.#close());
   }
 
   async #close(): Promise<void> {

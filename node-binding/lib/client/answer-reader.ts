@@ -9,8 +9,8 @@ import type { Layout } from './layout.js';
 export interface AnswerSink {
   /** Id of the request whose answer is next; undefined: nobody waits for one. */
   expected(): string | undefined;
-  /** The server says that it has waited for a request, and ends the connection (408). False: that is an answer. */
-  leave(): boolean;
+  /** The server says that it has waited for a request, and ends the connection (408). `bare`: without content. False: that is an answer. */
+  leave(bare: boolean): boolean;
   /** One whole answer. */
   answer(head: AnswerHead, text: string): void;
 }
@@ -159,7 +159,7 @@ export class AnswerReader {
       return end + 4;
     }
     // It may come though nobody has asked (RFC 9110 15.5.9).
-    if (head.status === 408 && head.close && head.requestId === undefined && this.#sink.leave()) {
+    if (head.status === 408 && head.close && head.requestId === undefined && this.#sink.leave(head.framing === Framing.Length && head.length === 0)) {
       this.#over = true;
       return end + 4;
     }

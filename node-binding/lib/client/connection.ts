@@ -77,6 +77,7 @@ export class Connection implements AnswerSink, Carrier {
   readonly #bareLines: string;
   /** How long it is kept idle where the server does not say. */
   readonly #idleMs: number;
+  readonly #slowMs: number;
   #keepMs: number;
   readonly #begunAt = performance.now();
   #closed = false;
@@ -99,6 +100,7 @@ export class Connection implements AnswerSink, Carrier {
     this.#lines = lines(settings.lines);
     this.#bareLines = lines('');
     this.#idleMs = settings.idleTimeoutMs;
+    this.#slowMs = settings.slowMs;
     this.#keepMs = Math.min(settings.idleTimeoutMs, UNUSED_MS);
     this.#reader = new AnswerReader(this, owner.layout, settings.maxAnswerBytes);
     this.#socket = this.#begin(place, settings);
@@ -211,8 +213,8 @@ export class Connection implements AnswerSink, Carrier {
     return this.sent.peek()?.requestId;
   }
 
-  leave(): boolean {
-    if (this.#wantsNotice && this.#owner.givesNotice) {
+  leave(bare: boolean): boolean {
+    if (bare && this.#wantsNotice && this.#owner.givesNotice) {
       this.#lastAnswer = this.retired = true;
       this.#owner.leaves();
       return true;
@@ -242,10 +244,11 @@ export class Connection implements AnswerSink, Carrier {
 
   #pace(call: Call): void {
     const { pace } = call.target;
+    const { rhythm } = this.#owner;
+    rhythm.answers += 1;
     // What comes in one read was done by then; only for the first of it is known how long.
     if (!this.#isFirst) return pace.pass();
     this.#isFirst = false;
-    const { rhythm } = this.#owner;
     pace.note(rhythm, this.since, this.#sinceClock, this.#now, call === this.#suspect);
     this.#suspect = undefined;
     this.#setSince(this.#now);
@@ -313,7 +316,7 @@ export class Connection implements AnswerSink, Carrier {
     if (this.#closed) return;
     this.#now = performance.now();
     this.#isFirst = true;
-    this.#owner.rhythm.read(this.#now);
+    this.#owner.rhythm.read(this.#now, this.sent.length === 0 ? 0 : this.#now - this.since, this.#slowMs);
     try {
       this.#reader.read(bytes);
     } catch (error) {

@@ -1,3 +1,5 @@
+import { onNode } from '../process/runtime.js';
+
 /** Weight of one answer in how often a task is slow when nothing else goes on. */
 const HABIT_WEIGHT = 1 / 8;
 const HABIT = 1 / 2;
@@ -9,6 +11,12 @@ const DOWN_WEIGHT = 1 / 8;
 const UP_WEIGHT = 1 / 64;
 /** Without a byte of a server for longer is a pause: nobody can tell whether a call, the server or we have been slow. */
 const PAUSE_MS = 2;
+
+/** Time in which stalls are forgotten, and the most of one that counts: one alone is an accident. */
+const STALL_MEMORY_MS = 500;
+const STALL_COUNTS_MS = 200;
+/** What a call costs more, about, that has a connection without others. */
+const APART_MS = 0.02;
 
 /** How long a task takes, as far as its answers tell. */
 export class Pace {
@@ -76,14 +84,43 @@ export class Rhythm {
   /** Milliseconds, without pauses. */
   clock = 0;
   pauses = 0;
+  /**
+   * Most of the time calls wait, and nothing comes. They may wait for each other, or the server may take long for all of them:
+   * from connections with many calls on each nobody can tell. Where each call has its own, as far as there are connections, it
+   * shows; and it costs nothing, because little is done.
+   */
+  stalls = false;
+  /** Answers that were read since the last stall. */
+  answers = 0;
+  #stalled = 0;
+  #idleMs = 0;
   #readAt = -Infinity;
+  readonly #idleClock: () => number;
 
-  /** Something was read, of any connection. */
-  read(now: number): void {
+  /** @param idleClock for how many milliseconds our loop has waited, in all */
+  constructor(idleClock: () => number = idleMs) {
+    this.#idleClock = idleClock;
+  }
+
+  /** Something was read, of any connection; the oldest call on that has waited for so many milliseconds. */
+  read(now: number, waitedMs: number, slowMs: number): void {
     const ms = now - this.#readAt;
     this.#readAt = now;
     if (ms > PAUSE_MS) this.pauses += 1;
     this.clock += Math.min(ms, PAUSE_MS);
+    const share = Math.min(ms, waitedMs, STALL_COUNTS_MS) / STALL_MEMORY_MS;
+    const counts = ms > slowMs && this.#isStall(Math.min(ms, waitedMs), slowMs);
+    this.#stalled += ((counts ? 1 : 0) - this.#stalled) * share;
+    this.stalls = this.#stalled > (this.stalls ? 1 / 4 : 1 / 2);
+  }
+
+  #isStall(ms: number, slowMs: number): boolean {
+    const { answers } = this;
+    this.answers = 0;
+    const idle = this.#idleClock();
+    const wereIdle = idle - this.#idleMs > ms / 2;
+    this.#idleMs = idle;
+    return wereIdle && ms - this.wayMs > slowMs && answers * APART_MS < ms;
   }
 
   /** What is beyond the way of a call that took so long. */
@@ -91,4 +128,9 @@ export class Rhythm {
     this.wayMs += (ms - this.wayMs) * (ms < this.wayMs ? DOWN_WEIGHT : UP_WEIGHT);
     return ms - this.wayMs;
   }
+}
+
+/** Other runtimes do not say: there we were never busy. */
+function idleMs(): number {
+  return onNode ? performance.eventLoopUtilization().idle : performance.now();
 }

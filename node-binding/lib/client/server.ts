@@ -99,7 +99,8 @@ export class Server implements ConnectionOwner {
     const depth = this.#depth;
     const current = this.#current;
     // Calls that are made together go together: one write and one read for all of them.
-    if (!slow && current !== undefined && current.slow === 0 && current.sent.length < depth && (current.sent.length === 0 || now - current.since < TOGETHER_MS) && current.usable(now)) return current;
+    const apart = slow || this.rhythm.stalls;
+    if (!apart && current !== undefined && current.slow === 0 && current.sent.length < depth && (current.sent.length === 0 || now - current.since < TOGETHER_MS) && current.usable(now)) return current;
     const lateMs = this.#settings.lateMs + this.rhythm.wayMs;
     let best: Connection | undefined;
     let withSlow = 0;
@@ -108,14 +109,16 @@ export class Server implements ConnectionOwner {
       const connection = this.#connections[index]!;
       const count = connection.sent.length;
       if (connection.slow > 0) withSlow += 1;
-      if (connection.slow > 0 || connection.isLate(now, lateMs)) continue;
+      // Asked of each: who is late tells so of its task, long before it is answered.
+      const isLate = connection.isLate(now, lateMs);
+      if (connection.slow > 0 || isLate) continue;
       if (count >= depth || (best !== undefined && count > best.sent.length)) continue;
       if (connection.usable(now)) best = connection;
     }
     if (slow && withSlow >= this.#mostSlow) return patient ? undefined : this.#behindSlow(now, lateMs);
     if (best === undefined) return undefined;
     // A slow call goes behind others only where there can be no connection of its own.
-    if (slow && best.sent.length > 0 && this.#room > 0) return undefined;
+    if (apart && best.sent.length > 0 && this.#room > 0 && now >= this.retryAt) return undefined;
     if (!slow) this.#current = best;
     return best;
   }
@@ -148,7 +151,7 @@ export class Server implements ConnectionOwner {
   need(fast: number, slow: number, now: number): void {
     if (now < this.retryAt) return;
     // One connection tries whether a server is back.
-    const wanted = this.#failures > 0 ? 1 : Math.ceil(fast / this.#depth) + slow;
+    const wanted = this.#failures > 0 ? 1 : (this.rhythm.stalls ? fast : Math.ceil(fast / this.#depth)) + slow;
     const most = this.#kind === 'unknown' ? CONNECTING : CONNECTING * 4;
     for (let left = Math.min(wanted, most, this.#room + this.#waits.size) - this.#waits.size; left > 0; left--) this.#open(now);
   }

@@ -30,12 +30,18 @@ export function asWorkers(given: Readonly<Record<string, unknown>>): CheckedWork
   for (const option of OF_THE_MODULE) {
     if (given[option] !== undefined) fail(option, given[option], 'cannot be given with workers: functions do not cross threads', `Export ${option} from the module that handlers names.`);
   }
-  const group = isPlainObject(workers) ? asGroup('workers', workers, ['count', 'blockedTimeoutMs', 'resourceLimits']) : { count: workers };
+  return asGroupOfWorkers('workers', workers, 'handlers', handlers, HOW);
+}
+
+/** As {@link asWorkers}, under these names. */
+export function asGroupOfWorkers(option: string, workers: unknown, moduleOption: string, module: unknown, how: string): CheckedWorkers {
+  const isGroup = isPlainObject(workers);
+  const group = isGroup ? asGroup(option, workers, ['count', 'blockedTimeoutMs', 'resourceLimits']) : { count: workers };
   return {
-    count: asCount(isPlainObject(workers) ? 'workers.count' : 'workers', group.count),
-    module: asModule(handlers),
-    blockedTimeoutMs: asInteger('workers.blockedTimeoutMs', group.blockedTimeoutMs, NUMBERS.blockedTimeoutMs),
-    resourceLimits: asResourceLimits(group.resourceLimits),
+    count: asCount(isGroup ? `${option}.count` : option, group.count),
+    module: asModule(moduleOption, module, how),
+    blockedTimeoutMs: asInteger(`${option}.blockedTimeoutMs`, group.blockedTimeoutMs, NUMBERS.blockedTimeoutMs),
+    resourceLimits: asResourceLimits(`${option}.resourceLimits`, group.resourceLimits),
   };
 }
 
@@ -51,11 +57,11 @@ function cores(): number {
   return availableParallelism?.() ?? Math.max(1, os.cpus().length);
 }
 
-function asModule(value: unknown): string {
-  if (value === undefined) fail('handlers', value, 'must name the module that workers load', HOW);
+function asModule(option: string, value: unknown, how: string): string {
+  if (value === undefined) fail(option, value, 'must name the module that workers load', how);
   const url = urlOf(value);
-  if (url === undefined) fail('handlers', value, 'must be a file: URL or an absolute path', HOW);
-  if (!existsSync(fileURLToPath(url))) fail('handlers', value, 'names no file', `There is no ${fileURLToPath(url)}.`);
+  if (url === undefined) fail(option, value, 'must be a file: URL or an absolute path', how);
+  if (!existsSync(fileURLToPath(url))) fail(option, value, 'names no file', `There is no ${fileURLToPath(url)}.`);
   return url.href;
 }
 
@@ -69,11 +75,11 @@ function urlOf(value: unknown): URL | undefined {
   }
 }
 
-function asResourceLimits(value: unknown): WorkersOptions['resourceLimits'] {
+function asResourceLimits(option: string, value: unknown): WorkersOptions['resourceLimits'] {
   if (value === undefined) return undefined;
-  const limits = asGroup('workers.resourceLimits', value, HEAP_SIZES);
+  const limits = asGroup(option, value, HEAP_SIZES);
   for (const [name, size] of Object.entries(limits)) {
-    if (typeof size !== 'number' || !(size > 0)) fail(`workers.resourceLimits.${name}`, size, 'must be a number above 0 (MiB)', 'Leave it out for what Node takes.');
+    if (typeof size !== 'number' || !(size > 0)) fail(`${option}.${name}`, size, 'must be a number above 0 (MiB)', 'Leave it out for what Node takes.');
   }
   return limits as WorkersOptions['resourceLimits'];
 }

@@ -9,7 +9,9 @@ import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js
 import type { MultipartBounds } from '../options/multipart.js';
 import { asPlacement } from '../options/placement.js';
 import { asTls } from '../options/tls.js';
-import type { AdminOptions, LimitOptions, TlsOptions } from '../options/types.js';
+import type { AdminOptions, LimitOptions, TlsOptions, WorkersOptions } from '../options/types.js';
+import { asGroupOfWorkers } from '../options/workers.js';
+import type { CheckedWorkers } from '../options/workers.js';
 import { asAttachable } from './attachable-server.js';
 import type { AttachableServer } from './attachable-server.js';
 import { asCors } from './cors-config.js';
@@ -78,6 +80,13 @@ export interface FastTunnelEngine {
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
+  /** Event loops of their own, each of which runs the app that `app` names. Default: none. */
+  workers?: number | 'auto' | WorkersOptions | undefined;
+  /**
+   * The module that each worker loads, as a file: URL or an absolute path. It exports `app`: the app's resource, in which this
+   * resource is registered as it is here, or a function that runs it and resolves to what `run()` resolves to.
+   */
+  app?: URL | string | undefined;
 }
 
 export interface FastTunnelConfig {
@@ -94,6 +103,7 @@ export interface ExposureConfig {
   readonly open: boolean;
   /** What to attach to, instead of listening. */
   readonly server: AttachableServer | undefined;
+  readonly workers: CheckedWorkers | undefined;
 }
 
 const HTTP_KEYS = ['basePath', 'server', 'listen', 'auth', 'cors', 'limits', 'dangerouslyAllowOpenExposure', 'disableDiscovery'] as const;
@@ -104,7 +114,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'limits', 'tempDir'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
@@ -113,12 +123,14 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   }
   const auth = asAuth(http.auth, hasValidators);
   const basePath = asBasePath(http.basePath);
+  const workers = asEngineWorkers(engine.workers, engine.app);
   const cors = asCors(http.cors);
   return {
     open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
     cors,
     basePath,
     server,
+    workers,
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asTls(tlsOption, tls),
@@ -126,7 +138,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
-      placement: asPlacement('engine.', engine.placement, engine.shards),
+      placement: asPlacement('engine.', engine.placement, engine.shards, workers !== undefined),
       // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
       basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
       auth,
@@ -134,9 +146,17 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),
       limits: { ...asBounds(engine.limits), maxBodyBytes: asMaxBody(limits.json), multipart: asForm(limits.multipart) },
       tempDir: asTempDir('engine.tempDir', engine.tempDir),
+      ...(workers === undefined ? {} : { workers: true }),
       reference: true,
     },
   };
+}
+
+/** As the options `workers` and `handlers` of `fastTunnel()`. */
+function asEngineWorkers(workers: unknown, app: unknown): CheckedWorkers | undefined {
+  if (workers !== undefined) return asGroupOfWorkers('engine.workers', workers, 'engine.app', app, "Write engine: { workers: 2, app: new URL('./app.js', import.meta.url) }, and export app from that module.");
+  if (app !== undefined) fail('engine.app', app, 'is for workers, and engine.workers is not set', 'Set engine.workers, or leave it out.');
+  return undefined;
 }
 
 /** Where to listen; nowhere when nothing is said. */

@@ -2,9 +2,11 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isIP } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { startBridge } from '../bridge/bridge.js';
+import { joinTunnel, startBridge } from '../bridge/bridge.js';
 import type { Bridge } from '../bridge/bridge-interface.js';
-import type { Entry } from '../calls/entry.js';
+import type { Reporter } from '../bridge/error-reports.js';
+import type { BridgeHooks } from '../bridge/hooks.js';
+import type { Entry, OnError } from '../calls/entry.js';
 import { ClosedError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import { resolveHost, whereOf } from '../options/addresses.js';
@@ -36,6 +38,9 @@ import { TaskEntry } from './task-entry.js';
 import type { TaskScope } from './task-entry.js';
 import { whenTunnelsAreReady } from './tunnels-ready.js';
 import { Validators } from './validators.js';
+import { entryFile, folderOf } from '../workers/entry-file.js';
+import { WorkerPool } from '../workers/pool.js';
+import { workerPlace } from './worker-place.js';
 
 /**
  * The resource's value: what an app gets that depends on `fastTunnel`. `port`, `host` and `url` are those of its own
@@ -70,6 +75,8 @@ export interface FastTunnelExposure extends ForeignHandlers {
   /** Asks the tunnels again who may be called. Needed only when their values change after the app is ready. */
   refresh(): void;
   stats(): Stats;
+  /** Exchanges the workers, one at a time, for ones that run the app anew: see the option `engine.workers`. */
+  reload(): Promise<void>;
   /** Stops accepting, answers what is in flight within the drain time, ends every thread. May be called again. */
   close(): Promise<void>;
 }
@@ -80,6 +87,10 @@ export async function openExposure(config: FastTunnelConfig | undefined, service
   const validators = services.store.getTasksWithTag(runner.globals.tags.authValidator);
   const checked = checkConfig(config, validators.length > 0);
   const exposure = new Exposure(checked, services, runner);
+  if (workerPlace.isWorker) {
+    exposure.await(new Validators(validators, services.taskRunner));
+    return exposure;
+  }
   await exposure.listen(new Validators(validators, services.taskRunner));
   return exposure;
 }
@@ -95,6 +106,7 @@ class Exposure implements FastTunnelExposure {
   #entries = new Map<string, TaskEntry | EventEntry>();
   #bridge: Bridge | undefined;
   #foreign: ForeignServers | undefined;
+  readonly #pool: WorkerPool | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(config: ExposureConfig, services: Services, runner: Runner) {
@@ -103,6 +115,10 @@ class Exposure implements FastTunnelExposure {
     this.#services = services;
     this.#runner = runner;
     this.basePath = config.basePath;
+    if (config.workers !== undefined && !workerPlace.isWorker) {
+      const tell: Reporter = (error) => this.#logs.write('error', 'fasttunnel has lost a worker', { error });
+      this.#pool = new WorkerPool(config.workers, config.engine, tell, entryFile(folderOf(() => __dirname), 'worker-entry.js'));
+    }
     this.server = this.#serverOf(config);
     this.#logs = new Logs(services.logger);
     const failures = new Failures(runner, store, serializer, this.#logs);
@@ -114,6 +130,36 @@ class Exposure implements FastTunnelExposure {
       failures,
       inputFile: inputFilesOf(runner),
       provide: provideExposureContext({ runner, basePath: this.basePath, failures }),
+    };
+  }
+
+  /** In a worker: joins the tunnel when the app is ready. */
+  await(validators: Validators): void {
+    workerPlace.exposure = {
+      exact: this.#scope.values.exact,
+      ids: () => {
+        this.#look();
+        const idsOf = (kind: string): string[] => [...this.#entries.values()].filter((entry) => entry.kind === kind).map(({ id }) => id);
+        return { tasks: idsOf('task'), events: idsOf('event') };
+      },
+      allow: () => this.#look().allow,
+      join: (number, options) => {
+        const bridge = joinTunnel(number, options, this.#look().entries, this.#scope.values, this.#onError, this.#hooks(validators));
+        this.#bridge = bridge;
+        this.#foreign = new ForeignServers(bridge, options.limits.idleTimeoutMs, this.basePath, this.#logs);
+        return bridge;
+      },
+    };
+  }
+
+  readonly #onError: OnError = (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId);
+
+  #hooks(validators: Validators): BridgeHooks {
+    const decide = this.#config.cors?.decide;
+    return {
+      ...(decide === undefined ? {} : { origin: decide }),
+      authenticate: (request) => validators.pass(request),
+      onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
     };
   }
 
@@ -130,24 +176,25 @@ class Exposure implements FastTunnelExposure {
   }
 
   async #start(validators: Validators, open: OpenTunnel | undefined): Promise<void> {
-    const { engine, cors, server } = this.#config;
+    const { engine, server } = this.#config;
     const listens = engine.inProcess !== true;
     const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
     const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
     const listen = listens ? await resolveHost(engine) : engine;
     try {
-      this.#bridge = await startBridge({ ...listen, ...admin, allow: 'none' }, [], this.#scope.values, (error, { kind, requestId }) => this.#scope.failures.log(error, kind, requestId), {
-        ...(cors?.decide === undefined ? {} : { origin: cors.decide }),
-        authenticate: (request) => validators.pass(request),
-        onRefused: ({ requestId, method, path, status, code }) => this.#logs.write('warn', 'exposure.auth.failure', { requestId, method, path, status, code }),
-      }, open);
+      const pool = this.#pool;
+      await pool?.load();
+      this.#bridge = await startBridge({ ...listen, ...admin, allow: pool?.allow ?? 'none' }, pool?.entries() ?? [], this.#scope.values, this.#onError, this.#hooks(validators), open);
+      await pool?.join(this.#bridge.number);
     } catch (error) {
       throw listenErrorOf(error, address, admin.admin === undefined ? undefined : whereOf(admin.admin));
     } finally {
       forgetTokens(engine);
     }
-    this.refresh();
-    whenTunnelsAreReady(this.#services, this.#runner, () => this.refresh());
+    if (this.#pool === undefined) {
+      this.refresh();
+      whenTunnelsAreReady(this.#services, this.#runner, () => this.refresh());
+    }
     this.#foreign = new ForeignServers(this.#bridge, engine.limits.idleTimeoutMs, this.basePath, this.#logs);
     if (server !== undefined) this.#foreign.attachTo(server);
     if (listens) this.#logs.write('info', 'node.exposure.listen', { basePath: this.basePath, port: engine.port, host: engine.host });
@@ -227,15 +274,29 @@ class Exposure implements FastTunnelExposure {
   }
 
   stats(): Stats {
-    return this.#running().stats();
+    const bridge = this.#running();
+    return this.#pool === undefined ? bridge.stats() : { ...bridge.stats(), workers: this.#pool.stats(bridge.members()) };
+  }
+
+  async reload(): Promise<void> {
+    if (this.#closing !== undefined) throw new ClosedError('reload');
+    if (this.#pool === undefined) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reload: this tunnel has no workers. Set engine.workers and engine.app.');
+    await this.#pool.reload();
   }
 
   refresh(): void {
-    if (this.#closing !== undefined) return;
+    // The apps of workers ask their own tunnels.
+    if (this.#closing !== undefined || this.#pool !== undefined) return;
+    const { entries, allow } = this.#look();
+    this.#running().setEntries(entries, allow);
+  }
+
+  /** What the tunnels say now. */
+  #look(): { entries: Entry[]; allow: Allow } {
     const list = takeAllowList(this.#services.store, this.#runner.globals.tags.tunnel.id, (error, where) => {
       this.#logs.write('warn', '[runner] Tunnel allow-list selector failed; item skipped.', { error, data: { ...where } });
     });
-    this.#running().setEntries(this.#entriesOf(list), this.#allowOf(list));
+    return { entries: this.#entriesOf(list), allow: this.#allowOf(list) };
   }
 
   close(): Promise<void> {
@@ -245,6 +306,8 @@ class Exposure implements FastTunnelExposure {
   async #close(): Promise<void> {
     this.#foreign?.retire();
     await this.#bridge?.close();
+    // Those that have not even joined need not be waited for.
+    await (this.#bridge === undefined ? this.#pool?.kill() : this.#pool?.close());
     await this.#foreign?.close();
     if (this.#listens) this.server?.emit('close');
   }

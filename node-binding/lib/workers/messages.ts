@@ -1,6 +1,6 @@
 // What the thread of the tunnel and its workers tell each other.
 import type { MessagePort } from 'node:worker_threads';
-import type { EngineOptions } from '../options/engine-options.js';
+import type { Allow, EngineOptions } from '../options/engine-options.js';
 import type { ErrorOrigin } from '../options/types.js';
 import type { SentError } from './sent-error.js';
 
@@ -36,4 +36,6 @@ export interface Loaded {
   readonly events: readonly string[];
   /** It has a serializer. */
   readonly exact: boolean;
+  /** Which ids may be called. */
+  readonly allow: Allow;
 }

@@ -1,8 +1,9 @@
 import type { Reporter } from '../bridge/error-reports.js';
 import type { Entry } from '../calls/entry.js';
-import type { EngineOptions } from '../options/engine-options.js';
+import type { Allow, EngineOptions } from '../options/engine-options.js';
 import type { CheckedWorkers } from '../options/workers.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
+import { entryFile, folderOf } from './entry-file.js';
 import type { Loaded } from './messages.js';
 import { BEAT_MS } from './pulse.js';
 import { Seat } from './seat.js';
@@ -17,18 +18,19 @@ export class WorkerPool {
   readonly #seats: readonly Seat[];
   readonly #blockedTimeoutMs: number;
   readonly #report: Reporter;
-  #offered: Loaded = { tasks: [], events: [], exact: false };
+  #offered: Loaded = { tasks: [], events: [], exact: false, allow: 'registered' };
   #watch: NodeJS.Timeout | undefined;
   /** Reports of the first start: where no worker starts, its one error says it all. */
   #held: Parameters<Reporter>[] | undefined = [];
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor(workers: CheckedWorkers, options: EngineOptions, onError: Reporter) {
+  /** @param entry the file that its threads run; default: that of `fastTunnel()` */
+  constructor(workers: CheckedWorkers, options: EngineOptions, onError: Reporter, entry = entryFile(folderOf(() => __dirname), 'entry.js')) {
     this.#blockedTimeoutMs = workers.blockedTimeoutMs;
     const onLoaded = (loaded: Loaded): void => void (this.#offered = loaded);
     const report: Reporter = (error, origin) => void (this.#held?.push([error, origin]) ?? onError(error, origin));
     this.#report = onError;
-    this.#seats = Array.from({ length: workers.count }, (_, place) => new Seat({ place, workers, options, onError: report }, onLoaded));
+    this.#seats = Array.from({ length: workers.count }, (_, place) => new Seat({ place, workers, options, entry, onError: report }, onLoaded));
   }
 
   /** Resolves when at least one worker has loaded the module and the others have tried; rejects when none could, with the error of the first. */
@@ -44,6 +46,10 @@ export class WorkerPool {
   /** Whether the module has a serializer. */
   get exact(): boolean {
     return this.#offered.exact;
+  }
+
+  get allow(): Allow {
+    return this.#offered.allow;
   }
 
   get tasks(): readonly string[] {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { WorkerError } from '../errors/worker-error.js';
@@ -22,6 +21,8 @@ export interface ThreadSetup {
   readonly place: number;
   readonly workers: CheckedWorkers;
   readonly options: EngineOptions;
+  /** The file that it runs. */
+  readonly entry: string;
   readonly onError: Reporter;
 }
 
@@ -56,13 +57,13 @@ export class WorkerThread {
   #fault: WorkerFault = 'FASTTUNNEL_WORKER_START';
   #cause: unknown;
 
-  constructor({ place, workers, options, onError }: ThreadSetup) {
+  constructor({ place, workers, options, entry, onError }: ThreadSetup) {
     this.#place = place;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const start: WorkerStart = { module: workers.module, options: withoutSecrets(options), port: port2, pulse: this.#pulse };
     const { resourceLimits } = workers;
-    this.#worker = new Worker(join(__dirname, 'entry.js'), {
+    this.#worker = new Worker(entry, {
       workerData: { fasttunnel: start },
       transferList: [port2],
       name: `fasttunnel worker ${place}`,
