@@ -240,6 +240,10 @@ instruments: build $(PEERS)/node_modules/.package-lock.json
 compare: instruments ## Compare with other servers under every load (half an hour; OUT=folder ARGS='--cases add-64 --rounds 3')
 	target/release/loadtest compare --out $(or $(OUT),loadtest/results) $(ARGS)
 
+.PHONY: compare-http2
+compare-http2: build $(PEERS)/node_modules/.package-lock.json ## Compare HTTP/2 with node:http2, fastify and Deno by h2load (a minute; ARGS='--rounds 5')
+	@node loadtest/http2/run.mjs $(ARGS)
+
 .PHONY: compare-smoke
 compare-smoke: build-test ## Run a comparison of node:http and ours that is too short to mean anything
 	cargo build --locked --profile quick --package fasttunnel-loadtest --bin loadtest
@@ -289,6 +293,13 @@ CALLS := 100000
 .PHONY: restarts
 restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
 	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
+
+# Half a minute to install, once.
+.PHONY: h2-conformance
+h2-conformance: build-test ## Run the cases of httpwg-cli (RFC 9113) on both drivers; those that may fail are named in scripts/
+	$(NEED_CARGO)
+	@[ -x target/tools/bin/httpwg ] || CARGO_TARGET_DIR=target/tools-build cargo install --locked httpwg-cli --version 0.2.5 --root target/tools
+	@for driver in io_uring epoll; do node scripts/h2-conformance.mjs $$driver || exit 1; done
 
 # Coverage-guided, see fuzz/README.md.
 SECONDS := 30

@@ -44,6 +44,18 @@ function addForm(head, content) {
   add('multipart', Buffer.from(`${disposition}\n${type}\0${body}`, 'latin1'));
 }
 
+/** Frames of HTTP/2 behind the preface, some of which are none (RFC 9113 4.1). The first byte says how they are cut. */
+function addFrames() {
+  const frame = (type, flags, stream, length) => Buffer.from([0, 0, length, type, flags, 0, 0, 0, stream, ...Array(length).fill(7)]);
+  const kinds = [[1, 5, 1, 3], [1, 4, 3, 3], [1, 0, 5, 3], [9, 4, 5, 2], [0, 0, 3, 4], [0, 1, 3, 0], [3, 0, 3, 4], [4, 0, 0, 6], [4, 1, 0, 0], [6, 0, 0, 8], [8, 0, 0, 4], [2, 0, 1, 5], [7, 0, 0, 8], [5, 0, 1, 4], [99, 0, 0, 1]].map((kind) => frame(...kind));
+  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  for (const cut of [0, 3, 200]) {
+    add('frame_watch', Buffer.concat([Buffer.from([cut]), preface, ...kinds]));
+    for (const kind of kinds) add('frame_watch', Buffer.concat([Buffer.from([cut]), preface, ...Array(12).fill(kind)]));
+  }
+}
+addFrames();
+
 const piece = ({ b64, zb64, n = 1 }) => {
   const bytes = b64 === undefined ? inflateSync(Buffer.from(zb64, 'base64')) : Buffer.from(b64, 'base64');
   return bytes.length * n > MAX_BYTES ? Buffer.alloc(MAX_BYTES + 1) : Buffer.concat(Array(n).fill(bytes));

@@ -32,7 +32,7 @@ const fn bound(option: &'static str, default: u64, least: u64, most: u64, unit: 
 const DEFAULT: Limits = Limits::DEFAULT;
 
 /// The group `limits`. What happens when one is reached, [`Limits`] says.
-pub const LIMITS: [Bound; 27] = [
+pub const LIMITS: [Bound; 33] = [
     bound("maxHeadBytes", DEFAULT.max_head_bytes as u64, 512, MAX_HEAD_BYTES_CEILING as u64, "bytes"),
     bound("maxTargetBytes", DEFAULT.max_target_bytes as u64, 16, 64 * KIB, "bytes"),
     bound("maxHeaders", DEFAULT.max_headers as u64, 1, MAX_HEADERS as u64, "header lines"),
@@ -68,6 +68,12 @@ pub const LIMITS: [Bound; 27] = [
     bound("queueTimeoutMs", DEFAULT.queue_timeout_ms, 0, DAY_MS, "milliseconds, 0 = none"),
     bound("drainTimeoutMs", DEFAULT_DRAIN_TIMEOUT_MS, 0, DAY_MS, "milliseconds"),
     bound("keepAliveHintS", DEFAULT.keep_alive_hint_s as u64, 0, 3600, "seconds"),
+    bound("maxStreams", DEFAULT.http2.max_streams as u64, 1, 10_000, "streams of an HTTP/2 connection"),
+    bound("maxHeaderListBytes", DEFAULT.http2.max_field_bytes as u64, 512, MAX_HEAD_BYTES_CEILING as u64, "bytes"),
+    bound("streamWindowBytes", DEFAULT.http2.stream_window_bytes as u64, KIB, 64 * MIB, "bytes"),
+    bound("connectionWindowBytes", DEFAULT.http2.connection_window_bytes as u64, 64 * KIB, GIB, "bytes"),
+    bound("maxStreamResets", DEFAULT.http2.max_resets as u64, 1, 1_000_000, "streams reset in 30 seconds"),
+    bound("maxControlFrames", DEFAULT.http2.max_control_frames as u64, 16, 1_000_000, "frames in 30 seconds"),
 ];
 
 /// The numbers that stand elsewhere.

@@ -385,6 +385,42 @@ pub struct Limits {
     pub keep_alive_hint_s: u32,
     /// Bounds of multipart bodies.
     pub multipart: MultipartLimits,
+    /// Bounds of HTTP/2.
+    pub http2: Http2Limits,
+}
+
+/// Bounds of one HTTP/2 connection, beside those that hold for every connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// HTTP/2 is spoken at all.
+    pub enabled: bool,
+    /// Streams that a client may have at a time, 100. More: `REFUSED_STREAM`; the client may try again.
+    pub max_streams: u32,
+    /// Bytes of the fields of one request as HTTP/2 counts them (32 more for each), 16 KiB. More: 431.
+    pub max_field_bytes: u32,
+    /// Bytes that a client may send on one stream before its task has read some, 64 KiB.
+    pub stream_window_bytes: u32,
+    /// Bytes that it may send on all of them, 1 MiB.
+    pub connection_window_bytes: u32,
+    /// Streams that a client may reset within [`INTERVAL_MS`](crate::wire::frame_watch::INTERVAL_MS), 200, and that it may make
+    /// the server reset. More: `GOAWAY` with `ENHANCE_YOUR_CALM`, close.
+    pub max_resets: u32,
+    /// Frames that ask for nothing, within the same time, 2000: see
+    /// [`FrameLimits`](crate::wire::frame_watch::FrameLimits). More: as of `max_resets`.
+    pub max_control_frames: u32,
+}
+
+impl Http2Limits {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self = Http2Limits {
+        enabled: true,
+        max_streams: 100,
+        max_field_bytes: 16 * 1024,
+        stream_window_bytes: 64 * 1024,
+        connection_window_bytes: 1024 * 1024,
+        max_resets: 200,
+        max_control_frames: 2000,
+    };
 }
 
 /// Bounds of one multipart body (CONTRACT 13.3). `None`: no bound. More: 413 with the contract's message.
@@ -449,6 +485,7 @@ impl Limits {
         queue_timeout_ms: 500,
         keep_alive_hint_s: 5,
         multipart: MultipartLimits::DEFAULT,
+        http2: Http2Limits::DEFAULT,
     };
 }
 

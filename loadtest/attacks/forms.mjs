@@ -48,7 +48,7 @@ export const FORMS = [
   { id: '3 MB body', bytes: request(['Content-Length: 3000000'], 'x'.repeat(3_000_000)), strict: [413], keep: true },
   { id: '3 MB in chunks', bytes: chunked(`2dc6c0\r\n${'x'.repeat(3_000_000)}\r\n0\r\n\r\n`), strict: [413], keep: true },
   { id: '64 KB of chunk extensions', bytes: chunked(`17;${'a'.repeat(65_536)}\r\n${BODY}\r\n0\r\n\r\n`), strict: [413] },
-  { id: 'HTTP/2 preface', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', strict: [400, 505] },
+  { id: 'preface of HTTP/2.1', bytes: 'PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n', strict: [400, 505] },
   { id: 'TLS hello', bytes: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', strict: [400] },
 ];
 

@@ -1,5 +1,6 @@
-// node:http without a framework; node:https under TLS.
+// node:http without a framework; node:https under TLS; with HTTP2=1 node:http2, which has the same functions.
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import { pem } from './tls.mjs';
 import { answer, headers, HOST, introduce, NOT_FOUND, PORT, taskAt } from './work.mjs';
@@ -15,5 +16,7 @@ const listener = (request, response) => {
     answer(task, body.toString()).then((text) => send(200, text), (error) => send(500, JSON.stringify({ ok: false, error: { message: error.message } })));
   });
 };
-const server = pem === undefined ? http.createServer(listener) : https.createServer(pem, listener);
-server.listen(PORT, HOST, () => introduce(`${pem === undefined ? 'node:http' : 'node:https'} of Node.js ${process.version}`));
+const plain = process.env.HTTP2 === '1' ? http2 : http;
+const server = pem === undefined ? plain.createServer(listener) : https.createServer(pem, listener);
+const name = plain === http2 ? 'node:http2' : 'node:http';
+server.listen(PORT, HOST, () => introduce(`${pem === undefined ? name : 'node:https'} of Node.js ${process.version}`));

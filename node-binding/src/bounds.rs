@@ -33,7 +33,7 @@ pub fn check(options: &NativeOptions) -> Result<(), CodedError> {
 }
 
 /// All of them but those of forms, of which any may be as large as it wants, and of `admin`, whose port `listen` checks.
-fn numbers(options: &NativeOptions) -> [Given; 30] {
+fn numbers(options: &NativeOptions) -> [Given; 36] {
     let limits = &options.limits;
     [
         Given::number("port", options.port),
@@ -66,5 +66,11 @@ fn numbers(options: &NativeOptions) -> [Given; 30] {
         Given::number("handlerTimeoutMs", limits.handler_timeout_ms),
         Given::number("queueTimeoutMs", limits.queue_timeout_ms),
         Given::number("keepAliveHintS", limits.keep_alive_hint_s),
+        Given::number("maxStreams", limits.max_streams),
+        Given::number("maxHeaderListBytes", limits.max_header_list_bytes),
+        Given::number("streamWindowBytes", limits.stream_window_bytes),
+        Given::number("connectionWindowBytes", limits.connection_window_bytes),
+        Given::number("maxStreamResets", limits.max_stream_resets),
+        Given::number("maxControlFrames", limits.max_control_frames),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fasttunnel_engine::config::{AdminTls, Config, Listen, default_max_connections, default_shards};
 use fasttunnel_engine::host::codes;
-use fasttunnel_engine::limits::{Limits, MultipartLimits};
+use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
@@ -70,6 +70,8 @@ pub struct NativeOptions {
     pub disable_discovery: bool,
     /// Marked bodies travel as text.
     pub exact_bodies: bool,
+    /// Clients may speak HTTP/2.
+    pub http2: bool,
     /// Do as the reference where the engine by itself does otherwise.
     pub reference: bool,
     /// Handlers are announced: event loops of other threads attach, this one runs no calls.
@@ -169,6 +171,18 @@ pub struct NativeLimits {
     pub queue_timeout_ms: f64,
     /// Announced keep-alive time.
     pub keep_alive_hint_s: u32,
+    /// Streams of an HTTP/2 connection.
+    pub max_streams: u32,
+    /// Bytes of the fields of a request, as HTTP/2 counts them.
+    pub max_header_list_bytes: u32,
+    /// Window of a stream.
+    pub stream_window_bytes: u32,
+    /// Window of all streams of a connection.
+    pub connection_window_bytes: u32,
+    /// Streams that a client resets, within the interval.
+    pub max_stream_resets: u32,
+    /// Frames that ask for nothing, within the interval.
+    pub max_control_frames: u32,
     /// Bounds of multipart forms; without them the engine's defaults.
     pub multipart: Option<NativeMultipart>,
 }
@@ -365,6 +379,15 @@ impl NativeOptions {
             handler_timeout_ms: given.handler_timeout_ms as u64,
             queue_timeout_ms: given.queue_timeout_ms as u64,
             keep_alive_hint_s: given.keep_alive_hint_s,
+            http2: Http2Limits {
+                enabled: self.http2,
+                max_streams: given.max_streams,
+                max_field_bytes: given.max_header_list_bytes,
+                stream_window_bytes: given.stream_window_bytes,
+                connection_window_bytes: given.connection_window_bytes,
+                max_resets: given.max_stream_resets,
+                max_control_frames: given.max_control_frames,
+            },
             multipart: given.multipart.as_ref().map_or_else(MultipartLimits::default, NativeMultipart::limits),
         }
     }

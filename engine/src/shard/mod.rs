@@ -12,6 +12,7 @@ mod door;
 mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod http2;
 pub(crate) mod life;
 mod reactor;
 mod request;

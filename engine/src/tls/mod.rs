@@ -63,7 +63,11 @@ pub struct TlsParts<'a> {
 
 /// See the module. Its clones share one set of keys for session tickets.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    /// What is offered with HTTP/2, and without.
+    with_http2: Arc<ServerConfig>,
+    without: Arc<ServerConfig>,
+}
 
 impl Tls {
     /// Reads and checks the parts.
@@ -89,16 +93,21 @@ impl Tls {
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
         let builder = builder.map_err(unusable)?.with_client_cert_verifier(verifier);
         let mut config = builder.with_cert_resolver(Arc::new(choice));
-        config.alpn_protocols = Protocol::OFFERED.iter().map(|protocol| protocol.name().to_vec()).collect();
         // What a session needs to be taken up again is with the client, under keys that change: nothing grows here.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(unusable)?;
-        Ok(Tls(Arc::new(config)))
+        let offering = |config: &ServerConfig, http2: bool| {
+            let offered = Protocol::OFFERED.iter().filter(|protocol| http2 || **protocol != Protocol::Http2);
+            let mut config = config.clone();
+            config.alpn_protocols = offered.map(|protocol| protocol.name().to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(Tls { with_http2: offering(&config, true), without: offering(&config, false) })
     }
 
-    /// What a session is begun with.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.0.clone()
+    /// What a session is begun with, whether or not HTTP/2 is offered.
+    pub(crate) fn config(&self, http2: bool) -> Arc<ServerConfig> {
+        if http2 { self.with_http2.clone() } else { self.without.clone() }
     }
 }
 

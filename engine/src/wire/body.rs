@@ -39,8 +39,8 @@ impl BodyReader {
         BodyReader { kind, max_body_bytes }
     }
 
-    /// A reader of what comes until the connection ends, of an answer (RFC 9112 6.3). It is never done by itself:
-    /// [`BodyReader::close`].
+    /// A reader of what comes until the connection ends, of an answer (RFC 9112 6.3), or until a frame says that it is
+    /// complete (RFC 9113 8.1). It is never done by itself: [`BodyReader::close`], [`BodyReader::end`].
     #[must_use]
     pub fn until_close(max_body_bytes: u64) -> BodyReader {
         BodyReader { kind: Kind::UntilClose { taken: 0 }, max_body_bytes }
@@ -50,6 +50,13 @@ impl BodyReader {
     #[must_use]
     pub fn close(&self) -> bool {
         matches!(self.kind, Kind::UntilClose { .. }) || self.done()
+    }
+
+    /// What carries the content has said that it is complete.
+    pub fn end(&mut self) {
+        if let Kind::UntilClose { taken } = self.kind {
+            self.kind = Kind::Length { total: taken, left: 0 };
+        }
     }
 
     /// Takes content from `input` and appends it to `sink`.
@@ -222,6 +229,19 @@ mod tests {
         assert_eq!(reader.skip(b"ab"), Ok(Step { consumed: 2, done: true }));
         assert!(reader.close());
         assert!(!BodyReader::new(Framing::Chunked, 5).close());
+    }
+
+    #[test]
+    fn content_is_complete_when_what_carries_it_says_so() {
+        let mut reader = BodyReader::until_close(5);
+        let mut sink = Vec::new();
+        assert_eq!(reader.read(b"abc", &mut sink), Ok(Step { consumed: 3, done: false }));
+        reader.end();
+        assert_eq!(reader.read(b"", &mut sink), Ok(Step { consumed: 0, done: true }));
+        assert_eq!((reader.done(), reader.remaining_length(), &sink[..]), (true, Some(0), &b"abc"[..]));
+        let mut reader = BodyReader::new(Framing::Length(5), 5);
+        reader.end();
+        assert!(!reader.done(), "its length says where it ends");
     }
 
     #[test]

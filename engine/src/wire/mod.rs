@@ -19,6 +19,7 @@ pub mod decimal;
 pub mod field_lines;
 mod field_reader;
 pub mod fields;
+pub mod frame_watch;
 pub mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;

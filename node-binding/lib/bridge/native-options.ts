@@ -29,7 +29,7 @@ export function nativeTls({ identities, minVersion, ca, requireClientCert }: Tls
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -42,6 +42,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,
     validators: auth.validators ?? false,
+    http2,
     reference,
     reportRefusals: hooks.onRefused !== undefined,
     exactBodies: codec.exact,

@@ -1,11 +1,17 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = '9ac128ca340383c4';
+export const FACTS_HASH = 'dd3f877477c7b8a0';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
   readonly connections: number;
+  /** Connections open now that speak HTTP/2. */
+  readonly http2Connections: number;
+  /** Streams of HTTP/2 open now: requests that are received or answered. */
+  readonly http2Streams: number;
+  /** Connections of HTTP/2 ended because the client reset too many streams, or sent too many frames that ask for nothing. */
+  readonly http2Floods: number;
   /** Connections taken over. */
   readonly accepted: number;
   /** Connections closed at once: `maxConnections`, or no descriptor left. */
@@ -188,6 +194,12 @@ export const LIMITS = {
   queueTimeoutMs: { fallback: 500, least: 0, most: 86400000, unit: 'milliseconds, 0 = none' },
   drainTimeoutMs: { fallback: 10000, least: 0, most: 86400000, unit: 'milliseconds' },
   keepAliveHintS: { fallback: 5, least: 0, most: 3600, unit: 'seconds' },
+  maxStreams: { fallback: 100, least: 1, most: 10000, unit: 'streams of an HTTP/2 connection' },
+  maxHeaderListBytes: { fallback: 16384, least: 512, most: 65536, unit: 'bytes' },
+  streamWindowBytes: { fallback: 65536, least: 1024, most: 67108864, unit: 'bytes' },
+  connectionWindowBytes: { fallback: 1048576, least: 65536, most: 1073741824, unit: 'bytes' },
+  maxStreamResets: { fallback: 200, least: 1, most: 1000000, unit: 'streams reset in 30 seconds' },
+  maxControlFrames: { fallback: 2000, least: 16, most: 1000000, unit: 'frames in 30 seconds' },
 } as const;
 /** What the other options may be that are numbers. */
 export const NUMBERS = {
@@ -227,6 +239,9 @@ export const ERRNO = { EADDRINUSE: 98, EADDRNOTAVAIL: 99, EACCES: 13, EPERM: 1, 
 /** Numbers in the statistics of a shard. */
 export const SHARD_STATS = {
   connections: { kind: 'gauge', help: 'Connections open now.' },
+  http2Connections: { kind: 'gauge', help: 'Connections open now that speak HTTP/2.' },
+  http2Streams: { kind: 'gauge', help: 'Streams of HTTP/2 open now: requests that are received or answered.' },
+  http2Floods: { kind: 'counter', help: 'Connections of HTTP/2 ended because the client reset too many streams, or sent too many frames that ask for nothing.' },
   accepted: { kind: 'counter', help: 'Connections taken over.' },
   turnedAway: { kind: 'counter', help: 'Connections closed at once: `maxConnections`, or no descriptor left.' },
   requests: { kind: 'counter', help: 'Requests whose head was complete and well-formed.' },

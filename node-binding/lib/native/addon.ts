@@ -36,6 +36,7 @@ export interface NativeOptions {
   };
   disableDiscovery: boolean;
   exactBodies: boolean;
+  http2: boolean;
   reference: boolean;
   reportRefusals: boolean;
   /** How long it waits at its end it is told then. */

@@ -36,6 +36,8 @@ export interface EngineOptions {
   /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
   ring?: Ring;
   basePath: string;
+  /** Clients may speak HTTP/2, too. Default: not where the reference is followed, which does not. */
+  http2?: boolean;
   /** Do as the reference does where the engine by itself does otherwise: `OPTIONS *`, unknown methods and expectations, … */
   reference?: boolean;
   /** What the entries that it starts with may do. Default `registered`. */

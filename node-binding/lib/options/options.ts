@@ -29,7 +29,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'tls', 'admin', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
   'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
@@ -49,6 +49,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...asAddress('', given),
     ...asTls('tls', given.tls),
     ...asAdmin('admin', given.admin, given.tls, 'tls'),
+    http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),

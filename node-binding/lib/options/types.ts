@@ -103,6 +103,8 @@ export interface ListenOptions {
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
+  /** Clients may speak HTTP/2 on the same port as HTTP/1.1: in clear, by prior knowledge. Default true. */
+  http2?: boolean | undefined;
   /** Connections the kernel may queue before they are accepted. Default 4096. */
   backlog?: number | undefined;
   /** Number of shards (threads). Default 0: by the number of cores. */
@@ -241,6 +243,18 @@ export interface LimitOptions {
   drainTimeoutMs?: number | undefined;
   /** Seconds announced in `Keep-Alive: timeout=`. */
   keepAliveHintS?: number | undefined;
+  /** Streams of one HTTP/2 connection at a time. */
+  maxStreams?: number | undefined;
+  /** Bytes of the header of an HTTP/2 request, 32 more for each field. */
+  maxHeaderListBytes?: number | undefined;
+  /** Bytes that an HTTP/2 client may send ahead on one stream. */
+  streamWindowBytes?: number | undefined;
+  /** Bytes that it may send ahead on all of a connection. */
+  connectionWindowBytes?: number | undefined;
+  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds. */
+  maxStreamResets?: number | undefined;
+  /** Frames that ask for nothing (PING, SETTINGS, …) that an HTTP/2 client may send in 30 seconds. */
+  maxControlFrames?: number | undefined;
 }
 
 /** Bounds of one multipart form. Sizes count as exceeded when they are reached, numbers when they are passed. */

@@ -77,6 +77,8 @@ export interface FastTunnelEngine {
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
+  /** Clients may speak HTTP/2, too: in clear, by prior knowledge. Default false, as with `nodeExposure`. */
+  http2?: boolean | undefined;
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
@@ -114,7 +116,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'http2', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
@@ -135,6 +137,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asTls(tlsOption, tls),
       ...asAdmin('engine.admin', engine.admin, tls, 'engine.tls'),
+      http2: asBoolean('engine.http2', engine.http2, false),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),

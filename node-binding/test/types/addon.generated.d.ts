@@ -329,6 +329,18 @@ export interface NativeLimits {
   queueTimeoutMs: number
   /** Announced keep-alive time. */
   keepAliveHintS: number
+  /** Streams of an HTTP/2 connection. */
+  maxStreams: number
+  /** Bytes of the fields of a request, as HTTP/2 counts them. */
+  maxHeaderListBytes: number
+  /** Window of a stream. */
+  streamWindowBytes: number
+  /** Window of all streams of a connection. */
+  connectionWindowBytes: number
+  /** Streams that a client resets, within the interval. */
+  maxStreamResets: number
+  /** Frames that ask for nothing, within the interval. */
+  maxControlFrames: number
   /** Bounds of multipart forms; without them the engine's defaults. */
   multipart?: NativeMultipart
 }
@@ -404,6 +416,8 @@ export interface NativeOptions {
   disableDiscovery: boolean
   /** Marked bodies travel as text. */
   exactBodies: boolean
+  /** Clients may speak HTTP/2. */
+  http2: boolean
   /** Do as the reference where the engine by itself does otherwise. */
   reference: boolean
   /** Handlers are announced: event loops of other threads attach, this one runs no calls. */

@@ -174,7 +174,7 @@ impl Shard {
     }
 
     /// Nothing more is said of a call that was given up, also while its connection still sends.
-    fn credit_answer(&self, key: CallKey, bytes: u32) {
+    pub(in crate::shard) fn credit_answer(&self, key: CallKey, bytes: u32) {
         if self.slots.borrow().get(key).is_some() {
             self.push_credit(key, bytes);
         }

@@ -3,7 +3,9 @@
 use crate::limits::ALWAYS_ANSWERED_BYTES;
 use crate::link::batch::{AnswerBatch, AnswerRecord, Outcome};
 use crate::shard::Shard;
-use crate::shard::calls::slots::Slot;
+use crate::shard::calls::slots::{Slot, SlotTable};
+use crate::shard::connection::conn::Conn;
+use crate::shard::connection::streams::Streams;
 use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::sink::Sink;
@@ -27,6 +29,11 @@ impl Shard {
                 continue;
             };
             if let Some(conn) = self.conns.borrow().get(slot.place.conn as usize) {
+                if let Some(streams) = conn.streams() {
+                    whole +=
+                        usize::from(self.take_answer_of_stream(&mut slots, conn, streams, record, answers, since_ns));
+                    continue;
+                }
                 let exchange = self.exchange_of(conn, slot.place.sequence);
                 if (slot.opened || record.outcome.is_of_a_stream()) && !slot.ask {
                     self.take_stream_record(&mut slots, exchange, record, &answers.raw);
@@ -60,6 +67,42 @@ impl Shard {
         for conn in streamed {
             self.grant(&conn);
         }
+        whole
+    }
+
+    /// As [`Self::take_answers`], one record for a stream of HTTP/2; true for the whole answer to a call.
+    fn take_answer_of_stream(
+        &self,
+        slots: &mut SlotTable,
+        conn: &Conn,
+        streams: &Streams,
+        record: &AnswerRecord,
+        answers: &AnswerBatch,
+        since_ns: u64,
+    ) -> bool {
+        let Some(slot) = slots.get(record.key) else { return false };
+        let stream = streams.get(slot.place.sequence);
+        let mut whole = false;
+        if let Some(stream) = &stream {
+            let exchange = self.stream_exchange(conn, streams, stream);
+            if (slot.opened || record.outcome.is_of_a_stream()) && !slot.ask {
+                self.take_stream_record(slots, exchange, record, &answers.raw);
+                return false;
+            }
+            if slot.ask {
+                self.take_advice(exchange, record, &answers.raw, slot.own());
+            } else {
+                let reads = slot.streams();
+                let in_turn = self.give_answer(exchange, slot, record, answers);
+                conn.note_answered(since_ns, in_turn);
+                if reads {
+                    self.discard_body(exchange, record.key);
+                }
+                whole = true;
+            }
+        }
+        self.counters.answered.add(1);
+        slots.release(record.key);
         whole
     }
 

@@ -33,6 +33,7 @@ impl Shard {
                 }
             }
             resident.carry_out(self, verdict, now);
+            resident.judge_exchanges(self, &|standing| judge(standing, &self.limits, turn, || false));
         }
     }
 

@@ -90,7 +90,7 @@ pub(super) fn makes_no_progress(it: &Standing, now_ms: u64) -> bool {
             it.phase,
             Phase::Handshake | Phase::Head | Phase::Body | Phase::Stream | Phase::Skip | Phase::Stray
         );
-    let since = it.writing_since_ms.or(waits.then_some(it.since_ms));
+    let since = it.writing_since_ms.or(waits.then_some(it.since_ms)).or(it.stalled_since_ms);
     since.is_some_and(|since| now_ms.saturating_sub(since) >= MEMORY_GRACE_MS)
 }
 

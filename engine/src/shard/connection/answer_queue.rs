@@ -33,6 +33,11 @@ impl AnswerQueue {
         self.books.buffers()
     }
 
+    /// The same, for whoever has books of its own.
+    pub fn shared_buffers(&self) -> Rc<Buffers> {
+        self.books.shared_buffers()
+    }
+
     /// Requests that are not answered yet.
     pub fn len(&self) -> usize {
         self.pending.len()

@@ -27,6 +27,11 @@ impl Books {
         &self.buffers
     }
 
+    /// The same, for other books.
+    pub fn shared_buffers(&self) -> Rc<Buffers> {
+        self.buffers.clone()
+    }
+
     /// Bytes of answers that are not sent yet.
     pub fn held(&self) -> usize {
         self.held

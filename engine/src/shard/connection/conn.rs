@@ -1,6 +1,6 @@
 //! One connection: its queue of answers, what it waits for and since when. `serve` reads and writes it.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -9,6 +9,7 @@ use crate::link::batch::CallKey;
 use crate::shard::connection::answer_queue::AnswerQueue;
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::connection::outgoing::Output;
+use crate::shard::connection::streams::Streams;
 use crate::shard::connection::wakeup::Wakeup;
 use crate::shard::exchange::incoming::Incoming;
 use crate::shard::exchange::inflow::Inflow;
@@ -35,6 +36,8 @@ pub(in crate::shard) struct Conn {
     /// The peer is gone or was cut off: nothing can be sent.
     dead: Cell<bool>,
     answers: RefCell<AnswerQueue>,
+    /// Where it speaks HTTP/2: then `answers` has the bytes of frames, and no exchange of its own.
+    streams: OnceCell<Rc<Streams>>,
     answered: Cell<Answered>,
     /// Bytes that requests take which are not complete, or not looked at.
     input_bytes: Cell<usize>,
@@ -53,6 +56,7 @@ impl Conn {
             notice: Cell::new(false),
             dead: Cell::new(false),
             answers: RefCell::new(AnswerQueue::new(buffers)),
+            streams: OnceCell::new(),
             answered: Cell::default(),
             input_bytes: Cell::new(0),
             wakeup: Wakeup::default(),
@@ -66,6 +70,17 @@ impl Conn {
 
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// Its streams, where it speaks HTTP/2.
+    #[inline]
+    pub fn streams(&self) -> Option<&Rc<Streams>> {
+        self.streams.get()
+    }
+
+    /// It speaks HTTP/2 from now on.
+    pub fn begin_streams(&self) -> Rc<Streams> {
+        self.streams.get_or_init(|| Rc::new(Streams::new(self.answers.borrow().shared_buffers()))).clone()
     }
 
     /// The request half of its exchanges: what it waits for of them.
@@ -125,12 +140,14 @@ impl Conn {
 
     /// Requests that are not answered yet.
     pub fn pending(&self) -> usize {
-        self.answers.borrow().len() + usize::from(self.incoming.is_asking())
+        let streams = self.streams.get().map_or(0, |streams| streams.len());
+        self.answers.borrow().len() + usize::from(self.incoming.is_asking()) + streams
     }
 
     /// The calls and the question under way.
     pub fn waiting(&self) -> Vec<CallKey> {
-        self.answers.borrow().waiting().chain(self.incoming.question()).collect()
+        let streams = self.streams.get().map(|streams| streams.waiting()).unwrap_or_default();
+        self.answers.borrow().waiting().chain(self.incoming.question()).chain(streams).collect()
     }
 
     /// Nobody reads the socket: the reader waits for room for further requests or for more of a body, or has given up. Or
@@ -202,7 +219,8 @@ impl Conn {
 
     /// Bytes that the shard holds for this connection.
     pub fn held_bytes(&self) -> usize {
-        self.input_bytes.get() + self.answers.borrow().held_bytes() + self.socket.beneath_bytes()
+        let streams = self.streams.get().map_or(0, |streams| streams.held_bytes());
+        self.input_bytes.get() + self.answers.borrow().held_bytes() + self.socket.beneath_bytes() + streams
     }
 
     /// True when an answer to this request must say `Connection: close`: it is the last one.
@@ -238,6 +256,9 @@ impl Conn {
             reset
         };
         self.incoming.give_up(abandoned);
+        if let Some(streams) = self.streams.get() {
+            streams.give_up(abandoned);
+        }
         self.socket.cut(reset);
         self.wake();
     }

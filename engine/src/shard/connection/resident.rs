@@ -1,7 +1,10 @@
-//! A connection of HTTP/1.1 as a resident of its shard.
+//! A connection as a resident of its shard.
+
+use h2::Reason;
 
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
+use crate::shard::connection::streams::{Order, Streams};
 use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::exchange::sink::Sink;
@@ -23,6 +26,7 @@ impl Resident for Conn {
     }
 
     fn standing(&self) -> Standing {
+        let streams = self.streams();
         let (phase, since_ms, bytes) = self.phase();
         Standing {
             phase,
@@ -30,6 +34,7 @@ impl Resident for Conn {
             bytes,
             progressed_ms: self.incoming().clock.progressed_ms(),
             writing_since_ms: self.writing_since_ms(),
+            stalled_since_ms: streams.and_then(|streams| streams.stalled_since_ms()),
             pending: self.pending(),
             settled: self.settled(),
             asking: self.incoming().is_asking(),
@@ -45,7 +50,16 @@ impl Resident for Conn {
         self.held_bytes()
     }
 
+    fn judge_exchanges(&self, shard: &Shard, judge: &dyn Fn(&Standing) -> Verdict) {
+        if let Some(streams) = self.streams() {
+            judge_streams(self, streams, shard, judge);
+        }
+    }
+
     fn carry_out(&self, shard: &Shard, verdict: Verdict, now_ms: u64) {
+        if let Some(streams) = self.streams() {
+            return carry_out_on_streams(self, streams, shard, verdict, now_ms);
+        }
         match verdict {
             Verdict::Wait => {}
             Verdict::Rest => {
@@ -88,6 +102,74 @@ impl Resident for Conn {
             Verdict::Cut => shard.cut_off(self),
         }
     }
+}
+
+/// Each stream has times of its own: for its request, and for taking its answer.
+fn judge_streams(conn: &Conn, streams: &Streams, shard: &Shard, judge: &dyn Fn(&Standing) -> Verdict) {
+    let mut stalled = None;
+    for stream in streams.all() {
+        let (standing, clock) = (conn.standing(), &stream.incoming().clock);
+        let waits = matches!(clock.phase(), Phase::Body | Phase::Stream);
+        let taking = stream.stalled_since_ms();
+        stalled = [stalled, taking, waits.then_some(clock.since_ms())].into_iter().flatten().min();
+        let standing = Standing {
+            phase: clock.phase(),
+            since_ms: clock.since_ms(),
+            bytes: clock.bytes(),
+            progressed_ms: clock.progressed_ms(),
+            writing_since_ms: taking,
+            pending: 1,
+            settled: false,
+            inflow: stream.incoming().inflow().is_some(),
+            ..standing
+        };
+        let exchange = shard.stream_exchange(conn, streams, &stream);
+        match judge(&standing) {
+            Verdict::TimedOut if standing.inflow => shard.break_body(exchange, Refusal::RequestTimeout),
+            Verdict::TimedOut => {
+                shard.counters.protocol_errors.add(1);
+                shard.refuse(exchange, Refusal::RequestTimeout, OwnFields::NONE, false);
+                stream.incoming().clock.enter(Phase::Idle, shard.now_ms());
+            }
+            Verdict::HoldClock(for_ms) => clock.hold(for_ms, shard.now_ms()),
+            // Nobody wants the rest of its request, and it does not come.
+            Verdict::Close if clock.phase() == Phase::Skip => {
+                stream.reset(Reason::NO_ERROR);
+                streams.touch(&stream);
+                conn.wake();
+            }
+            Verdict::Cut => {
+                stream.reset(Reason::CANCEL);
+                streams.touch(&stream);
+                conn.wake();
+            }
+            _ => {}
+        }
+    }
+    streams.note_stalled(stalled);
+}
+
+fn carry_out_on_streams(conn: &Conn, streams: &Streams, shard: &Shard, verdict: Verdict, now_ms: u64) {
+    let order = match verdict {
+        Verdict::Wait | Verdict::HalfClosed(_) => return,
+        Verdict::Rest => {
+            if conn.rest() {
+                shard.spell.note();
+            }
+            return;
+        }
+        Verdict::HoldClock(for_ms) => return conn.incoming().clock.hold(for_ms, now_ms),
+        Verdict::LastAnswers => Order::Finish,
+        Verdict::Close if !conn.closing() => Order::Finish,
+        Verdict::TimedOut => {
+            shard.counters.protocol_errors.add(1);
+            Order::End(Reason::NO_ERROR)
+        }
+        Verdict::Evicted => Order::End(Reason::ENHANCE_YOUR_CALM),
+        Verdict::Close | Verdict::Forsake | Verdict::Cut => return shard.cut_off(conn),
+    };
+    streams.order(order);
+    conn.wake();
 }
 
 impl Conn {

@@ -9,6 +9,8 @@ pub(in crate::shard) enum Flow {
     Full,
     /// The next request waits for JavaScript's word; it is still at the front of the buffer.
     Ask,
+    /// What follows is HTTP/2; its preface is at the front of the buffer.
+    Http2,
     /// No further request on this connection.
     Close,
 }

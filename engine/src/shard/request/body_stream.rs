@@ -36,7 +36,7 @@ impl BodyStream {
     }
 
     /// What the reader waits for.
-    fn phase(&self) -> Phase {
+    pub(in crate::shard) fn phase(&self) -> Phase {
         if self.form.is_some() { Phase::Body } else { Phase::Stream }
     }
 }
@@ -150,7 +150,13 @@ impl Shard {
         for id in self.batch_waiters.borrow_mut().drain(..) {
             let conns = self.conns.borrow();
             let Some(conn) = conns.get(id as usize) else { continue };
-            self.next_exchange(conn).batch_has_room();
+            match conn.streams() {
+                Some(streams) => {
+                    let all = streams.all();
+                    all.iter().for_each(|stream| self.stream_exchange(conn, streams, stream).batch_has_room());
+                }
+                None => self.next_exchange(conn).batch_has_room(),
+            }
         }
     }
 

@@ -21,6 +21,7 @@ use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::Step;
 use crate::wire::fields::Span;
+use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
 
 /// Where in a message the input stands.
@@ -117,7 +118,14 @@ impl Intake {
                 conn.enter(Phase::Head, shard.now_ms());
                 return Took::Stop(Flow::More);
             }
-            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
+            Err(error) => {
+                if self.requests == 0 && shard.may_begin_http2(conn, rest) {
+                    self.scanner.reset();
+                    conn.enter(Phase::Head, shard.now_ms());
+                    return Took::Stop(if rest.len() < PREFACE_HEAD.len() { Flow::More } else { Flow::Http2 });
+                }
+                return shard.refuse_head(shard.next_exchange(conn), error);
+            }
         };
         self.scanner.reset();
         // Each head has a clock of its own, also when its bytes came in one read with others.
@@ -142,7 +150,12 @@ impl Intake {
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
                 self.settle(shard.answer_early(shard.next_exchange(conn), &head, answer, OwnFields::NONE, last, behind))
             }
-            Err(error) => return shard.refuse_head(shard.next_exchange(conn), error),
+            Err(error) => {
+                if self.requests == 0 && shard.may_begin_http2(conn, bytes) {
+                    return Took::Stop(Flow::Http2);
+                }
+                return shard.refuse_head(shard.next_exchange(conn), error);
+            }
         };
         match took {
             Took::Bytes(body) => Took::Bytes(end + body),
@@ -367,7 +380,14 @@ impl Intake {
 }
 
 impl Shard {
-    fn standing(&self) -> Standing {
+    /// True for what begins the preface of HTTP/2 (RFC 9113 3.4), where that is spoken: no request of HTTP/1.1 begins so.
+    fn may_begin_http2(&self, conn: &Conn, input: &[u8]) -> bool {
+        (input.starts_with(PREFACE_HEAD) || PREFACE_HEAD.starts_with(input))
+            && self.limits.http2.enabled
+            && conn.service().speaks_http2
+    }
+
+    pub(in crate::shard) fn standing(&self) -> Standing {
         Standing {
             max_body_bytes: self.limits.max_body_bytes,
             reference: self.reference,
@@ -376,7 +396,7 @@ impl Shard {
     }
 
     /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
-    fn expect_body(&self, exchange: Exchange<'_, impl Sink>, head: &Head, behind: &[u8]) {
+    pub(in crate::shard) fn expect_body(&self, exchange: Exchange<'_, impl Sink>, head: &Head, behind: &[u8]) {
         if head.expect_continue && behind.is_empty() {
             exchange.sink.proceed();
         }

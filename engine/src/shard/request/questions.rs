@@ -143,7 +143,7 @@ fn go_on(shard: &Shard, conn: &Conn, intake: &mut Intake, buffer: &mut BytesMut,
         let may_go_on = match *flow {
             Flow::Ask => conn.incoming().is_advised() || conn.closing(),
             Flow::Full => conn.may_read(&shard.limits),
-            Flow::More | Flow::Close => false,
+            Flow::More | Flow::Http2 | Flow::Close => false,
         };
         if !may_go_on {
             return conn.set_unread(*flow == Flow::Full);

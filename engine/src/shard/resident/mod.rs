@@ -19,6 +19,9 @@ pub(in crate::shard) trait Resident {
     /// Bytes that the shard holds for it.
     fn held_bytes(&self) -> usize;
 
+    /// Has its exchanges judged, where each has a time of its own, and does what was judged of them.
+    fn judge_exchanges(&self, shard: &Shard, judge: &dyn Fn(&Standing) -> Verdict);
+
     /// Does what was judged.
     fn carry_out(&self, shard: &Shard, verdict: Verdict, now_ms: u64);
 }

@@ -16,6 +16,8 @@ pub(in crate::shard) struct Standing {
     pub progressed_ms: u64,
     /// Since when a send makes no progress.
     pub writing_since_ms: Option<u64>,
+    /// Since when an exchange of its own waits for its client, as of the turn before.
+    pub stalled_since_ms: Option<u64>,
     /// Requests that are not answered yet.
     pub pending: usize,
     /// Nothing waits to be answered or sent.

@@ -39,7 +39,8 @@ impl Shard {
     /// What a connection of this service is encrypted with: what is in force now, whatever others began with.
     fn encryption(&self, service: &Service) -> Option<Encryption> {
         let (tls, _) = (service.tls)(self)?.get();
-        Some(Encryption { config: tls.config(), held: self.buffers.scale() })
+        let http2 = service.speaks_http2 && self.limits.http2.enabled;
+        Some(Encryption { config: tls.config(http2), held: self.buffers.scale() })
     }
 
     /// A connection has ended, or does not begin.

@@ -27,7 +27,8 @@ pub(in crate::shard) fn greet_and_serve(
         let shard = task.0.clone();
         let greeted = greet(&shard, &conn, &mut reader, &mut writer).await;
         shard.touch();
-        if let Some(Protocol::Http1) = greeted {
+        // Where HTTP/2 was agreed on, the client's preface begins it.
+        if let Some(Protocol::Http1 | Protocol::Http2) = greeted {
             conn.restart(Phase::Fresh, shard.now_ms());
             return serve(task, conn, reader, writer).await;
         }

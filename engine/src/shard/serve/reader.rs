@@ -16,6 +16,7 @@ use crate::shard::connection::conn::Conn;
 use crate::shard::connection::discard::discard;
 use crate::shard::exchange::flow::Flow;
 use crate::shard::exchange::phase::Phase;
+use crate::shard::http2::reader::read_http2;
 use crate::shard::request::intake::Intake;
 use crate::shard::request::questions::{Consulted, consult};
 use crate::shard::transport::halves::{ReadHalf, was_cancelled};
@@ -38,6 +39,8 @@ enum Stop {
     Grow,
     /// The connection is or was idle: the read was taken back, or what it brought is done with.
     Rest,
+    /// What follows is HTTP/2.
+    Http2,
     /// No further request is taken; the last answer may still be on its way.
     Close,
     /// Nothing more will come in.
@@ -142,7 +145,9 @@ pub(in crate::shard) fn read_loop(shard: &Shard, conn: &Conn, mut socket: ReadHa
                 stop => break stop,
             }
         };
-        if stop == Stop::Close {
+        if stop == Stop::Http2 {
+            Box::pin(read_http2(shard, conn, &mut socket, input.buffer)).await;
+        } else if stop == Stop::Close {
             conn.begin_close();
             let rest = input.intake.into_rest(&shard.limits);
             Box::pin(discard(shard, conn, &mut socket, rest, input.buffer)).await;
@@ -177,6 +182,7 @@ fn read_on<S: Source>(shard: &Shard, conn: &Conn, input: &mut Input, mut source:
                     }
                 }
                 Flow::Close => return Stop::Close,
+                Flow::Http2 => return Stop::Http2,
                 Flow::More => {}
             }
             if input.intake.drop_unseen(shard, conn) {

@@ -19,6 +19,7 @@ pub(in crate::shard) static ADMIN: Service = Service {
     lean_bytes: LEAN_READ_BUFFER_BYTES,
     tls: |shard| shard.admin_tls.as_deref(),
     half_closes: true,
+    speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),
 };

@@ -13,6 +13,7 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     lean_bytes: READ_BUFFER_BYTES,
     tls: |_| None,
     half_closes: false,
+    speaks_http2: false,
     at_stop: AtStop::IsLeft,
     answer: None,
 };

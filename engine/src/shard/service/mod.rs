@@ -29,6 +29,8 @@ pub(in crate::shard) struct Service {
     pub tls: fn(&Shard) -> Option<&Latest<Tls>>,
     /// The end of a client's input is not its leaving yet: it may wait for answers.
     pub half_closes: bool,
+    /// A client may speak HTTP/2, too.
+    pub speaks_http2: bool,
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,

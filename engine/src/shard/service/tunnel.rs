@@ -12,6 +12,7 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     lean_bytes: LEAN_READ_BUFFER_BYTES,
     tls: |shard| shard.tls.as_deref(),
     half_closes: true,
+    speaks_http2: true,
     at_stop: AtStop::Closes,
     answer: None,
 };

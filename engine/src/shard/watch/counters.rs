@@ -51,6 +51,12 @@ macro_rules! counters {
 counters! {
     /// Connections open now.
     gauge connections,
+    /// Connections open now that speak HTTP/2.
+    gauge http2_connections,
+    /// Streams of HTTP/2 open now: requests that are received or answered.
+    gauge http2_streams,
+    /// Connections of HTTP/2 ended because the client reset too many streams, or sent too many frames that ask for nothing.
+    counter http2_floods,
     /// Connections taken over.
     counter accepted,
     /// Connections closed at once: `maxConnections`, or no descriptor left.

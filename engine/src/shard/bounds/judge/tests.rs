@@ -23,6 +23,7 @@ fn settled(phase: Phase) -> Standing {
         bytes: 0,
         progressed_ms: 0,
         writing_since_ms: None,
+        stalled_since_ms: None,
         pending: 0,
         settled: true,
         asking: false,

@@ -1,0 +1,310 @@
+//! One connection of HTTP/2, driven: what has come goes to `h2`, requests and content come out of it, and answers go in, as
+//! often as there is something to do.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use h2::Reason;
+use h2::server::{Builder, Connection, Handshake};
+
+use crate::limits::{ANSWER_WINDOW_BYTES, CONN_BUFFER_KEEP_BYTES};
+use crate::shard::Shard;
+use crate::shard::connection::conn::Conn;
+use crate::shard::connection::streams::stream::Stream;
+use crate::shard::connection::streams::{Order, Streams};
+use crate::shard::exchange::phase::Phase;
+use crate::shard::http2::pipe::{Input, Pipe};
+use crate::shard::http2::reading::Reading;
+use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, PREFACE, Seen};
+
+enum State {
+    /// The preface has not come, or not all of it.
+    Beginning(Box<Handshake<Pipe, Bytes>>),
+    Open(Box<Connection<Pipe, Bytes>>),
+}
+
+/// See the module.
+pub(super) struct Session<'a> {
+    pub shard: &'a Shard,
+    pub conn: &'a Conn,
+    pub streams: Rc<Streams>,
+    pub input: Rc<Input>,
+    state: State,
+    watch: FrameWatch,
+    /// The requests whose content has not all come, or is not decided on, by the index of their stream.
+    pub readings: Vec<Option<Box<Reading>>>,
+    /// How many of them there are.
+    pub reading: usize,
+    /// Bytes of content that have come, and that nobody has taken.
+    pub unread: u64,
+    /// Requests that have come.
+    pub requests: u64,
+    /// It takes no further stream.
+    finishing: bool,
+    /// Something that was to be sent has found no room.
+    full: bool,
+    /// Memory of the heads of requests.
+    pub text: Vec<u8>,
+}
+
+impl<'a> Session<'a> {
+    /// A session at the first byte of the preface. `of` is `conn`, to be kept.
+    pub fn new(shard: &'a Shard, conn: &'a Conn, of: Rc<Conn>, streams: Rc<Streams>) -> Self {
+        let (limits, now_ms) = (&shard.limits.http2, shard.now_ms());
+        let input = Rc::new(Input::default());
+        let mut builder = Builder::new();
+        builder
+            .max_concurrent_streams(limits.max_streams)
+            .max_header_list_size(limits.max_field_bytes)
+            .initial_window_size(limits.stream_window_bytes)
+            .initial_connection_window_size(limits.connection_window_bytes)
+            .max_pending_accept_reset_streams(limits.max_streams as usize)
+            .max_local_error_reset_streams(Some(limits.max_resets as usize))
+            .max_concurrent_reset_streams(limits.max_streams as usize)
+            .reset_stream_duration(std::time::Duration::from_millis(INTERVAL_MS));
+        let pipe = Pipe { conn: of, input: input.clone(), most: shard.limits.max_buffered_bytes };
+        let frame_limits = FrameLimits { max_resets: limits.max_resets, max_control_frames: limits.max_control_frames };
+        conn.enter(Phase::Head, now_ms);
+        shard.counters.http2_connections.add(1);
+        Session {
+            shard,
+            conn,
+            streams,
+            input,
+            state: State::Beginning(Box::new(builder.handshake(pipe))),
+            watch: FrameWatch::new(frame_limits, now_ms),
+            readings: Vec::new(),
+            reading: 0,
+            unread: 0,
+            requests: 0,
+            finishing: false,
+            full: false,
+            text: Vec::new(),
+        }
+    }
+
+    /// Takes what has come, all before it having been taken.
+    pub fn feed(&mut self, mut bytes: BytesMut) {
+        if let Err(breach) = self.watch.take(&bytes, self.shard.now_ms()) {
+            let counters = &self.shard.counters;
+            (if breach.is_flood() { &counters.http2_floods } else { &counters.protocol_errors }).add(1);
+            self.streams.order(Order::End(Reason::from(breach.code())));
+            if matches!(self.state, State::Beginning(_)) {
+                // The client can be told only once its preface is read.
+                bytes.truncate(PREFACE.len());
+                self.input.put(bytes);
+            }
+            return;
+        }
+        self.input.put(bytes);
+    }
+
+    /// True when all that has come is taken.
+    pub fn wants_input(&self) -> bool {
+        self.input.is_empty()
+    }
+
+    /// Does what there is to do; ready when the session is over, and everything is written that is to be sent.
+    pub fn turn(&mut self) -> Poll<()> {
+        if self.conn.is_dead() {
+            return Poll::Ready(());
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        if let State::Beginning(handshake) = &mut self.state {
+            match Pin::new(&mut **handshake).poll(&mut cx) {
+                Poll::Ready(Ok(connection)) => self.state = State::Open(Box::new(connection)),
+                Poll::Ready(Err(_)) => {
+                    self.shard.counters.protocol_errors.add(1);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.obey();
+        let mut seen = self.watch.take_seen();
+        self.unread += seen.data_bytes;
+        let had_no_room = std::mem::take(&mut self.full) | self.input.take_full();
+        seen.windows |= had_no_room;
+        loop {
+            if self.accept(&mut cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if !self.tend(std::mem::take(&mut seen)) {
+                break;
+            }
+        }
+        self.watch.sent(self.input.take_written());
+        self.full |= self.input.take_full();
+        // The writer has something to say when there is room again.
+        self.conn.set_unread(self.full);
+        self.note_state();
+        Poll::Pending
+    }
+
+    /// Takes the requests that have come, and writes what is to be sent; ready when the session is over.
+    fn accept(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let State::Open(connection) = &mut self.state else { return Poll::Pending };
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
+                Poll::Ready(Some(Err(error))) => {
+                    if !error.is_io() && !error.is_remote() {
+                        self.shard.counters.protocol_errors.add(1);
+                        if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && error.is_library() {
+                            self.shard.counters.http2_floods.add(1);
+                        }
+                    }
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Looks at the streams with which something may have happened; true when there is more to write.
+    fn tend(&mut self, seen: Seen) -> bool {
+        let mut wrote = false;
+        if seen.ends || seen.windows {
+            for stream in self.streams.all() {
+                wrote |= seen.windows && self.pump(&stream);
+                if seen.ends && stream.was_reset() {
+                    self.streams.touch(&stream);
+                }
+            }
+        }
+        if (seen.data || seen.ends) && self.reading > 0 {
+            let reading: Vec<_> = self.readings.iter().flatten().map(|reading| reading.stream.clone()).collect();
+            for stream in reading {
+                wrote |= self.read_on(&stream);
+            }
+        }
+        for stream in self.streams.take_touched() {
+            wrote = true;
+            if !stream.was_reset() && !stream.is_over() {
+                self.read_on(&stream);
+                self.pump(&stream);
+            }
+            if stream.was_reset() || stream.is_over() {
+                self.end(&stream);
+            }
+        }
+        wrote
+    }
+
+    /// Hands over what the client takes of an answer; true when that was something.
+    fn pump(&mut self, stream: &Rc<Stream>) -> bool {
+        let shard = self.shard;
+        if let Some((key, bytes)) = stream.grant(|| shard.stream_window(ANSWER_WINDOW_BYTES)) {
+            shard.credit_answer(key, bytes);
+        }
+        let queued = self.conn.answers().held_bytes();
+        let room = shard.limits.max_buffered_bytes.saturating_sub(queued);
+        let pumped = stream.pump(room, shard.now_ms());
+        self.full |= pumped.bytes == room && !pumped.over;
+        self.streams.let_go(pumped.bytes);
+        if let Some((key, bytes)) = pumped.grant {
+            shard.credit_answer(key, bytes);
+        }
+        if pumped.over {
+            self.streams.touch(stream);
+        }
+        pumped.bytes > 0 || pumped.over
+    }
+
+    /// A stream is over: its answer is handed over, or it was ended. What is still to come of its request is thrown away, as by
+    /// HTTP/1.1: there are clients that take a reset for a failure, whatever its code (RFC 9113 8.1).
+    fn end(&mut self, stream: &Rc<Stream>) {
+        if !stream.was_reset() && !self.shard.stopping() && self.discard(stream) {
+            return;
+        }
+        let mut abandoned = Vec::new();
+        stream.give_up(&mut abandoned);
+        if !abandoned.is_empty() {
+            self.shard.abandon(&abandoned);
+        }
+        self.forget(stream);
+        self.streams.leave(stream);
+        self.conn.restart(Phase::Idle, self.shard.now_ms());
+        self.shard.counters.http2_streams.set(self.shard.counters.http2_streams.get().saturating_sub(1));
+    }
+
+    /// Does what the connection is asked for.
+    fn obey(&mut self) {
+        let order = self.streams.take_order();
+        let State::Open(connection) = &mut self.state else { return };
+        let most = self.shard.limits.max_requests_per_connection;
+        let ends = self.shard.stopping() || (most > 0 && self.requests >= most);
+        match order {
+            Order::End(reason) => connection.abrupt_shutdown(reason),
+            Order::GoOn if !ends => {}
+            Order::GoOn | Order::Finish => {
+                if !std::mem::replace(&mut self.finishing, true) {
+                    connection.graceful_shutdown();
+                    // What is only thrown away is not waited for.
+                    self.streams.all().iter().filter(|stream| stream.is_over()).for_each(|it| self.streams.touch(it));
+                }
+            }
+        }
+    }
+
+    /// Says what is waited for, and what is held.
+    fn note_state(&mut self) {
+        let now_ms = self.shard.now_ms();
+        let phase = if self.watch.is_within() {
+            Phase::Head
+        } else if self.finishing && self.streams.len() == 0 {
+            Phase::Linger
+        } else {
+            Phase::Idle
+        };
+        self.conn.enter(phase, now_ms);
+        if self.reading == 0 {
+            self.unread = 0;
+        }
+        let held: usize = self.readings.iter().flatten().map(|reading| reading.held_bytes()).sum();
+        self.conn.hold_input(held + self.unread as usize + self.input.capacity());
+    }
+
+    /// True when a turn would do something.
+    pub fn has_work(&self) -> bool {
+        !self.input.is_empty()
+            || self.streams.is_touched()
+            || self.conn.is_dead()
+            || (self.full && self.conn.has_room(usize::MAX, self.shard.limits.max_buffered_bytes))
+            || (self.shard.stopping() && !self.finishing)
+            || matches!(self.state, State::Beginning(_))
+    }
+
+    /// Its client has nothing more to say, and so has left.
+    pub fn end_of_input(&mut self) {
+        self.input.end();
+        self.full = true;
+    }
+
+    /// A buffer for the next read.
+    pub fn buffer(&self, capacity: usize) -> BytesMut {
+        let mut buffer = self.input.take_buffer();
+        if buffer.capacity() > CONN_BUFFER_KEEP_BYTES && capacity < buffer.capacity() {
+            buffer = BytesMut::new();
+        }
+        buffer.clear();
+        buffer.reserve(capacity);
+        buffer
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let counters = &self.shard.counters;
+        counters.http2_connections.set(counters.http2_connections.get().saturating_sub(1));
+        counters.http2_streams.set(counters.http2_streams.get().saturating_sub(self.streams.len() as u64));
+        let mut abandoned = Vec::new();
+        self.streams.give_up(&mut abandoned);
+        if !abandoned.is_empty() {
+            self.shard.abandon(&abandoned);
+        }
+    }
+}
