@@ -1,4 +1,4 @@
-//! The engine as a whole: binds, starts the shard threads, stops and joins them.
+//! The engine as a whole: binds, starts the shards, stops them and joins their threads.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
-use crate::config::{AdminTls, Config, Listen};
+use crate::config::{AdminTls, Config, DriverChoice, Listen};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
@@ -27,6 +27,7 @@ use crate::proxy::route::Route;
 use crate::proxy::settings::Settings;
 use crate::shard::counters::{Counters, Snapshot};
 use crate::shard::driver::{self, Driver};
+use crate::shard::inline::InlineShard;
 use crate::shard::life::supervisor::supervise;
 use crate::shard::listener::{Listener, Listeners};
 use crate::shard::timing::ShardMeter;
@@ -37,7 +38,10 @@ use crate::tunnel::decide::Exposure;
 
 /// A running engine. Dropping it stops it at once and joins its threads.
 pub struct Engine {
+    /// Of the shards that serve.
     ports: Vec<ShardPort>,
+    /// Of the one that has the admin listener and nothing else, if there is one.
+    apart: Vec<ShardPort>,
     /// Open connections, by shard.
     loads: Arc<[AtomicUsize]>,
     max_connections: usize,
@@ -66,16 +70,45 @@ impl Engine {
         if !(1..=MAX_SHARDS).contains(&config.shards) {
             return Err(StartError::Shards { got: config.shards, max: MAX_SHARDS });
         }
-        // On a thread of its own: after a ring was closed, the thread that made it may get one EINTR.
         let (choice, shards) = (config.driver, config.shards);
-        let probe = std::thread::Builder::new()
-            .name("fasttunnel-probe".to_owned())
-            .spawn(move || driver::choose(choice, shards));
-        let failed = |source| StartError::Shard { shard: 0, source };
-        let driver = match probe.map_err(failed)?.join() {
-            Ok(choice) => choice?,
-            Err(_) => return Err(failed(std::io::Error::other("the probe of the driver panicked"))),
-        };
+        let driver = apart(move || driver::choose(choice, shards))??;
+        Self::start_on(&config, &backend, driver, Place::Threads).map(|(engine, _)| engine)
+    }
+
+    /// Starts listening, with the one shard that `config` asks for on the current thread, which has to turn it. The rest
+    /// is as with [`Self::start`]. An admin listener gets a thread of its own.
+    ///
+    /// # Errors
+    /// See [`StartError`]; [`StartError::Inline`] where [`Self::try_inline`] says so.
+    pub fn start_inline(config: Config, backend: Arc<dyn Backend>) -> Result<(Engine, InlineShard), StartError> {
+        if config.shards != 1 {
+            return Err(StartError::Shards { got: config.shards, max: 1 });
+        }
+        let choice = config.driver;
+        let driver = apart(move || driver::choose(choice, 1))??;
+        match Self::start_on(&config, &backend, driver, Place::Here)? {
+            (engine, Some(shard)) => Ok((engine, shard)),
+            (_, None) => Err(StartError::Inline(std::io::Error::other("it was not started"))),
+        }
+    }
+
+    /// Tries whether [`Self::start_inline`] is possible here.
+    ///
+    /// # Errors
+    /// [`StartError::Inline`] where only threads are; and what the driver has to say.
+    pub fn try_inline(choice: DriverChoice) -> Result<(), StartError> {
+        apart(move || {
+            let driver = driver::choose(choice, 1)?;
+            InlineShard::probe(&driver).map_err(StartError::Inline)
+        })?
+    }
+
+    fn start_on(
+        config: &Config,
+        backend: &Arc<dyn Backend>,
+        driver: Driver,
+        place: Place,
+    ) -> Result<(Engine, Option<InlineShard>), StartError> {
         let main = bind(&config.listen, config.backlog)?;
         let admin = match &config.admin {
             Some(listen) => bind(listen, MAX_ADMIN_CONNECTIONS as i32)?,
@@ -84,16 +117,25 @@ impl Engine {
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let admin_address = admin.as_ref().map(|listener| listener.address().clone());
         let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
-        let mut boxes = Vec::with_capacity(config.shards);
-        for shard in 0..config.shards {
+        // Behind those that serve: one for the admin listener alone, which has to answer while this thread does not.
+        let apart = usize::from(place == Place::Here && admin.is_some());
+        let mut boxes = Vec::with_capacity(config.shards + apart);
+        for shard in 0..config.shards + apart {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
         }
-        let (ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
+        let (mut ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
+        let last = admin.as_ref().and_then(|_| if apart > 0 { ports.last() } else { ports.first() }.cloned());
+        let vitals = Vitals::new(ports.len(), last, main.is_some());
+        let vitals = match ports.first() {
+            Some(port) if place == Place::Here => vitals.with_turned(port.clone()),
+            _ => vitals,
+        };
+        let apart = ports.split_off(config.shards);
         backend.attach(&ports);
-        let last = admin.as_ref().and_then(|_| ports.first().cloned());
         let latest = |tls: &Tls| Arc::new(Latest::new(Arc::new(tls.clone())));
         let tls = config.tls.as_ref().map(latest);
         let mut engine = Engine {
+            apart,
             ports,
             loads: (0..config.shards).map(|_| AtomicUsize::new(0)).collect(),
             max_connections: config.limits.max_connections,
@@ -110,7 +152,7 @@ impl Engine {
             counters: (0..config.shards).map(|_| Arc::default()).collect(),
             meters: (0..config.shards).map(|_| Arc::default()).collect(),
             failed: (0..config.shards).map(|_| Arc::default()).collect(),
-            vitals: Arc::new(Vitals::new(config.shards, last, main.is_some())),
+            vitals: Arc::new(vitals),
             address,
             admin_address,
             proxy,
@@ -120,8 +162,8 @@ impl Engine {
             Some(_) => Listeners { main: None, proxy: main, admin },
             None => Listeners { main, proxy: None, admin },
         };
-        engine.spawn(&config, &backend, inboxes, listeners)?;
-        Ok(engine)
+        let inline = engine.spawn(config, backend, inboxes, place, listeners)?;
+        Ok((engine, inline))
     }
 
     fn spawn(
@@ -129,40 +171,23 @@ impl Engine {
         config: &Config,
         backend: &Arc<dyn Backend>,
         inboxes: Vec<Inbox>,
+        place: Place,
         mut listeners: Listeners,
-    ) -> Result<(), StartError> {
+    ) -> Result<Option<InlineShard>, StartError> {
         let (ready, outcomes) = mpsc::channel();
+        let (mut inline, mut threads) = (None, 0);
         for (index, inbox) in inboxes.into_iter().enumerate() {
             let failed = |source| StartError::Shard { shard: index, source };
-            let setup = Setup {
-                index,
-                driver: self.driver.clone(),
-                limits: config.limits.clone(),
-                max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
-                tls: self.tls.clone(),
-                admin_tls: self.admin_tls.clone(),
-                peers: self.peers.clone(),
-                max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
-                max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
-                with_host: Scales::default(),
-                exposures: self.exposures.clone(),
-                proxy: self.proxy.clone().and_then(|link| Some((link, self.ports.get(index)?.clone()))),
-                exact_bodies: config.exact_bodies,
-                bare_inputs: config.bare_inputs,
-                reference: config.reference,
-                report_refusals: config.report_refusals,
-                release_memory: config.release_memory,
-                backend: backend.clone(),
-                inbox,
-                ports: if index == 0 { self.ports.clone() } else { Vec::new() },
-                loads: self.loads.clone(),
-                counters: self.counters[index].clone(),
-                meter: self.meters[index].clone(),
-                given_up: self.failed[index].clone(),
-                vitals: self.vitals.clone(),
-            };
+            let setup = self.setup(config, backend, index, inbox);
             // The first accepts for all.
-            let listeners = std::mem::take(&mut listeners);
+            let mut own = std::mem::take(&mut listeners);
+            if index == 0 && place == Place::Here {
+                if !self.apart.is_empty() {
+                    listeners.admin = own.admin.take();
+                }
+                inline = Some(InlineShard::start(setup, own).map_err(failed)?);
+                continue;
+            }
             let ready = ready.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("fasttunnel-{index}"))
@@ -170,9 +195,10 @@ impl Engine {
                     let reported = move |outcome| {
                         let _ = ready.send((index, outcome));
                     };
-                    supervise(&setup, listeners, reported);
+                    supervise(setup, own, reported);
                 })
                 .map_err(failed)?;
+            threads += 1;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         drop(ready);
@@ -181,13 +207,43 @@ impl Engine {
             outcome.map_err(|source| StartError::Shard { shard, source })?;
             running += 1;
         }
-        if running < config.shards {
+        if running < threads {
             // A thread that ends before it reports has panicked; the panic was printed by the hook.
             let source = std::io::Error::other("it panicked before it was ready");
             return Err(StartError::Shard { shard: running, source });
         }
         self.vitals.start();
-        Ok(())
+        Ok(inline)
+    }
+
+    fn setup(&self, config: &Config, backend: &Arc<dyn Backend>, index: usize, inbox: Inbox) -> Setup {
+        Setup {
+            index,
+            driver: self.driver.clone(),
+            limits: config.limits.clone(),
+            max_calls: config.limits.max_calls_in_flight.div_ceil(config.shards),
+            tls: self.tls.clone(),
+            admin_tls: self.admin_tls.clone(),
+            peers: self.peers.clone(),
+            max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
+            max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
+            with_host: Scales::default(),
+            exposures: self.exposures.clone(),
+            proxy: self.proxy.clone().and_then(|link| Some((link, self.ports.get(index)?.clone()))),
+            exact_bodies: config.exact_bodies,
+            bare_inputs: config.bare_inputs,
+            reference: config.reference,
+            report_refusals: config.report_refusals,
+            release_memory: config.release_memory,
+            backend: backend.clone(),
+            inbox,
+            ports: if index == 0 { self.ports.clone() } else { Vec::new() },
+            loads: self.loads.clone(),
+            counters: self.counters.get(index).cloned().unwrap_or_default(),
+            meter: self.meters.get(index).cloned().unwrap_or_default(),
+            given_up: self.failed.get(index).cloned().unwrap_or_default(),
+            vitals: self.vitals.clone(),
+        }
     }
 
     /// Where it listens; with the real port where 0 was asked for.
@@ -351,7 +407,7 @@ impl Engine {
         self.stopping.store(true, Ordering::Relaxed);
         self.vitals.close();
         let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
-        for port in &self.ports {
+        for port in self.ports.iter().chain(&self.apart) {
             let _ = port.send(ToShard::Stop { drain_ms });
         }
     }
@@ -394,6 +450,20 @@ fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
 
 fn random_bytes(bytes: &mut [u8]) -> std::io::Result<()> {
     OsRng.try_fill_bytes(bytes).map_err(std::io::Error::other)
+}
+
+/// Where the shards run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Threads,
+    Here,
+}
+
+/// Runs `work` on a thread of its own: after a ring was closed, the thread that made it may get one EINTR.
+fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
+    let failed = |source| StartError::Shard { shard: 0, source };
+    let probe = std::thread::Builder::new().name("fasttunnel-probe".to_owned()).spawn(work).map_err(failed)?;
+    probe.join().map_err(|_| failed(std::io::Error::other("the probe of the driver panicked")))
 }
 
 fn bind(listen: &Listen, backlog: i32) -> Result<Option<Listener>, StartError> {

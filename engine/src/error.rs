@@ -27,6 +27,9 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A shard cannot be turned by the current thread here. Start it on a thread.
+    #[error("no shard can be turned by this thread: {0}")]
+    Inline(io::Error),
     /// The number of shards is out of range. The caller's fault.
     #[error("shards: must be an integer from 1 to {max}, got {got}")]
     Shards {
@@ -43,7 +46,7 @@ impl StartError {
     pub fn os_error(&self) -> Option<i32> {
         match self {
             StartError::Listen { source, .. } | StartError::Shard { source, .. } => source.raw_os_error(),
-            StartError::Driver(_) | StartError::Shards { .. } => None,
+            StartError::Driver(_) | StartError::Inline(_) | StartError::Shards { .. } => None,
         }
     }
 }

@@ -112,9 +112,6 @@ pub const MAX_NOTICES: usize = 256;
 /// answered, so that the client's leaving is noticed only then.
 pub const ASK_READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// A shard that ends says so to the host; it waits this long for room in the queue.
-pub const STOPPED_NOTICE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// A read or send buffer that has grown over this is freed when its connection has nothing more to read or send.
 pub const CONN_BUFFER_KEEP_BYTES: usize = 16 * 1024;
 
@@ -291,6 +288,14 @@ pub const HOST_BEHIND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Descriptors left to the application when `max_connections` is derived from RLIMIT_NOFILE.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// Rounds of one turn of a shard that another loop turns: it asks the kernel once in each. More: that loop gets its turn.
+pub const INLINE_ROUNDS: usize = 32;
+/// Rounds that such a turn still has when there are calls for the host: most often it ends by itself before, with more of them,
+/// and one entry into the host's language is for all. More: the calls that are there do not wait for others.
+pub const INLINE_GATHERS: usize = 4;
+/// Time of one such turn, looked at between its rounds. See [`INLINE_ROUNDS`].
+pub const INLINE_TURN: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Rounds in which a shard looks at its inbox again because it was rung meanwhile, before I/O gets its turn.
 pub const TICK_ROUNDS: usize = 8;

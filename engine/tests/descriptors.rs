@@ -62,7 +62,7 @@ fn a_start_without_enough_descriptors_fails_or_serves(driver: DriverChoice) {
         match started {
             Ok(engine) => {
                 assert_eq!(engine.failed_shards(), 0);
-                let server = Server { engine: Some(engine), later };
+                let server = Server { engine: Some(engine), turner: None, later };
                 let mut clients = [server.client(), server.client()];
                 clients.iter_mut().for_each(Client::expect_usable);
                 served += 1;

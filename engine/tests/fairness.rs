@@ -21,7 +21,7 @@ fn start(driver: DriverChoice, change: impl FnOnce(&mut Config)) -> Server {
     });
     let mut config = config(driver, handlers.specs());
     change(&mut config);
-    Server { engine: Some(Engine::start(config, handlers.into_backend()).unwrap()), later }
+    Server { engine: Some(Engine::start(config, handlers.into_backend()).unwrap()), turner: None, later }
 }
 
 /// Keeps the shard busy for half a second, over `other`, whose connection is the first of the shard: the timer's first

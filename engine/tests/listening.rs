@@ -112,7 +112,7 @@ fn the_exposure_is_replaced_while_serving(driver: DriverChoice) {
     let mut config = config(driver, &old);
     config.shards = 2;
     let engine = Engine::start(config, handlers.into_backend()).unwrap();
-    let server = Server { engine: Some(engine), later: std::sync::mpsc::channel().1 };
+    let server = Server { engine: Some(engine), turner: None, later: std::sync::mpsc::channel().1 };
     let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
     for client in &mut clients {
         assert_eq!(client.ask(call("new", "")).status, 403);

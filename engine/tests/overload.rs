@@ -151,7 +151,7 @@ fn a_panicking_backend_costs_connections_but_no_shard(driver: DriverChoice) {
     let config = support::server::config(driver, handlers.specs());
     let backend = Arc::new(PanicsOnce { handlers: handlers.into_backend(), panics: AtomicBool::new(true) });
     let engine = fasttunnel_engine::Engine::start(config, backend).unwrap();
-    let mut server = Server { engine: Some(engine), later };
+    let mut server = Server { engine: Some(engine), turner: None, later };
     let (mut caller, mut idle) = (server.client(), server.client());
     caller.send(call("echo", "1"));
     caller.expect_end();

@@ -4,7 +4,8 @@
 //! `rows` writes its calls as numbers and reads answers from numbers, as `fasttunnel_engine::host::layout` says.
 //! `options` turns checked options into the engine's configuration, `bounds` refuses numbers that are out of range,
 //! `start_error` puts failures into the system's words, `stats` puts counters and histograms into JSON, `ring` wakes
-//! JavaScript, `shared` is what several event loops have of one tunnel, `raw` and `raw_ring` hold all the `unsafe`.
+//! JavaScript, `inline` turns a shard that has no thread, `shared` is what several event loops have of one tunnel, `raw`,
+//! `raw_ring` and `raw_turn` hold all the `unsafe`.
 //!
 //! `proxy` is the forward proxy, another engine without handlers.
 //!
@@ -13,11 +14,13 @@
 #![deny(unsafe_code)]
 
 mod bounds;
+mod inline;
 mod native;
 mod options;
 mod proxy;
 mod raw;
 mod raw_ring;
+mod raw_turn;
 mod ring;
 mod rows;
 #[cfg(feature = "fault-injection")]

@@ -36,6 +36,8 @@ pub struct NativeOptions {
     pub in_process: bool,
     /// Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function.
     pub loop_ring: bool,
+    /// The event loop turns the one shard, if it can; otherwise shards have threads.
+    pub inline: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
     /// What to encrypt with; without it nothing is.

@@ -1,4 +1,5 @@
-//! Node-API and libc calls that have no safe form. This file and `raw_ring` are the only ones of this crate with `unsafe`.
+//! Node-API and libc calls that have no safe form. This file, `raw_ring` and `raw_turn` are the only ones
+//! of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;

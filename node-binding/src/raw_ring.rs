@@ -19,13 +19,13 @@ use napi::bindgen_prelude::Function;
 use napi::{Env, Error, JsValue, Result, Status};
 use napi_sys as sys;
 
-type Handle = *mut c_void;
-type OnHandle = unsafe extern "C" fn(Handle);
-type HandleSize = unsafe extern "C" fn(c_int) -> usize;
+pub(crate) type Handle = *mut c_void;
+pub(crate) type OnHandle = unsafe extern "C" fn(Handle);
+pub(crate) type HandleSize = unsafe extern "C" fn(c_int) -> usize;
 type AsyncInit = unsafe extern "C" fn(*mut sys::uv_loop_s, Handle, OnHandle) -> c_int;
 type AsyncSend = unsafe extern "C" fn(Handle) -> c_int;
-type Unref = unsafe extern "C" fn(Handle);
-type Close = unsafe extern "C" fn(Handle, OnHandle);
+pub(crate) type Unref = unsafe extern "C" fn(Handle);
+pub(crate) type Close = unsafe extern "C" fn(Handle, OnHandle);
 
 /// What we call of libuv; `uv_handle_t`s are opaque here.
 #[derive(Clone, Copy)]
@@ -40,13 +40,15 @@ struct Uv {
 /// `UV_ASYNC` of `uv_handle_type`: the first of the enumeration after `UV_UNKNOWN_HANDLE`.
 const UV_ASYNC: c_int = 1;
 
+/// A function of libuv's, where the process has it.
+pub(crate) fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: the name is terminated; looking a symbol up in what the process has loaded has no other condition.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}
+
 impl Uv {
     fn find() -> Option<Self> {
-        fn symbol(name: &CStr) -> Option<*mut c_void> {
-            // SAFETY: the name is terminated; looking a symbol up in what the process has loaded has no other condition.
-            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-            (!found.is_null()).then_some(found)
-        }
         // SAFETY: the symbols are libuv's, whose declarations in `uv.h` are the types of these fields (`uv_handle_t*` and
         // `uv_async_t*` are pointers, the enumeration is an int); all of them have been there, in this form, since libuv 1.0.
         unsafe {
@@ -186,6 +188,15 @@ impl LoopRing {
         }
     }
 
+    /// Calls the function now, on the environment's thread, outside of JavaScript.
+    pub fn enter(&self) {
+        let handle = self.open.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|open| open.handle);
+        if let Some(handle) = handle {
+            // SAFETY: as libuv calls it: `LoopRing` stays on the environment's thread, and the handle is open.
+            unsafe { on_ring(handle) }
+        }
+    }
+
     /// For the threads that ring.
     pub fn ringer(&self) -> Ringer {
         Ringer { open: self.open.clone() }
@@ -270,7 +281,7 @@ unsafe extern "C" fn on_closed(handle: Handle) {
 
 /// Keeps the addon's code in memory until the process ends. A worker thread that ends unloads the addons that nobody else
 /// has loaded; libuv may still have to come back to `on_closed` then, and a thread of ours may be at its very last steps.
-fn stay_loaded() {
+pub(crate) fn stay_loaded() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
@@ -285,7 +296,7 @@ fn stay_loaded() {
 }
 
 /// The status of a call, zero when it went well. Where the tests' addon is told so, the call is not made and fails.
-fn attempt(name: &str, call: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn attempt(name: &str, call: impl FnOnce() -> c_int) -> c_int {
     #[cfg(feature = "fault-injection")]
     if crate::saboteur::refuses(name) {
         return sys::Status::napi_generic_failure;
@@ -295,7 +306,7 @@ fn attempt(name: &str, call: impl FnOnce() -> c_int) -> c_int {
     call()
 }
 
-fn check(name: &str, call: impl FnOnce() -> sys::napi_status) -> Result<()> {
+pub(crate) fn check(name: &str, call: impl FnOnce() -> sys::napi_status) -> Result<()> {
     let status = attempt(name, call);
     if status == sys::Status::napi_ok {
         Ok(())

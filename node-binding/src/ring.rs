@@ -17,11 +17,8 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 /// Calls a JavaScript function when other threads say so, until it is dropped. Drop it on the environment's thread, when
 /// those threads have ended.
 pub enum Ring {
-    /// A handle of libuv.
-    Loop(
-        // Held, because its end closes the handle.
-        #[allow(dead_code)] LoopRing,
-    ),
+    /// A handle of libuv, which its end closes.
+    Loop(LoopRing),
     /// A threadsafe function; the wake-ups share it.
     Threadsafe(Arc<Mutex<Option<Threadsafe>>>),
 }
@@ -46,6 +43,18 @@ impl Ring {
             }
         };
         Ok((Ring::Threadsafe(ring), Box::new(wake)))
+    }
+
+    /// Calls the function now, on the environment's thread, outside of JavaScript. Only what libuv wakes can do that.
+    pub fn enter(&self) {
+        if let Ring::Loop(ring) = self {
+            ring.enter();
+        }
+    }
+
+    /// It is libuv that wakes.
+    pub fn is_loop(&self) -> bool {
+        matches!(self, Ring::Loop(_))
     }
 
     /// As in `stats()`.

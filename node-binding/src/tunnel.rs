@@ -19,6 +19,7 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
+use crate::inline::{self, Inline, Rung};
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
 use crate::ring::Ring;
@@ -49,6 +50,8 @@ pub struct NativeTunnel {
 /// does not for a worker that is terminated): what is left to their end stays.
 struct Life {
     running: RefCell<Option<Running>>,
+    /// Where the shard has no thread.
+    inline: RefCell<Option<Rc<Inline>>>,
     bridge: RefCell<Bridge>,
     shared: RefCell<Option<Arc<Shared>>>,
     /// Shards that were given up, as of the last look.
@@ -60,7 +63,7 @@ struct Life {
 struct Running {
     /// Nothing, where it is another thread's.
     engine: Option<Engine>,
-    ring: Ring,
+    ring: Rc<Ring>,
 }
 
 impl Life {
@@ -72,6 +75,9 @@ impl Life {
         if let Some(engine) = engine {
             self.failed_shards.set(engine.failed_shards());
             engine.stop(Duration::ZERO);
+            if let Some(inline) = self.inline.take() {
+                inline.end();
+            }
             engine.join();
         }
         self.bridge.borrow_mut().detach();
@@ -94,6 +100,8 @@ struct Facts {
     driver_reason: Option<String>,
     shards: u32,
     ring: &'static str,
+    placement: &'static str,
+    placement_reason: Option<String>,
 }
 
 #[napi]
@@ -117,6 +125,14 @@ impl NativeTunnel {
         let allow = allow.policy()?;
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
+        let ring = Rc::new(ring);
+        let refusal = if options.inline && !options.workers { inline::refusal(&ring, config.driver) } else { None };
+        let is_inline = options.inline && !options.workers && refusal.is_none();
+        let rung = Rung::default();
+        let wake = if is_inline { rung.wake(wake) } else { wake };
+        if is_inline {
+            config.shards = 1;
+        }
         let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
         // Whoever connects first finds the handlers: they are registered, or announced, before anything listens.
         let (bridge, numbers) = if options.workers {
@@ -136,7 +152,16 @@ impl NativeTunnel {
         let backend = Arc::new(crate::saboteur::Saboteur::new(hosts.clone()));
         #[cfg(feature = "fault-injection")]
         let saboteur = backend.clone();
-        let engine = Engine::start(config, backend).map_err(|error| start_error(&error))?;
+        let (engine, shard) = if is_inline {
+            Engine::start_inline(config, backend).map(|(engine, shard)| (engine, Some(shard)))
+        } else {
+            Engine::start(config, backend).map(|engine| (engine, None))
+        }
+        .map_err(|error| start_error(&error))?;
+        let inline = match shard {
+            Some(shard) => Some(Inline::new(&env, shard, bridge.link().clone(), ring.clone(), rung).map_err(coded)?),
+            None => None,
+        };
         let engine_facts = Facts {
             address: engine.address().clone(),
             admin: engine.admin_address().cloned(),
@@ -144,6 +169,8 @@ impl NativeTunnel {
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
             ring: ring.name(),
+            placement: if is_inline { "inline" } else { "threads" },
+            placement_reason: refusal,
         };
         let shared = Shared::new(hosts, rules, &engine, allow);
         if options.workers {
@@ -151,6 +178,7 @@ impl NativeTunnel {
         }
         let life = Life {
             running: RefCell::new(Some(Running { engine: Some(engine), ring })),
+            inline: RefCell::new(inline),
             bridge: RefCell::new(bridge),
             shared: RefCell::new(Some(shared.clone())),
             failed_shards: Cell::new(0),
@@ -180,7 +208,8 @@ impl NativeTunnel {
         let bridge = Bridge::attach(shared.hosts().clone(), wake).map_err(bad_option)?;
         let numbers = shared.publish(None, || bridge.register(&offers(handlers)))?;
         let life = Life {
-            running: RefCell::new(Some(Running { engine: None, ring })),
+            running: RefCell::new(Some(Running { engine: None, ring: Rc::new(ring) })),
+            inline: RefCell::default(),
             bridge: RefCell::new(bridge),
             shared: RefCell::new(Some(shared.clone())),
             failed_shards: Cell::new(0),
@@ -225,6 +254,9 @@ impl NativeTunnel {
     /// At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
     #[napi(catch_unwind)]
     pub fn poll<'env>(&self, env: &'env Env, max_calls: u32) -> napi::Result<Option<JsString<'env>>> {
+        if let Some(inline) = &*self.life.inline.borrow() {
+            inline.looked();
+        }
         let mut table = self.table.borrow_mut();
         let mut bridge = self.life.bridge.borrow_mut();
         let mut table = Table(elements(&mut table));
@@ -251,7 +283,11 @@ impl NativeTunnel {
     ) -> napi::Result<Option<JsString<'env>>> {
         let rows = elements(&mut rows);
         let used = rows.get(..count as usize * layout::PER_ANSWER).unwrap_or_default();
-        self.life.bridge.borrow_mut().answer(answers(used), |out| append_utf8(env, text, out))?;
+        let answer = || self.life.bridge.borrow_mut().answer(answers(used), |out| append_utf8(env, text, out));
+        match &*self.life.inline.borrow() {
+            Some(inline) => inline.send(answer),
+            None => answer(),
+        }?;
         if max_calls > 0 { self.poll(env, max_calls) } else { Ok(None) }
     }
 
@@ -511,6 +547,18 @@ impl NativeTunnel {
     #[napi(getter)]
     pub fn ring(&self) -> &'static str {
         self.engine_facts.as_ref().map_or("", |facts| facts.ring)
+    }
+
+    /// Where the shards run: `threads` or `inline`.
+    #[napi(getter)]
+    pub fn placement(&self) -> &'static str {
+        self.engine_facts.as_ref().map_or("threads", |facts| facts.placement)
+    }
+
+    /// Why it is `threads`, where `inline` was asked for.
+    #[napi(getter)]
+    pub fn placement_reason(&self) -> Option<String> {
+        self.engine_facts.as_ref().and_then(|facts| facts.placement_reason.clone())
     }
 
     /// Number of shards.

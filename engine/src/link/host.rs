@@ -214,9 +214,7 @@ impl Host {
 
     fn part(&self, shard: usize, last: ToHost) {
         if let Some(queue) = self.queues.get(shard) {
-            // Blocks only while the host leaves HOST_QUEUE_BATCHES batches unread; a host that is going away drains
-            // or drops the queue, so a bounded wait is enough and no thread outlives its environment.
-            let _ = queue.sender.send_timeout(last, crate::limits::STOPPED_NOTICE_WAIT);
+            queue.part(last);
         }
         self.ring(self.queues.get(shard));
     }
@@ -355,6 +353,31 @@ mod tests {
         assert!(host.unseen_ns(0) < pause_ns, "it looks, though it takes nothing");
         while let Next::Calls(_) = host.next(0) {}
         assert_eq!((host.unseen_ns(0), host.unseen_ns(1)), (0, 0));
+    }
+
+    /// The one who would make room may be the one who says it.
+    #[test]
+    fn the_last_word_does_not_wait_for_room_and_comes_last() {
+        for failed in [false, true] {
+            let (host, _) = host();
+            for _ in 0..HOST_QUEUE_BATCHES {
+                assert!(host.submit(0, Box::default(), &mut AnswerBatch::default()).is_none());
+            }
+            if failed {
+                host.failed(0)
+            } else {
+                host.stopped(0)
+            }
+            for _ in 0..HOST_QUEUE_BATCHES {
+                assert!(matches!(host.next(0), Next::Calls(_)));
+            }
+            match host.next(0) {
+                Next::Stopped => assert!(!failed),
+                Next::Failed => assert!(failed),
+                _ => panic!("the last word is lost"),
+            }
+            assert!(matches!(host.next(0), Next::Nothing));
+        }
     }
 
     #[test]

@@ -46,9 +46,8 @@ mod model {
     use std::collections::VecDeque;
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::sync::{Arc, PoisonError};
-    use std::time::Duration;
 
-    use crossbeam_channel::{SendError, SendTimeoutError, TryRecvError, TrySendError};
+    use crossbeam_channel::{SendError, TryRecvError, TrySendError};
     use loom::sync::{Condvar, MutexGuard};
 
     pub use loom::sync::Mutex;
@@ -123,11 +122,6 @@ mod model {
             }
             queue.push_back(message);
             Ok(())
-        }
-
-        /// The model has no clock: waits as long as it takes.
-        pub fn send_timeout(&self, message: T, _timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-            self.send(message).map_err(|SendError(message)| SendTimeoutError::Disconnected(message))
         }
 
         pub fn len(&self) -> usize {

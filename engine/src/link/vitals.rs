@@ -1,7 +1,8 @@
 //! What all shards, and the thread that started them, know of the engine as a whole.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use super::clock;
 use super::port::ShardPort;
 
 /// Relaxed but for the last: each is a fact of its own, and who asks again a moment later may get another answer.
@@ -14,6 +15,14 @@ pub struct Vitals {
     last: Option<ShardPort>,
     /// The first shard may hand connections over.
     accepting: AtomicBool,
+    turned: Option<Turned>,
+}
+
+/// The shard that a loop turns which others keep busy.
+struct Turned {
+    port: ShardPort,
+    /// When it was asked for a turn that it has not had; 0 when it has.
+    asked_ns: AtomicU64,
 }
 
 impl Vitals {
@@ -27,6 +36,37 @@ impl Vitals {
             running: AtomicUsize::new(shards),
             last,
             accepting: AtomicBool::new(accepting),
+            turned: None,
+        }
+    }
+
+    /// The same where a shard has no thread: this is its letter box.
+    #[must_use]
+    pub fn with_turned(self, port: ShardPort) -> Self {
+        Vitals { turned: Some(Turned { port, asked_ns: AtomicU64::new(0) }), ..self }
+    }
+
+    /// Nanoseconds for which a shard that was asked for a turn has had none. Asks for the next one.
+    #[must_use]
+    pub fn unturned_ns(&self) -> u64 {
+        let Some(Turned { port, asked_ns }) = &self.turned else { return 0 };
+        let now = clock::now_ns().max(1);
+        match asked_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => {
+                port.nudge();
+                0
+            }
+            Err(since) => now.saturating_sub(since),
+        }
+    }
+
+    /// The calling shard has a turn. One that has a thread is not asked.
+    #[inline]
+    pub fn note_turn(&self) {
+        if let Some(Turned { asked_ns, .. }) = &self.turned
+            && asked_ns.load(Ordering::Relaxed) != 0
+        {
+            asked_ns.store(0, Ordering::Relaxed);
         }
     }
 

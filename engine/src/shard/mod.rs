@@ -25,6 +25,7 @@ mod upstream;
 mod watch;
 
 pub use door::listener;
+pub use life::inline;
 pub use reactor::driver;
 pub use watch::{counters, timing};
 
@@ -63,8 +64,8 @@ use connection::unseen::Unseen;
 use door::doors::Doors;
 use exchange::asking::Advised;
 use life::lifecycle::Lifecycle;
+use life::living::Legacy;
 use life::pulse::Pulse;
-use life::supervisor::Legacy;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
 use serve::handshakes::Handshakes;
@@ -176,6 +177,8 @@ struct Shard {
 
     /// When deadlines were looked at last.
     swept_ms: Cell<u64>,
+    /// Runs of tasks: each may have asked something of the kernel.
+    steps: Cell<u64>,
     pulse: Pulse,
     buffers: Rc<Buffers>,
     held_reads: HeldReads,
@@ -244,6 +247,7 @@ impl Shard {
             checker: RefCell::new(JsonChecker::new(setup.limits.max_json_depth)),
             random: RefCell::new(ChaCha8Rng::from_os_rng()),
             swept_ms: Cell::new(0),
+            steps: Cell::new(0),
             pulse: Pulse::default(),
             buffers: Rc::default(),
             held_reads: HeldReads::default(),

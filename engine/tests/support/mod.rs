@@ -7,6 +7,7 @@ pub mod host;
 pub mod origin;
 pub mod process;
 pub mod server;
+pub mod turner;
 
 #[allow(unused_imports)]
 pub use client::{Client, Reply, call, event, octets, pattern, request};

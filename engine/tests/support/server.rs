@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fasttunnel_engine::handlers::{Answer, Handlers, Ticket};
@@ -16,10 +17,12 @@ use fasttunnel_engine::tunnel::table::{Allow, HandlerTable, Kind, Registration};
 use fasttunnel_engine::{Config, Engine, Listen};
 
 use super::client::Client;
-use super::{DriverChoice, process};
+use super::{DriverChoice, process, turner};
 
 pub struct Server {
     pub engine: Option<Engine>,
+    /// What turns its shard, where that has no thread.
+    pub turner: Option<JoinHandle<()>>,
     /// A ticket and the body of each call of the task `later`, as they come.
     pub later: Receiver<(Ticket, String)>,
 }
@@ -73,6 +76,17 @@ pub fn handlers() -> (Handlers, Receiver<(Ticket, String)>) {
     (handlers, later)
 }
 
+/// On threads, or, where FASTTUNNEL_TEST_PLACEMENT=inline says so and there is one shard, turned by a loop of the tests' own.
+#[track_caller]
+fn start(config: Config, backend: Arc<dyn Backend>, later: Receiver<(Ticket, String)>) -> Server {
+    let inline = std::env::var("FASTTUNNEL_TEST_PLACEMENT").is_ok_and(|placement| placement == "inline");
+    if inline && config.shards == 1 {
+        let (engine, turner) = turner::start(config, backend).unwrap();
+        return Server { engine: Some(engine), turner: Some(turner), later };
+    }
+    Server { engine: Some(Engine::start(config, backend).unwrap()), turner: None, later }
+}
+
 impl Server {
     #[track_caller]
     pub fn start(driver: DriverChoice) -> Server {
@@ -85,7 +99,7 @@ impl Server {
         let (handlers, later) = handlers();
         let mut config = config(driver, handlers.specs());
         change(&mut config);
-        Server { engine: Some(Engine::start(config, handlers.into_backend()).unwrap()), later }
+        start(config, handlers.into_backend(), later)
     }
 
     /// Starts with a backend of the test's own, which serves tasks called `ids`.
@@ -98,7 +112,7 @@ impl Server {
     ) -> Server {
         let mut config = config(driver, &tasks(ids));
         change(&mut config);
-        Server { engine: Some(Engine::start(config, backend).unwrap()), later: channel().1 }
+        start(config, backend, channel().1)
     }
 
     pub fn engine(&self) -> &Engine {
@@ -134,6 +148,13 @@ impl Server {
     #[track_caller]
     pub fn join(&mut self) {
         join_within(self.engine.take().unwrap(), Duration::from_secs(5));
+        self.join_turner();
+    }
+
+    fn join_turner(&mut self) {
+        if let Some(turner) = self.turner.take() {
+            turner.join().unwrap();
+        }
     }
 }
 
@@ -149,6 +170,7 @@ impl Drop for Server {
             assert_eq!(engine.stats().iter().map(|shard| shard.panics).sum::<u64>(), 0, "a connection panicked");
             engine.stop(Duration::ZERO);
             join_within(engine, Duration::from_secs(5));
+            self.join_turner();
         }
         // Under nextest a test has the process to itself: nobody else's shards are counted.
         if std::env::var_os("NEXTEST").is_some() && process::counts_own_threads() {

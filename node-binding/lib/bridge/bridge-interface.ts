@@ -1,6 +1,7 @@
 import type { Entry } from '../calls/entry.js';
 import type { Destination } from '../native/addon.js';
 import type { AdminAddress } from '../options/addresses.js';
+import type { Placement } from '../options/engine-options.js';
 import type { Allow } from '../options/engine-options.js';
 import type { TlsEngineOptions } from '../options/tls.js';
 import type { MemberStats, Stats } from '../stats/stats.js';
@@ -15,6 +16,8 @@ export interface Bridge {
   readonly admin?: AdminAddress | undefined;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason?: string | undefined;
+  readonly placement: Placement;
+  readonly placementReason?: string | undefined;
   readonly shards: number;
   /** Counts from the next request on. Without `allow`, every entry may be called. */
   setEntries(entries: readonly Entry[], allow?: Allow): void;

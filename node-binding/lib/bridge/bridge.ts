@@ -8,7 +8,7 @@ import type { Destination, NativeHandler, NativeTunnel } from '../native/addon.j
 import { urlOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { AdminEngineOptions } from '../options/admin.js';
-import type { Allow, EngineOptions } from '../options/engine-options.js';
+import type { Allow, EngineOptions, Placement } from '../options/engine-options.js';
 import { forgetKeys } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
 import { FileWatch } from '../process/file-watch.js';
@@ -173,6 +173,14 @@ class EngineBridge implements Bridge, Membership {
     return this.#native.driverReason ?? undefined;
   }
 
+  get placement(): Placement {
+    return this.#native.placement;
+  }
+
+  get placementReason(): string | undefined {
+    return this.#native.placementReason ?? undefined;
+  }
+
   get shards(): number {
     return this.#native.shards;
   }
@@ -203,8 +211,9 @@ class EngineBridge implements Bridge, Membership {
 
   stats(): Stats {
     const { members: _apart, ...counters } = this.#look();
-    const reason = this.driverReason;
-    return { driver: this.driver, ...(reason === undefined ? {} : { driverReason: reason }), ring: this.#native.ring, ...counters, drains: this.#drains };
+    const { driver, driverReason, placement, placementReason } = this;
+    const reasons = { ...(driverReason === undefined ? {} : { driverReason }), ...(placementReason === undefined ? {} : { placementReason }) };
+    return { driver, placement, ...reasons, ring: this.#native.ring, ...counters, drains: this.#drains };
   }
 
   members(): ReadonlyMap<number, MemberStats> {

@@ -29,7 +29,7 @@ export function nativeTls({ identities, minVersion, ca, requireClientCert }: Tls
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -37,6 +37,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     workers,
     adminTlsShared: admin?.tls === true,
     loopRing: ring === 'loop',
+    inline: placement === 'inline',
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,

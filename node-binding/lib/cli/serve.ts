@@ -22,7 +22,7 @@ export async function serve(given: Given): Promise<undefined> {
   handlers.set(await loaded(module));
   endWithParent();
   await server.listen();
-  say(`listening on ${server.url} (${server.driver})`);
+  say(`listening on ${server.url} (${server.driver}${server.placement === 'inline' ? ', inline' : ''})`);
   if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz`);
   say(`tasks: ${listed(server.getTaskIds())}`);
   say(`events: ${listed(server.getEventIds())}`);

@@ -1,5 +1,5 @@
 import { checkBuild } from '../facts/layout.js';
-import type { Ring, LimitName } from '../options/engine-options.js';
+import type { Placement, Ring, LimitName } from '../options/engine-options.js';
 import { loadNative } from './load.js';
 
 /** `src/options.rs`, `NativeOptions`. */
@@ -9,6 +9,7 @@ export interface NativeOptions {
   inProcess: boolean;
   workers: boolean;
   loopRing: boolean;
+  inline: boolean;
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
@@ -86,6 +87,8 @@ export interface NativeTunnel {
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;
+  readonly placement: Placement;
+  readonly placementReason: string | null;
   readonly shards: number;
   poll(maxCalls: number): string | null;
   /** With `maxCalls` 0 it does not poll. */

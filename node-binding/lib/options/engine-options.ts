@@ -12,6 +12,9 @@ export type Ring = 'loop' | 'threadsafe';
 /** The limits that are numbers. */
 export type LimitName = keyof typeof LIMITS;
 
+/** Where shards run: on threads, or turned by the event loop. */
+export type Placement = 'threads' | 'inline';
+
 /** What the engine is started with: checked, defaults filled in. */
 export interface EngineOptions {
   host: string;
@@ -29,6 +32,7 @@ export interface EngineOptions {
   /** 0 = by the number of cores. */
   shards: number;
   driver: 'auto' | 'io_uring' | 'epoll';
+  placement: 'auto' | Placement;
   /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
   ring?: Ring;
   basePath: string;

@@ -10,6 +10,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asGracefulSignals } from './graceful-signals.js';
 import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
+import { asPlacement } from './placement.js';
 import { asTls } from './tls.js';
 import { asWorkers } from './workers.js';
 import type { CheckedWorkers } from './workers.js';
@@ -28,7 +29,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
   'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
@@ -52,6 +53,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
+    placement: asPlacement('', given.placement, given.shards, workers !== undefined),
     basePath: asBasePath(given.basePath),
     auth: asAuth(given.auth),
     ...(cors === undefined ? {} : { cors }),

@@ -111,6 +111,8 @@ export interface ListenOptions {
   shards?: number | undefined;
   /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+  /** Where the shards run: on `threads`, or `inline`, one shard in the event loop that calls this. Default `auto`. */
+  placement?: 'auto' | 'threads' | 'inline' | undefined;
 }
 
 /**

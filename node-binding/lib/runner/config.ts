@@ -7,6 +7,7 @@ import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isP
 import type { EngineOptions } from '../options/engine-options.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
 import type { MultipartBounds } from '../options/multipart.js';
+import { asPlacement } from '../options/placement.js';
 import { asTls } from '../options/tls.js';
 import type { AdminOptions, LimitOptions, TlsOptions, WorkersOptions } from '../options/types.js';
 import { asGroupOfWorkers } from '../options/workers.js';
@@ -70,6 +71,7 @@ export interface FastTunnelHttp {
 export interface FastTunnelEngine {
   shards?: number | undefined;
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+  placement?: 'auto' | 'threads' | 'inline' | undefined;
   backlog?: number | undefined;
   /** Speak HTTPS where `http.listen` says: the same as `http.listen.tls`. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
@@ -114,7 +116,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'backlog', 'tls', 'admin', 'http2', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'http2', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
@@ -139,6 +141,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
       driver: asChoice('engine.driver', engine.driver, ['auto', 'io_uring', 'epoll']),
+      placement: asPlacement('engine.', engine.placement, engine.shards, workers !== undefined),
       // The engine removes a trailing slash, too: `/x//` is to become `/x/` once.
       basePath: basePath.length > 1 && basePath.endsWith('/') ? `${basePath}/` : basePath,
       auth,

@@ -57,6 +57,10 @@ export interface FastTunnelExposure extends ForeignHandlers {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
+  /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
+  readonly placement: 'threads' | 'inline';
+  /** Why it is not `inline`, where that was asked for. */
+  readonly placementReason: string | undefined;
   /**
    * As with `nodeExposure`: `http.server` where it is given, as it was given (an `http2` server is one still); with a
    * listener of its own an `http.Server` that tells of it and closes it, and throws a StateError where it would have to
@@ -252,6 +256,14 @@ class Exposure implements FastTunnelExposure {
 
   get driverReason(): string | undefined {
     return this.#running().driverReason;
+  }
+
+  get placement(): 'threads' | 'inline' {
+    return this.#running().placement;
+  }
+
+  get placementReason(): string | undefined {
+    return this.#running().placementReason;
   }
 
   setTls(options: TlsOptions): void {

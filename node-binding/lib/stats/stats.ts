@@ -1,5 +1,5 @@
 import type { ShardCounters } from '../facts/facts.generated.js';
-import type { Ring } from '../options/engine-options.js';
+import type { Placement, Ring } from '../options/engine-options.js';
 import type { PhaseTimes, SizeHistogram } from './histogram-types.js';
 
 /** What one shard has done since it started. */
@@ -41,6 +41,10 @@ export interface Stats {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason?: string;
+  /** Where the shards run. */
+  readonly placement: Placement;
+  /** Why it is not `inline`, where that was asked for. */
+  readonly placementReason?: string;
   /** How JavaScript is woken: a handle of its event loop, or a threadsafe function where there is none. */
   readonly ring: Ring;
   /** Empty once the tunnel is closed. */

@@ -37,6 +37,10 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
   readonly driverReason: string | undefined;
+  /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
+  readonly placement: 'threads' | 'inline';
+  /** Why it is not `inline`, where that was asked for. */
+  readonly placementReason: string | undefined;
 
   /** Adds a task, also while serving. Throws a {@link DuplicateTaskError} when the id has a handler. */
   registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this;
@@ -186,6 +190,14 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   get driverReason(): string | undefined {
     return this.#running('driverReason').driverReason;
+  }
+
+  get placement(): 'threads' | 'inline' {
+    return this.#running('placement').placement;
+  }
+
+  get placementReason(): string | undefined {
+    return this.#running('placementReason').placementReason;
   }
 
   registerTask<Input = any>(id: string, handler: TaskHandler<Input>): this {

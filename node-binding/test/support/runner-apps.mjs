@@ -1,6 +1,7 @@
 // One Runner app, served by nodeExposure or by fastTunnel: for tests that hold the two against each other.
 import { createRequire } from 'node:module';
 import { fastTunnel } from 'fasttunnel/runner';
+import { placed } from './placed.mjs';
 
 // Its ES module build does not load in Node.
 const require = createRequire(import.meta.url);
@@ -21,7 +22,7 @@ export const everything = r
 export function exposuresFor(driver) {
   return {
     nodeExposure: { resource: nodeExposure, with: (http) => nodeExposure.with({ http }) },
-    fastTunnel: { resource: fastTunnel, with: (http, engine) => fastTunnel.with({ http, engine: { driver, ...engine } }) },
+    fastTunnel: { resource: fastTunnel, with: (http, engine) => fastTunnel.with({ http, engine: { driver, ...placed(engine ?? {}), ...engine } }) },
   };
 }
 

@@ -1,6 +1,7 @@
 // What the suites share: both drivers, tunnels that are closed again, small HTTP helpers.
 import { describe } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
+import { placed } from './placed.mjs';
 
 /** The answer to a handler that failed without a TaskError. */
 export const E500 = '{"ok":false,"error":{"message":"Internal Error","code":"INTERNAL_ERROR"}}';
@@ -30,7 +31,7 @@ export function onBothDriversAtOnce(name, suite) {
 
 /** Opens a tunnel for one test and closes it whatever happens. Anonymous, silent, any free port. */
 export async function withTunnel(options, body) {
-  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, onError: () => {}, ...options });
+  const tunnel = await fastTunnel({ auth: { allowAnonymous: true }, onError: () => {}, ...placed(options), ...options });
   try {
     return await body(tunnel);
   } finally {

@@ -158,6 +158,10 @@ export declare class NativeTunnel {
   get driverReason(): string | null
   /** How JavaScript is woken: `loop` or `threadsafe`. */
   get ring(): string
+  /** Where the shards run: `threads` or `inline`. */
+  get placement(): string
+  /** Why it is `threads`, where `inline` was asked for. */
+  get placementReason(): string | null
   /** Number of shards. */
   get shards(): number
   /**
@@ -416,6 +420,8 @@ export interface NativeOptions {
   inProcess: boolean
   /** Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function. */
   loopRing: boolean
+  /** The event loop turns the one shard, if it can; otherwise shards have threads. */
+  inline: boolean
   /** Unix socket instead of host and port. */
   socketPath?: string
   /** What to encrypt with; without it nothing is. */

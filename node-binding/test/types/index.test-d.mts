@@ -40,6 +40,7 @@ expectType<number>()(tunnel.port);
 expectType<'io_uring' | 'epoll'>()(tunnel.driver);
 expectType<AdminAddress | undefined>()(tunnel.admin);
 expectType<string | undefined>()(tunnel.driverReason);
+expectType<'threads' | 'inline'>()(tunnel.placement);
 expectType<Stats>()(tunnel.stats());
 expectType<number>()(tunnel.stats().shards[0]!.phases.js.p99Us);
 expectType<string>()(metricsText(tunnel.stats(), 'prometheus'));

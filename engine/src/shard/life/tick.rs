@@ -1,6 +1,7 @@
 //! The shard's heart: the tick, the doorbell, the timer, and the end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -91,13 +92,25 @@ impl Shard {
     pub(in crate::shard) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         let counted = self.begin_task();
         monoio::spawn(async move {
-            task.await;
+            let mut task = pin!(task);
+            std::future::poll_fn(|cx| {
+                counted.0.note_step();
+                task.as_mut().poll(cx)
+            })
+            .await;
             drop(counted);
         });
     }
 
+    /// A task runs: what turns the shard has to look once more whether the kernel was told all.
+    #[inline]
+    pub(in crate::shard) fn note_step(&self) {
+        self.steps.set(self.steps.get().wrapping_add(1));
+    }
+
     /// Counts a task that is about to be spawned, until it drops what it gets here, last of all. For those of which there
-    /// are many: awaiting them in another, as `spawn` does, would hold them twice.
+    /// are many: awaiting them in another, as `spawn` does, would hold them twice. Each time that it runs it has to
+    /// [note](Self::note_step) that.
     pub(in crate::shard) fn begin_task(self: &Rc<Self>) -> CountedTask {
         self.life.begin_task();
         CountedTask(self.clone())
@@ -132,6 +145,9 @@ impl Shard {
 
     fn tick(self: &Rc<Self>) {
         self.counters.ticks.add(1);
+        if self.index == 0 {
+            self.vitals.note_turn();
+        }
         self.timing.end_round();
         self.count_held();
         for _ in 0..TICK_ROUNDS {

@@ -52,6 +52,7 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
     conn.hold_input(HANDSHAKE_BYTES);
     let mut handshake = pin!(shake_hands(reader, writer, conn.socket(), &shard.peers));
     let greeted = std::future::poll_fn(|cx| {
+        shard.note_step();
         conn.wakeup().remember(cx);
         if conn.closing() && !conn.is_dead() {
             // The engine stops, and nothing was asked yet.

@@ -33,6 +33,7 @@ pub(in crate::shard) fn serve(
             let mut write = pin!(write_loop(shard, &conn, writer));
             let (mut read_done, mut write_done) = (false, false);
             std::future::poll_fn(|cx| {
+                shard.note_step();
                 conn.wakeup().remember(cx);
                 // A panic costs this connection, not the shard.
                 let step = catch_unwind(AssertUnwindSafe(|| {

@@ -33,7 +33,8 @@ impl Shard {
             shard_failed: self.loads.iter().any(|load| load.load(Ordering::Relaxed) == GIVEN_UP),
             closing: self.vitals.is_closing(),
             starting: self.vitals.is_starting(),
-            host_behind: (0..self.loads.len()).any(|shard| self.backend.unseen_ns(shard) >= behind),
+            host_behind: self.vitals.unturned_ns() >= behind
+                || (0..self.loads.len()).any(|shard| self.backend.unseen_ns(shard) >= behind),
         }
     }
 

@@ -2,10 +2,12 @@
 //! this process are the same here, and TLS lies behind the same two halves.
 //!
 //! Nobody outside knows a descriptor. A [`Socket`](socket::Socket) lends it while the halves are there, and they close it.
+//! What lies under all of them, the driver of a shard without a thread, is found by its descriptor, too ([`outlet`]).
 
 mod encrypted;
 pub(in crate::shard) mod halves;
 pub(in crate::shard) mod handshake;
+pub(in crate::shard) mod outlet;
 mod records;
 mod rooms;
 mod session;

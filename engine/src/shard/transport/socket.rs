@@ -1,5 +1,5 @@
 //! The socket of a connection, beside the halves that read and write it: it can be shut, asked and emptied while they are
-//! there. The only file of this crate with `unsafe`.
+//! there. With `outlet` the only file of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, OnceCell, UnsafeCell};

@@ -1,0 +1,7 @@
+// Where the tests' tunnels have their shards.
+
+/** Where the shards of a tunnel with these options run: FASTTUNNEL_TEST_PLACEMENT says it, where there may be just one. */
+export function placed({ shards = 0 }) {
+  const placement = process.env.FASTTUNNEL_TEST_PLACEMENT;
+  return placement === undefined || shards > 1 ? {} : { placement };
+}
