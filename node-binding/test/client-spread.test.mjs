@@ -56,12 +56,13 @@ describe('calls', () => {
       await client.task('t');
     }
     for (let round = 0; round < 3; round++) {
-      const started = performance.now();
       const slow = times(5, () => client.task('slow', 300));
+      const firstSlow = Promise.race(slow).then(() => 'a slow one');
       await sleep(round);
-      const fast = await Promise.all(times(50, () => client.task('t')));
-      assert.ok(performance.now() - started < 250, 'the quick ones do not wait');
-      const used = await Promise.all(slow);
+      const quick = Promise.all(times(50, () => client.task('t')));
+      // By order, not by time: this machine may be late with both.
+      assert.equal(await Promise.race([firstSlow, quick.then(() => 'all quick ones')]), 'all quick ones');
+      const [fast, used] = await Promise.all([quick, Promise.all(slow)]);
       assert.equal(new Set(used).size, 5);
       assert.deepEqual(fast.filter((number) => used.includes(number)), []);
     }
