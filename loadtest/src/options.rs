@@ -43,9 +43,10 @@ Options:
 
 Options of compare:
   --cases A,B,…      loads: add-64, add-64x16, add-1, add-512, echo-10k, half-rate, block-1ms, shards, tls-64,
-                     tls-handshakes; all unless given
-  --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling, and under TLS node-tls,
-                     bun-tls, deno-tls, nginx-tls, ours-tls; all unless given
+                     tls-handshakes, client-64, client-1, client-echo-10k; all unless given
+  --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling, ours-1, ours-2,
+                     ours-4; under TLS node-tls, bun-tls, deno-tls, nginx-tls, ours-tls, ours-plain; and clients in
+                     Node: undici, fetch, smart, mixed, client; all unless given
   --against NAME     the server that ratios are relative to, node
   --rounds N         measurements of each server under each load, 5
   --duration-s N     seconds of one, 3

@@ -152,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_every_case_and_every_server() {
+        let words: Vec<&str> = crate::options::HELP.split(|c: char| c.is_whitespace() || ",;:".contains(c)).collect();
+        for name in CASES.iter().map(|case| case.name).chain(PEERS.iter().map(|peer| peer.name)) {
+            assert!(words.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn options_are_read() {
         let line = "--cases add-1,shards --peers node,ours --against ours --rounds 2 --duration-s 0.3 --client both";
         let Ok(options) = parsed(line) else { panic!("refused") };
