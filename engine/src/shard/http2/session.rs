@@ -119,6 +119,8 @@ impl<'a> Session<'a> {
                     self.shard.counters.protocol_errors.add(1);
                     return Poll::Ready(());
                 }
+                // Who has not begun cannot be told anything: it only ends.
+                Poll::Pending if self.streams.is_told_to_end() => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -127,6 +127,11 @@ impl Streams {
         }
     }
 
+    /// True when the connection is asked to end, soon or at once.
+    pub fn is_told_to_end(&self) -> bool {
+        self.order.get() != Order::GoOn
+    }
+
     pub fn take_order(&self) -> Order {
         self.order.take()
     }

@@ -1,0 +1,18 @@
+// What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { RawSocket } from './support/raw-socket.mjs';
+import { onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
+
+const sum = (tunnel, name) => tunnel.stats().shards.reduce((total, shard) => total + shard[name], 0);
+const tasks = { echo: (input) => input };
+
+onBothDrivers('HTTP/2 faults', (driver) => {
+  it('half of a preface does not keep a connection', () => withTunnel({ driver, tasks, limits: { headTimeoutMs: 300 } }, async (tunnel) => {
+    const socket = await RawSocket.connect(tunnel);
+    await socket.write('PRI * HTTP/2.0\r\n\r\n');
+    await until(() => sum(tunnel, 'http2Connections') === 1, 'its beginning');
+    await until(() => socket.closed, 'the end');
+    await until(() => sum(tunnel, 'http2Connections') === 0, 'nothing is left of it');
+  }));
+});
