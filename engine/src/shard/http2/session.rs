@@ -41,6 +41,8 @@ pub(super) struct Session<'a> {
     pub unread: u64,
     /// Requests that have come.
     pub requests: u64,
+    /// Streams that have begun and not ended; those of a connection that was cut are in no list any more.
+    pub open: u64,
     /// It takes no further stream.
     finishing: bool,
     /// Something that was to be sent has found no room.
@@ -79,6 +81,7 @@ impl<'a> Session<'a> {
             reading: 0,
             unread: 0,
             requests: 0,
+            open: 0,
             finishing: false,
             full: false,
             text: Vec::new(),
@@ -230,6 +233,7 @@ impl<'a> Session<'a> {
         self.forget(stream);
         self.streams.leave(stream);
         self.conn.restart(Phase::Idle, self.shard.now_ms());
+        self.open = self.open.saturating_sub(1);
         self.shard.counters.http2_streams.set(self.shard.counters.http2_streams.get().saturating_sub(1));
     }
 
@@ -302,7 +306,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let counters = &self.shard.counters;
         counters.http2_connections.set(counters.http2_connections.get().saturating_sub(1));
-        counters.http2_streams.set(counters.http2_streams.get().saturating_sub(self.streams.len() as u64));
+        counters.http2_streams.set(counters.http2_streams.get().saturating_sub(self.open));
         let mut abandoned = Vec::new();
         self.streams.give_up(&mut abandoned);
         if !abandoned.is_empty() {
