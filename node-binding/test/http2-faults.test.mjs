@@ -1,9 +1,9 @@
 // What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { Frames, headers, POST } from './support/http2.mjs';
+import { data, Frames, headers, POST, TYPES } from './support/http2.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
-import { onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
+import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const path = (id) => `/__runner/task/${id}`;
 const many = (count, make) => Array.from({ length: count }, (_, at) => make(at));
@@ -12,7 +12,9 @@ const sum = (tunnel, name) => tunnel.stats().shards.reduce((total, shard) => tot
 const tasks = {
   echo: (input) => input,
   wait: (_, { signal }) => new Promise((resolve) => { signal.addEventListener('abort', () => resolve()); }),
+  count: async (_, { body }) => { let bytes = 0; for await (const chunk of body) bytes += chunk.length; return bytes; },
 };
+const OCTETS = ['content-type', 'application/octet-stream'];
 
 onBothDrivers('HTTP/2 faults', (driver) => {
   it('half of a preface does not keep a connection', () => withTunnel({ driver, tasks, limits: { headTimeoutMs: 300 } }, async (tunnel) => {
@@ -30,5 +32,18 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     frames.socket.resetAndDestroy();
     await until(() => sum(tunnel, 'http2Connections') === 0, 'no connection');
     assert.equal(sum(tunnel, 'http2Streams'), 0);
+  }));
+
+  it('a body may come as slowly as over HTTP/1.1, however its frames are cut', () => withTunnel({ driver, tasks, limits: { headTimeoutMs: 300 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    const whole = data(1, Buffer.alloc(16_000), { end: true });
+    frames.write(headers(1, POST(path('count'), OCTETS), { end: false }));
+    for (let at = 0; at < whole.length; at += 1000) {
+      frames.write(whole.subarray(at, at + 1000));
+      await sleep(100);
+    }
+    const answer = await frames.frame(({ type }) => type === TYPES.data);
+    assert.equal(answer?.payload.toString(), '{"ok":true,"result":16000}');
+    frames.destroy();
   }));
 });
