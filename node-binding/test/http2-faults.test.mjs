@@ -1,7 +1,7 @@
 // What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { data, Frames, headers, POST, TYPES } from './support/http2.mjs';
+import { data, frame, Frames, headers, POST, TYPES } from './support/http2.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -44,6 +44,21 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     }
     const answer = await frames.frame(({ type }) => type === TYPES.data);
     assert.equal(answer?.payload.toString(), '{"ok":true,"result":16000}');
+    frames.destroy();
+  }));
+
+  it('padding is not held', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    frames.write(headers(1, POST(path('count'), OCTETS), { end: false }));
+    const padded = frame(TYPES.data, 8, 1, Buffer.concat([Buffer.from([255]), Buffer.alloc(1000 + 255)]));
+    const before = frames.socket.bytesWritten;
+    for (let round = 0; round < 200; round += 1) {
+      frames.write(...many(100, () => padded));
+      await until(() => frames.socket.writableLength === 0, 'it is taken');
+    }
+    assert.ok(!frames.closed && frames.socket.bytesWritten - before > 20 << 20);
+    await sleep(50);
+    assert.ok(sum(tunnel, 'heldBytes') < 2 << 20, `${sum(tunnel, 'heldBytes')} bytes`);
     frames.destroy();
   }));
 });

@@ -267,9 +267,9 @@ impl<'a> Session<'a> {
             Phase::Idle
         };
         self.conn.enter(phase, now_ms);
-        if self.reading == 0 {
-            self.unread = 0;
-        }
+        // Padding is in it, which nobody takes. No more can have come than the window of the connection let through.
+        let most = if self.reading == 0 { 0 } else { self.shard.limits.http2.connection_window_bytes };
+        self.unread = self.unread.min(u64::from(most));
         let held: usize = self.readings.iter().flatten().map(|reading| reading.held_bytes()).sum();
         self.conn.hold_input(held + self.unread as usize + self.input.capacity());
     }
