@@ -1,7 +1,7 @@
 // What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { data, frame, Frames, headers, POST, TYPES } from './support/http2.mjs';
+import { data, frame, Frames, headers, POST, TYPES, windowUpdate } from './support/http2.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -12,8 +12,10 @@ const sum = (tunnel, name) => tunnel.stats().shards.reduce((total, shard) => tot
 const tasks = {
   echo: (input) => input,
   wait: (_, { signal }) => new Promise((resolve) => { signal.addEventListener('abort', () => resolve()); }),
+  large: (bytes) => 'x'.repeat(bytes),
   count: async (_, { body }) => { let bytes = 0; for await (const chunk of body) bytes += chunk.length; return bytes; },
 };
+const JSON_TYPE = ['content-type', 'application/json'];
 const OCTETS = ['content-type', 'application/octet-stream'];
 
 onBothDrivers('HTTP/2 faults', (driver) => {
@@ -45,6 +47,17 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     const answer = await frames.frame(({ type }) => type === TYPES.data);
     assert.equal(answer?.payload.toString(), '{"ok":true,"result":16000}');
     frames.destroy();
+  }));
+
+  it('answers that wait for their connection are held', () => withTunnel({ driver, tasks, limits: { maxBufferedBytes: 1 << 20 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel, { 4: 0x7fffffff });
+    frames.socket.pause();
+    const call = (at) => [headers(stream(at), POST(path('large'), JSON_TYPE), { end: false }), data(stream(at), '{"input":400000}', { end: true })];
+    frames.write(windowUpdate(0, 0x70000000), ...many(100, call).flat());
+    // But for what the kernel takes.
+    await until(() => sum(tunnel, 'heldBytes') > 20 << 20, 'they wait');
+    frames.destroy();
+    await until(() => sum(tunnel, 'heldBytes') === 0, 'no memory is held');
   }));
 
   it('padding is not held', () => withTunnel({ driver, tasks }, async (tunnel) => {

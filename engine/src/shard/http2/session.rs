@@ -140,7 +140,6 @@ impl<'a> Session<'a> {
                 break;
             }
         }
-        self.watch.sent(self.input.take_written());
         self.full |= self.input.take_full();
         // The writer has something to say when there is room again.
         self.conn.set_unread(self.full);
@@ -164,9 +163,19 @@ impl<'a> Session<'a> {
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.note_written();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    /// `h2` has written what it could: all, unless there was no room.
+    fn note_written(&mut self) {
+        let written = self.input.take_written();
+        self.watch.sent(written);
+        self.streams.take_over(if self.input.is_full() { written as usize } else { usize::MAX });
     }
 
     /// Looks at the streams with which something may have happened; true when there is more to write.
@@ -205,11 +214,11 @@ impl<'a> Session<'a> {
         if let Some((key, bytes)) = stream.grant(|| shard.stream_window(ANSWER_WINDOW_BYTES)) {
             shard.credit_answer(key, bytes);
         }
-        let queued = self.conn.answers().held_bytes();
+        let queued = self.conn.answers().held_bytes() + self.streams.handed_bytes();
         let room = shard.limits.max_buffered_bytes.saturating_sub(queued);
         let pumped = stream.pump(room, shard.now_ms());
         self.full |= pumped.bytes == room && !pumped.over;
-        self.streams.let_go(pumped.bytes);
+        self.streams.hand(pumped.bytes);
         if let Some((key, bytes)) = pumped.grant {
             shard.credit_answer(key, bytes);
         }
