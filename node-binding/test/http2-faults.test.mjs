@@ -1,7 +1,8 @@
 // What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { data, frame, Frames, headers, POST, TYPES, windowUpdate } from './support/http2.mjs';
+import { RawAnswer, task, withBridge } from './support/bridges.mjs';
+import { callTask, data, frame, Frames, headers, POST, TYPES, windowUpdate, withSession } from './support/http2.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -55,7 +56,7 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     const call = (at) => [headers(stream(at), POST(path('large'), JSON_TYPE), { end: false }), data(stream(at), '{"input":400000}', { end: true })];
     frames.write(windowUpdate(0, 0x70000000), ...many(100, call).flat());
     // But for what the kernel takes.
-    await until(() => sum(tunnel, 'heldBytes') > 20 << 20, 'they wait');
+    await until(() => sum(tunnel, 'inFlight') === 0 && sum(tunnel, 'heldBytes') > 20 << 20, 'they wait');
     frames.destroy();
     await until(() => sum(tunnel, 'heldBytes') === 0, 'no memory is held');
   }));
@@ -74,4 +75,23 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     assert.ok(sum(tunnel, 'heldBytes') < 2 << 20, `${sum(tunnel, 'heldBytes')} bytes`);
     frames.destroy();
   }));
+
+  it('an answer with fields that mean nothing on a stream is one without them', () => withBridge({
+    driver, http2: true, entries: [task('te', () => new RawAnswer(200, [['te', 'gzip'], ['connection', 'x'], ['x-mine', '1']], 'text', {}))],
+  }, (bridge) => withSession({ host: '127.0.0.1', port: bridge.port }, async (session) => {
+    const { status, headers: fields, text } = await callTask(session, 'te', 1);
+    assert.deepEqual([status, text, fields['x-mine'], fields.te], [200, 'text', '1', undefined]);
+  })));
+
+  it('an answer with more fields than there may be costs nobody else anything', () => withBridge({
+    driver, http2: true,
+    entries: [
+      task('many', () => new RawAnswer(200, many(40_000, (at) => [`x-${at}`, '']), 'text', {})),
+      task('wait', () => sleep(500).then(() => new RawAnswer(200, [], 'late', {}))),
+    ],
+  }, (bridge) => withSession({ host: '127.0.0.1', port: bridge.port }, (other) => withSession({ host: '127.0.0.1', port: bridge.port }, async (session) => {
+    const late = callTask(other, 'wait', 1);
+    await callTask(session, 'many', 1).catch(() => {});
+    assert.equal((await late).text, 'late');
+  }, { maxHeaderListPairs: 100_000 }))));
 });
