@@ -101,6 +101,8 @@ pub struct FrameWatch {
     left: u32,
     /// The fields of a request are not complete.
     in_fields: bool,
+    /// The payload is content.
+    in_data: bool,
     /// The payload is settings; this is one of them, of which so many bytes have come.
     in_settings: bool,
     setting: [u8; SETTING_BYTES],
@@ -126,6 +128,7 @@ impl FrameWatch {
             have: 0,
             left: 0,
             in_fields: false,
+            in_data: false,
             in_settings: false,
             setting: [0; SETTING_BYTES],
             setting_bytes: 0,
@@ -225,7 +228,7 @@ impl FrameWatch {
         if self.in_fields != (kind == 9) || kind == 5 {
             return Err(Breach::Misplaced);
         }
-        (self.in_settings, self.setting_bytes) = (kind == 4, 0);
+        (self.in_data, self.in_settings, self.setting_bytes) = (kind == 0, kind == 4, 0);
         let mut control = false;
         match kind {
             // DATA
@@ -285,10 +288,11 @@ impl FrameWatch {
         std::mem::take(&mut self.seen)
     }
 
-    /// True while a part of a frame has come, or of the fields of a request: nothing else can come before the rest.
+    /// True while a part of a frame has come, or of the fields of a request: nothing else can come before the rest. Not within
+    /// content, which has the time of its request, however it is cut into frames.
     #[must_use]
     pub fn is_within(&self) -> bool {
-        self.preface_left > 0 || self.have > 0 || self.left > 0 || self.in_fields
+        self.preface_left > 0 || self.have > 0 || (self.left > 0 && !self.in_data) || self.in_fields
     }
 }
 
@@ -495,6 +499,18 @@ mod tests {
             assert_eq!(watch.take(&[*byte], 0), Ok(()));
             assert_eq!(watch.is_within(), at + 1 != PREFACE.len() && at + 1 != input.len(), "{at}");
         }
+    }
+
+    #[test]
+    fn content_may_take_the_time_of_its_request() {
+        let mut watch = watch();
+        let content = frame(0, 0, b"abc");
+        for (at, byte) in content.iter().enumerate() {
+            assert_eq!(watch.take(&[*byte], 0), Ok(()));
+            assert_eq!(watch.is_within(), at + 1 < HEADER_BYTES, "{at}");
+        }
+        assert_eq!(watch.take(&frame(6, 0, b"12345678")[..12], 0), Ok(()));
+        assert!(watch.is_within(), "a ping has no such time");
     }
 
     #[test]

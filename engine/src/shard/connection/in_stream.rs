@@ -71,7 +71,9 @@ impl Sink for InStream<'_> {
     }
 
     fn answer(&self, answer: &Answer<'_>, _last: bool) -> bool {
-        self.streams.hold(self.stream.answer(answer, self.now_ms));
+        let (handed, waiting) = self.stream.answer(answer, self.now_ms);
+        self.streams.hold(handed + waiting);
+        self.streams.hand(handed);
         self.wake();
         true
     }

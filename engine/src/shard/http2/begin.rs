@@ -32,6 +32,7 @@ impl Session<'_> {
         let (parts, receive) = request.into_parts();
         let stream = self.streams.begin(respond, shard.now_ms());
         shard.counters.http2_streams.add(1);
+        self.open += 1;
         let mut text = std::mem::take(&mut self.text);
         let came = Came::look(receive);
         self.unread = self.unread.saturating_sub(came.bytes.len() as u64);

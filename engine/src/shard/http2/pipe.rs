@@ -52,6 +52,11 @@ impl Input {
         self.full.take()
     }
 
+    /// True when something was not, since [`Self::take_full`].
+    pub fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
     /// Bytes that were since this was asked.
     pub fn take_written(&self) -> u64 {
         self.written.take()

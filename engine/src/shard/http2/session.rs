@@ -41,6 +41,8 @@ pub(super) struct Session<'a> {
     pub unread: u64,
     /// Requests that have come.
     pub requests: u64,
+    /// Streams that have begun and not ended; those of a connection that was cut are in no list any more.
+    pub open: u64,
     /// It takes no further stream.
     finishing: bool,
     /// Something that was to be sent has found no room.
@@ -79,6 +81,7 @@ impl<'a> Session<'a> {
             reading: 0,
             unread: 0,
             requests: 0,
+            open: 0,
             finishing: false,
             full: false,
             text: Vec::new(),
@@ -119,6 +122,8 @@ impl<'a> Session<'a> {
                     self.shard.counters.protocol_errors.add(1);
                     return Poll::Ready(());
                 }
+                // Who has not begun cannot be told anything: it only ends.
+                Poll::Pending if self.streams.is_told_to_end() => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -135,7 +140,6 @@ impl<'a> Session<'a> {
                 break;
             }
         }
-        self.watch.sent(self.input.take_written());
         self.full |= self.input.take_full();
         // The writer has something to say when there is room again.
         self.conn.set_unread(self.full);
@@ -159,9 +163,19 @@ impl<'a> Session<'a> {
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.note_written();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    /// `h2` has written what it could: all, unless there was no room.
+    fn note_written(&mut self) {
+        let written = self.input.take_written();
+        self.watch.sent(written);
+        self.streams.take_over(if self.input.is_full() { written as usize } else { usize::MAX });
     }
 
     /// Looks at the streams with which something may have happened; true when there is more to write.
@@ -200,11 +214,11 @@ impl<'a> Session<'a> {
         if let Some((key, bytes)) = stream.grant(|| shard.stream_window(ANSWER_WINDOW_BYTES)) {
             shard.credit_answer(key, bytes);
         }
-        let queued = self.conn.answers().held_bytes();
+        let queued = self.conn.answers().held_bytes() + self.streams.handed_bytes();
         let room = shard.limits.max_buffered_bytes.saturating_sub(queued);
         let pumped = stream.pump(room, shard.now_ms());
         self.full |= pumped.bytes == room && !pumped.over;
-        self.streams.let_go(pumped.bytes);
+        self.streams.hand(pumped.bytes);
         if let Some((key, bytes)) = pumped.grant {
             shard.credit_answer(key, bytes);
         }
@@ -228,6 +242,7 @@ impl<'a> Session<'a> {
         self.forget(stream);
         self.streams.leave(stream);
         self.conn.restart(Phase::Idle, self.shard.now_ms());
+        self.open = self.open.saturating_sub(1);
         self.shard.counters.http2_streams.set(self.shard.counters.http2_streams.get().saturating_sub(1));
     }
 
@@ -261,9 +276,9 @@ impl<'a> Session<'a> {
             Phase::Idle
         };
         self.conn.enter(phase, now_ms);
-        if self.reading == 0 {
-            self.unread = 0;
-        }
+        // Padding is in it, which nobody takes. No more can have come than the window of the connection let through.
+        let most = if self.reading == 0 { 0 } else { self.shard.limits.http2.connection_window_bytes };
+        self.unread = self.unread.min(u64::from(most));
         let held: usize = self.readings.iter().flatten().map(|reading| reading.held_bytes()).sum();
         self.conn.hold_input(held + self.unread as usize + self.input.capacity());
     }
@@ -300,7 +315,7 @@ impl Drop for Session<'_> {
     fn drop(&mut self) {
         let counters = &self.shard.counters;
         counters.http2_connections.set(counters.http2_connections.get().saturating_sub(1));
-        counters.http2_streams.set(counters.http2_streams.get().saturating_sub(self.streams.len() as u64));
+        counters.http2_streams.set(counters.http2_streams.get().saturating_sub(self.open));
         let mut abandoned = Vec::new();
         self.streams.give_up(&mut abandoned);
         if !abandoned.is_empty() {

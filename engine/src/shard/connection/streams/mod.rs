@@ -33,8 +33,10 @@ pub(in crate::shard) struct Streams {
     /// Those with which something has happened, by their index.
     touched: RefCell<Vec<usize>>,
     order: Cell<Order>,
-    /// Bytes of answers that wait for a window.
+    /// Bytes of answers that wait for a window, or for room in the connection's queue.
     held: Cell<usize>,
+    /// Of those, what `h2` has.
+    handed: Cell<usize>,
     /// When the first stream of those there are has begun to wait for its client, as of the last sweep.
     stalled_since_ms: Cell<Option<u64>>,
     buffers: Rc<Buffers>,
@@ -47,6 +49,7 @@ impl Streams {
             touched: RefCell::default(),
             order: Cell::default(),
             held: Cell::default(),
+            handed: Cell::default(),
             stalled_since_ms: Cell::default(),
             buffers,
         }
@@ -127,11 +130,33 @@ impl Streams {
         }
     }
 
+    /// True when the connection is asked to end, soon or at once.
+    pub fn is_told_to_end(&self) -> bool {
+        self.order.get() != Order::GoOn
+    }
+
     pub fn take_order(&self) -> Order {
         self.order.take()
     }
 
-    /// Bytes of answers that wait for a window.
+    /// So many of the bytes that are held are with `h2` now.
+    pub fn hand(&self, bytes: usize) {
+        self.handed.set(self.handed.get() + bytes);
+    }
+
+    /// Those that are.
+    pub fn handed_bytes(&self) -> usize {
+        self.handed.get()
+    }
+
+    /// Of those, at most so many have gone into the connection's queue, which counts them.
+    pub fn take_over(&self, bytes: usize) {
+        let bytes = bytes.min(self.handed.get());
+        self.handed.set(self.handed.get() - bytes);
+        self.let_go(bytes);
+    }
+
+    /// Bytes of answers that wait for a window, or for room in the connection's queue.
     pub fn held_bytes(&self) -> usize {
         self.held.get()
     }

@@ -1,6 +1,6 @@
 //! The head of an answer as HTTP/2 sends it (RFC 9113 8.3.2): fields in lower case, and none that is about a connection.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::wire::answer::Answer;
@@ -30,6 +30,7 @@ fn is_of_connection(name: &HeaderName) -> bool {
     *name == CONNECTION
         || *name == TRANSFER_ENCODING
         || *name == UPGRADE
+        || *name == TE
         || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings")
 }
 
@@ -41,7 +42,8 @@ pub(super) fn head_of(answer: &Answer<'_>) -> Response<()> {
         if let Some(value) = value_of(value)
             && !is_of_connection(&name)
         {
-            fields.append(name, value);
+            // There is a bound on how many there are. Those beyond it are left out, as no client takes so many.
+            let _ = fields.try_append(name, value);
         }
     });
     let mut response = Response::new(());
@@ -77,7 +79,7 @@ mod tests {
         let date = HttpDate::from_unix(0);
         let own = FieldLines::new(b"x-runner-request-id: a\r\nVary: Origin\r\n");
         let fields = FieldLines::new(
-            b"Connection: x\r\nKeep-Alive: 1\r\nTransfer-Encoding: x\r\nUpgrade: x\r\nProxy-Connection: x\r\nX-Mine: 1\r\nVary: A\r\n",
+            b"Connection: x\r\nKeep-Alive: 1\r\nTransfer-Encoding: x\r\nUpgrade: x\r\nTE: gzip\r\nProxy-Connection: x\r\nX-Mine: 1\r\nVary: A\r\n",
         );
         let given = Given::Application { reason: b"Fine", fields };
         let content = Content::text(b"abc");
@@ -95,6 +97,10 @@ mod tests {
             "date=Thu, 01 Jan 1970 00:00:00 GMT",
         ];
         assert_eq!((head.status().as_u16(), &fields[..]), (201, &expected.map(str::to_owned)[..]));
+        let many: String = (0..40_000).map(|at| format!("x-{at}: 1\r\n")).collect();
+        let given = Given::Application { reason: b"", fields: FieldLines::new(many.as_bytes()) };
+        let most = head_of(&Answer { status: 200, own, given, security: true, date: &date, content });
+        assert!(most.headers().len() > 20_000, "as many as there may be");
         let odd = Answer { status: 7, own, given: Given::Json, security: false, date: &date, content };
         assert_eq!(head_of(&odd).status(), 500);
     }

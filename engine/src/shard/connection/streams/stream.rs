@@ -104,27 +104,29 @@ impl Stream {
         }
     }
 
-    /// Takes the whole answer; the bytes of it that wait for a window.
-    pub fn answer(&self, answer: &Answer<'_>, now_ms: u64) -> usize {
+    /// Takes the whole answer; the bytes of it that are handed over, and those that wait for a window.
+    pub fn answer(&self, answer: &Answer<'_>, now_ms: u64) -> (usize, usize) {
         self.key.set(None);
         let mut state = self.answer.borrow_mut();
-        let State::Awaited(respond) = &mut *state else { return 0 };
+        let State::Awaited(respond) = &mut *state else { return (0, 0) };
         let content = if has_content(answer.status) { answer.content } else { Content::Absent };
         let empty = matches!(content.length(), None | Some(0)) || matches!(content, Content::Withheld(_));
         let Ok(send) = respond.send_response(head_of(answer), empty) else {
             *state = State::Over;
-            return 0;
+            return (0, 0);
         };
         if empty {
             *state = State::Over;
-            return 0;
+            return (0, 0);
         }
         let mut outflow = Outflow::whole(send, Bytes::from(content.pieces().concat()));
         // A longer one takes turns with others.
-        let over = outflow.held_bytes() <= Self::AT_ONCE_BYTES && outflow.pump(usize::MAX, now_ms).over;
-        let held = if over { 0 } else { outflow.held_bytes() };
+        let at_once = outflow.held_bytes() <= Self::AT_ONCE_BYTES;
+        let Pumped { bytes: handed, over, .. } =
+            if at_once { outflow.pump(usize::MAX, now_ms) } else { Pumped::default() };
+        let waiting = if over { 0 } else { outflow.held_bytes() };
         *state = if over { State::Over } else { State::Begun(Box::new(outflow)) };
-        held
+        (handed, waiting)
     }
 
     /// Bytes of an answer that is handed over in one go, if the windows have room.

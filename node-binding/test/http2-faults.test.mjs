@@ -1,0 +1,97 @@
+// What a connection of HTTP/2 costs, and what becomes of it, when its client or the application does something odd.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { RawAnswer, task, withBridge } from './support/bridges.mjs';
+import { callTask, data, frame, Frames, headers, POST, TYPES, windowUpdate, withSession } from './support/http2.mjs';
+import { RawSocket } from './support/raw-socket.mjs';
+import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
+
+const path = (id) => `/__runner/task/${id}`;
+const many = (count, make) => Array.from({ length: count }, (_, at) => make(at));
+const stream = (at) => 1 + 2 * at;
+const sum = (tunnel, name) => tunnel.stats().shards.reduce((total, shard) => total + shard[name], 0);
+const tasks = {
+  echo: (input) => input,
+  wait: (_, { signal }) => new Promise((resolve) => { signal.addEventListener('abort', () => resolve()); }),
+  large: (bytes) => 'x'.repeat(bytes),
+  count: async (_, { body }) => { let bytes = 0; for await (const chunk of body) bytes += chunk.length; return bytes; },
+};
+const JSON_TYPE = ['content-type', 'application/json'];
+const OCTETS = ['content-type', 'application/octet-stream'];
+
+onBothDrivers('HTTP/2 faults', (driver) => {
+  it('half of a preface does not keep a connection', () => withTunnel({ driver, tasks, limits: { headTimeoutMs: 300 } }, async (tunnel) => {
+    const socket = await RawSocket.connect(tunnel);
+    await socket.write('PRI * HTTP/2.0\r\n\r\n');
+    await until(() => sum(tunnel, 'http2Connections') === 1, 'its beginning');
+    await until(() => socket.closed, 'the end');
+    await until(() => sum(tunnel, 'http2Connections') === 0, 'nothing is left of it');
+  }));
+
+  it('streams of a connection that breaks off are counted no longer', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    frames.write(...many(3, (at) => headers(stream(at), POST(path('wait')))));
+    await until(() => sum(tunnel, 'http2Streams') === 3, 'the streams');
+    frames.socket.resetAndDestroy();
+    await until(() => sum(tunnel, 'http2Connections') === 0, 'no connection');
+    assert.equal(sum(tunnel, 'http2Streams'), 0);
+  }));
+
+  it('a body may come as slowly as over HTTP/1.1, however its frames are cut', () => withTunnel({ driver, tasks, limits: { headTimeoutMs: 300 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    const whole = data(1, Buffer.alloc(16_000), { end: true });
+    frames.write(headers(1, POST(path('count'), OCTETS), { end: false }));
+    for (let at = 0; at < whole.length; at += 1000) {
+      frames.write(whole.subarray(at, at + 1000));
+      await sleep(100);
+    }
+    const answer = await frames.frame(({ type }) => type === TYPES.data);
+    assert.equal(answer?.payload.toString(), '{"ok":true,"result":16000}');
+    frames.destroy();
+  }));
+
+  it('answers that wait for their connection are held', () => withTunnel({ driver, tasks, limits: { maxBufferedBytes: 1 << 20 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel, { 4: 0x7fffffff });
+    frames.socket.pause();
+    const call = (at) => [headers(stream(at), POST(path('large'), JSON_TYPE), { end: false }), data(stream(at), '{"input":400000}', { end: true })];
+    frames.write(windowUpdate(0, 0x70000000), ...many(100, call).flat());
+    // But for what the kernel takes.
+    await until(() => sum(tunnel, 'inFlight') === 0 && sum(tunnel, 'heldBytes') > 20 << 20, 'they wait');
+    frames.destroy();
+    await until(() => sum(tunnel, 'heldBytes') === 0, 'no memory is held');
+  }));
+
+  it('padding is not held', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    frames.write(headers(1, POST(path('count'), OCTETS), { end: false }));
+    const padded = frame(TYPES.data, 8, 1, Buffer.concat([Buffer.from([255]), Buffer.alloc(1000 + 255)]));
+    const before = frames.socket.bytesWritten;
+    for (let round = 0; round < 200; round += 1) {
+      frames.write(...many(100, () => padded));
+      await until(() => frames.socket.writableLength === 0, 'it is taken');
+    }
+    assert.ok(!frames.closed && frames.socket.bytesWritten - before > 20 << 20);
+    await sleep(50);
+    assert.ok(sum(tunnel, 'heldBytes') < 2 << 20, `${sum(tunnel, 'heldBytes')} bytes`);
+    frames.destroy();
+  }));
+
+  it('an answer with fields that mean nothing on a stream is one without them', () => withBridge({
+    driver, http2: true, entries: [task('te', () => new RawAnswer(200, [['te', 'gzip'], ['connection', 'x'], ['x-mine', '1']], 'text', {}))],
+  }, (bridge) => withSession({ host: '127.0.0.1', port: bridge.port }, async (session) => {
+    const { status, headers: fields, text } = await callTask(session, 'te', 1);
+    assert.deepEqual([status, text, fields['x-mine'], fields.te], [200, 'text', '1', undefined]);
+  })));
+
+  it('an answer with more fields than there may be costs nobody else anything', () => withBridge({
+    driver, http2: true,
+    entries: [
+      task('many', () => new RawAnswer(200, many(40_000, (at) => [`x-${at}`, '']), 'text', {})),
+      task('wait', () => sleep(500).then(() => new RawAnswer(200, [], 'late', {}))),
+    ],
+  }, (bridge) => withSession({ host: '127.0.0.1', port: bridge.port }, (other) => withSession({ host: '127.0.0.1', port: bridge.port }, async (session) => {
+    const late = callTask(other, 'wait', 1);
+    await callTask(session, 'many', 1).catch(() => {});
+    assert.equal((await late).text, 'late');
+  }, { maxHeaderListPairs: 100_000 }))));
+});
