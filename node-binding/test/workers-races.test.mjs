@@ -1,6 +1,6 @@
 // Workers that come, fail and go at the same time.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -64,5 +64,18 @@ describe('workers', () => {
     } finally {
       await tunnel.close();
     }
+  });
+
+  it('that are being exchanged end with the tunnel, and reload() rejects', async () => {
+    const threads = () => readdirSync('/proc/self/task').length;
+    const before = threads();
+    const tunnel = await open(module(`
+      if (nth() > 1) await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+      export const tasks = { add: ({ a, b }) => a + b };`));
+    const outcome = tunnel.reload().then(() => 'exchanged', ({ code }) => code);
+    await sleep(500);
+    await tunnel.close();
+    assert.equal(await Promise.race([outcome, sleep(2000)]), 'FASTTUNNEL_CLOSED');
+    await until(() => threads() <= before, 'no thread is left');
   });
 });
