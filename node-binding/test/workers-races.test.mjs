@@ -78,4 +78,20 @@ describe('workers', () => {
     assert.equal(await Promise.race([outcome, sleep(2000)]), 'FASTTUNNEL_CLOSED');
     await until(() => threads() <= before, 'no thread is left');
   });
+
+  it('for which there is no thread are tried again, and do not end the process', async () => {
+    const { Seat } = await import('../dist/cjs/workers/seat.js');
+    const ends = join(folder, 'ends.mjs');
+    writeFileSync(ends, 'process.exit(7);');
+    const errors = [];
+    const setup = { place: 0, workers: { module: '' }, options: { auth: {}, limits: {} }, entry: ends, onError: ({ message }) => void errors.push(message) };
+    const seat = new Seat(setup, () => {});
+    await assert.rejects(seat.load(), /code 7/);
+    // Refused at once, as a thread is that the system cannot make.
+    setup.entry = 'no-path';
+    await until(() => errors.length === 3, 'it is tried again');
+    await seat.close();
+    assert.match(errors[0], /code 7/);
+    assert.match(errors[1], /ERR_WORKER_PATH|absolute path/);
+  });
 });

@@ -1,8 +1,10 @@
 import { ClosedError } from '../errors/errors.js';
+import { WorkerError } from '../errors/worker-error.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
 import { Backoff } from './backoff.js';
 import type { Loaded } from './messages.js';
 import { now } from './pulse.js';
+import { briefly } from './sent-error.js';
 import { WorkerThread } from './thread.js';
 import type { ThreadSetup } from './thread.js';
 
@@ -116,15 +118,25 @@ export class Seat {
     void thread.ended.then((error) => {
       if (this.#thread !== thread) return;
       this.#thread = undefined;
-      if (this.#closed) return;
-      this.#setup.onError(error, { kind: 'task', id: '(worker)', requestId: '' });
-      this.#timer = setTimeout(() => this.#restart(), this.#backoff.failed(now() - this.#since));
-      this.#timer.unref();
+      if (!this.#closed) this.#failed(error);
     });
+  }
+
+  /** Tells of it, and tries again later. */
+  #failed(error: WorkerError): void {
+    this.#setup.onError(error, { kind: 'task', id: '(worker)', requestId: '' });
+    this.#timer = setTimeout(() => this.#restart(), this.#backoff.failed(now() - this.#since));
+    this.#timer.unref();
   }
 
   #restart(): void {
     this.#restarts += 1;
-    this.#begin(new WorkerThread(this.#setup)).unref();
+    this.#since = now();
+    try {
+      this.#begin(new WorkerThread(this.#setup)).unref();
+    } catch (error) {
+      // The system has no thread for it now. Thrown here, it would end the process.
+      this.#failed(new WorkerError('FASTTUNNEL_WORKER_START', this.#setup.place, briefly(error), { cause: error }));
+    }
   }
 }
