@@ -507,6 +507,9 @@ pub const MAX_LOOKUPS: usize = 256;
 /// Threads that look names up, started as they are needed: the system's resolver blocks. More names wait for one of them.
 pub const LOOKUP_THREADS: usize = 4;
 
+/// Time that threads which look names up have to end with their proxy. Longer: they are left to end by themselves.
+pub const LOOKUP_END: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Addresses of one host that are tried. More: the first of them.
 pub const MAX_ADDRESSES: usize = 8;
 

@@ -26,6 +26,7 @@ on_both_drivers!(
     a_server_that_does_not_shake_hands_is_given_up,
     a_connection_to_a_server_is_kept_for_its_time,
     a_slow_client_and_a_slow_server_that_go_on_are_waited_for,
+    a_client_that_takes_an_early_answer_slowly_is_waited_for,
 );
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -207,4 +208,22 @@ fn a_slow_client_and_a_slow_server_that_go_on_are_waited_for(driver: DriverChoic
         client.send(byte);
     }
     assert_eq!(client.reply().body, "slowpoke");
+}
+
+fn a_client_that_takes_an_early_answer_slowly_is_waited_for(driver: DriverChoice) {
+    let proxy = Proxy::with(driver, None, |settings| settings.limits.answer_timeout_ms = 400);
+    let origin = Origin::start(|mut peer, _| {
+        peer.head();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 32000000\r\n\r\n");
+        peer.send(vec![b'x'; 32_000_000]);
+        peer.rest();
+    });
+    let mut client = proxy.client();
+    client.send(proxy.request(&format!("POST {}", origin.url("/")), "Content-Length: 4\r\n"));
+    assert_eq!(client.head().status, 200);
+    // As much of the answer lies everywhere as can when the last of the request goes.
+    std::thread::sleep(ms(300));
+    client.send("last");
+    std::thread::sleep(ms(1200));
+    assert_eq!(client.take(32_000_000).len(), 32_000_000);
 }

@@ -26,6 +26,7 @@ use napi_derive::napi;
 
 use crate::options::{CodedError, bad_option, driver_choice, listen};
 use crate::raw::{self, CleanupHook};
+use crate::raw_ring::stay_loaded;
 use crate::start_error::{coded, start_error};
 
 /// What TypeScript's options of a proxy become; what is missing has the engine's default.
@@ -139,6 +140,8 @@ impl NativeProxy {
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, options: NativeProxyOptions) -> Result<Self, CodedError> {
         let config = options.config()?;
+        // A thread that looks a name up may outlive the engine, and the environment.
+        stay_loaded();
         let engine = Engine::start(config, Handlers::new().into_backend()).map_err(|error| start_error(&error))?;
         let port = match engine.address() {
             Listen::Tcp(address) => u32::from(address.port()),

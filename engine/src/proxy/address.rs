@@ -52,9 +52,11 @@ fn of_v6(address: Ipv6Addr) -> Class {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Class::Loopback,
         // IPv4 mapped and compatible, NAT64 and its local form, 6to4.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => embedded(high, low),
-        [0x64, 0xff9b, 0 | 1, .., high, low] => embedded(high, low),
+        // Only with the address at the end: the local form may have it elsewhere (RFC 6052 2.2), with anything behind it.
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] => embedded(high, low),
         [0x2002, high, low, ..] => embedded(high, low),
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254] => Class::LinkLocal,
+        // Amazon's, of which each service has one, and Google's.
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, _] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => Class::LinkLocal,
         [0xfe80..=0xfebf, ..] => Class::LinkLocal,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Class::Private,
         // Teredo carries an address as well, hidden: nobody needs it.
@@ -86,11 +88,11 @@ mod tests {
             ),
             (
                 Class::LinkLocal,
-                "169.254.169.254 169.254.0.1 168.63.129.16 100.100.100.200 fe80::1 febf::1 fd00:ec2::254 ::ffff:169.254.169.254 2002:a9fe:a9fe::",
+                "169.254.169.254 169.254.0.1 168.63.129.16 100.100.100.200 fe80::1 febf::1 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 ::ffff:169.254.169.254 2002:a9fe:a9fe::",
             ),
             (
                 Class::Special,
-                "224.0.0.1 255.255.255.255 240.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 ff02::1 2001:db8::1 2001::1 100::1 4000::1",
+                "64:ff9b:1:a00:0:100:808:808 64:ff9b:1:7f00:0:100:808:808 224.0.0.1 255.255.255.255 240.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 ff02::1 2001:db8::1 2001::1 100::1 4000::1",
             ),
         ] {
             for address in addresses.split(' ') {

@@ -149,6 +149,10 @@ mod tests {
         ] {
             assert_eq!(policy.allows(&target(url)), expected, "{url}");
         }
+        let policy = Policy { deny: rules(&["1.2.3.4", "[::ffff:5.6.7.8]"]), ..Policy::default() };
+        for url in ["http://1.2.3.4", "http://[::ffff:1.2.3.4]", "http://[::ffff:102:304]", "http://5.6.7.8"] {
+            assert!(!policy.allows(&target(url)), "{url}");
+        }
         for bad in ["", "a b", "*x.com", "*.1.2.3.4", "a.com:0", "a.com:65536", "a.com:x", "a/b"] {
             assert_eq!(HostRule::parse(bad), None, "{bad}");
         }

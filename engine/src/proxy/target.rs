@@ -41,7 +41,8 @@ impl Host {
     pub fn parse(text: &[u8]) -> Option<Host> {
         if let [b'[', address @ .., b']'] = text {
             let address: Ipv6Addr = core::str::from_utf8(address).ok()?.parse().ok()?;
-            return Some(Host::Address(address.into()));
+            // One that carries an IPv4 address is that: rules name it in one way, and there is one way to connect to it.
+            return Some(Host::Address(IpAddr::from(address).to_canonical()));
         }
         let name = core::str::from_utf8(text.strip_suffix(b".").unwrap_or(text)).ok()?;
         if let Ok(address) = name.parse::<core::net::Ipv4Addr>() {
@@ -61,10 +62,7 @@ impl Host {
     pub fn is_loopback(&self) -> bool {
         match self {
             Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
-            Host::Address(address) => match address.to_canonical() {
-                IpAddr::V4(address) => address.is_loopback() || address.is_unspecified(),
-                IpAddr::V6(address) => address.is_loopback() || address.is_unspecified(),
-            },
+            Host::Address(address) => address.is_loopback() || address.is_unspecified(),
         }
     }
 }
@@ -176,6 +174,7 @@ mod tests {
             ("http://[::1]", Some("[::1]")),
             ("http://[0:0:0:0:0:0:0:1]:80", Some("[::1]")),
             ("http://127.0.0.1:", Some("127.0.0.1")),
+            ("http://[::ffff:1.2.3.4]:80", Some("1.2.3.4")),
             ("http://127.evil.com", Some("127.evil.com")),
             ("http://example.com:0", None),
             ("http://example.com:65536", None),

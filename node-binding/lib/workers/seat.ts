@@ -1,7 +1,10 @@
+import { ClosedError } from '../errors/errors.js';
+import { WorkerError } from '../errors/worker-error.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
 import { Backoff } from './backoff.js';
 import type { Loaded } from './messages.js';
 import { now } from './pulse.js';
+import { briefly } from './sent-error.js';
 import { WorkerThread } from './thread.js';
 import type { ThreadSetup } from './thread.js';
 
@@ -15,6 +18,8 @@ export class Seat {
   /** The tunnel to join, once it is there. */
   #number: number | undefined;
   #thread: WorkerThread | undefined;
+  /** The next one, while `reload` waits for it. */
+  #fresh: WorkerThread | undefined;
   #since = now();
   #timer: NodeJS.Timeout | undefined;
   #restarts = 0;
@@ -40,13 +45,17 @@ export class Seat {
 
   /** Puts a new thread into the place of the present one, which answers the calls that it has begun. Rejects, and nothing has changed, when it does not start. */
   async reload(): Promise<void> {
+    if (this.#closed) throw new ClosedError('reload');
     const fresh = new WorkerThread(this.#setup);
+    this.#fresh = fresh;
     try {
       this.#onLoaded(await fresh.loaded);
       if (this.#number !== undefined) await fresh.join(this.#number);
     } catch (error) {
       await fresh.kill();
-      throw error;
+      throw this.#closed ? new ClosedError('reload') : error;
+    } finally {
+      this.#fresh = undefined;
     }
     const old = this.#thread;
     if (this.#closed) return fresh.end();
@@ -59,14 +68,15 @@ export class Seat {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#thread?.end();
+    // What would take its place has no calls yet, and may take long to load.
+    await Promise.all([this.#thread?.end(), this.#fresh?.kill()]);
   }
 
   /** Ends it at once. */
   async kill(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#thread?.kill();
+    await Promise.all([this.#thread?.kill(), this.#fresh?.kill()]);
   }
 
   endIfBlocked(): void {
@@ -108,15 +118,25 @@ export class Seat {
     void thread.ended.then((error) => {
       if (this.#thread !== thread) return;
       this.#thread = undefined;
-      if (this.#closed) return;
-      this.#setup.onError(error, { kind: 'task', id: '(worker)', requestId: '' });
-      this.#timer = setTimeout(() => this.#restart(), this.#backoff.failed(now() - this.#since));
-      this.#timer.unref();
+      if (!this.#closed) this.#failed(error);
     });
+  }
+
+  /** Tells of it, and tries again later. */
+  #failed(error: WorkerError): void {
+    this.#setup.onError(error, { kind: 'task', id: '(worker)', requestId: '' });
+    this.#timer = setTimeout(() => this.#restart(), this.#backoff.failed(now() - this.#since));
+    this.#timer.unref();
   }
 
   #restart(): void {
     this.#restarts += 1;
-    this.#begin(new WorkerThread(this.#setup)).unref();
+    this.#since = now();
+    try {
+      this.#begin(new WorkerThread(this.#setup)).unref();
+    } catch (error) {
+      // The system has no thread for it now. Thrown here, it would end the process.
+      this.#failed(new WorkerError('FASTTUNNEL_WORKER_START', this.#setup.place, briefly(error), { cause: error }));
+    }
   }
 }

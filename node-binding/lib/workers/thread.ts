@@ -52,6 +52,9 @@ export class WorkerThread {
   readonly #pulse = Pulse.memory();
   readonly #joined: Promise<void>;
   #onJoined!: () => void;
+  #joining: Promise<void> | undefined;
+  /** It was told to end. */
+  #leaves = false;
   #onLoaded!: (loaded: Loaded) => void;
   /** What has been found out of its end. */
   #fault: WorkerFault = 'FASTTUNNEL_WORKER_START';
@@ -133,21 +136,28 @@ export class WorkerThread {
     void this.#worker.terminate();
   }
 
-  /** Resolves when it takes calls; rejects when it ends before. */
-  async join(number: number): Promise<void> {
+  /** Resolves when it takes calls; rejects when it ends before. It joins once, however often it is asked to. */
+  join(number: number): Promise<void> {
+    return (this.#joining ??= this.#join(number));
+  }
+
+  async #join(number: number): Promise<void> {
     await this.loaded;
-    this.#tell({ kind: 'join', number });
+    // One that was told to end while it was loaded would get calls, and end in the midst of them.
+    if (!this.#leaves) this.#tell({ kind: 'join', number });
     await Promise.race([this.#joined, this.#failure()]);
   }
 
   /** Resolves when it has answered the calls that it has begun, within `drainTimeoutMs`, and has ended. */
   async leave(drainTimeoutMs: number): Promise<void> {
+    this.#leaves = true;
     this.#tell({ kind: 'leave' });
     await this.#endWithin(drainTimeoutMs + END_TIMEOUT_MS);
   }
 
   /** Resolves when it has ended. */
   async end(): Promise<void> {
+    this.#leaves = true;
     this.#tell({ kind: 'end' });
     await this.#endWithin(END_TIMEOUT_MS);
   }

@@ -132,9 +132,9 @@ impl Exchange<'_> {
     async fn exchange(&self, hand: &mut Hand, mut upstream: Upstream) -> (Sent, Heard, Upstream) {
         let (shard, client) = (hand.shard.clone(), hand.client.clone());
         client.hold(upstream.socket.clone());
-        let enough = Cell::new(false);
+        let (enough, answered) = (Cell::new(false), Cell::new(false));
         let (sent, heard) = {
-            let way = Way { exchange: self, shard: &shard, client: &client, enough: &enough };
+            let way = Way { exchange: self, shard: &shard, client: &client, enough: &enough, answered: &answered };
             let mut sending = pin!(way.send(&mut hand.inlet, &mut upstream.outlet));
             let mut hearing = pin!(way.hear(&mut upstream.inlet, &mut hand.outlet));
             let (mut sent, mut heard) = (None, None);
@@ -177,6 +177,8 @@ struct Way<'a> {
     client: &'a Rc<Client>,
     /// The answer is complete: no more of the request is wanted.
     enough: &'a Cell<bool>,
+    /// Its head has come.
+    answered: &'a Cell<bool>,
 }
 
 impl Way<'_> {
@@ -193,7 +195,8 @@ impl Way<'_> {
         let sent = self.send_all(inlet, outlet).await;
         self.client.expect(Wait::Send, None);
         self.client.unread(self.shard.now_ms());
-        if matches!(sent, Sent::All | Sent::Part) && !self.enough.get() {
+        // An answer that has begun before is waited for by itself: piece by piece, and not while the client takes one.
+        if matches!(sent, Sent::All | Sent::Part) && !self.enough.get() && !self.answered.get() {
             self.expect(Wait::Hear, self.limits().answer_timeout_ms, Fault::AnswerLate);
         }
         sent
@@ -298,6 +301,7 @@ impl Way<'_> {
                 _ => return Heard::Nothing(Fault::Terminated),
             }
         };
+        self.answered.set(true);
         self.client.expect(Wait::Hear, None);
         let found = answers.head();
         let Some(mut content) = found.content.reader(u64::MAX, self.shard.chunk_limits) else {

@@ -49,9 +49,9 @@ impl Upstreams {
     /// Nobody is there to do it, or there is no such name.
     pub async fn look_up(&self, host: &str, begun: impl FnOnce(Rc<Lookup>)) -> Result<Vec<IpAddr>, Fault> {
         let lookup = Rc::<Lookup>::default();
-        let ticket = self.link.resolver.ask(host, &self.port).ok_or(Fault::DnsBusy)?;
+        let asked = self.link.resolver.ask(host, &self.port).ok_or(Fault::DnsBusy)?;
         // Its answer comes as a message, after this turn.
-        self.lookups.waiting.borrow_mut().insert(ticket, lookup.clone());
+        self.lookups.waiting.borrow_mut().insert(asked.ticket, lookup.clone());
         begun(lookup.clone());
         let addresses = std::future::poll_fn(|cx| {
             lookup.waiter.remember(cx);
@@ -62,7 +62,7 @@ impl Upstreams {
             }
         })
         .await;
-        self.lookups.waiting.borrow_mut().remove(&ticket);
+        self.lookups.waiting.borrow_mut().remove(&asked.ticket);
         if addresses.is_empty() { Err(Fault::NotFound) } else { Ok(addresses) }
     }
 }
