@@ -11,6 +11,7 @@ use h2::server::{Builder, Connection, Handshake};
 
 use crate::limits::{ANSWER_WINDOW_BYTES, CONN_BUFFER_KEEP_BYTES};
 use crate::shard::Shard;
+use crate::shard::connection::buffers::held_by;
 use crate::shard::connection::conn::Conn;
 use crate::shard::connection::streams::stream::Stream;
 use crate::shard::connection::streams::{Order, Streams};
@@ -43,6 +44,8 @@ pub(super) struct Session<'a> {
     pub requests: u64,
     /// Streams that have begun and not ended; those of a connection that was cut are in no list any more.
     pub open: u64,
+    /// Bytes that the buffer of the read under way counts for.
+    lent: usize,
     /// It takes no further stream.
     finishing: bool,
     /// Something that was to be sent has found no room.
@@ -80,6 +83,7 @@ impl<'a> Session<'a> {
             readings: Vec::new(),
             reading: 0,
             unread: 0,
+            lent: 0,
             requests: 0,
             open: 0,
             finishing: false,
@@ -90,6 +94,7 @@ impl<'a> Session<'a> {
 
     /// Takes what has come, all before it having been taken.
     pub fn feed(&mut self, mut bytes: BytesMut) {
+        self.lent = 0;
         if let Err(breach) = self.watch.take(&bytes, self.shard.now_ms()) {
             let counters = &self.shard.counters;
             (if breach.is_flood() { &counters.http2_floods } else { &counters.protocol_errors }).add(1);
@@ -279,8 +284,12 @@ impl<'a> Session<'a> {
         // Padding is in it, which nobody takes. No more can have come than the window of the connection let through.
         let most = if self.reading == 0 { 0 } else { self.shard.limits.http2.connection_window_bytes };
         self.unread = self.unread.min(u64::from(most));
+        self.note_held();
+    }
+
+    fn note_held(&self) {
         let held: usize = self.readings.iter().flatten().map(|reading| reading.held_bytes()).sum();
-        self.conn.hold_input(held + self.unread as usize + self.input.capacity());
+        self.conn.hold_input(held + self.unread as usize + self.input.capacity() + self.lent);
     }
 
     /// True when a turn would do something.
@@ -297,16 +306,21 @@ impl<'a> Session<'a> {
     pub fn end_of_input(&mut self) {
         self.input.end();
         self.full = true;
+        // Also when there is no room for anything that is still to be said.
+        self.conn.set_unread(true);
     }
 
-    /// A buffer for the next read.
-    pub fn buffer(&self, capacity: usize) -> BytesMut {
+    /// A buffer for the next read; a large one only where content is to come.
+    pub fn buffer(&mut self, capacity: usize) -> BytesMut {
+        let capacity = if self.reading == 0 { capacity.min(CONN_BUFFER_KEEP_BYTES) } else { capacity };
         let mut buffer = self.input.take_buffer();
         if buffer.capacity() > CONN_BUFFER_KEEP_BYTES && capacity < buffer.capacity() {
             buffer = BytesMut::new();
         }
         buffer.clear();
         buffer.reserve(capacity);
+        self.lent = held_by(&buffer);
+        self.note_held();
         buffer
     }
 }
