@@ -505,7 +505,10 @@ pub const MAX_LABEL_BYTES: usize = 63;
 pub const MAX_LOOKUPS: usize = 256;
 
 /// Threads that look names up, started as they are needed: the system's resolver blocks. More names wait for one of them.
-pub const LOOKUP_THREADS: usize = 4;
+pub const LOOKUP_THREADS: usize = 8;
+
+/// Names that are looked up at a time for one context. More: they wait, and others do not wait for them.
+pub const LOOKUPS_OF_ONE: usize = 4;
 
 /// Time that threads which look names up have to end with their proxy. Longer: they are left to end by themselves.
 pub const LOOKUP_END: std::time::Duration = std::time::Duration::from_millis(100);

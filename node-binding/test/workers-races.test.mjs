@@ -79,6 +79,21 @@ describe('workers', () => {
     await until(() => threads() <= before, 'no thread is left');
   });
 
+  it('that leave have ended when close() resolves', async () => {
+    const threads = () => readdirSync('/proc/self/task').length;
+    const before = threads();
+    const tunnel = await open(module(`
+      export const tasks = { n: () => 0 };
+      let n = nth();
+      export const close = () => n === 0 ? sleep(2500) : undefined;`), { workers: 1 });
+    const first = tunnel.stats().workers[0].threadId;
+    const reloading = tunnel.reload();
+    await until(() => tunnel.stats().workers[0].threadId !== first, 'the new one runs');
+    await tunnel.close();
+    await until(() => threads() <= before, 'no thread is left', 500);
+    await reloading;
+  });
+
   it('for which there is no thread are tried again, and do not end the process', async () => {
     const { Seat } = await import('../dist/cjs/workers/seat.js');
     const ends = join(folder, 'ends.mjs');

@@ -20,6 +20,8 @@ export class Seat {
   #thread: WorkerThread | undefined;
   /** The next one, while `reload` waits for it. */
   #fresh: WorkerThread | undefined;
+  /** The last one, until it has left. */
+  #old: WorkerThread | undefined;
   #since = now();
   #timer: NodeJS.Timeout | undefined;
   #restarts = 0;
@@ -62,21 +64,23 @@ export class Seat {
     clearTimeout(this.#timer);
     this.#backoff.reset();
     this.#watch(fresh);
+    this.#old = old;
     await old?.leave(this.#setup.options.limits.drainTimeoutMs);
+    this.#old = undefined;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
     // What would take its place has no calls yet, and may take long to load.
-    await Promise.all([this.#thread?.end(), this.#fresh?.kill()]);
+    await Promise.all([this.#thread?.end(), this.#old?.end(), this.#fresh?.kill()]);
   }
 
   /** Ends it at once. */
   async kill(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await Promise.all([this.#thread?.kill(), this.#fresh?.kill()]);
+    await Promise.all([this.#thread?.kill(), this.#old?.kill(), this.#fresh?.kill()]);
   }
 
   endIfBlocked(): void {

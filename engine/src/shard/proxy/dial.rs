@@ -53,7 +53,7 @@ async fn reach(
         (None, Host::Address(address)) => permitted(upstreams, context, target, vec![*address])?,
         (None, Host::Name(name)) => {
             client.expect(Wait::Hear, Some((shard.now_ms() + limits.dns_timeout_ms, Fault::DnsLate)));
-            let found = upstreams.look_up(name, |lookup| client.hold(lookup)).await?;
+            let found = upstreams.look_up(name, &context.id, |lookup| client.hold(lookup)).await?;
             permitted(upstreams, context, target, found)?
         }
     };

@@ -43,13 +43,18 @@ impl Lookups {
 }
 
 impl Upstreams {
-    /// Looks a name up; `begun` gets what can be told to give up.
+    /// Looks a name up for a context; `begun` gets what can be told to give up.
     ///
     /// # Errors
     /// Nobody is there to do it, or there is no such name.
-    pub async fn look_up(&self, host: &str, begun: impl FnOnce(Rc<Lookup>)) -> Result<Vec<IpAddr>, Fault> {
+    pub async fn look_up(
+        &self,
+        host: &str,
+        context: &str,
+        begun: impl FnOnce(Rc<Lookup>),
+    ) -> Result<Vec<IpAddr>, Fault> {
         let lookup = Rc::<Lookup>::default();
-        let asked = self.link.resolver.ask(host, &self.port).ok_or(Fault::DnsBusy)?;
+        let asked = self.link.resolver.ask(host, context, &self.port).ok_or(Fault::DnsBusy)?;
         // Its answer comes as a message, after this turn.
         self.lookups.waiting.borrow_mut().insert(asked.ticket, lookup.clone());
         begun(lookup.clone());
