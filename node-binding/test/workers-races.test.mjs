@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { fastTunnel } from 'fasttunnel';
+import { fastTunnel, TunnelServer } from 'fasttunnel';
 import { callTask, sleep, until } from './support/tunnels.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-races-'));
@@ -92,6 +92,20 @@ describe('workers', () => {
     await tunnel.close();
     await until(() => threads() <= before, 'no thread is left', 500);
     await reloading;
+  });
+
+  it('that are still loaded do not hold up close()', async () => {
+    const threads = () => readdirSync('/proc/self/task').length;
+    const before = threads();
+    const handlers = module(`
+      if (nth() > 0) await new Promise((resolve) => setTimeout(resolve, 2 ** 30));
+      export const tasks = { n: () => 0 };`);
+    const server = new TunnelServer({ auth: { allowAnonymous: true }, workers: 2, onError: () => {}, handlers });
+    const outcome = server.listen().then(() => 'listens', ({ code }) => code);
+    await sleep(500);
+    assert.equal(await Promise.race([server.close().then(() => 'closed'), sleep(3000)]), 'closed');
+    assert.equal(await outcome, 'FASTTUNNEL_CLOSED');
+    await until(() => threads() <= before, 'no thread is left');
   });
 
   it('for which there is no thread are tried again, and do not end the process', async () => {

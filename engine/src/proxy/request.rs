@@ -76,10 +76,19 @@ pub fn plan(
             && (head.form == TargetForm::Asterisk || (head.path.is_empty() && head.query.is_empty())),
         // With content, what follows it could be taken for a part of either.
         upgrade: Hop::of(fields).upgrades()
+            && !asks_for_http2(&fields)
             && matches!(head.framing, Framing::None | Framing::Length(0))
             && head.minor_version > 0,
         max_forwards: max_forwards.map(|left| left - 1),
     }))
+}
+
+/// True when HTTP/2 in the clear is among the protocols that are asked for. Its requests would go on unread, past all that is
+/// removed here, and no browser asks (RFC 9113 has no such upgrade any more).
+fn asks_for_http2(fields: &Fields<'_>) -> bool {
+    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
+    let mut protocols = lines.flat_map(|(_, value)| value.split(|byte| *byte == b','));
+    protocols.any(|protocol| trim_ows(protocol).eq_ignore_ascii_case(b"h2c"))
 }
 
 /// True when a member of `Via` has this name.

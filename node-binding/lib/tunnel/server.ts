@@ -94,6 +94,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   #closing: Promise<void> | undefined;
   #bridge: Bridge | undefined;
   #pool: WorkerPool | undefined;
+  /** Workers that are loaded for the first time. */
+  #loading: WorkerPool | undefined;
   #forgetSignals: (() => void) | undefined;
   #referenced = true;
   /** Handlers that came or went in this turn of the event loop. */
@@ -127,7 +129,10 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     if (workers === undefined) return await this.#startWith(undefined, onError, open);
     const pool = new WorkerPool(workers, engine, onError);
     try {
-      await pool.load();
+      this.#loading = pool;
+      await pool.load().finally(() => (this.#loading = undefined));
+      // One of them may have been there before the others were ended.
+      this.#mustBeOpen('listen');
       await this.#startWith(pool, onError, open);
       await pool.join(this.#running('listen').number);
       return this;
@@ -136,7 +141,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       await pool.kill();
       this.#forgetSignals?.();
       [this.#bridge, this.#pool] = [undefined, undefined];
-      throw error;
+      throw this.#closing === undefined ? error : new ClosedError('listen');
     }
   }
 
@@ -285,6 +290,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   async #stop(): Promise<void> {
+    // Workers may take long to load, and need not: nothing listens yet.
+    await this.#loading?.kill();
     // A start that is under way has to end before there is anything to stop; its error belongs to listen().
     await this.#listening?.catch(() => {});
     forgetTokens(this.#options.engine);

@@ -78,8 +78,11 @@ fn another_protocol_is_asked_for_only_where_connection_says_so() {
         "Upgrade: websocket\r\n",
         "Connection: upgrade\r\n",
         "Connection: upgrade\r\nUpgrade:\r\n",
-        "Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n",
-        "Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+        // Its requests would go on unread.
+        "Connection: upgrade\r\nUpgrade: h2c\r\n",
+        "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: x , H2C\r\n",
     ] {
         assert!(!upgrade(lines).to_ascii_lowercase().contains("upgrade"), "{lines}");
     }
