@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { RawAnswer, task, withBridge } from './support/bridges.mjs';
-import { callTask, data, frame, Frames, headers, POST, settings, TYPES, windowUpdate, withSession } from './support/http2.mjs';
+import { callTask, CODES, data, frame, Frames, headers, POST, settings, TYPES, windowUpdate, withSession } from './support/http2.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -79,6 +79,17 @@ onBothDrivers('HTTP/2 faults', (driver) => {
     frames.write(data(1, '', { end: true }));
     await until(() => sum(tunnel, 'heldBytes') < 20_000, 'it is given back');
     frames.destroy();
+  }));
+
+  it('a client that does not heed GOAWAY is served no longer', () => withTunnel({ driver, tasks, limits: { maxRequestsPerConnection: 1, maxStreams: 2 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    const answered = (at) => frames.frame(({ type, stream: of }) => of === stream(at) && (type === TYPES.headers || type === TYPES.reset));
+    for (const [at, type] of [TYPES.headers, TYPES.headers, TYPES.headers, TYPES.reset, TYPES.reset].entries()) {
+      frames.write(headers(stream(at), POST(path('echo'))));
+      assert.equal((await answered(at)).type, type, `${at}`);
+    }
+    assert.equal(await frames.reset(stream(3)), CODES.REFUSED_STREAM);
+    await frames.ended();
   }));
 
   it('padding is not held', () => withTunnel({ driver, tasks }, async (tunnel) => {

@@ -27,8 +27,12 @@ use crate::wire::head::{Framing, Head, HeadError, Method};
 
 impl Session<'_> {
     /// A request has come.
-    pub fn begin(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    pub fn begin(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         let shard = self.shard;
+        if self.is_too_late() {
+            // It may be sent again, elsewhere (RFC 9113 8.7).
+            return respond.send_reset(Reason::REFUSED_STREAM);
+        }
         let (parts, receive) = request.into_parts();
         let stream = self.streams.begin(respond, shard.now_ms());
         shard.counters.http2_streams.add(1);

@@ -48,6 +48,8 @@ pub(super) struct Session<'a> {
     lent: usize,
     /// It takes no further stream.
     finishing: bool,
+    /// Streams that have begun all the same.
+    late: u32,
     /// Something that was to be sent has found no room.
     full: bool,
     /// Memory of the heads of requests.
@@ -87,6 +89,7 @@ impl<'a> Session<'a> {
             requests: 0,
             open: 0,
             finishing: false,
+            late: 0,
             full: false,
             text: Vec::new(),
         }
@@ -107,6 +110,13 @@ impl<'a> Session<'a> {
             return;
         }
         self.input.put(bytes);
+    }
+
+    /// True for a stream too many: its client was told to go, and has had as many since as may be on their way. It does not
+    /// say that it has heard, so it could go on for ever.
+    pub fn is_too_late(&mut self) -> bool {
+        self.late += u32::from(self.finishing);
+        self.late > self.shard.limits.http2.max_streams
     }
 
     /// True when all that has come is taken.
