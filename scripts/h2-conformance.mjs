@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const { fastTunnel } = await import(path('../node-binding/dist/esm/index.mjs'));
 
-/** What may fail, and why. Two more may end by a panic of their own: one wants a 200 where a tunnel has no
- * route, one reads behind the end of the connection. */
+/** What may fail, and why. One more ends by a panic of its own: it wants a 200 where a tunnel has no route. That of an invalid
+ * preface passes with a panic in its output: it reads the answer of HTTP/1.1, 400, as the header of a frame, and waits for the
+ * rest. */
 const MAY_FAIL = {
   'invalid header block fragment': 'h2 ends the connection with PROTOCOL_ERROR instead of COMPRESSION_ERROR',
   'sends headers frame with pseudo header in trailer': 'trailers are dropped, and their pseudo-fields with them',
-  'sends multiple window update frames increasing flow control window above max on stream': 'the stream may have been answered, and closed, by then',
+  'sends multiple window update frames increasing flow control window above max on stream': 'the stream may have been answered by then: it has no window any more',
 };
 
 const driver = process.argv[2] ?? 'auto';
@@ -27,4 +28,4 @@ const summary = /Passed (\d+)\/(\d+) tests/.exec(plain);
 if (summary === null) throw new Error(`httpwg said nothing of its result:\n${plain.slice(-2000)}`);
 console.log(`${tunnel.driver}: ${summary[1]} of ${summary[2]} passed`);
 for (const name of failed) console.log(`  ${name in MAY_FAIL ? `may fail: ${name} (${MAY_FAIL[name]})` : `FAILED: ${name}`}`);
-process.exitCode = failed.some((name) => !(name in MAY_FAIL)) || Number(summary[1]) < 102 ? 1 : 0;
+process.exitCode = failed.some((name) => !(name in MAY_FAIL)) || Number(summary[1]) < 103 ? 1 : 0;

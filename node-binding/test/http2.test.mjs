@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
-import { callTask, CODES, data, Frames, headers, POST, PREFACE, request, reset, settings, TYPES, withSession } from './support/http2.mjs';
+import { callTask, CODES, data, Frames, goaway, headers, ping, POST, PREFACE, request, reset, settings, TYPES, withSession } from './support/http2.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, post, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -257,6 +257,20 @@ onBothDrivers('HTTP/2', (driver) => {
     const answered = await frames.frame(({ type, stream }) => type === TYPES.headers && stream === 1);
     assert.ok(answered.payload.includes(0x8c) || answered.payload.length > 0, 'no host: answered, not served');
     frames.destroy();
+  }));
+
+  it('a client that says GOAWAY is answered what it sends behind that, and has a short time to leave', () => withTunnel({ driver, tasks }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    frames.write(goaway(255));
+    await sleep(50);
+    frames.write(ping());
+    assert.ok(await frames.frame(({ type, flags }) => type === TYPES.ping && flags === 1), 'a PING in a packet of its own');
+    frames.write(headers(1, POST(path('echo'))), goaway(0).subarray(0, 4));
+    await sleep(50);
+    frames.write(goaway(0).subarray(4));
+    assert.ok(await frames.frame(({ type, stream }) => type === TYPES.headers && stream === 1), 'a request before one in two packets');
+    frames.write(ping());
+    await frames.ended();
   }));
 
   it('too many streams are refused, to be tried again', () => withTunnel({ driver, tasks, limits: { maxStreams: 2 } }, async (tunnel) => {

@@ -18,6 +18,14 @@ const BYTES_A_FRAME: u64 = 512;
 
 const HEADER_BYTES: usize = 9;
 
+/// Where in a header the type of its frame is.
+const TYPE_AT: usize = 3;
+
+const GOAWAY: u8 = 7;
+
+/// A type of frame that means nothing to anybody (RFC 9113 4.1).
+pub const UNKNOWN: u8 = 0xff;
+
 /// The longest payload that a client may send: no other was announced.
 const MAX_PAYLOAD_BYTES: u32 = 16 * 1024;
 
@@ -50,8 +58,8 @@ pub enum Breach {
     Window,
     /// A frame of a stream that its client has ended before (RFC 9113 5.1).
     StreamClosed,
-    /// A frame where none such may be: one between the frames that carry the fields of a request (RFC 9113 6.10), or
-    /// `PUSH_PROMISE`, which is for servers (RFC 9113 8.4).
+    /// A frame where none such may be: one between the frames that carry the fields of a request (RFC 9113 6.10), a `GOAWAY`
+    /// on a stream (RFC 9113 6.8), or `PUSH_PROMISE`, which is for servers (RFC 9113 8.4).
     Misplaced,
 }
 
@@ -86,6 +94,8 @@ pub struct Seen {
     pub ends: bool,
     /// What may have opened a window.
     pub windows: bool,
+    /// `GOAWAY`: the client is about to leave.
+    pub leaves: bool,
 }
 
 /// See the module.
@@ -114,6 +124,8 @@ pub struct FrameWatch {
     control: u32,
     /// Bytes that the client has taken, or requests in their place, that have paid for nothing yet.
     earned: u64,
+    /// Where the type of the first `GOAWAY` is in what was taken last.
+    goaway: Option<usize>,
     seen: Seen,
 }
 
@@ -137,6 +149,7 @@ impl FrameWatch {
             resets: 0,
             control: 0,
             earned: 0,
+            goaway: None,
             seen: Seen::default(),
         }
     }
@@ -150,6 +163,7 @@ impl FrameWatch {
             // The rest of a frame, whichever it is: only now does it take effect.
             self.seen = Seen { data: true, ends: true, windows: true, ..self.seen };
         }
+        self.goaway = None;
         let mut rest = input.get(self.preface_left.min(input.len())..).unwrap_or_default();
         self.preface_left -= self.preface_left.min(input.len());
         loop {
@@ -173,6 +187,10 @@ impl FrameWatch {
                 let length = u32::from_be_bytes([0, a, b, c]);
                 self.left = length;
                 self.note(kind, flags, length)?;
+                if kind == GOAWAY {
+                    let at = (input.len() - rest.len()).checked_sub(HEADER_BYTES - TYPE_AT);
+                    self.goaway = self.goaway.or(at);
+                }
             }
         }
     }
@@ -192,8 +210,7 @@ impl FrameWatch {
 
     /// A frame of a stream has come that the end of that ends. What `h2` makes of streams that have not begun, is right.
     fn note_stream(&mut self, begins: bool, ends: bool) -> Result<(), Breach> {
-        let [.., a, b, c, d] = self.header;
-        let stream = u32::from_be_bytes([a & 0x7f, b, c, d]);
+        let stream = self.stream();
         if begins && self.streams.back().is_none_or(|(last, _)| stream > *last) {
             if self.streams.len() == KNOWN_STREAMS {
                 self.streams.pop_front();
@@ -210,6 +227,12 @@ impl FrameWatch {
         Ok(())
     }
 
+    /// The stream of the frame whose header has come.
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.header;
+        u32::from_be_bytes([a & 0x7f, b, c, d])
+    }
+
     fn note(&mut self, kind: u8, flags: u8, length: u32) -> Result<(), Breach> {
         const END_STREAM: u8 = 1;
         const ACK: u8 = 1;
@@ -219,7 +242,7 @@ impl FrameWatch {
             3 | 8 => length == 4,
             4 => length.is_multiple_of(SETTING_BYTES as u32) && (length == 0 || flags & ACK == 0),
             6 => length == 8,
-            7 => length >= 8,
+            GOAWAY => length >= 8,
             _ => true,
         };
         if !fits || length > MAX_PAYLOAD_BYTES {
@@ -265,6 +288,9 @@ impl FrameWatch {
                 self.in_fields &= flags & END_HEADERS == 0;
                 control = true;
             }
+            // It is about no stream (RFC 9113 6.8).
+            GOAWAY if self.stream() != 0 => return Err(Breach::Misplaced),
+            GOAWAY => (self.seen.ends, self.seen.leaves, control) = (true, true, true),
             // PRIORITY, PING, and what nobody knows
             _ => (self.seen.ends, control) = (true, true),
         }
@@ -275,6 +301,12 @@ impl FrameWatch {
             }
         }
         if self.control > self.limits.max_control_frames { Err(Breach::Control) } else { Ok(()) }
+    }
+
+    /// Where the type of the first `GOAWAY` is in what was taken last, unless it came before that.
+    #[must_use]
+    pub const fn goaway(&self) -> Option<usize> {
+        self.goaway
     }
 
     /// The client is sent so many bytes.
@@ -306,8 +338,8 @@ pub fn fuzz_frame_watch(data: &[u8]) {
     let in_pieces = data.chunks(usize::from(*cut) + 1).try_for_each(|piece| pieces.take(piece, 0));
     assert_eq!(at_once, in_pieces);
     // What comes in pieces is looked at once more with the last of them.
-    let Seen { data, data_bytes, ends, windows } = whole.seen;
-    assert_eq!(data_bytes, pieces.seen.data_bytes);
+    let Seen { data, data_bytes, ends, windows, leaves } = whole.seen;
+    assert_eq!((data_bytes, leaves), (pieces.seen.data_bytes, pieces.seen.leaves));
     assert!(pieces.seen.data >= data && pieces.seen.ends >= ends && pieces.seen.windows >= windows);
     assert!(whole.resets <= limits.max_resets + 1 && whole.control <= limits.max_control_frames + 1);
     // A breach ends the connection: where in a payload it was found, is of no use.
@@ -385,6 +417,7 @@ mod tests {
             ("PUSH_PROMISE", 5, 0, 4, Breach::Misplaced),
             ("PING", 6, 0, 7, Breach::FrameSize),
             ("GOAWAY", 7, 0, 7, Breach::FrameSize),
+            ("GOAWAY of a stream", 7, 0, 8, Breach::Misplaced),
             ("WINDOW_UPDATE", 8, 0, 3, Breach::FrameSize),
             ("DATA", 0, 0, MAX_PAYLOAD_BYTES as usize + 1, Breach::FrameSize),
         ] {
@@ -489,6 +522,27 @@ mod tests {
         assert!(watch.take_seen().data);
         assert_eq!(watch.take(last, 0), Ok(()));
         assert!(watch.take_seen().data, "the content is complete only now");
+    }
+
+    #[test]
+    fn the_type_of_a_goaway_is_where_it_is_said_to_be() {
+        let mut goaway = frame(GOAWAY, 0, &[0; 8]);
+        goaway[8] = 0;
+        let input = [&frame(6, 0, &[7; 8])[..], &goaway, &goaway].concat();
+        let type_at = 17 + TYPE_AT;
+        for cut in 0..input.len() {
+            let mut watch = watch();
+            let (first, last) = input.split_at(cut);
+            let mut found = None;
+            for (from, piece) in [(0, first), (cut, last)] {
+                assert_eq!(watch.take(piece, 0), Ok(()));
+                found = found.or(watch.goaway().map(|at| from + at));
+            }
+            // Its type has passed before it was known what it is: the next one is found.
+            let passed = cut > type_at && cut < 17 + HEADER_BYTES;
+            assert_eq!(found, Some(if passed { type_at + goaway.len() } else { type_at }), "{cut}");
+            assert!(watch.take_seen().leaves);
+        }
     }
 
     #[test]

@@ -72,7 +72,31 @@ export const data = (stream, bytes, { end = false } = {}) => frame(TYPES.data, e
 export const reset = (stream, code = CODES.CANCEL) => frame(TYPES.reset, 0, stream, number(code));
 export const windowUpdate = (stream, bytes) => frame(TYPES.windowUpdate, 0, stream, number(bytes));
 export const settings = (entries = {}) => frame(TYPES.settings, 0, 0, Buffer.concat(Object.entries(entries).map(([id, value]) => Buffer.concat([Buffer.from([0, Number(id)]), number(value)]))));
+export const goaway = (code) => frame(TYPES.goaway, 0, 0, Buffer.concat([number(0), number(code)]));
 export const ping = () => frame(TYPES.ping, 0, 0, Buffer.alloc(8));
+
+/** Fields of an answer that are about its connection, its time or its framing. */
+export const OF_THE_CONNECTION = ['connection', 'keep-alive', 'transfer-encoding', 'date', 'content-length'];
+
+/** A request of HTTP/1.1 as HTTP/2 says it: { fields, body }, or undefined where it cannot. */
+export function translated(bytes) {
+  const end = bytes.indexOf('\r\n\r\n');
+  const [line, ...lines] = bytes.subarray(0, end).toString('latin1').split('\r\n');
+  const [, method, target] = /^([A-Z]+) (\/\S*) HTTP\/1\.1$/.exec(line) ?? [];
+  if (end < 0 || method === undefined) return undefined;
+  const fields = { ':method': method, ':path': target };
+  let body = bytes.subarray(end + 4);
+  for (const one of lines) {
+    const [, name, value] = /^([\w-]+):[ \t]*(.*?)[ \t]*$/.exec(one) ?? [];
+    const key = name?.toLowerCase();
+    if (key === undefined || fields[key] !== undefined || ['transfer-encoding', 'upgrade', 'te', 'expect'].includes(key) || /[^\x20-\x7e]/.test(value)) return undefined;
+    if (key === 'host') fields[':authority'] = value;
+    else if (key === 'content-length') body = body.length === Number(value) ? body : undefined;
+    else if (key !== 'connection') fields[key] = value;
+  }
+  // Node's client sends none with a GET.
+  return body === undefined || (body.length > 0 && method === 'GET') || (body.length > 0 && !lines.some((one) => /^content-length:/i.test(one))) ? undefined : { fields, body };
+}
 
 /** A connection of frames. */
 export class Frames {

@@ -18,7 +18,7 @@ use crate::shard::connection::streams::{Order, Streams};
 use crate::shard::exchange::phase::Phase;
 use crate::shard::http2::pipe::{Input, Pipe};
 use crate::shard::http2::reading::Reading;
-use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, PREFACE, Seen};
+use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, PREFACE, Seen, UNKNOWN};
 
 enum State {
     /// The preface has not come, or not all of it.
@@ -50,6 +50,8 @@ pub(super) struct Session<'a> {
     finishing: bool,
     /// Streams that have begun all the same.
     late: u32,
+    /// Its client has said that it leaves.
+    leaving: bool,
     /// Something that was to be sent has found no room.
     full: bool,
     /// Memory of the heads of requests.
@@ -90,6 +92,7 @@ impl<'a> Session<'a> {
             open: 0,
             finishing: false,
             late: 0,
+            leaving: false,
             full: false,
             text: Vec::new(),
         }
@@ -108,6 +111,11 @@ impl<'a> Session<'a> {
                 self.input.put(bytes);
             }
             return;
+        }
+        // `h2` would end the connection as soon as it is idle, and so before what the client has sent behind that, such as a
+        // PING, is answered, if that comes later. It says nothing but which pushed streams the client has seen (RFC 9113 6.8).
+        if let Some(kind) = self.watch.goaway().and_then(|at| bytes.get_mut(at)) {
+            *kind = UNKNOWN;
         }
         self.input.put(bytes);
     }
@@ -145,6 +153,7 @@ impl<'a> Session<'a> {
         self.obey();
         let mut seen = self.watch.take_seen();
         self.unread += seen.data_bytes;
+        self.leaving |= seen.leaves;
         let had_no_room = std::mem::take(&mut self.full) | self.input.take_full();
         seen.windows |= had_no_room;
         loop {
@@ -285,7 +294,7 @@ impl<'a> Session<'a> {
         let now_ms = self.shard.now_ms();
         let phase = if self.watch.is_within() {
             Phase::Head
-        } else if self.finishing && self.streams.len() == 0 {
+        } else if (self.finishing || self.leaving) && self.streams.len() == 0 {
             Phase::Linger
         } else {
             Phase::Idle
