@@ -12,6 +12,7 @@ const sizes = (count, size) => ({ count, sum: count * size, p50: size, p90: size
 const COUNTERS = [
   'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'abandoned', 'shed', 'restarts', 'heldBytes', 'discardedAnswers', 'evicted', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
   'streamedBodies', 'streamedAnswers', 'cutAnswers', 'frames', 'hostErrors', 'batches', 'wakes', 'hostWakes', 'queueDepth', 'queueDepthMax', 'ticks', 'panics',
+  'http2Connections', 'http2Streams', 'http2Floods',
 ];
 const shard = (first) => ({
   ...Object.fromEntries(COUNTERS.map((name, index) => [name, first + index])),
@@ -26,7 +27,7 @@ for (const format of ['openmetrics', 'prometheus']) {
     const samples = answers(metricsText(stats, format), format);
     assert.equal(samples.get('fasttunnel_info{driver="epoll"}'), 1);
     assert.deepEqual(['fasttunnel_live', 'fasttunnel_failed_shards', 'fasttunnel_drains_total'].map((name) => samples.get(name)), [7, 1, 5]);
-    const gauges = ['connections', 'inFlight', 'heldBytes', 'queueDepth', 'queueDepthMax'];
+    const gauges = ['connections', 'http2Connections', 'http2Streams', 'inFlight', 'heldBytes', 'queueDepth', 'queueDepthMax'];
     for (const [index, counter] of COUNTERS.entries()) {
       const name = `fasttunnel_${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}${gauges.includes(counter) ? '' : '_total'}`;
       assert.deepEqual([0, 1].map((at) => samples.get(`${name}{shard="${at}"}`)), [100 + index, 2 ** 60 + index], name);

@@ -25,7 +25,7 @@ export function platformsIn(stage) {
  * has the names of the tarballs that were asked for.
  */
 export async function serveRegistry(packages, stage) {
-  const laidOut = readdirSync(stage).map((name) => [`fasttunnel-${name}`, execFileSync('tar', ['-czf', '-', '-C', stage, `--transform=s,^${name},package,`, name])]);
+  const laidOut = readdirSync(stage).map((name) => [`fasttunnel-${name}`, execFileSync('tar', ['-czf', '-', '-C', stage, `--transform=s,^${name},package,`, name], { maxBuffer: 2 ** 27 })]);
   const tarballs = new Map([...laidOut, ...packages.map(({ manifest, bytes }) => [manifest.name, bytes])]);
   const manifests = new Map([...platformsIn(stage), ...packages.map(({ manifest }) => manifest)].map((manifest) => [manifest.name, manifest]));
   const asked = [];
