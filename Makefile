@@ -238,11 +238,8 @@ instruments: build $(PEERS)/node_modules/.package-lock.json
 
 .PHONY: compare
 compare: instruments ## Compare with other servers under every load (half an hour; OUT=folder ARGS='--cases add-64 --rounds 3')
+	@command -v h2load >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get install -y --no-install-recommends nghttp2-client >/dev/null || true
 	target/release/loadtest compare --out $(or $(OUT),loadtest/results) $(ARGS)
-
-.PHONY: compare-http2
-compare-http2: build $(PEERS)/node_modules/.package-lock.json ## Compare HTTP/2 with node:http2, fastify and Deno by h2load (a minute; ARGS='--rounds 5')
-	@node loadtest/http2/run.mjs $(ARGS)
 
 .PHONY: compare-smoke
 compare-smoke: build-test ## Run a comparison of node:http and ours that is too short to mean anything

@@ -43,10 +43,11 @@ Options:
 
 Options of compare:
   --cases A,B,…      loads: add-64, add-64x16, add-1, add-512, echo-10k, half-rate, block-1ms, shards, tls-64,
-                     tls-handshakes, client-64, client-1, client-echo-10k; all unless given
+                     tls-handshakes, h2-64, h2-1x64, client-64, client-1, client-echo-10k; all unless given
   --peers A,B,…      servers: node, exposure, fastify, bun, deno, brahma, ours, runner, ceiling, ours-1, ours-2,
-                     ours-4; under TLS node-tls, bun-tls, deno-tls, nginx-tls, ours-tls, ours-plain; and clients in
-                     Node: undici, fetch, smart, mixed, client; all unless given
+                     ours-4; under TLS node-tls, bun-tls, deno-tls, nginx-tls, ours-tls, ours-plain; over HTTP/2
+                     node-h2, fastify-h2, deno-h2, ours-h2; and clients in Node: undici, fetch, smart, mixed,
+                     client; all unless given
   --against NAME     the server that ratios are relative to, node
   --rounds N         measurements of each server under each load, 5
   --duration-s N     seconds of one, 3

@@ -89,6 +89,26 @@ fn servers_under_tls_are_compared() {
 }
 
 #[test]
+fn servers_over_http2_are_compared() {
+    let h2load =
+        Command::new("h2load").arg("--version").output().is_err().then(|| "h2load is not installed".to_owned());
+    if let Some(reason) = missing().or(h2load) {
+        println!("left out: {reason}");
+        return;
+    }
+    let folder = folder("http2");
+    let output = compare("--peers node-h2,ours-h2 --cases h2-64,h2-1x64 --rounds 1", &folder);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", text(&output.stderr));
+    for case in ["### add, HTTP/2, 64 connections", "### add, HTTP/2, 64 streams on 1 connection"] {
+        let table = printed.split(case).nth(1).unwrap().split("\n\n").nth(1).unwrap();
+        assert_eq!(table.lines().count(), 4, "{printed}");
+    }
+    assert!(printed.contains("node:http2 of Node.js"), "{printed}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn who_cannot_be_started_is_left_out_with_the_reason() {
     if let Some(reason) = missing() {
         println!("left out: {reason}");

@@ -11,6 +11,8 @@ pub enum Field {
     Shards,
     /// All that speak TLS, and ours without.
     Tls,
+    /// All that speak HTTP/2 in clear.
+    Http2,
     /// Ours, called by clients in Node: they are what is compared.
     Clients,
 }
@@ -26,7 +28,7 @@ pub struct Case {
     pub scenario: Scenario,
     /// Keep-alive connections.
     pub connections: usize,
-    /// Requests under way on each.
+    /// Requests under way on each: of HTTP/2, streams.
     pub pipeline: usize,
     /// A connection of its own for each request.
     pub fresh: bool,
@@ -55,7 +57,7 @@ const CLIENT: Case =
     Case { name: "client-64", title: "clients in Node, add, 64 calls at a time", field: Field::Clients, ..ADD };
 
 /// All cases, in the order in which they run.
-pub static CASES: [Case; 13] = [
+pub static CASES: [Case; 15] = [
     ADD,
     Case { name: "add-64x16", title: "add, 64 connections, 16 requests deep", pipeline: 16, ..ADD },
     Case { name: "add-1", title: "add, 1 connection", connections: 1, ..ADD },
@@ -85,6 +87,15 @@ pub static CASES: [Case; 13] = [
         title: "add, a whole handshake of TLS 1.3 for each, 64 at a time",
         fresh: true,
         field: Field::Tls,
+        ..ADD
+    },
+    Case { name: "h2-64", title: "add, HTTP/2, 64 connections", field: Field::Http2, ..ADD },
+    Case {
+        name: "h2-1x64",
+        title: "add, HTTP/2, 64 streams on 1 connection",
+        connections: 1,
+        pipeline: 64,
+        field: Field::Http2,
         ..ADD
     },
     CLIENT,

@@ -7,6 +7,7 @@ mod callers;
 pub mod cases;
 mod certificate;
 mod figures;
+mod h2load;
 mod json;
 pub mod options;
 mod peers;

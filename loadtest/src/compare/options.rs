@@ -84,8 +84,8 @@ impl CompareOptions {
 
     /// The clients that can generate a case's load.
     pub fn clients(&self, case: &Case) -> impl Iterator<Item = Client> {
-        let closed = !case.half_rate && case.field != Field::Tls && case.field != Field::Clients;
-        // wrk has no open loop; under TLS it may take sessions up again; it is no client in Node.
+        let closed = !case.half_rate && matches!(case.field, Field::Defaults | Field::Shards);
+        // wrk has no open loop; under TLS it may take sessions up again; it speaks no HTTP/2; it is no client in Node.
         self.clients.iter().copied().filter(move |client| closed || *client == Client::Own)
     }
 }

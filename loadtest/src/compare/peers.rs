@@ -32,6 +32,8 @@ pub struct Peer {
     field: Field,
     /// It speaks TLS.
     pub tls: bool,
+    /// It is asked over HTTP/2.
+    pub http2: bool,
     /// What its clients prove themselves with. Runner exposes nothing to callers who prove nothing, unless it is told to;
     /// its guide strongly recommends a token. The others have no such thing.
     pub token: Option<&'static str>,
@@ -50,6 +52,7 @@ const OURS: Peer = Peer {
     environment: &[],
     field: Field::Defaults,
     tls: false,
+    http2: false,
     token: None,
     caller: None,
 };
@@ -57,12 +60,14 @@ const OURS: Peer = Peer {
 const OTHER: Peer = Peer { ours: false, ..OURS };
 const OTHER_TLS: Peer = Peer { field: Field::Tls, tls: true, ..OTHER };
 
+const OTHER_HTTP2: Peer = Peer { field: Field::Http2, http2: true, environment: &[("HTTP2", "1")], ..OTHER };
+
 /// Another client of our server.
 const CALLER: Peer = Peer { field: Field::Clients, ..OTHER };
 
 /// All servers. uWebSockets.js is not among them: npm does not have it, and what its makers offer instead is a GitHub
 /// dependency with a binary for each version of Node.
-pub static PEERS: [Peer; 23] = [
+pub static PEERS: [Peer; 27] = [
     Peer { name: "node", title: "node:http", script: "node-http.mjs", ..OTHER },
     Peer {
         name: "exposure",
@@ -106,6 +111,10 @@ pub static PEERS: [Peer; 23] = [
     Peer { name: "nginx-tls", title: "nginx before fasttunnel", script: "nginx.mjs", ..OTHER_TLS },
     Peer { name: "ours-tls", title: "fasttunnel, tls", ours: true, script: "ours.mjs", ..OTHER_TLS },
     Peer { name: "ours-plain", title: "fasttunnel, plain HTTP", field: Field::Tls, ..OURS },
+    Peer { name: "node-h2", title: "node:http2", script: "node-http.mjs", ..OTHER_HTTP2 },
+    Peer { name: "fastify-h2", title: "fastify, http2", script: "fastify.mjs", ..OTHER_HTTP2 },
+    Peer { name: "deno-h2", title: "Deno.serve, HTTP/2", program: Program::Deno, script: "deno.mjs", ..OTHER_HTTP2 },
+    Peer { name: "ours-h2", title: "fasttunnel, HTTP/2", ours: true, script: "ours.mjs", ..OTHER_HTTP2 },
     Peer { name: "undici", title: "undici Pool", caller: Some("undici"), ..CALLER },
     Peer { name: "fetch", title: "fetch", caller: Some("fetch"), ..CALLER },
     Peer { name: "smart", title: "smart client (Runner)", caller: Some("smart (Runner)"), ..CALLER },
@@ -133,7 +142,7 @@ impl Peer {
         let can = match case.field {
             // The ceiling's handler in Rust only adds.
             Field::Defaults => self.program != Program::Ceiling || case.scenario == Scenario::Add,
-            Field::Shards | Field::Clients => true,
+            Field::Shards | Field::Http2 | Field::Clients => true,
             Field::Tls => self.tls || !case.fresh,
         };
         self.field == case.field && can
@@ -176,6 +185,7 @@ mod tests {
         let tls = ["node-tls", "bun-tls", "deno-tls", "nginx-tls", "ours-tls", "ours-plain"];
         assert_eq!(runners("tls-64"), tls);
         assert_eq!(runners("tls-handshakes"), tls[..5]);
+        assert_eq!(runners("h2-1x64"), ["node-h2", "fastify-h2", "deno-h2", "ours-h2"]);
         assert_eq!(runners("client-64"), ["undici", "fetch", "smart", "mixed", "client"]);
     }
 

@@ -6,6 +6,7 @@ use super::Comparison;
 use super::callers;
 use super::cases::{Case, ECHO_BYTES};
 use super::figures::{Sample, Series};
+use super::h2load;
 use super::options::{Client, CompareOptions};
 use super::peers::{PEERS, Peer};
 use super::progress::Progress;
@@ -15,7 +16,7 @@ use crate::load;
 use crate::options::Options;
 use crate::process::Server;
 use crate::record::Record;
-use crate::scenario::{Exchange, Scenario};
+use crate::scenario::Scenario;
 use crate::target::Target;
 
 /// An open loop is for who can do this much more than its rate.
@@ -97,7 +98,7 @@ impl Run<'_> {
         let known = self.broken.get(peer.name).cloned().map_or(Ok(()), |reason| Err(Unready::Never(reason)));
         let started = known.and_then(|()| {
             let mut server = PeerServer::start(peer, self.options()).map_err(Unready::Never)?;
-            server.wait_for(&Exchange::new(&self.load(case, &server, None)))?;
+            server.wait_for(&self.load(case, &server, None))?;
             Ok(server)
         });
         let reason = match started {
@@ -151,6 +152,7 @@ impl Run<'_> {
     ) -> Option<Sample> {
         let outcome = match client {
             Client::Own if server.peer.caller.is_some() => self.by_caller(case, server),
+            Client::Own if server.peer.http2 => self.by_h2load(case, server),
             Client::Own => own(&self.load(case, server, rate)),
             Client::Wrk => self.by_wrk(case, server),
         };
@@ -172,6 +174,15 @@ impl Run<'_> {
         let process = Server::of(server.pid).map_err(|error| error.to_string())?;
         let caller = server.peer.caller.unwrap_or_default();
         callers::measure(&self.load(case, server, None), &process, caller, &self.options().peers_dir)
+    }
+
+    fn by_h2load(&self, case: &Case, server: &PeerServer) -> Result<Sample, String> {
+        let process = Server::of(server.pid).map_err(|error| error.to_string())?;
+        let load = self.load(case, server, None);
+        if !load.warmup.is_zero() {
+            h2load::measure(&Options { duration: load.warmup, ..load.clone() }, &process)?;
+        }
+        h2load::measure(&load, &process)
     }
 
     fn by_wrk(&self, case: &Case, server: &PeerServer) -> Result<Sample, String> {

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::h2load;
 use super::options::CompareOptions;
 use super::peers::{Launch, Peer};
 use crate::answer::{AnswerReader, Kind};
 use crate::encrypted;
+use crate::options::Options;
 use crate::scenario::Exchange;
 
 /// A server that has not answered by then is left out.
@@ -72,7 +74,7 @@ impl PeerServer {
     }
 
     /// Waits until it gives the right answer, body and all.
-    pub fn wait_for(&mut self, exchange: &Exchange) -> Result<(), Unready> {
+    pub fn wait_for(&mut self, load: &Options) -> Result<(), Unready> {
         let start = Instant::now();
         let mut listens_since = None;
         loop {
@@ -80,7 +82,7 @@ impl PeerServer {
                 return Err(Unready::Never(format!("ended with {status}: {}", self.complaint())));
             }
             let failed = match TcpStream::connect(self.address) {
-                Ok(socket) => match self.ask(socket, exchange) {
+                Ok(socket) => match self.ask(socket, load) {
                     Ok(()) => return Ok(()),
                     Err(why) => {
                         let since: &mut Instant = listens_since.get_or_insert_with(Instant::now);
@@ -97,7 +99,11 @@ impl PeerServer {
         }
     }
 
-    fn ask(&self, socket: TcpStream, exchange: &Exchange) -> Result<(), String> {
+    fn ask(&self, socket: TcpStream, load: &Options) -> Result<(), String> {
+        if self.peer.http2 {
+            return h2load::ask(load);
+        }
+        let exchange = &Exchange::new(load);
         socket.set_read_timeout(Some(ANSWER_PATIENCE)).map_err(|error| error.to_string())?;
         if !self.peer.tls {
             return ask(socket, exchange);

@@ -220,7 +220,8 @@ impl<'a> Session<'a> {
             }
         }
         for stream in self.streams.take_touched() {
-            wrote = true;
+            // That of an answer that was handed over at once has nothing more to say.
+            wrote |= self.reading > 0 || !stream.is_over() || stream.was_reset();
             if !stream.was_reset() && !stream.is_over() {
                 self.read_on(&stream);
                 self.pump(&stream);
