@@ -12,6 +12,7 @@ import axios from 'axios';
 import proxyAgents from 'https-proxy-agent';
 import { fetch, ProxyAgent } from 'undici';
 import { WebSocket, WebSocketServer } from 'ws';
+import { findProgram } from '../../loadtest/attacks/servers/debian.mjs';
 import { ClosedError, ListenError, OptionError, ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { serverCertificate } from './support/server-certificate.mjs';
 
@@ -47,8 +48,10 @@ async function listen(server) {
 
 const auth = ({ username, password }) => `${username}:${password}`;
 const proxyUrl = (proxy, context) => `http://${auth(context)}@127.0.0.1:${proxy.port()}`;
+const findCurl = () => findProgram({ name: 'curl', packages: ['curl'], at: 'usr/bin/curl', probe: ['--version'] });
 const curl = async (proxy, context, ...args) => {
-  const { stdout } = await run('curl', ['-sS', '-i', '--max-time', '10', '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), ...args], { maxBuffer: 64 << 20 });
+  const { path, env } = findCurl();
+  const { stdout } = await run(path, ['-sS', '-i', '--max-time', '10', '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), ...args], { env, maxBuffer: 64 << 20 });
   return stdout;
 };
 
