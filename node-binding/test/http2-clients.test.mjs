@@ -9,13 +9,13 @@ import tls from 'node:tls';
 import { Agent, request as undici } from 'undici';
 import { findProgram } from '../../loadtest/attacks/servers/debian.mjs';
 import { certificate } from './support/certificates.mjs';
+import { curl, findCurl } from './support/curl.mjs';
 import { callTask } from './support/http2.mjs';
 import { reasonFor } from './support/programs.mjs';
 import { onBothDrivers, withTunnel } from './support/tunnels.mjs';
 
 const run = promisify(execFile);
 const findNghttp = () => findProgram({ name: 'nghttp', packages: ['nghttp2-client', 'libnghttp2-14', 'libev4', 'libc-ares2', 'libjemalloc2', 'libxml2'], at: 'usr/bin/nghttp', probe: ['--version'] });
-const findCurl = () => findProgram({ name: 'curl', packages: ['curl'], at: 'usr/bin/curl', probe: ['--version'] });
 const { pem: OWN, files } = certificate();
 const tasks = { echo: (input) => input, one: () => 1, large: (bytes) => 'x'.repeat(bytes) };
 
@@ -65,17 +65,16 @@ onBothDrivers('HTTP/2 clients', (driver) => {
   }));
 
   it('curl, in clear and over TLS', { skip: reasonFor(findCurl) }, async () => {
-    const { path, env } = findCurl();
-    const args = ['--silent', '--show-error', '--max-time', '10', '--write-out', ' %{http_version} %{response_code}', '--data', '{"input":[1,2]}', '--header', 'content-type: application/json'];
+    const args = ['--max-time', '10', '--write-out', ' %{http_version} %{response_code}', '--data', '{"input":[1,2]}', '--header', 'content-type: application/json'];
     const expected = '{"ok":true,"result":[1,2]} 2 200';
     await withTunnel({ driver, tasks }, async (tunnel) => {
-      assert.equal((await run(path, [...args, '--http2-prior-knowledge', `${tunnel.url}/task/echo`], { env })).stdout, expected);
+      assert.equal((await curl(...args, '--http2-prior-knowledge', `${tunnel.url}/task/echo`)).stdout, expected);
       // An upgrade is not taken up: the answer is one of HTTP/1.1.
-      assert.equal((await run(path, [...args, '--http2', `${tunnel.url}/task/echo`], { env })).stdout, expected.replace(' 2 ', ' 1.1 '));
+      assert.equal((await curl(...args, '--http2', `${tunnel.url}/task/echo`)).stdout, expected.replace(' 2 ', ' 1.1 '));
     });
     await withTls(async (tunnel) => {
       const secure = ['--cacert', files.cert, '--resolve', `localhost:${tunnel.port}:${tunnel.host}`];
-      assert.equal((await run(path, [...args, ...secure, '--http2', `https://localhost:${tunnel.port}/__runner/task/echo`], { env })).stdout, expected);
+      assert.equal((await curl(...args, ...secure, '--http2', `https://localhost:${tunnel.port}/__runner/task/echo`)).stdout, expected);
     });
   });
 

@@ -12,14 +12,14 @@ import axios from 'axios';
 import proxyAgents from 'https-proxy-agent';
 import { fetch, ProxyAgent } from 'undici';
 import { WebSocket, WebSocketServer } from 'ws';
-import { findProgram } from '../../loadtest/attacks/servers/debian.mjs';
 import { ClosedError, ListenError, OptionError, ProxyServer } from '../dist/esm/proxy/index.mjs';
-import { serverCertificate } from './support/server-certificate.mjs';
+import { certificate } from './support/certificates.mjs';
+import { curl } from './support/curl.mjs';
 
 const { HttpsProxyAgent } = proxyAgents;
 const run = promisify(execFile);
 const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
-const workspace = serverCertificate('DNS:*.cmux.test,DNS:localhost');
+const workspace = certificate({ names: 'DNS:*.cmux.test,DNS:localhost', authority: false });
 const PATIENT = { timeout: 20_000 };
 
 /** Answers with what it was asked, and how. */
@@ -48,10 +48,9 @@ async function listen(server) {
 
 const auth = ({ username, password }) => `${username}:${password}`;
 const proxyUrl = (proxy, context) => `http://${auth(context)}@127.0.0.1:${proxy.port()}`;
-const findCurl = () => findProgram({ name: 'curl', packages: ['curl'], at: 'usr/bin/curl', probe: ['--version'] });
-const curl = async (proxy, context, ...args) => {
-  const { path, env } = findCurl();
-  const { stdout } = await run(path, ['-sS', '-i', '--max-time', '10', '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), ...args], { env, maxBuffer: 64 << 20 });
+const patiently = ['--max-time', '10'];
+const through = async (proxy, context, ...args) => {
+  const { stdout } = await curl('-i', ...patiently, '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), ...args);
   return stdout;
 };
 
@@ -94,19 +93,19 @@ describe('the proxy', PATIENT, () => {
 
   it('passes on what curl asks, over HTTP and through a tunnel', async () => {
     const url = `http://127.0.0.1:${port}/a?b`;
-    const got = await curl(proxy, plain, url);
+    const got = await through(proxy, plain, url);
     assert.match(got, /^HTTP\/1\.1 200 OK\r\n/);
     assert.match(got, /x-seen-credentials: false\r\n/);
     assert.match(got, /\r\nVia: 1\.1 fasttunnel-[0-9a-f]{16}\r\n/);
     assert.ok(got.endsWith('\r\n\r\nGET '));
-    assert.match(await curl(proxy, plain, '-d', 'content', url), /\r\n\r\nPOST content$/);
-    assert.match(await curl(proxy, plain, '-X', 'PATCH', '-H', 'Transfer-Encoding: chunked', '-d', 'chunks', url), /\r\n\r\nPATCH chunks$/);
-    assert.match(await curl(proxy, plain, '-I', url), /^HTTP\/1\.1 200 OK\r\n/);
-    assert.match(await curl(proxy, plain, '--proxytunnel', url), /^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
-    assert.match(await curl(proxy, plain, '-H', 'Expect: 100-continue', '-d', 'x'.repeat(2000), url), /HTTP\/1\.1 100 Continue\r\n[\s\S]*POST x{2000}$/);
+    assert.match(await through(proxy, plain, '-d', 'content', url), /\r\n\r\nPOST content$/);
+    assert.match(await through(proxy, plain, '-X', 'PATCH', '-H', 'Transfer-Encoding: chunked', '-d', 'chunks', url), /\r\n\r\nPATCH chunks$/);
+    assert.match(await through(proxy, plain, '-I', url), /^HTTP\/1\.1 200 OK\r\n/);
+    assert.match(await through(proxy, plain, '--proxytunnel', url), /^HTTP\/1\.1 200 Connection Established\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+    assert.match(await through(proxy, plain, '-H', 'Expect: 100-continue', '-d', 'x'.repeat(2000), url), /HTTP\/1\.1 100 Continue\r\n[\s\S]*POST x{2000}$/);
     // Without the option, curl asks again once it is told that it has to prove who it is.
-    assert.match(await curl(proxy, plain, '--proxy-anyauth', url), /^HTTP\/1\.1 407 [\s\S]*HTTP\/1\.1 200 OK/);
-    assert.match(await curl(proxy, { username: plain.username, password: 'wrong' }, url), /^HTTP\/1\.1 407 Proxy Authentication Required\r\n/);
+    assert.match(await through(proxy, plain, '--proxy-anyauth', url), /^HTTP\/1\.1 407 [\s\S]*HTTP\/1\.1 200 OK/);
+    assert.match(await through(proxy, { username: plain.username, password: 'wrong' }, url), /^HTTP\/1\.1 407 Proxy Authentication Required\r\n/);
   });
 
   it('leads hosts of the own machine to the workspace, for who has a route', async () => {
@@ -115,18 +114,18 @@ describe('the proxy', PATIENT, () => {
       ['http://127.0.0.1:3000/x', 'cmux-abc-base-3000.cmux.test'],
       ['http://[::1]/x', 'cmux-abc-base-80.cmux.test'],
     ]) {
-      const got = await curl(proxy, routed, url);
+      const got = await through(proxy, routed, url);
       assert.match(got, /^HTTP\/1\.1 200 OK\r\n/, url);
       assert.ok(got.includes(`x-seen-host: ${seen}\r\n`), got);
-      assert.ok((await curl(proxy, routed, '--proxytunnel', url)).includes(`x-seen-host: ${seen}\r\n`), url);
+      assert.ok((await through(proxy, routed, '--proxytunnel', url)).includes(`x-seen-host: ${seen}\r\n`), url);
     }
     const morph = proxy.createContext(4, { ...ROUTE, morphDomainSuffix: '.cmux.test' });
-    assert.match(await curl(proxy, morph, 'http://localhost:5173/x'), /x-seen-host: localhost:5173\r\n/);
+    assert.match(await through(proxy, morph, 'http://localhost:5173/x'), /x-seen-host: localhost:5173\r\n/);
     proxy.releaseContext(morph.id);
   });
 
   it('carries TLS through a tunnel, which is between the client and the server', async () => {
-    const { stdout } = await run('curl', ['-sS', '--max-time', '10', '--proxy', proxyUrl(proxy, plain), '--cacert', workspace.file, 'https://x.cmux.test/secret', '-w', ' %{http_code} %{ssl_verify_result}']);
+    const { stdout } = await curl(...patiently, '--proxy', proxyUrl(proxy, plain), '--cacert', workspace.files.cert, 'https://x.cmux.test/secret', '-w', ' %{http_code} %{ssl_verify_result}');
     assert.equal(stdout, 'GET  200 0');
   });
 
@@ -170,7 +169,7 @@ describe('the proxy', PATIENT, () => {
     const [error] = await once(refused, 'error');
     assert.match(error.message, /403/);
     // In absolute form, as who does not tunnel asks.
-    const { stdout } = await run('curl', ['-sS', '-i', '--max-time', '1', '--proxy', proxyUrl(proxy, plain), '-H', 'Connection: Upgrade', '-H', 'Upgrade: websocket', '-H', 'Sec-WebSocket-Version: 13', '-H', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', `http://127.0.0.1:${port}/ws`]).catch((error) => error);
+    const { stdout } = await curl('-i', '--max-time', '1', '--proxy', proxyUrl(proxy, plain), '-H', 'Connection: Upgrade', '-H', 'Upgrade: websocket', '-H', 'Sec-WebSocket-Version: 13', '-H', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', `http://127.0.0.1:${port}/ws`).catch((error) => error);
     assert.match(stdout, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
     assert.match(stdout, /Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);
   });
@@ -179,14 +178,14 @@ describe('the proxy', PATIENT, () => {
     const free = createTcpServer();
     const closed = await listen(free);
     await promisify(free.close.bind(free))();
-    assert.match(await curl(proxy, plain, `http://127.0.0.1:${closed}/`), /^HTTP\/1\.1 502 [\s\S]*Proxy-Status: fasttunnel; error=connection_refused\r\n/);
-    assert.match(await curl(proxy, plain, 'http://127.0.0.1:25/'), /^HTTP\/1\.1 403 [\s\S]*error=http_request_denied\r\n/);
-    assert.match(await curl(proxy, plain, 'http://10.0.0.1/'), /^HTTP\/1\.1 403 [\s\S]*error=destination_ip_prohibited\r\n/);
+    assert.match(await through(proxy, plain, `http://127.0.0.1:${closed}/`), /^HTTP\/1\.1 502 [\s\S]*Proxy-Status: fasttunnel; error=connection_refused\r\n/);
+    assert.match(await through(proxy, plain, 'http://127.0.0.1:25/'), /^HTTP\/1\.1 403 [\s\S]*error=http_request_denied\r\n/);
+    assert.match(await through(proxy, plain, 'http://10.0.0.1/'), /^HTTP\/1\.1 403 [\s\S]*error=destination_ip_prohibited\r\n/);
   });
 
   it('counts what was done for each context', async () => {
     const context = proxy.createContext(9);
-    await curl(proxy, context, '-d', 'twelve bytes', `http://127.0.0.1:${port}/`);
+    await through(proxy, context, '-d', 'twelve bytes', `http://127.0.0.1:${port}/`);
     const of = () => proxy.stats().contexts.find(({ id }) => id === context.id);
     assert.deepEqual(of(), { id: context.id, username: context.username, requests: 1, open: 0, sentBytes: 12, receivedBytes: 17, failed: 0 });
     proxy.releaseContext(context.id);
@@ -211,7 +210,7 @@ describe('the proxy', PATIENT, () => {
     there.send('still here');
     assert.equal(String((await once(there, 'message'))[0]), 'still here');
     there.terminate();
-    assert.match(await curl(proxy, leaving, 'http://localhost:5173/'), /^HTTP\/1\.1 407/);
+    assert.match(await through(proxy, leaving, 'http://localhost:5173/'), /^HTTP\/1\.1 407/);
     proxy.releaseContext(staying.id);
   });
 
@@ -312,7 +311,7 @@ describe('a proxy', PATIENT, () => {
     const proxy = await ProxyServer.start('127.0.0.1:0');
     const context = proxy.createContext(1);
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '169.254.169.254']) {
-      assert.match(await curl(proxy, context, `http://${host}:${port}/`), /^HTTP\/1\.1 403 [\s\S]*error=destination_ip_prohibited/, host);
+      assert.match(await through(proxy, context, `http://${host}:${port}/`), /^HTTP\/1\.1 403 [\s\S]*error=destination_ip_prohibited/, host);
     }
     await proxy.stop();
     server.close();

@@ -1,18 +1,17 @@
 // HTTPS: what holds of calls holds under TLS as well, and real clients are served.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import https from 'node:https';
 import { describe, it } from 'node:test';
 import tls from 'node:tls';
-import { promisify } from 'node:util';
 import { ClosedError, fastTunnel, StateError, TunnelServer } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
 import { certificate } from './support/certificates.mjs';
+import { curl } from './support/curl.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
-const run = promisify(execFile);
 const { pem: OWN, files: OWN_FILES } = certificate();
 const { pem: OTHER } = certificate({ name: 'other' });
 const MEBIBYTE = 1024 * 1024;
@@ -155,7 +154,7 @@ onBothDrivers('https', (driver) => {
     assert.equal(await client.task('add', { a: 2, b: 3 }), 5);
     await client.close();
     for (const [version, http] of [[['--tlsv1.2', '--tls-max', '1.2'], '2'], [['--tlsv1.3'], '2'], [['--http2'], '2'], [['--http1.1'], '1.1']]) {
-      const { stdout } = await run('curl', ['-sS', ...version, '--cacert', OWN_FILES.cert, '-w', ' %{http_version}', '-d', '{"input":{"a":1,"b":1}}', `${tunnel.url}/task/add`]);
+      const { stdout } = await curl(...version, '--cacert', OWN_FILES.cert, '-w', ' %{http_version}', '-d', '{"input":{"a":1,"b":1}}', `${tunnel.url}/task/add`);
       assert.equal(stdout, `{"ok":true,"result":2} ${http}`, version.join(' '));
     }
   }));

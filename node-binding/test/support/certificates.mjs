@@ -14,11 +14,15 @@ const KINDS = { ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], rs
 
 let made = 0;
 
-/** A certificate that certifies itself: `pem`, and `files`, the paths where that is. Each is `{ cert, key }`. */
-export function certificate({ name = 'localhost', names = 'DNS:localhost,IP:127.0.0.1', kind = 'ec', days = 30 } = {}) {
+/**
+ * A certificate that certifies itself, and nobody else unless it is an `authority`, which strict clients do not take for a server:
+ * `pem`, and `files`, the paths where that is. Each is `{ cert, key }`.
+ */
+export function certificate({ name = 'localhost', names = 'DNS:localhost,IP:127.0.0.1', kind = 'ec', days = 30, authority = true } = {}) {
+  const constraints = authority ? [] : ['-addext', 'basicConstraints=critical,CA:FALSE'];
   made += 1;
   const [certPath, keyPath] = [at(`${made}.crt`), at(`${made}.key`)];
-  openssl('req', '-x509', '-nodes', ...KINDS[kind], '-keyout', keyPath, '-out', certPath, '-days', String(days), '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`);
+  openssl('req', '-x509', '-nodes', ...KINDS[kind], '-keyout', keyPath, '-out', certPath, '-days', String(days), '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`, ...constraints);
   return { pem: { cert: readFileSync(certPath, 'utf8'), key: readFileSync(keyPath, 'utf8') }, files: { cert: certPath, key: keyPath } };
 }
 
