@@ -18,11 +18,10 @@ use crate::shard::http2::reading::{Came, Wanted};
 use crate::shard::http2::session::Session;
 use crate::shard::request::body_stream::BodyStream;
 use crate::shard::request::body_whole::OpenCall;
-use crate::shard::request::plan::{Plan, plan};
+use crate::shard::request::plan::Plan;
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::BodyReader;
-use crate::wire::fields::Span;
 use crate::wire::head::{Framing, Head, HeadError, Method};
 
 impl Session<'_> {
@@ -75,22 +74,9 @@ impl Session<'_> {
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
-        lines.clear();
-        if shard.reference && head.expect_continue {
-            if advised.is_none() {
-                exchange.sink.proceed();
-            }
-            head.expect_continue = false;
-        }
+        shard.proceed_first(exchange, &mut head, advised);
         let (head, bytes) = (&*head, &*text);
-        let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
-        let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
-        let own = OwnFields::new(&lines, request_id.unwrap_or_default());
-        let plan = if advised.is_some_and(|advised| advised.overloaded) {
-            Plan::Answer(Decision::Refuse(Refusal::ServiceUnavailable))
-        } else {
-            plan(verdict.decision, head, bytes, came.bytes.len(), shard.standing(), || shard.is_full())
-        };
+        let (plan, own) = shard.plan(head, bytes, came.bytes.len(), advised, &mut lines, &mut decoded);
         let ready = |handler, event, body| ReadyCall { handler, event, old: false, own, head: bytes, body };
         let most = if shard.reference { u64::MAX } else { shard.limits.max_body_bytes };
         match plan {

@@ -16,11 +16,10 @@ use crate::shard::exchange::sink::Sink;
 use crate::shard::request::body_stream::{BodyStream, StreamStep};
 use crate::shard::request::body_whole::{OpenCall, WholeStep};
 use crate::shard::request::early_answer::Answered;
-use crate::shard::request::plan::{Plan, Standing, plan};
+use crate::shard::request::plan::Plan;
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::Step;
-use crate::wire::fields::Span;
 use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
 
@@ -202,24 +201,10 @@ impl Intake {
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
-        lines.clear();
-        if shard.reference && head.expect_continue {
-            // node:http says so before it looks at the request; the body will come, whatever the answer.
-            if advised.is_none() {
-                exchange.sink.proceed();
-            }
-            head.expect_continue = false;
-        }
+        shard.proceed_first(exchange, head, advised);
         let head = &*head;
-        let verdict = shard.decide(head, bytes, advised, &mut lines, &mut decoded);
-        let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
-        let own = OwnFields::new(&lines, request_id.unwrap_or_default());
+        let (plan, own) = shard.plan(head, bytes, behind.len(), advised, &mut lines, &mut decoded);
         let last = self.is_last(shard, head);
-        let plan = if advised.is_some_and(|advised| advised.overloaded) {
-            Plan::Answer(Decision::Refuse(Refusal::ServiceUnavailable))
-        } else {
-            plan(verdict.decision, head, bytes, behind.len(), shard.standing(), || shard.is_full())
-        };
         let ready =
             |handler, event, body| ReadyCall { handler, event, old: head.minor_version == 0, own, head: bytes, body };
         match plan {
@@ -385,14 +370,6 @@ impl Shard {
         (input.starts_with(PREFACE_HEAD) || PREFACE_HEAD.starts_with(input))
             && self.limits.http2.enabled
             && conn.service().speaks_http2
-    }
-
-    pub(in crate::shard) fn standing(&self) -> Standing {
-        Standing {
-            max_body_bytes: self.limits.max_body_bytes,
-            reference: self.reference,
-            takes_frames: self.backend.takes_frames(),
-        }
     }
 
     /// Tells a client that waits with its body to send it: in its turn, behind the answers to the requests before it.
