@@ -217,15 +217,21 @@ fn refused_batches_and_recycled_ones_are_neither_lost_nor_seen_twice() {
     });
 }
 
+/// Nobody's yet, and the letter box of the one shard.
+fn hosts() -> (Arc<Hosts>, Inbox) {
+    let hosts = Arc::new(Hosts::new(1, 0));
+    let (port, inbox) = letter_box().unwrap();
+    hosts.attach(&[port]);
+    (hosts, inbox)
+}
+
 /// A host leaves while its shard hands calls over, and another one comes: each call is answered once, by the first that
 /// has left, or by the second, and nobody sleeps for ever.
 #[test]
 fn a_host_that_leaves_and_one_that_comes_lose_no_call() {
     const CALLS: u32 = 2;
     check(|| {
-        let hosts = Arc::new(Hosts::new(1, 0));
-        let (port, inbox) = letter_box().unwrap();
-        hosts.attach(&[port]);
+        let (hosts, inbox) = hosts();
         let offer = [Offer { kind: Kind::Task, id: "a".to_owned(), number: None }];
         let first = hosts.add(|| {}).unwrap();
         assert_eq!(hosts.register(&first, &offer).unwrap(), [0]);
@@ -292,9 +298,7 @@ fn a_host_that_leaves_and_one_that_comes_lose_no_call() {
 #[test]
 fn a_host_that_retires_gets_what_follows_its_calls_and_the_other_gets_the_rest() {
     check(|| {
-        let hosts = Arc::new(Hosts::new(1, 0));
-        let (port, _inbox) = letter_box().unwrap();
-        hosts.attach(&[port]);
+        let (hosts, _inbox) = hosts();
         let offer = [Offer { kind: Kind::Task, id: "a".to_owned(), number: None }];
         let bell = Arc::new(Bell::default());
         let ring = bell.clone();
@@ -338,9 +342,7 @@ fn a_host_that_retires_gets_what_follows_its_calls_and_the_other_gets_the_rest()
 #[test]
 fn news_of_a_shard_reach_an_observer_while_hosts_come() {
     check(|| {
-        let hosts = Arc::new(Hosts::new(1, 0));
-        let (port, _inbox) = letter_box().unwrap();
-        hosts.attach(&[port]);
+        let (hosts, _inbox) = hosts();
         let bell = Arc::new(Bell::default());
         let ring = bell.clone();
         let observer = hosts.observe(move || ring.ring());
@@ -378,9 +380,7 @@ fn news_of_a_shard_reach_an_observer_while_hosts_come() {
 #[test]
 fn what_follows_a_call_passes_a_full_queue_in_order() {
     check(|| {
-        let hosts = Arc::new(Hosts::new(1, 0));
-        let (port, _inbox) = letter_box().unwrap();
-        hosts.attach(&[port]);
+        let (hosts, _inbox) = hosts();
         let bell = Arc::new(Bell::default());
         let ring = bell.clone();
         let host = hosts.add(move || ring.ring()).unwrap();
@@ -420,9 +420,7 @@ fn what_follows_a_call_passes_a_full_queue_in_order() {
 
 /// Two hosts, so that calls are spread: the first with a call in its full queue.
 fn two_hosts(bell: &Arc<Bell>) -> (Arc<Hosts>, Inbox, Arc<Host>) {
-    let hosts = Arc::new(Hosts::new(1, 0));
-    let (port, inbox) = letter_box().unwrap();
-    hosts.attach(&[port]);
+    let (hosts, inbox) = hosts();
     let ring = bell.clone();
     let host = hosts.add(move || ring.ring()).unwrap();
     let other = hosts.add(|| {}).unwrap();
