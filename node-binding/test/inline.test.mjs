@@ -4,11 +4,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import net from 'node:net';
 import { it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { fastTunnel } from 'fasttunnel';
-import { startTraffic } from './fixtures/traffic.mjs';
+import { startTraffic, terminateInTraffic } from './fixtures/traffic.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { cannotSabotage, sabotage } from './support/sabotage.mjs';
 import { callTask, onBothDrivers, sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
@@ -148,17 +147,7 @@ onBothDrivers('inline', (driver) => {
   });
 
   it('a worker thread terminated in traffic takes everything with it', async () => {
-    const round = async () => {
-      const worker = new Worker(WORKER, { workerData: { ...inline, shards: 1 } });
-      const [where] = await once(worker, 'message');
-      const traffic = await startTraffic(where, 4);
-      await until(() => traffic.answers > 20, 'traffic flows');
-      await worker.terminate();
-      await traffic.stop();
-      const server = net.createServer();
-      await once(server.listen(where.port, where.host), 'listening');
-      await once(server.close(), 'close');
-    };
+    const round = () => terminateInTraffic(new Worker(WORKER, { workerData: { ...inline, shards: 1 } }));
     for (let count = 0; count < 2; count++) await round();
     await sleep(100);
     const before = descriptors();

@@ -9,7 +9,7 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { fastTunnel, TunnelServer } from 'fasttunnel';
-import { startTraffic } from './fixtures/traffic.mjs';
+import { startTraffic, terminateInTraffic } from './fixtures/traffic.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { callTask, onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
 
@@ -202,18 +202,7 @@ onBothDrivers('lifecycle', (driver) => {
   }
 
   it('a worker thread terminated in traffic takes everything with it', async () => {
-    const round = async () => {
-      const worker = new Worker(WORKER, { workerData: { driver } });
-      const [where] = await once(worker, 'message');
-      const traffic = await startTraffic(where, 4);
-      await until(() => traffic.answers > 20, 'traffic flows');
-      await worker.terminate();
-      await traffic.stop();
-      // The port is free at once.
-      const server = net.createServer();
-      await once(server.listen(where.port, where.host), 'listening');
-      await once(server.close(), 'close');
-    };
+    const round = () => terminateInTraffic(new Worker(WORKER, { workerData: { driver } }));
     for (let count = 0; count < 3; count++) await round();
     await sleep(100);
     const before = { threads: threads(), fileDescriptors: fileDescriptors() };
