@@ -1,8 +1,8 @@
 // A server to be overloaded, fasttunnel or node:http: `node server.mjs fasttunnel`, started by run.mjs, which it tells how
 // late its own timers were.
-import { createServer } from 'node:http';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
+import { serveTasks } from '../peers/node-tasks.mjs';
 
 const spin = (ms) => {
   const end = performance.now() + ms;
@@ -24,20 +24,7 @@ async function startTunnel() {
   return (await fastTunnel({ driver, limits: JSON.parse(limits), auth: { allowAnonymous: true }, tasks })).port;
 }
 
-function startHttp() {
-  const server = createServer((request, response) => {
-    const task = tasks[request.url.slice('/__runner/task/'.length)];
-    let text = '';
-    request.setEncoding('utf8').on('data', (piece) => { text += piece; });
-    request.on('end', async () => {
-      const body = JSON.stringify({ ok: true, result: await task(JSON.parse(text).input) });
-      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body);
-    });
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(server.address().port)));
-}
-
-const port = await (process.argv[2] === 'node:http' ? startHttp() : startTunnel());
+const port = await (process.argv[2] === 'node:http' ? serveTasks(tasks) : startTunnel());
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 process.on('message', (word) => {

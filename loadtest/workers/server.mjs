@@ -2,24 +2,11 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
+import { serveTasks } from '../peers/node-tasks.mjs';
 import { tasks } from './tasks.mjs';
 
 const [name, count] = [process.argv[2], Number(process.argv[3] ?? 2)];
-
-function serve() {
-  const server = createServer((request, response) => {
-    const task = tasks[request.url.slice('/__runner/task/'.length)];
-    let text = '';
-    request.setEncoding('utf8').on('data', (piece) => { text += piece; });
-    request.on('end', async () => {
-      const body = JSON.stringify({ ok: true, result: await task(JSON.parse(text).input) });
-      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body);
-    });
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', 4096, () => resolve(server.address().port)));
-}
 
 async function start() {
   const options = { auth: { allowAnonymous: true }, port: 0 };
@@ -45,5 +32,5 @@ if (cluster.isPrimary) {
   process.on('disconnect', () => process.exit());
   process.send({ port });
 } else {
-  await serve();
+  await serveTasks(tasks);
 }
