@@ -193,11 +193,12 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
-# sslyze comes from PyPI. Not a test: it takes a virtual environment of 60 MB.
+# sslyze comes from PyPI, testssl from Debian. Not a test: it takes a virtual environment of 60 MB and minutes.
 SSLYZE := target/sslyze/.installed
 .PHONY: tls-scan
-tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze: versions, ciphers, renegotiation, known attacks; nothing below A
-	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze
+tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze and testssl: versions, ciphers, renegotiation, known attacks; nothing below A (5 minutes)
+	@command -v testssl >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get install -y --no-install-recommends testssl.sh bsdmainutils >/dev/null || echo "testssl is not installed (Debian: testssl.sh): sslyze alone scans"
+	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze $$(command -v testssl)
 
 .PHONY: browser
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
@@ -346,7 +347,7 @@ $(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
 $(SSLYZE):
 	$(call need,python3,sslyze is installed by it, from PyPI)
 	python3 -m venv $(dir $@)
-	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: sslyze==6.3.1
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=sslyze sslyze==6.3.1
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt
