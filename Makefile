@@ -204,6 +204,12 @@ browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the clien
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
+SCREENSHOT := target/preview.png
+.PHONY: preview
+preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
+	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make preview CHROMIUM=program"; exit 1; }
+	cd $(BINDING) && CHROMIUM=$(CHROMIUM) SCREENSHOT=$(abspath $(SCREENSHOT)) node --test --test-reporter=spec test/preview.test.mjs
+
 .PHONY: bench-client
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
 	node $(BINDING)/bench/client.mjs $(ARGS)
