@@ -80,7 +80,7 @@ describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
     await configure(webContents, 'one');
     await webContents.loadURL(PAGE);
     await until(() => titleOf(webContents), (title) => title === 'The first');
-    assert.equal(await webContents.executeJavaScript('location.href'), PAGE);
+    assert.deepEqual(await webContents.executeJavaScript('[location.href, isSecureContext]'), [PAGE, true]);
     assert.equal(webContents.logins, 1, 'Chromium asks once, and remembers');
 
     const socket = await until(() => one.asked.find(({ headers }) => headers.upgrade === 'websocket'), (found) => found !== undefined);
@@ -123,6 +123,16 @@ describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
     assert.match(await stranger.executeJavaScript('document.body.textContent'), /Proxy Authentication Required/);
     assert.equal(await titleOf(stranger), undefined);
     assert.ok(stranger.logins > 0);
+  });
+
+  it('is that of the first view in a session, for whoever shares it', async () => {
+    const [first, second] = [view(), view()];
+    await configure(first, 'one');
+    await first.loadURL(PAGE);
+    second.session = first.session;
+    await second.loadURL(PAGE);
+    await until(() => titleOf(second), (title) => title === 'The first');
+    assert.deepEqual([first.logins, second.logins], [1, 0], 'Chromium remembers credentials for the session');
   });
 
   it('asks the own machine directly once the view is released', async () => {
