@@ -13,6 +13,7 @@ TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/t
 QUICKSTART := examples/quickstart
 RUNNER_APP := examples/runner-app
 FILES := examples/files
+PREVIEW_PROXY := examples/preview-proxy
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 CHROMIUM ?= chromium-headless-shell
@@ -122,7 +123,7 @@ INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits li
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
 
@@ -204,6 +205,12 @@ tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze and testssl:
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
+
+SCREENSHOT := target/preview.png
+.PHONY: preview
+preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
+	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make preview CHROMIUM=program"; exit 1; }
+	cd $(BINDING) && CHROMIUM=$(CHROMIUM) SCREENSHOT=$(abspath $(SCREENSHOT)) node --test --test-reporter=spec test/preview.test.mjs
 
 .PHONY: bench-client
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
@@ -313,7 +320,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -361,7 +368,7 @@ $(DIST): $(PACKAGES) $(TYPESCRIPT)
 	@touch $@
 
 # What `npm install fasttunnel` does in an app, with this checkout instead.
-$(QUICKSTART)/node_modules/fasttunnel:
+$(QUICKSTART)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel:
 	@mkdir -p $(dir $@) && ln -sfn ../../../$(BINDING) $@
 
 # And `npm install` in the Runner example, whose Runner has to be the one that the tests use.
@@ -376,6 +383,10 @@ run-runner: build $(RUNNER_APP)/node_modules/fasttunnel ## Call examples/runner-
 .PHONY: run-files
 run-files: build $(FILES)/node_modules/fasttunnel ## Start examples/files: upload, download and transform, from Node and from a page (PORT=7070)
 	@node $(FILES)/demo.mjs
+
+.PHONY: run-preview
+run-preview: build $(PREVIEW_PROXY)/node_modules/fasttunnel ## Start examples/preview-proxy: two views see the workspace of each at one address
+	@node $(PREVIEW_PROXY)/demo.mjs
 
 .PHONY: streams
 streams: build ## Compare one upload and one download with node:http, in bytes a second (MIBS=1024 ROUNDS=5)
