@@ -18,6 +18,7 @@ PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 CHROMIUM ?= chromium-headless-shell
 TEST_RUNNERS := $(BINDING)/test/runners
+OPENTELEMETRY := $(BINDING)/test/opentelemetry
 API := scripts/api
 PACKAGING := $(BINDING)/packaging
 PACKAGING_TOOLS := $(PACKAGING)/node_modules/.package-lock.json
@@ -123,7 +124,7 @@ INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits li
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
 
@@ -320,7 +321,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(OPENTELEMETRY)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -334,8 +335,8 @@ $(PEERS)/node_modules/.package-lock.json: $(PEERS)/package.json $(PEERS)/package
 	npm --prefix $(PEERS) ci --ignore-scripts --no-audit --no-fund && touch $@ || echo "the servers from npm could not be installed" >&2
 
 # What the tests try the package on: Bun, Deno, other versions of Node, bundlers (1 GB). Not a part of $(PACKAGES), which
-# users of a checkout install to build; and the test runners of docs/testing.md. What cannot be installed fails here.
-$(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+# users of a checkout install to build; the test runners of docs/testing.md; and the SDK of OpenTelemetry. What cannot be installed fails here.
+$(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	$(NEED_NODE)
 	npm --prefix $* ci --ignore-scripts --no-audit --no-fund
 	@ln -sfn ../../.. $*/node_modules/fasttunnel

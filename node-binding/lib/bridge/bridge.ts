@@ -105,7 +105,7 @@ class EngineBridge implements Bridge, Membership {
   constructor(make: MakeNative, options: EngineOptions & { member?: boolean }, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
     this.#open = open;
     this.#onError = onError;
-    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
+    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.unwritable(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
     this.encrypted = options.tls !== undefined;

@@ -89,6 +89,8 @@ export declare class NativeTunnel {
   requestId(ticket: number): string | null
   /** The head, as received (latin-1), of a call that is not answered yet. */
   head(ticket: number): string | null
+  /** Milliseconds that a call has waited for the event loop, while it is not answered. */
+  queuedMs(ticket: number): number
   /** Says what a request that was asked about may do; it leaves with the next `complete`. */
   advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
   /**
