@@ -61,7 +61,11 @@ impl EncryptedRead {
             match taken {
                 Ok(Some(taken)) => return (Ok(taken), room),
                 Ok(None) => {}
-                Err(error) => return (Err(error), room),
+                Err(error) => {
+                    // The connection is cut then, and with it what the writer still has to send.
+                    std::future::poll_fn(|cx| self.session.borrow_mut().poll_last_words(cx)).await;
+                    return (Err(error), room);
+                }
             }
             if self.session.borrow().held_bytes() > 0 {
                 bytes = TLS_READ_BYTES;
@@ -175,17 +179,18 @@ impl EncryptedWrite {
 
     /// Sends some of the records.
     async fn send(&mut self) -> io::Result<usize> {
-        self.session.borrow_mut().writing = true;
+        self.session.borrow_mut().begin_writing();
         self.beneath.hold_output(self.sealed.capacity());
         let sealed = std::mem::take(&mut self.sealed);
         let (sent, sealed) = self.half.write(sealed).await;
         self.sealed = sealed;
-        if let Ok(sent) = sent {
-            self.sealed.drain(..sent.min(self.sealed.len()));
+        match sent {
+            Ok(bytes @ 1..) => drop(self.sealed.drain(..bytes.min(self.sealed.len()))),
+            _ => self.session.borrow_mut().stop_writing(),
         }
         if self.sealed.is_empty() {
             self.sealed = Vec::new();
-            self.session.borrow_mut().writing = false;
+            self.session.borrow_mut().end_writing(&mut self.sealed);
         }
         self.beneath.hold_output(self.sealed.capacity());
         sent
