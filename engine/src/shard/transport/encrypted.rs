@@ -10,7 +10,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedRe
 use monoio::net::TcpStream;
 use rustls::Connection;
 
-use crate::limits::{TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
+use crate::limits::{HANDSHAKE_BYTES, TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
 use crate::link::peers::Peers;
 use crate::shard::transport::rooms::{Content, Room};
 use crate::shard::transport::session::Session;
@@ -102,7 +102,7 @@ impl EncryptedRead {
 
     /// Reads on, whatever comes, until the end or until so many bytes have come.
     pub(super) async fn pass_over(&mut self, most: usize) {
-        let (mut buffer, mut passed) = (Vec::with_capacity(TLS_HELLO_BYTES), 0);
+        let (mut buffer, mut passed) = (Vec::with_capacity(HANDSHAKE_BYTES), 0);
         while passed < most {
             buffer.clear();
             match self.half.read(buffer).await {
