@@ -406,8 +406,9 @@ pub struct Http2Limits {
     pub stream_window_bytes: u32,
     /// Bytes that it may send on all of them, 1 MiB.
     pub connection_window_bytes: u32,
-    /// Streams that a client may reset within [`INTERVAL_MS`](crate::wire::frame_watch::INTERVAL_MS), 200, and that it may make
-    /// the server reset. More: `GOAWAY` with `ENHANCE_YOUR_CALM`, close.
+    /// Streams that a client may reset within [`INTERVAL_MS`](crate::wire::frame_watch::INTERVAL_MS), 200; and as many that it
+    /// may make the server reset or refuse as long as the connection lives: `h2` counts those, and never begins anew. More:
+    /// `GOAWAY` with `ENHANCE_YOUR_CALM`, close.
     pub max_resets: u32,
     /// Frames that ask for nothing, within the same time, 2000: see
     /// [`FrameLimits`](crate::wire::frame_watch::FrameLimits). More: as of `max_resets`.
