@@ -252,7 +252,7 @@ export interface LimitOptions {
   streamWindowBytes?: number | undefined;
   /** Bytes that it may send ahead on all of a connection. */
   connectionWindowBytes?: number | undefined;
-  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds. */
+  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds, or make the tunnel reset or refuse in its life. */
   maxStreamResets?: number | undefined;
   /** Frames that ask for nothing (PING, SETTINGS, …) that an HTTP/2 client may send in 30 seconds. */
   maxControlFrames?: number | undefined;
