@@ -79,12 +79,12 @@ export class ProxyServer {
     return new ProxyServer(checkProxy(typeof address === 'object' && address !== null ? address : asListenAddress(address), enableHttp2));
   }
 
-  /** Listens on the first port that is free, of `maxAttempts` from `startPort` on. */
-  static async startWithAutoPort(host: string, startPort: number, maxAttempts: number, enableHttp2?: boolean): Promise<ProxyServer> {
+  /** Listens on the first port that is free, of `maxAttempts` from `startPort` on; `options` are those that an address leaves open. */
+  static async startWithAutoPort(host: string, startPort: number, maxAttempts: number, enableHttp2?: boolean, options?: Omit<ProxyOptions, 'host' | 'port'>): Promise<ProxyServer> {
     const attempts = asAttempts(maxAttempts);
     for (let port = startPort; ; port++) {
       try {
-        return new ProxyServer(checkProxy({ host, port }, enableHttp2));
+        return new ProxyServer(checkProxy({ ...options, host, port }, enableHttp2));
       } catch (error) {
         const isTaken = error instanceof ListenError && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
         if (!isTaken || port + 1 >= startPort + attempts || port >= 65_535) throw error;
