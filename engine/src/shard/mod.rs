@@ -14,6 +14,7 @@ mod exchange;
 pub mod fuzz;
 mod http2;
 pub(crate) mod life;
+mod multiplex;
 mod proxy;
 mod reactor;
 mod request;
@@ -275,6 +276,12 @@ impl Shard {
         self.life.is_stopping()
     }
 
+    fn random_bytes(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        self.random.borrow_mut().fill_bytes(&mut random);
+        random
+    }
+
     /// Decides on a request; the answer's own header lines go to `lines`.
     fn decide<'a>(
         &self,
@@ -298,9 +305,7 @@ impl Shard {
                 // The id that JavaScript has heard.
                 return id.copy_from_slice(asked);
             }
-            let mut random = [0; 16];
-            self.random.borrow_mut().fill_bytes(&mut random);
-            write_uuid_v4(random, id);
+            write_uuid_v4(self.random_bytes(), id);
         })
     }
 }

@@ -550,6 +550,8 @@ export interface NativeProxyOptions {
   driver: string
   /** What clients are spoken to under TLS with; without it in the clear. */
   tls?: NativeTls
+  /** HTTP/2 is spoken, too. */
+  http2: boolean
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */

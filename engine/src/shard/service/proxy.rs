@@ -14,6 +14,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     at_stop: AtStop::Closes,
     answer: None,
     tls: |shard| shard.tls.as_deref(),
-    speaks_http2: false,
+    speaks_http2: true,
     speaks: Speaks::ToProxy,
 };
