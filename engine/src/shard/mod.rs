@@ -16,6 +16,7 @@ mod http2;
 pub(crate) mod life;
 mod proxy;
 mod reactor;
+pub mod report;
 mod request;
 mod resident;
 mod serve;
@@ -68,6 +69,8 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use report::figures::Figures;
+use report::reports::Reports;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
 use watch::clock::Clock;
@@ -108,6 +111,10 @@ pub(crate) struct Setup {
     /// Open connections, by shard.
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
+    /// Those of all shards.
+    pub figures: Arc<Figures>,
+    /// Viewers may come.
+    pub dashboard: bool,
     pub meter: Arc<ShardMeter>,
     /// Set when the shard is given up.
     pub given_up: Arc<AtomicBool>,
@@ -150,6 +157,7 @@ struct Shard {
     timing: Timing,
     clock: Clock,
     doors: Doors,
+    reports: Reports,
     vitals: Arc<Vitals>,
     /// Of a proxy.
     upstreams: Option<Upstreams>,
@@ -230,6 +238,7 @@ impl Shard {
             counters: setup.counters,
             clock: Clock::new(timer),
             doors: Doors::default(),
+            reports: Reports::new(setup.figures, setup.dashboard),
             vitals: setup.vitals,
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),

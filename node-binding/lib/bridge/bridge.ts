@@ -20,6 +20,7 @@ import { AnswerBatch } from './answer-batch.js';
 import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
+import { Heartbeat } from './heartbeat.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { defaultRing, nativeAllow, nativeOptions, nativeTls } from './native-options.js';
@@ -86,6 +87,7 @@ class EngineBridge implements Bridge, Membership {
   readonly #open: OpenTunnel | undefined;
   readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
+  readonly #heartbeat: Heartbeat | undefined;
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
   #awake = false;
@@ -126,6 +128,7 @@ class EngineBridge implements Bridge, Membership {
       native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
+    if (options.admin !== undefined || options.seat !== undefined) this.#heartbeat = new Heartbeat(this.#native, options.seat);
     if (options.tls !== undefined) this.#watch('tls', options.tls);
     if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
@@ -261,6 +264,7 @@ class EngineBridge implements Bridge, Membership {
       this.#native.finish();
     } finally {
       clearInterval(this.#keepAlive);
+      this.#heartbeat?.stop();
       this.#open?.end();
       this.#calls.abandon();
     }
@@ -280,6 +284,7 @@ class EngineBridge implements Bridge, Membership {
   end(): void {
     this.#native.finish();
     clearInterval(this.#keepAlive);
+    this.#heartbeat?.stop();
     this.#calls.abandon();
   }
 

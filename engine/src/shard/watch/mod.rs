@@ -2,4 +2,5 @@
 
 pub(in crate::shard) mod clock;
 pub mod counters;
+pub mod refusals;
 pub mod timing;
