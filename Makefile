@@ -204,6 +204,11 @@ browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the clien
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
+.PHONY: dashboard
+dashboard: build-test ## Look at the dashboard in Chromium: light, dark, on a phone, while JavaScript is blocked (CHROMIUM=program; skipped without one)
+	@if command -v $(CHROMIUM) >/dev/null; then node $(BINDING)/test/browser/dashboard.mjs $(CHROMIUM); \
+	else echo "skipped: no $(CHROMIUM): apt-get install chromium-headless-shell, or make dashboard CHROMIUM=program"; fi
+
 .PHONY: bench-client
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
 	node $(BINDING)/bench/client.mjs $(ARGS)
