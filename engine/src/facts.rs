@@ -65,7 +65,7 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 21] = [
+const REST: [Row; 22] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
@@ -103,6 +103,7 @@ const REST: [Row; 21] = [
     ("SHARD_STATS", "Numbers in the statistics of a shard.", || Value::Statistics(shard_statistics().collect())),
     ("TUNNEL_STATS", "Numbers in the statistics of a tunnel.", || Value::Statistics(census::OF_A_TUNNEL.to_vec())),
     ("WORKER_STATS", "Numbers in the statistics of a worker.", || Value::Statistics(census::OF_A_WORKER.to_vec())),
+    ("LOG_STATS", "Numbers in the statistics of an access log.", || Value::Statistics(census::OF_A_LOG.to_vec())),
     ("METRICS", "Families of metrics that are more than a number: their names and what they mean.", metrics),
     ("BODY_REFUSALS", "Why a form is refused, by the number that its frame carries.", body_refusals),
 ];

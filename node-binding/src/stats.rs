@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fasttunnel_engine::link::access_log::LogTally;
 use fasttunnel_engine::link::host::Host;
 
 /// The event loops' objects, comma-separated: `Member` of `lib/stats/stats.ts`.
@@ -11,4 +12,9 @@ pub fn members_json(members: &[Arc<Host>]) -> String {
         format!("{{\"member\":{member},\"calls\":{calls},\"waiting\":{waiting},\"running\":{running}}}")
     };
     members.iter().map(object).collect::<Vec<_>>().join(",")
+}
+
+/// The member `log` of `Stats` in `lib/stats/stats.ts`, and a comma.
+pub fn log_json(LogTally { written, dropped, failed }: LogTally) -> String {
+    format!("\"log\":{{\"written\":{written},\"dropped\":{dropped},\"failed\":{failed}}},")
 }

@@ -30,9 +30,10 @@ const said = (text) => text.split('\n').filter((line) => /^# (HELP|TYPE|UNIT)/.t
 const sumOf = (samples, name) => [...samples].reduce((sum, [key, value]) => (key.startsWith(`${name}{`) ? sum + value : sum), 0);
 
 onBothDrivers('the admin listener', (driver) => {
-  it('tells all that stats() tells, by the same names, in the format that is asked for', () => withTunnel({ driver, tasks, shards: 2, admin: {} }, async (tunnel) => {
+  it('tells all that stats() tells, by the same names, in the format that is asked for', () => withTunnel({ driver, tasks, shards: 2, admin: {}, log: { info: () => {} } }, async (tunnel) => {
     for (let call = 0; call < 20; call++) await callTask(tunnel, 'add', { a: call, b: 1 });
     assert.equal((await callTask(tunnel, 'unknown', 1)).status, 403);
+    await until(() => tunnel.stats().log.written === 21, 'lines are given to the logger');
     await sleep(HELD_MS);
     for (const format of ['openmetrics', 'prometheus']) {
       const scraped = await scrape(tunnel, metricsContentType[format]);

@@ -67,6 +67,13 @@ pub const OF_A_WORKER: [Statistic; 6] = [
     statistic("event_loop_delay_max_ms", Counts::Gauge, "The most that was since its thread started."),
 ];
 
+/// What they are told of an access log, in this order.
+pub const OF_A_LOG: [Statistic; 3] = [
+    statistic("written", Counts::Counter, "Lines of the access log that were written, or given to the logger."),
+    statistic("dropped", Counts::Counter, "Lines that were dropped because the file or the logger did not keep up."),
+    statistic("failed", Counts::Counter, "Lines that could not be written."),
+];
+
 const fn statistic(name: &'static str, kind: Counts, says: &'static str) -> Statistic {
     Statistic { name, kind, says }
 }

@@ -40,6 +40,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::limits::Limits;
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
@@ -58,7 +59,6 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
-use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -71,8 +71,10 @@ use reactor::driver::Driver;
 use reactor::waiters::Waiter;
 use report::figures::Figures;
 use report::reports::Reports;
+use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
+use watch::access_log::ShardLog;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -103,6 +105,8 @@ pub(crate) struct Setup {
     pub bare_inputs: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    /// Where requests are written down.
+    pub log: Option<Arc<AccessLog>>,
     pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
@@ -140,7 +144,7 @@ struct Shard {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
-    handshakes: Handshakes<Rc<Conn>>,
+    handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -159,6 +163,7 @@ struct Shard {
     doors: Doors,
     reports: Reports,
     vitals: Arc<Vitals>,
+    log: Option<Rc<ShardLog>>,
     /// Of a proxy.
     upstreams: Option<Upstreams>,
 
@@ -240,6 +245,7 @@ impl Shard {
             doors: Doors::default(),
             reports: Reports::new(setup.figures, setup.dashboard),
             vitals: setup.vitals,
+            log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),

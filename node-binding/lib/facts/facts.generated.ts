@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'b66b6cbc379c9cd8';
+export const FACTS_HASH = '9aa313bdc9f902df';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -290,6 +290,12 @@ export const WORKER_STATS = {
   restarts: { kind: 'counter', help: 'Times that the worker had ended and was started again.' },
   eventLoopDelayMs: { kind: 'gauge', help: 'Milliseconds that the event loop of the worker was late for a timer.' },
   eventLoopDelayMaxMs: { kind: 'gauge', help: 'The most that was since its thread started.' },
+} as const;
+/** Numbers in the statistics of an access log. */
+export const LOG_STATS = {
+  written: { kind: 'counter', help: 'Lines of the access log that were written, or given to the logger.' },
+  dropped: { kind: 'counter', help: 'Lines that were dropped because the file or the logger did not keep up.' },
+  failed: { kind: 'counter', help: 'Lines that could not be written.' },
 } as const;
 /** Families of metrics that are more than a number: their names and what they mean. */
 export const METRICS = {

@@ -1,6 +1,6 @@
-import { METRICS, SHARD_STATS, TUNNEL_STATS, WORKER_STATS } from '../facts/facts.generated.js';
+import { LOG_STATS, METRICS, SHARD_STATS, TUNNEL_STATS, WORKER_STATS } from '../facts/facts.generated.js';
 import { fail } from '../options/checks.js';
-import type { ShardStats, Stats, WorkerStats } from './stats.js';
+import type { LogStats, ShardStats, Stats, WorkerStats } from './stats.js';
 
 /** `openmetrics` is OpenMetrics 1.0; `prometheus` the older text format (0.0.4), which can be joined to other texts. */
 export type MetricsFormat = 'openmetrics' | 'prometheus';
@@ -20,6 +20,8 @@ const OF_A_SHARD: Meanings<ShardStats> = SHARD_STATS;
 
 const OF_A_TUNNEL: Meanings<Stats> = TUNNEL_STATS;
 
+const OF_A_LOG: Meanings<LogStats> = LOG_STATS;
+
 const OF_A_WORKER: Meanings<Omit<WorkerStats, 'worker' | 'threadId'>> = WORKER_STATS;
 
 const PHASES = ['parse', 'queue', 'js', 'write'] as const;
@@ -37,6 +39,11 @@ export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics')
     const { kind, help } = OF_A_TUNNEL[key];
     text.family(kind, nameOf(key), help);
     text.number({}, stats[key]);
+  }
+  for (const key of stats.log === undefined ? [] : keysOf(OF_A_LOG)) {
+    const { kind, help } = OF_A_LOG[key];
+    text.family(kind, nameOf(`log${key[0]!.toUpperCase()}${key.slice(1)}`), help);
+    text.number({}, stats.log?.[key] ?? 0);
   }
   for (const key of keysOf(OF_A_SHARD)) {
     const { kind, help } = OF_A_SHARD[key];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::shard::reactor::driver::Driver;
 use crate::shard::report::process::ProcessReader;
@@ -21,6 +22,7 @@ pub struct Figures {
     pub(super) driver: Driver,
     pub(super) inline: bool,
     pub(super) backend: Arc<dyn Backend>,
+    pub(super) log: Option<Arc<AccessLog>>,
     pub(super) started: Instant,
     pub(super) process: ProcessReader,
 }
@@ -28,7 +30,13 @@ pub struct Figures {
 impl Figures {
     /// All zero, of an engine of `shards` shards. `inline`: they have no threads.
     #[must_use]
-    pub fn new(shards: usize, driver: Driver, inline: bool, backend: Arc<dyn Backend>) -> Self {
+    pub fn new(
+        shards: usize,
+        driver: Driver,
+        inline: bool,
+        backend: Arc<dyn Backend>,
+        log: Option<Arc<AccessLog>>,
+    ) -> Self {
         Figures {
             counters: (0..shards).map(|_| Arc::default()).collect(),
             meters: (0..shards).map(|_| Arc::default()).collect(),
@@ -36,6 +44,7 @@ impl Figures {
             driver,
             inline,
             backend,
+            log,
             started: Instant::now(),
             process: ProcessReader::default(),
         }

@@ -7,8 +7,9 @@ use super::figures::Figures;
 use super::histograms::{DURATION_LOGS, SIZE_LOGS, task_logs};
 use super::names::{self, Family};
 use super::negotiate::Format;
+use crate::link::access_log::LogTally;
 use crate::link::beat::Beat;
-use crate::link::census::{Census, LoopFigures, OF_A_TUNNEL, OF_A_WORKER};
+use crate::link::census::{Census, LoopFigures, OF_A_LOG, OF_A_TUNNEL, OF_A_WORKER};
 use crate::link::histogram::HistogramSnapshot;
 use crate::link::meter;
 use crate::shard::watch::counters;
@@ -26,6 +27,7 @@ pub(super) fn metrics(figures: &Figures, format: Format, ready: bool) -> String 
     text.family("info", PREFIX, ("", names::INFO.1));
     text.sample("", &[("driver", figures.driver.name())], "1");
     text.of_the_tunnel(figures, &census, ready);
+    text.of_the_log(figures);
     text.of_shards(figures);
     text.of_workers(&census.loops);
     text.of_loops(&census.loops);
@@ -99,6 +101,15 @@ impl Text {
         }
         self.family("gauge", PREFIX, names::READY);
         self.sample("", &[], if ready { "1" } else { "0" });
+    }
+
+    fn of_the_log(&mut self, figures: &Figures) {
+        let Some(log) = &figures.log else { return };
+        let LogTally { written, dropped, failed } = log.tally();
+        for (row, value) in OF_A_LOG.iter().zip([written, dropped, failed]) {
+            self.family(row.kind.name(), &format!("{PREFIX}log_"), (row.name, row.says));
+            self.sample("", &[], &value.to_string());
+        }
     }
 
     fn of_shards(&mut self, figures: &Figures) {
