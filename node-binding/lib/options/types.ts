@@ -102,7 +102,7 @@ export interface ListenOptions {
   socketPath?: string | undefined;
   /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
-  /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
+  /** Where `/livez`, `/readyz`, `/metrics` and `/stats` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   /** Clients may speak HTTP/2 on the same port as HTTP/1.1: in clear, by prior knowledge. Default true. */
   http2?: boolean | undefined;
@@ -163,6 +163,8 @@ export interface AdminOptions {
   socketPath?: string | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
+  /** Show what the tunnel does on a page, `/dashboard`. Default false. */
+  dashboard?: boolean | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */

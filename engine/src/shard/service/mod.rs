@@ -51,7 +51,15 @@ pub(in crate::shard) enum Speaks {
 }
 
 /// Answers the request that has this head, given the bytes of that, too.
-type Answerer = fn(&Shard, &Head, &[u8]) -> AdminAnswer;
+type Answerer = fn(&Shard, &Head, &[u8]) -> Reply;
+
+/// What such a request gets.
+pub(in crate::shard) enum Reply {
+    /// This.
+    Whole(AdminAnswer),
+    /// Events, as long as the client stays.
+    Events,
+}
 
 /// What becomes of a connection when the engine stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
