@@ -277,6 +277,12 @@ overload: instruments ## Call node:http and the tunnel three times as often as t
 bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
 	@node loadtest/workers/run.mjs $(ARGS)
 
+# tinyproxy and nginx come from Debian.
+.PHONY: bench-proxy
+bench-proxy: build $(PEERS)/node_modules/.package-lock.json ## Compare the proxy with proxy-chain, http-proxy-3 and tinyproxy, in turns, as Markdown (8 minutes; ARGS='--rounds 3')
+	cargo build --locked --release --package fasttunnel-loadtest --bin loadtest
+	@node loadtest/proxies/run.mjs $(ARGS)
+
 # Short in `make test` already; here again and again, with the machine's own tools.
 ROUNDS := 10
 .PHONY: faults
