@@ -268,6 +268,11 @@ overload: instruments ## Call node:http and the tunnel three times as often as t
 bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
 	@node loadtest/workers/run.mjs $(ARGS)
 
+# Nothing else should run on the machine. `ARGS='--rounds 1 --duration-s 0.5'` only shows that it works.
+.PHONY: bench-placements
+bench-placements: instruments ## Compare inline, threads and other servers on one core and on two (12 minutes; ARGS='--cores one --servers inline,node')
+	@node loadtest/placements/run.mjs $(ARGS)
+
 # Short in `make test` already; here again and again, with the machine's own tools.
 ROUNDS := 10
 .PHONY: faults
