@@ -117,14 +117,10 @@ loom: ## Model-check the code that crosses threads: every interleaving of a few 
 	$(NEED_CARGO)
 	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
 
-# What runs a second time where the event loop turns the shard.
-INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits limits-bodies isolation failing-shards tls))
-
-# One file at a time: some of them measure time, count threads or fill every core.
+# Which files run beside each other, and which run twice, scripts/test.mjs says.
 .PHONY: test-js
 test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
-	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
-	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
+	cd $(BINDING) && npm test --silent
 
 .PHONY: lint
 lint: $(DIST) $(PACKAGING_TOOLS) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
