@@ -104,8 +104,12 @@ release-notes: ## Print what the change log says of this version
 publish: ## Publish the packages that are there, from the release workflow (ARGS=--dry-run elsewhere)
 	@node $(PACKAGING)/release.mjs publish $(ARGS)
 
+# Builds, and what only shows that something works, run beside each other: none of it measures.
 .PHONY: test
-test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
+test: $(DIST) ## Run all tests, of Rust and of JS
+	@$(MAKE) test-rust
+	@scripts/beside.sh "$(MAKE) loom bench-smoke build-test" "$(MAKE) fuzz-smoke pack"
+	@$(MAKE) test-js -o build-test -o pack
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests
@@ -117,7 +121,7 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --profile quick --target-dir target/loom
 
 # Which files run beside each other, and which run twice, scripts/test.mjs says.
 .PHONY: test-js
