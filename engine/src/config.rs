@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::line::Format;
-use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
+use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
 use crate::trust::Trust;
@@ -125,12 +126,10 @@ impl Config {
     }
 }
 
-/// One shard fewer than there are cores, because the host's thread needs one; at least 1, at most 8: a shard moves
-/// more requests than one JavaScript thread can answer, so more of them only helps answers that need no JavaScript.
+/// How many shards on threads there are by default: see [`arrange`].
 #[must_use]
 pub fn default_shards() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    cores.saturating_sub(1).clamp(1, MAX_SHARDS.min(8))
+    arrange(available_cores(), 0).shards
 }
 
 /// Nine tenths of RLIMIT_NOFILE, after [`RESERVED_DESCRIPTORS`] for the application.
@@ -144,6 +143,7 @@ pub fn default_max_connections() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_SHARDS;
 
     #[test]
     fn defaults_are_in_range() {

@@ -20,6 +20,7 @@ pub mod handlers;
 pub mod host;
 pub mod limits;
 pub mod link;
+pub mod placement;
 pub mod proxy;
 pub mod shard;
 pub mod tls;

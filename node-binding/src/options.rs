@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fasttunnel_engine::access::line::Format;
-use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections, default_shards};
+use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
+use fasttunnel_engine::placement::{self, Decision, INLINE_UP_TO_CORES, Placement, PlacementChoice, available_cores};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
@@ -37,8 +38,8 @@ pub struct NativeOptions {
     pub in_process: bool,
     /// Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function.
     pub loop_ring: bool,
-    /// The event loop turns the one shard, if it can; otherwise shards have threads.
-    pub inline: bool,
+    /// `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads.
+    pub placement: String,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
     /// What to encrypt with; without it nothing is.
@@ -323,7 +324,6 @@ impl NativeOptions {
             None => AdminTls::None,
         };
         config.backlog = self.backlog;
-        config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
@@ -337,6 +337,17 @@ impl NativeOptions {
         });
         config.release_memory = raw::release_memory;
         Ok(config)
+    }
+
+    /// Where the shards should run, and how many there should be.
+    pub fn decide(&self) -> Result<Decision, CodedError> {
+        let choice = match self.placement.as_str() {
+            "auto" => PlacementChoice::Auto,
+            "threads" => PlacementChoice::Only(Placement::Threads),
+            "inline" => PlacementChoice::Only(Placement::Inline),
+            other => return Err(bad_option(format!("placement: {other:?} is no placement"))),
+        };
+        Ok(placement::decide(choice, self.shards as usize, self.workers, available_cores(), INLINE_UP_TO_CORES))
     }
 
     fn listen(&self) -> Result<Listen, CodedError> {

@@ -9,7 +9,7 @@ export interface NativeOptions {
   inProcess: boolean;
   workers: boolean;
   loopRing: boolean;
-  inline: boolean;
+  placement: 'auto' | Placement;
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
@@ -152,6 +152,8 @@ interface Addon {
   NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
+  /** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+  availableCores(): number;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
 }

@@ -37,7 +37,8 @@ export interface EngineOptions {
   /** 0 = by the number of cores. */
   shards: number;
   driver: 'auto' | 'io_uring' | 'epoll';
-  placement: 'auto' | Placement;
+  /** Default `auto`. */
+  placement?: 'auto' | Placement;
   /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
   ring?: Ring;
   basePath: string;

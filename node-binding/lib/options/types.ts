@@ -108,7 +108,7 @@ export interface ListenOptions {
   http2?: boolean | undefined;
   /** Connections the kernel may queue before they are accepted. Default 4096. */
   backlog?: number | undefined;
-  /** Number of shards (threads). Default 0: by the number of cores. */
+  /** Number of shards (threads). Default 0: by the number of cores that the process may use. */
   shards?: number | undefined;
   /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
