@@ -115,7 +115,7 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --test loom_callers --release --target-dir target/loom
 
 # What runs a second time where the event loop turns the shard.
 INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits limits-bodies isolation failing-shards tls))

@@ -12,14 +12,17 @@
 //!
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
+pub mod allowances;
 pub mod backend;
 pub mod batch;
+pub mod callers;
 pub mod clock;
 pub mod contexts;
 pub mod counter;
 mod departure;
 mod directory;
 pub mod doorbell;
+pub mod gate;
 pub mod histogram;
 pub mod host;
 mod host_queue;
