@@ -16,6 +16,7 @@ export type { AdminAddress } from './options/addresses.js';
 export type { MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
+  AccessOptions,
   AdminOptions,
   AuthOptions,
   ByteStream,
@@ -31,6 +32,8 @@ export type {
   ListenOptions,
   MultipartOptions,
   NamedCertificate,
+  ProxyProtocolOptions,
+  RateLimitOptions,
   Serializer,
   StreamResult,
   TaskCall,

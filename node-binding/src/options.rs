@@ -18,6 +18,7 @@ use napi_derive::napi;
 use zeroize::Zeroize;
 
 use crate::bounds;
+use crate::callers::NativeCallers;
 use crate::raw;
 use crate::tls::NativeTls;
 
@@ -48,6 +49,8 @@ pub struct NativeOptions {
     pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
+    /// What holds of callers.
+    pub callers: Option<NativeCallers>,
     /// Connections the kernel queues.
     pub backlog: i32,
     /// Shard threads; 0 for the default by cores.
@@ -305,6 +308,9 @@ impl NativeOptions {
             None if self.admin_tls_shared => AdminTls::AsTunnel,
             None => AdminTls::None,
         };
+        if let Some(callers) = &self.callers {
+            config.callers = Arc::new(callers.rules()?);
+        }
         config.backlog = self.backlog;
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;

@@ -16,7 +16,7 @@ pub(super) struct Live {
     /// When the event loop was given it; 0 when its time does not count (any more).
     pub taken_ns: u64,
     pub head: HeadPlace,
-    /// Names its client, where that is under TLS.
+    /// Names the peer that it came from.
     pub peer: u64,
 }
 
