@@ -110,13 +110,13 @@ mod tests {
         for caller in 1..=WAYS as u64 {
             // The second has taken less than the others.
             for _ in 0..if caller == 2 { 1 } else { 2 } {
-                assert_eq!(all.take(caller, 10).1, false, "there is room for {caller}");
+                assert!(!all.take(caller, 10).1, "there is room for {caller}");
             }
         }
         assert_eq!((all.take(100, 10).1, all.look(2, 10).left), (true, 2), "the fullest was forgotten");
         assert_eq!(all.look(1, 10).left, 0);
         let later = 10 + BUCKET.window_ns();
-        assert_eq!(all.take(101, later).1, false, "all are full again");
+        assert!(!all.take(101, later).1, "all are full again");
     }
 
     #[test]

@@ -40,6 +40,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::caller::rules::Rules;
 use crate::limits::Limits;
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::callers::CallerLimits;
@@ -59,7 +60,6 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
-use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -70,8 +70,10 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
+use watch::access_log::ShardLog;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -106,6 +108,8 @@ pub(crate) struct Setup {
     pub bare_inputs: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    /// Where requests are written down.
+    pub log: Option<Arc<AccessLog>>,
     pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
@@ -143,7 +147,7 @@ struct Shard {
     caller_limits: Arc<CallerLimits>,
     /// Each request is asked who has sent it.
     asks_callers: bool,
-    handshakes: Handshakes<Rc<Conn>>,
+    handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -161,6 +165,7 @@ struct Shard {
     clock: Clock,
     doors: Doors,
     vitals: Arc<Vitals>,
+    log: Option<Rc<ShardLog>>,
     /// Of a proxy.
     upstreams: Option<Upstreams>,
 
@@ -244,6 +249,7 @@ impl Shard {
             clock: Clock::new(timer),
             doors: Doors::default(),
             vitals: setup.vitals,
+            log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),

@@ -1,6 +1,7 @@
 import type { LIMITS } from '../facts/facts.generated.js';
 import type { AdminEngineOptions } from './admin.js';
 import type { CallerOptions } from './callers.js';
+import type { LogEngineOptions } from './log.js';
 import type { MultipartBounds } from './multipart.js';
 import type { TlsEngineOptions } from './tls.js';
 
@@ -25,6 +26,8 @@ export interface EngineOptions {
   tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */
   admin?: AdminEngineOptions;
+  /** Where requests are written down. Default: nowhere. */
+  log?: LogEngineOptions;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
   /** Entries are only announced: event loops of other threads join, and run the calls. */

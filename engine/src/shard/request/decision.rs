@@ -22,8 +22,7 @@ impl Shard {
         bytes: &'a [u8],
         behind: usize,
         advised: Option<&Advised>,
-        lines: &'l mut Vec<u8>,
-        decoded: &'a mut Vec<u8>,
+        (lines, decoded): (&'l mut Vec<u8>, &'a mut Vec<u8>),
     ) -> (Plan<'a>, OwnFields<'l>, Numbers) {
         lines.clear();
         let verdict = self.decide(head, bytes, advised, lines, decoded);

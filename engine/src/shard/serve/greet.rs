@@ -14,6 +14,7 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::life::tick::CountedTask;
+use crate::shard::resident::Verdict;
 use crate::shard::serve::balancer::{take_header, whereabouts};
 use crate::shard::serve::task::serve;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
@@ -51,7 +52,7 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
     let (_place, oldest) = shard.handshakes.begin(conn.clone());
     if let Some(oldest) = oldest {
         shard.counters.turned_away.add(1);
-        shard.cut_off(&oldest);
+        oldest.carry_out(shard, Verdict::Cut, shard.now_ms());
     }
     conn.hold_input(HANDSHAKE_BYTES);
     let mut handshake = pin!(hear(shard, conn, reader, writer));

@@ -13,7 +13,7 @@ pub(in crate::shard) static PROXY: Service = Service {
     has_callers: false,
     at_stop: AtStop::Closes,
     answer: None,
-    tls: |_| None,
+    tls: |shard| shard.tls.as_deref(),
     speaks_http2: false,
     speaks: Speaks::ToProxy,
 };
