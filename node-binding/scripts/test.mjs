@@ -14,7 +14,7 @@ const ALONE = ['attacks', 'client-attacks', 'client-spread', 'flooding', 'health
 const FIRST = ['vectors', 'golden', 'golden, inline', 'vectors, inline', 'limits-times'];
 
 /** What runs a second time where the event loop turns the shard. */
-const INLINE = ['golden', 'vectors', 'limits', 'limits-bodies', 'isolation', 'failing-shards', 'tls'];
+const INLINE = ['golden', 'vectors', 'limits', 'limits-bodies', 'limits-load', 'isolation', 'failing-shards', 'tls', 'stats', 'health'];
 
 const all = readdirSync(`${FOLDER}/test`).filter((name) => name.endsWith('.test.mjs')).map((name) => name.replace('.test.mjs', '')).sort();
 const asked = process.argv.slice(2);
