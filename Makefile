@@ -121,7 +121,7 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --profile quick --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --test loom_callers --profile quick --target-dir target/loom
 
 # Which files run beside each other, and which run twice, scripts/test.mjs says.
 .PHONY: test-js

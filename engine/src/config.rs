@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::line::Format;
+use crate::caller::rules::Rules;
 use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
 use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
@@ -73,6 +74,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What the admin listener is spoken to with.
     pub admin_tls: AdminTls,
+    /// What holds of callers.
+    pub callers: Arc<Rules>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -111,6 +114,7 @@ impl Config {
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,
+            callers: Arc::default(),
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,

@@ -20,6 +20,7 @@ use napi_derive::napi;
 use zeroize::Zeroize;
 
 use crate::bounds;
+use crate::callers::NativeCallers;
 use crate::raw;
 use crate::tls::NativeTls;
 
@@ -50,6 +51,8 @@ pub struct NativeOptions {
     pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
+    /// What holds of callers.
+    pub callers: Option<NativeCallers>,
     /// Connections the kernel queues.
     pub backlog: i32,
     /// Shard threads; 0 for the default by cores.
@@ -323,6 +326,9 @@ impl NativeOptions {
             None if self.admin_tls_shared => AdminTls::AsTunnel,
             None => AdminTls::None,
         };
+        if let Some(callers) = &self.callers {
+            config.callers = Arc::new(callers.rules()?);
+        }
         config.backlog = self.backlog;
         config.driver = driver_choice(&self.driver)?;
         config.limits = self.limits();

@@ -23,6 +23,7 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
+use crate::callers::NativeCaller;
 use crate::inline::{self, Inline, Rung};
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
@@ -499,7 +500,17 @@ impl NativeTunnel {
         let Some(number) = self.life.bridge.borrow().peer(ticket) else { return Ok(None) };
         let shared = self.life.shared.borrow();
         let peer = shared.as_ref().and_then(|shared| shared.peers().get(number));
-        peer.map(|peer| NativePeer::new(env, &peer)).transpose()
+        peer.and_then(|peer| peer.tls.as_ref().map(|tls| NativePeer::new(env, tls))).transpose()
+    }
+
+    /// Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process.
+    #[napi(catch_unwind)]
+    pub fn caller(&self, ticket: u32) -> Option<NativeCaller> {
+        let bridge = self.life.bridge.borrow();
+        let shared = self.life.shared.borrow();
+        let shared = shared.as_ref()?;
+        let peer = shared.peers().get(bridge.peer(ticket)?)?;
+        Some(NativeCaller::new(&peer, shared.callers().client(peer.address, bridge.head(ticket)?)))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.

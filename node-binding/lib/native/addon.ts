@@ -64,6 +64,14 @@ export interface NativePeer {
   certificate?: Buffer;
 }
 
+/** `src/callers.rs`. */
+export interface NativeCaller {
+  address?: string;
+  port?: number;
+  secure: boolean;
+  host?: string;
+}
+
 export interface NativeHandler {
   event: boolean;
   id: string;
@@ -125,6 +133,7 @@ export interface NativeTunnel {
   setTls(tls: NativeTls): void;
   setAdminTls(tls: NativeTls): void;
   peer(ticket: number): NativePeer | null;
+  caller(ticket: number): NativeCaller | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   /** By which threads of this process attach. */
