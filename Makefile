@@ -288,8 +288,8 @@ soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call
 RESTARTS := 20
 CALLS := 100000
 .PHONY: restarts
-restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
-	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
+restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=, HANDED=1: the next process takes the socket over)
+	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER)) $(if $(HANDED),--handed)
 
 # Half a minute to install, once.
 .PHONY: h2-conformance

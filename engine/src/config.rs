@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::inherited::Inherited;
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
@@ -17,6 +18,8 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A unix socket at this path. A stale socket file (nobody listens) is replaced; it is removed at the end.
     Unix(PathBuf),
+    /// A socket that another process has bound. It listens on after the engine's end: for whoever else has it.
+    Inherited(Inherited),
     /// Nowhere: only [`Engine::connect`](crate::Engine::connect) makes connections.
     InProcess,
 }

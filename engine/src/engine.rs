@@ -257,7 +257,7 @@ impl Engine {
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match &self.address {
             Listen::Tcp(address) => Some(*address),
-            Listen::Unix(_) | Listen::InProcess => None,
+            Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => None,
         }
     }
 

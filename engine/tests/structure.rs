@@ -14,14 +14,15 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("proxy", &["limits", "wire"]),
     ("tls", &[]),
     ("trust", &[]),
+    ("inherited", &[]),
     // `tunnel`: what hosts register is what the route table is built of.
     ("link", &["stated", "limits", "wire", "tunnel", "proxy", "trust"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("config", &["limits", "tunnel", "proxy", "tls", "trust"]),
-    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config", "tls", "trust"]),
+    ("config", &["limits", "tunnel", "proxy", "tls", "trust", "inherited"]),
+    ("shard", &["stated", "limits", "wire", "tunnel", "proxy", "link", "config", "tls", "trust", "inherited"]),
     ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
-    ("error", &["limits", "config", "shard"]),
+    ("error", &["limits", "config", "shard", "inherited"]),
     ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error", "tls", "trust"]),
 ];
 

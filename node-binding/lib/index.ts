@@ -27,6 +27,7 @@ export type {
   EventHandlers,
   EventsOf,
   GracefulSignal,
+  InheritedSocket,
   LimitOptions,
   ListenOptions,
   MultipartOptions,

@@ -19,6 +19,7 @@ use zeroize::Zeroize;
 
 use crate::bounds;
 use crate::raw;
+use crate::supervision::inherited;
 use crate::tls::NativeTls;
 
 /// An error with the code that JavaScript sees as `error.code`.
@@ -40,6 +41,8 @@ pub struct NativeOptions {
     pub inline: bool,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
     /// What to encrypt with; without it nothing is.
     pub tls: Option<NativeTls>,
     /// What the admin listener is to encrypt with, if it has something of its own.
@@ -91,6 +94,8 @@ pub struct NativeAdmin {
     pub port: u32,
     /// Unix socket instead of both.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
 }
 
 /// CORS options (CONTRACT 8).
@@ -296,6 +301,7 @@ impl NativeOptions {
         let none = HandlerTable::new(&[], &Allow::AllRegistered).map_err(bad_option)?;
         let mut config = Config::new(self.listen()?, Arc::new(rules.exposure(none)));
         config.admin = match &self.admin {
+            Some(NativeAdmin { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.fd", *fd)?)),
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
@@ -320,6 +326,9 @@ impl NativeOptions {
     fn listen(&self) -> Result<Listen, CodedError> {
         if self.in_process {
             return Ok(Listen::InProcess);
+        }
+        if let Some(fd) = self.fd {
+            return Ok(Listen::Inherited(inherited("fd", fd)?));
         }
         listen("listen", &self.host, self.port, self.socket_path.as_deref())
     }

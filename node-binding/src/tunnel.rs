@@ -617,7 +617,7 @@ fn check_table(table: &Uint32Array) -> Result<(), CodedError> {
 fn port_of(address: &Listen) -> u32 {
     match address {
         Listen::Tcp(address) => u32::from(address.port()),
-        Listen::Unix(_) | Listen::InProcess => 0,
+        Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 // The configuration files of docs/deployment.md, read by what they are for: systemd, runc, nginx and HAProxy.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
@@ -87,6 +87,20 @@ describe('deployment', () => {
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' });
     assert.deepEqual([status, stdout, stderr.split('\n').filter((line) => line.includes('fasttunnel.service'))], [0, '', []]);
     for (const call of IO_URING) assert.ok(callsOfUnit().includes(call), call);
+  }));
+
+  it('units with sockets that systemd takes, and that name what the page hands over', { skip: withoutSystemd }, () => inFolder((folder) => {
+    const source = join(root, 'deploy', 'systemd');
+    const names = readdirSync(source).sort();
+    assert.deepEqual(names, ['fasttunnel-admin.socket', 'fasttunnel-calls.socket', 'fasttunnel.service']);
+    const text = (name) => readFileSync(join(source, name), 'utf8');
+    for (const name of names) writeFileSync(join(folder, name), text(name).replace('/usr/bin/node', process.execPath));
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...names.map((name) => join(folder, name))], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout, stderr.split('\n').filter((line) => line.includes('fasttunnel'))], [0, '', []]);
+    const page = readFileSync(join(root, 'docs', 'supervision.md'), 'utf8');
+    for (const name of ['calls', 'admin']) assert.ok(text(`fasttunnel-${name}.socket`).includes(`FileDescriptorName=${name}\n`) && page.includes(`'systemd:${name}'`), name);
+    const confinement = (unit) => unit.slice(unit.indexOf('NoNewPrivileges='));
+    assert.equal(confinement(text('fasttunnel.service')).split('[Install]')[0], confinement(fileOf('fasttunnel.service')).split('[Install]')[0], 'the confinement is that of docs/deployment.md');
   }));
 
   it('a seccomp profile that adds to the usual one the calls of io_uring, and nothing else', () => {

@@ -17,6 +17,7 @@ const MAY_IMPORT = {
   options: ['facts', 'errors'],
   process: ['options'],
   native: ['facts', 'options', 'process'],
+  supervision: ['errors', 'options', 'native'],
   utilities: ['facts', 'errors', 'options', 'process', 'native'],
   proxy: ['facts', 'errors', 'options', 'process', 'native'],
   electron: ['proxy'],
@@ -31,8 +32,8 @@ const MAY_IMPORT = {
   client: ['facts', 'errors', 'options', 'process', 'values', 'stats'],
   browser: ['facts', 'errors', 'options', 'process', 'values', 'client'],
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
-  tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers'],
-  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client'],
+  tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers', 'supervision'],
+  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client', 'supervision'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
   index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
 };

@@ -11,10 +11,11 @@ export interface NativeOptions {
   loopRing: boolean;
   inline: boolean;
   socketPath?: string;
+  fd?: number;
   tls?: NativeTls;
   adminTls?: NativeTls;
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string };
+  admin?: { host: string; port: number; socketPath?: string; fd?: number };
   backlog: number;
   shards: number;
   driver: string;
@@ -143,6 +144,10 @@ interface Addon {
   factsHash(): string;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
+  /** Where the socket of a descriptor listens that another process has bound. */
+  inheritedSocket(option: string, descriptor: number): { host?: string; port: number; socketPath?: string };
+  /** Sends one message of sd_notify(3). */
+  notifyManager(address: string, message: string): void;
 }
 
 let checked: Addon | undefined;

@@ -14,7 +14,7 @@ export interface AdminEngineOptions extends Address {
 /** The option `admin`; without it there is no such listener. `tunnelTls`: what the tunnel encrypts with, where that was given. */
 export function asAdmin(option: string, value: unknown, tunnelTls: unknown, tlsOption: string): { admin?: AdminEngineOptions } {
   if (value === undefined) return {};
-  const given = asGroup(option, value, ['port', 'host', 'socketPath', 'tls'], { hostname: `${option}.host`, path: `${option}.socketPath`, listen: `${option}.port` });
+  const given = asGroup(option, value, ['port', 'host', 'socketPath', 'fd', 'tls'], { hostname: `${option}.host`, path: `${option}.socketPath`, listen: `${option}.port` });
   const { tls } = given;
   const address = asAddress(`${option}.`, given);
   if (tls === undefined || tls === false) return { admin: address };

@@ -91,6 +91,9 @@ export type TaskHandlers = Record<string, TaskHandler>;
 /** Event handlers by event id; a list runs in its order, each after the one before has finished. */
 export type EventHandlers = Record<string, EventHandler | readonly EventHandler[]>;
 
+/** A descriptor, or a socket that systemd has handed over, by its name where there are several. */
+export type InheritedSocket = number | 'systemd' | `systemd:${string}`;
+
 /** Where the tunnel listens and what it demands. Everything is checked when it is given. */
 export interface ListenOptions {
   /** TCP port, 0 (the default) for any free one. */
@@ -99,6 +102,11 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /**
+   * A socket that another process has bound, instead of an address: its descriptor, `systemd` for the one that systemd has
+   * handed over, or `systemd:<name>`. It listens on when the tunnel closes.
+   */
+  fd?: InheritedSocket | undefined;
   /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
@@ -160,6 +168,8 @@ export interface AdminOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
 }
@@ -340,6 +350,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   gracefulSignals?: boolean | readonly GracefulSignal[] | undefined;
   /** Milliseconds for which it serves on after such a signal, while `/readyz` says no. Default 0. */
   readinessDelayMs?: number | undefined;
+  /** Tell systemd, where it has started the process, when the tunnel serves, when it stops, and that JavaScript runs. Default false. */
+  systemd?: boolean | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
   /** Without it values are plain JSON, and `undefined` survives. */

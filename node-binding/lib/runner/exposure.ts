@@ -17,6 +17,7 @@ import { asEncryption } from '../options/tls.js';
 import type { TlsOptions } from '../options/types.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import type { Stats } from '../stats/stats.js';
+import { locate } from '../supervision/sockets.js';
 import { takeAllowList } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { AsyncContexts } from './async-contexts.js';
@@ -179,7 +180,7 @@ class Exposure implements FastTunnelExposure {
     const { engine, server } = this.#config;
     const listens = engine.inProcess !== true;
     const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
-    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
+    const admin = engine.admin === undefined ? {} : { admin: await locate('engine.admin.fd', engine.admin) };
     const listen = listens ? await resolveHost(engine) : engine;
     try {
       const pool = this.#pool;

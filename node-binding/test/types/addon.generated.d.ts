@@ -217,6 +217,9 @@ export declare class NativeWriter {
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
+/** Tells where a descriptor listens that another process has bound. `option` is what messages call it. */
+export declare function inheritedSocket(option: string, descriptor: number): NativeSocket
+
 /** Where to listen. */
 export interface NativeAdmin {
   /** IP address. */
@@ -225,6 +228,8 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -424,6 +429,8 @@ export interface NativeOptions {
   inline: boolean
   /** Unix socket instead of host and port. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
   /** What to encrypt with; without it nothing is. */
   tls?: NativeTls
   /** What the admin listener is to encrypt with, if it has something of its own. */
@@ -574,6 +581,16 @@ export interface NativeSessionFacts {
   dropped: number
 }
 
+/** Where an inherited socket listens. */
+export interface NativeSocket {
+  /** IP address; none of a unix socket. */
+  host?: string
+  /** TCP port; 0 of a unix socket. */
+  port: number
+  /** Path of a unix socket. */
+  socketPath?: string
+}
+
 /** What to encrypt with. */
 export interface NativeTls {
   /** The first is also for clients that ask for no name. At least one. */
@@ -600,6 +617,12 @@ export interface NativeVersion {
   /** The compiler. */
   rustVersion: string
 }
+
+/**
+ * Sends one message to the socket of a service manager (sd_notify(3)). `@` at the beginning of the address stands for the
+ * zero byte of an abstract one. Never waits: a manager that does not read loses the message, and that is an error.
+ */
+export declare function notifyManager(address: string, message: string): void
 
 /** Milliseconds of processor time that the calling thread has used. */
 export declare function threadCpuMs(): number
