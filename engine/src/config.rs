@@ -55,6 +55,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// Where balancers are told how busy it is, one line a connection; `None` (the default): nowhere.
+    pub agent: Option<Listen>,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
@@ -93,6 +95,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            agent: None,
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,

@@ -12,11 +12,12 @@ export type { TaskErrorOptions } from './errors/task-error.js';
 export type { InputFile, InputFileMeta } from './files/input-file.js';
 export { metricsContentType, metricsText } from './stats/metrics.js';
 export type { MetricsFormat } from './stats/metrics.js';
-export type { AdminAddress } from './options/addresses.js';
+export type { AdminAddress, AgentAddress } from './options/addresses.js';
 export type { MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
   AdminOptions,
+  AgentOptions,
   AuthOptions,
   ByteStream,
   CallContext,

@@ -85,9 +85,24 @@ pub struct NativeOptions {
     pub limits: NativeLimits,
 }
 
-/// Where to listen.
+/// Where to say how it is.
 #[napi(object)]
 pub struct NativeAdmin {
+    /// IP address.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Unix socket instead of both.
+    pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
+    /// Where to tell balancers, if anywhere.
+    pub agent: Option<NativeAgent>,
+}
+
+/// Where to tell balancers how busy it is.
+#[napi(object)]
+pub struct NativeAgent {
     /// IP address.
     pub host: String,
     /// TCP port; 0 for any.
@@ -303,6 +318,11 @@ impl NativeOptions {
         config.admin = match &self.admin {
             Some(NativeAdmin { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.fd", *fd)?)),
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
+            None => None,
+        };
+        config.agent = match self.admin.as_ref().and_then(|admin| admin.agent.as_ref()) {
+            Some(NativeAgent { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.agent.fd", *fd)?)),
+            Some(agent) => Some(listen("admin.agent", &agent.host, agent.port, agent.socket_path.as_deref())?),
             None => None,
         };
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;

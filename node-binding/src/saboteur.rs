@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::backend::{Backend, Pressure};
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
 use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::port::ShardPort;
@@ -76,6 +76,10 @@ impl Backend for Saboteur {
 
     fn unseen_ns(&self, shard: usize) -> u64 {
         self.hosts.unseen_ns(shard)
+    }
+
+    fn pressure(&self) -> Pressure {
+        self.hosts.pressure()
     }
 
     fn stopped(&self, shard: usize) {

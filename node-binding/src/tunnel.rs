@@ -96,6 +96,7 @@ impl Life {
 struct Facts {
     address: Listen,
     admin: Option<Listen>,
+    agent: Option<Listen>,
     driver: &'static str,
     driver_reason: Option<String>,
     shards: u32,
@@ -165,6 +166,7 @@ impl NativeTunnel {
         let engine_facts = Facts {
             address: engine.address().clone(),
             admin: engine.admin_address().cloned(),
+            agent: engine.agent_address().cloned(),
             driver: engine.driver().name(),
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
@@ -529,6 +531,12 @@ impl NativeTunnel {
     #[napi(getter)]
     pub fn admin_port(&self) -> u32 {
         self.engine_facts.as_ref().and_then(|facts| facts.admin.as_ref()).map_or(0, port_of)
+    }
+
+    /// TCP port where balancers are told, 0 where there is none.
+    #[napi(getter)]
+    pub fn agent_port(&self) -> u32 {
+        self.engine_facts.as_ref().and_then(|facts| facts.agent.as_ref()).map_or(0, port_of)
     }
 
     /// The driver that runs.

@@ -15,7 +15,7 @@ export interface NativeOptions {
   tls?: NativeTls;
   adminTls?: NativeTls;
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string; fd?: number };
+  admin?: { host: string; port: number; socketPath?: string; fd?: number; agent?: { host: string; port: number; socketPath?: string; fd?: number } };
   backlog: number;
   shards: number;
   driver: string;
@@ -85,6 +85,7 @@ export interface NativeTunnel {
   readonly port: number;
   /** 0 without an admin listener, or where that has no port. */
   readonly adminPort: number;
+  readonly agentPort: number;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;

@@ -24,6 +24,16 @@ export interface AdminAddress {
   /** 0 with a socket path. */
   readonly port: number;
   readonly socketPath: string | undefined;
+  /** Where balancers are told how busy it is, if the option `admin.agent` is set. */
+  readonly agent?: AgentAddress;
+}
+
+/** Where balancers are told how busy a tunnel is. */
+export interface AgentAddress {
+  readonly host: string;
+  /** 0 with a socket path. */
+  readonly port: number;
+  readonly socketPath: string | undefined;
 }
 
 /** `port`, `host`, `socketPath` and `fd` of a group of options; `prefix` stands before their names in messages. */
@@ -59,9 +69,14 @@ export function showAddress({ host, port, socketPath }: Address): string {
   return socketPath ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** An address as errors name it. */
-export function whereOf(address: Address): Where {
-  return { shown: showAddress(address), socketPath: address.socketPath };
+/** An address as errors name it; `role`: what it is for, where that is not calls. */
+export function whereOf(address: Address, role?: string): Where {
+  return { shown: showAddress(address), socketPath: address.socketPath, role };
+}
+
+/** The addresses beside that of calls, as errors name them. */
+export function othersOf(admin: (Address & { agent?: Address }) | undefined): Where[] {
+  return admin === undefined ? [] : [whereOf(admin, 'admin'), ...(admin.agent === undefined ? [] : [whereOf(admin.agent, 'agent')])];
 }
 
 /** What a client calls that is to reach the address. */

@@ -170,8 +170,22 @@ export interface AdminOptions {
   socketPath?: string | undefined;
   /** A socket that another process has bound, instead of an address. */
   fd?: InheritedSocket | undefined;
+  /** Where a line is told to whoever connects: how busy the tunnel is (the agent-check of HAProxy). Default: nowhere. */
+  agent?: AgentOptions | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
+}
+
+/** Where balancers are told how busy the tunnel is. */
+export interface AgentOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */

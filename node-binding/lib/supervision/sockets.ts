@@ -2,6 +2,7 @@ import { optionErrorOf } from '../errors/errors.js';
 import { addon } from '../native/addon.js';
 import { resolveHost } from '../options/addresses.js';
 import type { Address } from '../options/addresses.js';
+import type { AdminEngineOptions } from '../options/admin.js';
 
 /**
  * An address with all that is known of it before it is listened on: the IP address of its host's name, or what a socket that
@@ -16,4 +17,11 @@ export async function locate<Given extends Address>(option: string, address: Giv
   } catch (error) {
     throw optionErrorOf(error);
   }
+}
+
+/** As {@link locate}, of the admin listener and of its agent. */
+export async function locateAdmin(option: string, admin: AdminEngineOptions | undefined): Promise<{ admin?: AdminEngineOptions }> {
+  if (admin === undefined) return {};
+  const agent = admin.agent === undefined ? {} : { agent: await locate(`${option}.agent.fd`, admin.agent) };
+  return { admin: { ...(await locate(`${option}.fd`, admin)), ...agent } };
 }

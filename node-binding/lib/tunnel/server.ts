@@ -6,7 +6,7 @@ import type { Entry } from '../calls/entry.js';
 import { eventEntry, taskEntry } from '../calls/handler-entries.js';
 import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
-import { urlOf, whereOf } from '../options/addresses.js';
+import { othersOf, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import { asFunction, asId, checkOptions } from '../options/options.js';
@@ -18,7 +18,7 @@ import { OpenTunnel } from '../process/open-tunnel.js';
 import { stopOnSignals } from '../process/signals.js';
 import type { Stats } from '../stats/stats.js';
 import { ServiceManager } from '../supervision/service-manager.js';
-import { locate } from '../supervision/sockets.js';
+import { locate, locateAdmin } from '../supervision/sockets.js';
 import { codecOf } from '../values/codec.js';
 import { WorkerPool } from '../workers/pool.js';
 
@@ -159,7 +159,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   async #startWith(pool: WorkerPool | undefined, onError: Reporter, open: OpenTunnel): Promise<this> {
     const { engine, serializer } = this.#options;
     const listen = await locate('fd', engine);
-    const admin = engine.admin === undefined ? {} : { admin: await locate('admin.fd', engine.admin) };
+    const admin = await locateAdmin('admin', engine.admin);
     try {
       const entries = (): Entry[] => pool?.entries() ?? this.#entries();
       const codec = codecOf(serializer);
@@ -174,7 +174,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
-      throw listenErrorOf(error, whereOf(engine), admin.admin === undefined ? undefined : whereOf(admin.admin));
+      throw listenErrorOf(error, whereOf(engine), othersOf(admin.admin));
     }
   }
 

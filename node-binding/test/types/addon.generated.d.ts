@@ -152,6 +152,8 @@ export declare class NativeTunnel {
   get port(): number
   /** TCP port of the admin listener, 0 where there is none. */
   get adminPort(): number
+  /** TCP port where balancers are told, 0 where there is none. */
+  get agentPort(): number
   /** The driver that runs. */
   get driver(): string
   /** Why it is epoll. */
@@ -220,8 +222,22 @@ export declare function factsHash(): string
 /** Tells where a descriptor listens that another process has bound. `option` is what messages call it. */
 export declare function inheritedSocket(option: string, descriptor: number): NativeSocket
 
-/** Where to listen. */
+/** Where to say how it is. */
 export interface NativeAdmin {
+  /** IP address. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Unix socket instead of both. */
+  socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
+  /** Where to tell balancers, if anywhere. */
+  agent?: NativeAgent
+}
+
+/** Where to tell balancers how busy it is. */
+export interface NativeAgent {
   /** IP address. */
   host: string
   /** TCP port; 0 for any. */

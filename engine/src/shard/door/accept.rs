@@ -21,6 +21,7 @@ use crate::shard::door::listener::{Listener, Listeners};
 use crate::shard::door::watch::Closer;
 use crate::shard::service::Service;
 use crate::shard::service::admin::ADMIN;
+use crate::shard::service::agent::AGENT;
 use crate::shard::service::proxy::PROXY;
 use crate::shard::service::tunnel::TUNNEL;
 
@@ -32,9 +33,9 @@ pub(in crate::shard) type ListenerHome = Rc<Cell<Option<Listener>>>;
 pub(in crate::shard) struct Homes(Vec<(ListenerHome, &'static Service)>);
 
 impl Homes {
-    pub fn new(Listeners { main, proxy, admin }: Listeners) -> Self {
+    pub fn new(Listeners { main, proxy, admin, agent }: Listeners) -> Self {
         let home = |listener, service| (Rc::new(Cell::new(listener)), service);
-        Homes(vec![home(main, &TUNNEL), home(proxy, &PROXY), home(admin, &ADMIN)])
+        Homes(vec![home(main, &TUNNEL), home(proxy, &PROXY), home(admin, &ADMIN), home(agent, &AGENT)])
     }
 
     /// Nobody is to wait in a backlog any more.

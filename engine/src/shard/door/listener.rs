@@ -172,6 +172,8 @@ pub struct Listeners {
     pub proxy: Option<Listener>,
     /// For `/livez` and `/readyz`.
     pub admin: Option<Listener>,
+    /// For balancers that are told a line.
+    pub agent: Option<Listener>,
 }
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //! They need neither the host nor a slot, count for no bound but their own, and stay until the engine ends.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::limits::{HOST_BEHIND, LEAN_READ_BUFFER_BYTES};
 use crate::shard::exchange::handle::Exchange;
@@ -9,6 +10,7 @@ use crate::shard::exchange::sink::Sink;
 use crate::shard::service::{AtStop, Service, Speaks};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health};
+use crate::tunnel::load::Load;
 use crate::wire::answer::{Answer, Content, Given};
 use crate::wire::field_lines::FieldLines;
 
@@ -22,12 +24,20 @@ pub(in crate::shard) static ADMIN: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.health().answer(head.method, head.path.of(bytes))),
+    greets: None,
     speaks: Speaks::ToServer,
 };
 
 impl Shard {
     /// How the engine is.
-    fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
+        let pressure = self.backend.pressure();
+        // Without a limit for how long calls may wait, what makes the host count as behind is one.
+        let wait = match self.limits.queue_timeout_ms {
+            0 => HOST_BEHIND,
+            limit => Duration::from_millis(limit),
+        };
+        let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let behind = u64::try_from(HOST_BEHIND.as_nanos()).unwrap_or(u64::MAX);
         Health {
             shard_failed: self.loads.iter().any(|load| load.load(Ordering::Relaxed) == GIVEN_UP),
@@ -35,6 +45,7 @@ impl Shard {
             starting: self.vitals.is_starting(),
             host_behind: self.vitals.unturned_ns() >= behind
                 || (0..self.loads.len()).any(|shard| self.backend.unseen_ns(shard) >= behind),
+            load: Load::of(&[(pressure.calls, self.limits.max_calls_in_flight as u64), (pressure.waited_ns, wait_ns)]),
         }
     }
 

@@ -16,5 +16,6 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::IsLeft,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

@@ -14,5 +14,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     answer: None,
     tls: |_| None,
     speaks_http2: false,
+    greets: None,
     speaks: Speaks::ToProxy,
 };

@@ -15,5 +15,6 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     speaks_http2: true,
     at_stop: AtStop::Closes,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };
