@@ -291,6 +291,11 @@ CALLS := 100000
 restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=, HANDED=1: the next process takes the socket over)
 	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER)) $(if $(HANDED),--handed)
 
+# In a network namespace, with HAProxy of Debian. See loadtest/fleet/README.md.
+.PHONY: fleet
+fleet: build ## Run three tunnels behind HAProxy, restart, kill, cut off, halt and overload them under load, account for every call (4 minutes; CALLS=100000 RATE=1200 OUT=folder)
+	@node loadtest/fleet/run.mjs --calls $(CALLS) --rate $(or $(RATE),1200) $(if $(OUT),--out $(OUT))
+
 # Half a minute to install, once.
 .PHONY: h2-conformance
 h2-conformance: build-test ## Run the cases of httpwg-cli (RFC 9113) on both drivers; those that may fail are named in scripts/

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
 import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
+import { findHaproxy } from '../../loadtest/attacks/servers/haproxy.mjs';
 import { findNginx } from '../../loadtest/attacks/servers/nginx.mjs';
 import { IO_URING, profileOf, written } from '../../scripts/seccomp.mjs';
-import { baseProfile, beside, fileOf, findHaproxy, inContainer, inFolder, root, withoutContainers } from './support/deployment.mjs';
+import { baseProfile, beside, fileOf, inContainer, inFolder, root, withoutContainers } from './support/deployment.mjs';
 import { withoutNginx } from './support/nginx.mjs';
 import { reasonFor } from './support/programs.mjs';
 import { callTask, sleep, until } from './support/tunnels.mjs';
@@ -146,6 +147,13 @@ describe('deployment', () => {
     assert.equal(checked.status, 0, checked.stderr);
     await beside(haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], () => checkBalancing(port, one, two, count, () => sleep(1500)));
   })));
+
+  it('deploy/haproxy.cfg is a file that HAProxy takes', { skip: reasonFor(findHaproxy) }, () => {
+    const haproxy = findHaproxy();
+    const { status, stderr } = spawnSync(haproxy.path, ['-c', '-f', join(root, 'deploy', 'haproxy.cfg')], { encoding: 'utf8', env: haproxy.env });
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(stderr, /WARNING/);
+  });
 
   it('a pod asks for what the admin listener answers, and waits longer than a stop takes', async () => {
     const pod = fileOf('pod.yaml');
