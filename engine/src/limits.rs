@@ -584,3 +584,14 @@ impl Default for ProxyLimits {
 /// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
 /// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
 pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;
+
+/// Bytes of a text in the access log: what is longer is cut.
+pub const MAX_LOG_TEXT_BYTES: usize = 1024;
+/// Bytes of records of one shard that wait to be written. More: they are dropped, and counted.
+pub const LOG_DRAWER_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of lines that are written at once.
+pub const LOG_PORTION_BYTES: usize = 256 * 1024;
+/// How long the writer of the access log gathers records before it looks again: it is woken no more often than this.
+pub const LOG_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// How long the end of an engine waits for the writer of its access log. A disk may hang.
+pub const LOG_END: std::time::Duration = std::time::Duration::from_secs(2);

@@ -18,3 +18,4 @@ pub mod request;
 pub mod route;
 pub mod settings;
 pub mod target;
+pub mod trailers;

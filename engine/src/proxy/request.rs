@@ -145,11 +145,21 @@ pub fn write_head(head: &Head, bytes: &[u8], forward: &Forward, own: &str, out: 
         put(out, b"Transfer-Encoding", b"chunked");
     }
     put(out, b"Via", format!("1.{} {own}", head.minor_version).as_bytes());
+    // What of `TE` does not speak of this connection alone: the trailers of the answer are passed on.
+    let trailers = head.minor_version > 0 && hop.takes_trailers();
+    if trailers {
+        put(out, b"TE", b"trailers");
+    }
     if forward.upgrade {
         for (_, value) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade")) {
             put(out, b"Upgrade", value);
         }
-        put(out, b"Connection", b"upgrade");
+    }
+    match (forward.upgrade, trailers) {
+        (true, true) => put(out, b"Connection", b"upgrade, te"),
+        (true, false) => put(out, b"Connection", b"upgrade"),
+        (false, true) => put(out, b"Connection", b"te"),
+        (false, false) => {}
     }
     out.extend_from_slice(b"\r\n");
 }

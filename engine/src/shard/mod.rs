@@ -39,6 +39,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::limits::Limits;
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
@@ -57,7 +58,6 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
-use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -68,8 +68,10 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
+use watch::access_log::ShardLog;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -100,6 +102,8 @@ pub(crate) struct Setup {
     pub bare_inputs: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    /// Where requests are written down.
+    pub log: Option<Arc<AccessLog>>,
     pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
@@ -133,7 +137,7 @@ struct Shard {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
-    handshakes: Handshakes<Rc<Conn>>,
+    handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,
@@ -151,6 +155,7 @@ struct Shard {
     clock: Clock,
     doors: Doors,
     vitals: Arc<Vitals>,
+    log: Option<Rc<ShardLog>>,
     /// Of a proxy.
     upstreams: Option<Upstreams>,
 
@@ -231,6 +236,7 @@ impl Shard {
             clock: Clock::new(timer),
             doors: Doors::default(),
             vitals: setup.vitals,
+            log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),

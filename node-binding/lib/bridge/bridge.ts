@@ -5,6 +5,7 @@ import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_
 import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeHandler, NativeTunnel } from '../native/addon.js';
+import { nativeTls } from '../native/tls.js';
 import { urlOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { AdminEngineOptions } from '../options/admin.js';
@@ -16,13 +17,14 @@ import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
 import type { MemberStats, Stats } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
+import { AccessLog } from './access-log.js';
 import { AnswerBatch } from './answer-batch.js';
 import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { defaultRing, nativeAllow, nativeOptions, nativeTls } from './native-options.js';
+import { defaultRing, nativeAllow, nativeOptions } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
@@ -50,7 +52,7 @@ export function joinTunnel(number: number, options: EngineOptions, entries: read
 }
 
 /** What native code counts. */
-type Look = Pick<Stats, 'shards' | 'failedShards' | 'live'> & { members: (MemberStats & { member: number })[] };
+type Look = Pick<Stats, 'shards' | 'failedShards' | 'live' | 'log'> & { members: (MemberStats & { member: number })[] };
 
 /** Makes the native side, which writes into `table` and calls `ring`. */
 type MakeNative = (handlers: NativeHandler[], table: Uint32Array, ring: () => void) => NativeTunnel;
@@ -97,6 +99,7 @@ class EngineBridge implements Bridge, Membership {
   #drains = 0;
   /** Files of certificates, for the tunnel and for the admin listener. */
   readonly #watches = new Map<'tls' | 'admin', FileWatch>();
+  readonly #log: { readonly reader: AccessLog; readonly path: string | undefined } | undefined;
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
   /** The engine is another thread's. */
@@ -105,7 +108,7 @@ class EngineBridge implements Bridge, Membership {
   constructor(make: MakeNative, options: EngineOptions & { member?: boolean }, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
     this.#open = open;
     this.#onError = onError;
-    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
+    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.unwritable(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
     this.encrypted = options.tls !== undefined;
@@ -129,6 +132,7 @@ class EngineBridge implements Bridge, Membership {
     });
     if (options.tls !== undefined) this.#watch('tls', options.tls);
     if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
+    if (options.log !== undefined && !this.#joined) this.#log = { reader: new AccessLog(this.#native, options.log, onError), path: options.log.path };
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // What it does not listen for need not be waited for.
     if (options.inProcess === true) this.#keepAlive.unref();
@@ -160,6 +164,17 @@ class EngineBridge implements Bridge, Membership {
     const { files, intervalMs, state, read } = watched;
     const report = (error: unknown): void => this.#onError(error, { kind: 'task', id: '(tls)', requestId: '' });
     this.#watches.set(place, new FileWatch({ files, intervalMs, state, take: () => this.#encrypt(place, read()), report }));
+  }
+
+  reopenLog(): boolean {
+    const path = this.#log?.path;
+    if (path === undefined) return false;
+    try {
+      this.#native.reopenLog(path);
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
+    return true;
   }
 
   get port(): number {
@@ -260,6 +275,7 @@ class EngineBridge implements Bridge, Membership {
         this.#askResume();
       });
       this.#native.finish();
+      this.#log?.reader.end();
     } finally {
       clearInterval(this.#keepAlive);
       this.#open?.end();

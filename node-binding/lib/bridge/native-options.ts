@@ -1,7 +1,7 @@
-import type { NativeAllow, NativeOptions, NativeTls } from '../native/addon.js';
+import type { NativeAllow, NativeOptions } from '../native/addon.js';
+import { nativeTls } from '../native/tls.js';
 import type { Allow, EngineOptions, Ring } from '../options/engine-options.js';
 import type { MultipartBounds } from '../options/multipart.js';
-import type { TlsEngineOptions } from '../options/tls.js';
 import { onNode } from '../process/runtime.js';
 import type { ValueCodec } from '../values/codec.js';
 import type { BridgeHooks } from './hooks.js';
@@ -22,14 +22,9 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
   return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
 }
 
-/** What native code takes to encrypt with. */
-export function nativeTls({ identities, minVersion, ca, requireClientCert }: TlsEngineOptions): NativeTls {
-  return { identities, minVersion, requireClientCert, ...(ca === undefined ? {} : { ca }) };
-}
-
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, log, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -54,6 +49,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     native.admin = address;
     if (typeof own === 'object') native.adminTls = nativeTls(own);
   }
+  if (log !== undefined) native.log = { combined: log.format === 'combined', sample: log.sample, ...(log.path === undefined ? {} : { path: log.path }) };
   if (socketPath !== undefined) native.socketPath = socketPath;
   if (cors !== undefined) {
     const { origin, originFromHook, maxAge, ...lists } = cors;

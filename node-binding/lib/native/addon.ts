@@ -14,6 +14,7 @@ export interface NativeOptions {
   fd?: number;
   tls?: NativeTls;
   adminTls?: NativeTls;
+  log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string; fd?: number; agent?: { host: string; port: number; socketPath?: string; fd?: number } };
   backlog: number;
@@ -97,6 +98,14 @@ export interface NativeTunnel {
   complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
   requestId(ticket: number): string | null;
   head(ticket: number): string | null;
+  /** Milliseconds that the call has waited for this event loop. */
+  queuedMs(ticket: number): number;
+  /** The access log is written into this file from now on. */
+  reopenLog(path: string): void;
+  /** The next lines of the access log as a JSON array, at most so many; null where there are none. */
+  readLog(most: number): string | null;
+  /** Why the access log could not be written, once for each time that it began. */
+  logFailure(): string | null;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;
   raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
   /** The next frame's bytes, if it has any; the table says what it is. */

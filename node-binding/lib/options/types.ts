@@ -1,3 +1,4 @@
+import type { LogFileOptions, Logger, LoggerOptions } from './log.js';
 import type { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
@@ -368,6 +369,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   systemd?: boolean | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
+  /** Where every request is written down, those that the engine refuses by itself among them: a file, or a logger of pino. Default: nowhere. */
+  log?: LogFileOptions | LoggerOptions | Logger | undefined;
   /** Without it values are plain JSON, and `undefined` survives. */
   serializer?: Serializer | undefined;
   /** Hears what a handler threw; its caller only sees "Internal Error". Default: one report on stderr. */

@@ -31,6 +31,8 @@ export declare class NativeProxy {
   createContext(webContentsId: number, route?: NativeRoute | undefined | null): NativeContext
   /** Ends a context, with all that is under way for it; one that is not known is none. */
   releaseContext(id: string): void
+  /** Replaces what clients are spoken to with; counts from the next connection on. */
+  setTls(tls: NativeTls): void
   /** Stops: what is under way has `drain_ms` to end. Resolves when everything has. */
   stop(drainMs: number): Promise<unknown>
   /** JSON: what it has done, and each context; null when it has stopped. */
@@ -87,6 +89,8 @@ export declare class NativeTunnel {
   requestId(ticket: number): string | null
   /** The head, as received (latin-1), of a call that is not answered yet. */
   head(ticket: number): string | null
+  /** Milliseconds that a call has waited for the event loop, while it is not answered. */
+  queuedMs(ticket: number): number
   /** Says what a request that was asked about may do; it leaves with the next `complete`. */
   advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
   /**
@@ -146,6 +150,12 @@ export declare class NativeTunnel {
    * and the table says so; then call `finish`.
    */
   stop(drainMs: number): void
+  /** Goes on with the access log in this file, which is opened to be appended to. */
+  reopenLog(path: string): void
+  /** The next lines of the access log as a JSON array, at most so many; nothing where there are none. Also after `finish`. */
+  readLog(most: number): string | null
+  /** Why the access log could not be written, once for each time that it began. */
+  logFailure(): string | null
   /** Joins the threads and lets the ring go. Cuts off what has not ended. */
   finish(): void
   /** TCP port, 0 where it does not listen on one. */
@@ -414,6 +424,16 @@ export interface NativeListing {
   followSymlinks: boolean
 }
 
+/** Where requests are written down. */
+export interface NativeLog {
+  /** The file; without it JavaScript reads them. */
+  path?: string
+  /** In the Combined Log Format, not as JSON. */
+  combined: boolean
+  /** Of the answers that are no errors, the part that is written. */
+  sample: number
+}
+
 /** Bounds of one multipart form; a missing one is none. */
 export interface NativeMultipart {
   /** Bytes of a file. */
@@ -485,6 +505,8 @@ export interface NativeOptions {
   workers: boolean
   /** Tell JavaScript of authentication failures. */
   reportRefusals: boolean
+  /** Where requests are written down; without it nowhere. */
+  log?: NativeLog
   /** The bounds. */
   limits: NativeLimits
 }
@@ -549,6 +571,8 @@ export interface NativeProxyOptions {
   shards: number
   /** `auto`, `io_uring` or `epoll`. */
   driver: string
+  /** What clients are spoken to under TLS with; without it in the clear. */
+  tls?: NativeTls
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */

@@ -264,6 +264,9 @@ impl<'a> Session<'a> {
         if !abandoned.is_empty() {
             self.shard.abandon(&abandoned);
         }
+        if let Some(log) = self.conn.log() {
+            log.abort(stream.sequence());
+        }
         self.forget(stream);
         self.streams.leave(stream);
         self.conn.restart(Phase::Idle, self.shard.now_ms());

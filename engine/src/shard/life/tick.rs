@@ -164,6 +164,9 @@ impl Shard {
             }
             // Inline backends and dying connections may have left something to say.
             self.submit();
+            if let Some(log) = &self.log {
+                log.hand_over();
+            }
             if self.inbox.bell.state.try_park() {
                 self.pulse.end();
                 return;

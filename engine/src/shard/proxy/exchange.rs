@@ -11,6 +11,7 @@ use crate::link::contexts::Context;
 use crate::proxy::answer::{self, AnswerPlan, Reader};
 use crate::proxy::fault::Fault;
 use crate::proxy::request::{Forward, write_head};
+use crate::proxy::trailers;
 use crate::shard::Shard;
 use crate::shard::proxy::client::{Client, Wait};
 use crate::shard::proxy::dial::dial;
@@ -212,10 +213,10 @@ impl Way<'_> {
             Framing::Length(length) => AnswerFraming::Length(length),
             Framing::None => AnswerFraming::NoContent,
         };
-        let mut encoder = AnswerBody::new(framing);
+        let (mut encoder, mut lines) = (AnswerBody::new(framing), Vec::new());
         loop {
             let mut content = 0;
-            let step = body.pass(&inlet.buffer, |piece| {
+            let step = body.pass_with_trailers(&inlet.buffer, &mut lines, |piece| {
                 content += piece.len();
                 encoder.put(piece, &mut out);
             });
@@ -223,7 +224,7 @@ impl Way<'_> {
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
             let done = body.done();
-            if done && !encoder.finish(&mut out) {
+            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
                 return Sent::Bad(Fault::Content);
             }
             if !out.is_empty() {
@@ -310,11 +311,11 @@ impl Way<'_> {
                 Err(_) => Heard::Part,
             };
         };
-        let mut encoder = AnswerBody::new(plan.framing);
+        let (mut encoder, mut lines) = (AnswerBody::new(plan.framing), Vec::new());
         let mut over = false;
         loop {
             let mut bytes = 0;
-            let step = content.pass(&inlet.buffer, |piece| {
+            let step = content.pass_with_trailers(&inlet.buffer, &mut lines, |piece| {
                 bytes += piece.len();
                 encoder.put(piece, &mut out);
             });
@@ -322,7 +323,7 @@ impl Way<'_> {
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
             let done = content.done() || (over && content.close());
-            if done && !encoder.finish(&mut out) {
+            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
                 return Heard::Part;
             }
             if !out.is_empty() {
