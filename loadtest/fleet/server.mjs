@@ -23,6 +23,12 @@ const tunnel = await fastTunnel({
       await new Promise((resolve) => { setTimeout(resolve, serviceMs); });
       return { id, by: HOST };
     },
+    // Of growth.mjs.
+    'app.tasks.add': ({ a, b }) => a + b,
+    'app.tasks.block': (input) => {
+      for (const end = performance.now() + 1; performance.now() < end;);
+      return input;
+    },
   },
 });
 process.on('message', (told) => { ({ serviceMs } = told); process.send({ serviceMs }); });

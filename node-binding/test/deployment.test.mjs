@@ -148,6 +148,19 @@ describe('deployment', () => {
     await beside(haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], () => checkBalancing(port, one, two, count, () => sleep(1500)));
   })));
 
+  it('deploy/nginx.conf is a file that nginx takes', { skip: withoutNginx }, () => inFolder(async (folder) => {
+    // It tries to listen.
+    writeFileSync(join(folder, 'nginx.conf'), readFileSync(join(root, 'deploy', 'nginx.conf'), 'utf8').replace('listen 80;', `listen 127.0.0.1:${await freePort()};`));
+    const { status, stderr } = spawnSync(findNginx(), ['-t', '-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log'), '-g', `pid ${folder}/pid;`], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  }));
+
+  it('deploy/kubernetes.yaml probes as docs/deployment.md does, and waits as long', () => {
+    const manifest = readFileSync(join(root, 'deploy', 'kubernetes.yaml'), 'utf8');
+    const told = (text) => ['terminationGracePeriodSeconds', 'path', 'periodSeconds', 'failureThreshold', 'containerPort'].map((key) => [...text.matchAll(new RegExp(`${key}: ([\\w/]+)`, 'g'))].map(([, value]) => value));
+    assert.deepEqual(told(manifest), told(fileOf('pod.yaml')));
+  });
+
   it('deploy/haproxy.cfg is a file that HAProxy takes', { skip: reasonFor(findHaproxy) }, () => {
     const haproxy = findHaproxy();
     const { status, stderr } = spawnSync(haproxy.path, ['-c', '-f', join(root, 'deploy', 'haproxy.cfg')], { encoding: 'utf8', env: haproxy.env });
