@@ -69,6 +69,8 @@ pub struct Config {
     pub admin: Option<Listen>,
     /// Where balancers are told how busy it is, one line a connection; `None` (the default): nowhere.
     pub agent: Option<Listen>,
+    /// There, a page shows what the engine does.
+    pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
@@ -110,6 +112,7 @@ impl Config {
             listen,
             admin: None,
             agent: None,
+            dashboard: false,
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,

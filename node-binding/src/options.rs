@@ -112,6 +112,8 @@ pub struct NativeAdmin {
     pub fd: Option<i32>,
     /// Where to tell balancers, if anywhere.
     pub agent: Option<NativeAgent>,
+    /// A page there shows what the tunnel does.
+    pub dashboard: bool,
 }
 
 /// Where to tell balancers how busy it is.
@@ -339,6 +341,7 @@ impl NativeOptions {
             Some(agent) => Some(listen("admin.agent", &agent.host, agent.port, agent.socket_path.as_deref())?),
             None => None,
         };
+        config.dashboard = self.admin.as_ref().is_some_and(|admin| admin.dashboard);
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.admin_tls = match &self.admin_tls {
             Some(own) => AdminTls::Own(own.read()?),

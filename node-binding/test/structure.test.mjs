@@ -36,7 +36,7 @@ const MAY_IMPORT = {
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers', 'supervision'],
   runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client', 'supervision'],
-  cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
+  cli: ['facts', 'errors', 'options', 'process', 'native', 'stats', 'tunnel'],
   index: ['errors', 'trace', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 

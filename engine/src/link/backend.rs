@@ -1,7 +1,9 @@
 //! What runs the calls: the one trait that the Node bridge and Rust handlers implement.
 
 use super::batch::{AnswerBatch, CallBatch};
+use super::census::Census;
 use super::port::ShardPort;
+use super::tally::Tally;
 
 /// How much the hosts have to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,16 @@ pub trait Backend: Send + Sync + 'static {
     /// How much there is to do.
     fn pressure(&self) -> Pressure {
         Pressure::default()
+    }
+
+    /// What was measured of the calls of a shard.
+    fn tally(&self, _shard: usize) -> Tally {
+        Tally::default()
+    }
+
+    /// What there is to tell of event loops and tasks.
+    fn census(&self) -> Census {
+        Census::default()
     }
 
     /// The shard's thread is about to end: the last thing it says.

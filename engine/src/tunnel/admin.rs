@@ -1,4 +1,6 @@
-//! What the admin listener answers: is the engine alive, does it take calls.
+//! What the admin listener answers: is the engine alive, does it take calls, what does it do.
+
+use std::borrow::Cow;
 
 use crate::tunnel::load::Load;
 use crate::wire::field_lines::FieldLines;
@@ -19,15 +21,38 @@ pub struct Health {
     pub load: Load,
 }
 
-/// The answer to a request on the admin listener: plain text.
+/// What there is on the admin listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Whether the engine is alive.
+    Live,
+    /// Whether it takes calls.
+    Ready,
+    /// How busy it is, as a number.
+    Load,
+    /// Its figures, for metrics systems.
+    Metrics,
+    /// Its figures, as JSON.
+    Stats,
+    /// The page that shows them.
+    Dashboard,
+    /// What that page runs.
+    Script,
+    /// What it looks like.
+    Style,
+    /// What it listens to.
+    Events,
+}
+
+/// The answer to a request on the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminAnswer {
     /// 200, 404, 405 or 503.
     pub status: u16,
     /// Its fields.
     pub fields: FieldLines<'static>,
     /// Its content.
-    pub text: &'static str,
+    pub text: Cow<'static, [u8]>,
 }
 
 /// Nobody in between may answer with what was true a while ago.
@@ -36,14 +61,58 @@ const NO_STORE: FieldLines<'static> =
 const ALLOW: FieldLines<'static> =
     FieldLines::new(b"Allow: GET, HEAD\r\nCache-Control: no-store\r\ncontent-type: text/plain; charset=utf-8\r\n");
 
+impl AdminAnswer {
+    /// Plain text.
+    #[must_use]
+    pub fn plain(status: u16, text: &'static str) -> Self {
+        AdminAnswer { status, fields: NO_STORE, text: Cow::Borrowed(text.as_bytes()) }
+    }
+}
+
+impl Page {
+    /// What a request is for; otherwise how it is answered. `dashboard`: there is one.
+    ///
+    /// # Errors
+    /// The 404 or 405 that it is answered with.
+    pub fn of(method: Method, path: &[u8], dashboard: bool) -> Result<Page, AdminAnswer> {
+        let page = match path {
+            b"/livez" => Page::Live,
+            b"/readyz" => Page::Ready,
+            b"/load" => Page::Load,
+            b"/metrics" => Page::Metrics,
+            b"/stats" => Page::Stats,
+            b"/dashboard" if dashboard => Page::Dashboard,
+            b"/dashboard.js" if dashboard => Page::Script,
+            b"/dashboard.css" if dashboard => Page::Style,
+            b"/dashboard/events" if dashboard => Page::Events,
+            _ if dashboard => {
+                let text = "not found: /livez, /readyz, /load, /metrics, /stats and /dashboard are here";
+                return Err(AdminAnswer::plain(404, text));
+            }
+            _ => {
+                return Err(AdminAnswer::plain(404, "not found: /livez, /readyz, /load, /metrics and /stats are here"));
+            }
+        };
+        match method {
+            Method::Get | Method::Head => Ok(page),
+            _ => {
+                let refused = AdminAnswer::plain(405, "method not allowed: GET and HEAD are");
+                Err(AdminAnswer { fields: ALLOW, ..refused })
+            }
+        }
+    }
+}
+
 impl Health {
     /// Why it is not alive.
-    fn dead(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn dead(self) -> Option<&'static str> {
         self.shard_failed.then_some("shard failed")
     }
 
     /// Why it takes no calls.
-    fn unready(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn unready(self) -> Option<&'static str> {
         self.dead()
             .or(self.closing.then_some("closing"))
             .or(self.starting.then_some("starting"))
@@ -51,7 +120,8 @@ impl Health {
     }
 
     /// How busy it is; where it takes no calls, as busy as can be.
-    fn load(self) -> Load {
+    #[must_use]
+    pub fn load(self) -> Load {
         if self.unready().is_some() { Load::FULL } else { self.load }
     }
 
@@ -67,29 +137,10 @@ impl Health {
         }
     }
 
-    /// Decides on a request.
+    /// How health is told, given what is wrong.
     #[must_use]
-    pub fn answer(self, method: Method, path: &[u8]) -> AdminAnswer {
-        let trouble = match path {
-            b"/livez" => self.dead(),
-            b"/readyz" => self.unready(),
-            b"/load" => None,
-            _ => {
-                return AdminAnswer {
-                    status: 404,
-                    fields: NO_STORE,
-                    text: "not found: /livez, /readyz and /load are here",
-                };
-            }
-        };
-        match (method, trouble) {
-            (Method::Get | Method::Head, None) => {
-                let text = if path == b"/load" { self.load().text() } else { "ok" };
-                AdminAnswer { status: 200, fields: NO_STORE, text }
-            }
-            (Method::Get | Method::Head, Some(why)) => AdminAnswer { status: 503, fields: NO_STORE, text: why },
-            _ => AdminAnswer { status: 405, fields: ALLOW, text: "method not allowed: GET and HEAD are" },
-        }
+    pub fn answer(trouble: Option<&'static str>) -> AdminAnswer {
+        trouble.map_or_else(|| AdminAnswer::plain(200, "ok"), |why| AdminAnswer::plain(503, why))
     }
 }
 
@@ -97,30 +148,32 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn get(health: Health, path: &str) -> (u16, &'static str) {
-        let answer = health.answer(Method::Get, path.as_bytes());
-        (answer.status, answer.text)
-    }
-
     #[test]
     fn alive_is_less_than_ready() {
         let well = Health::default();
         let closing = Health { closing: true, ..well };
         let starting = Health { starting: true, ..well };
         let behind = Health { host_behind: true, ..well };
-        assert_eq!((get(well, "/livez"), get(well, "/readyz")), ((200, "ok"), (200, "ok")));
+        let told = |health: Health| {
+            [health.dead(), health.unready()].map(|trouble| {
+                let answer = Health::answer(trouble);
+                (answer.status, String::from_utf8_lossy(&answer.text).into_owned())
+            })
+        };
+        let said = |status: u16, text: &str| (status, text.to_owned());
+        assert_eq!(told(well), [said(200, "ok"), said(200, "ok")]);
         for (health, why) in [(closing, "closing"), (starting, "starting"), (behind, "javascript is behind")] {
-            assert_eq!((get(health, "/livez"), get(health, "/readyz")), ((200, "ok"), (503, why)));
+            assert_eq!(told(health), [said(200, "ok"), said(503, why)]);
         }
         let failed = Health { shard_failed: true, ..closing };
-        assert_eq!((get(failed, "/livez"), get(failed, "/readyz")), ((503, "shard failed"), (503, "shard failed")));
+        assert_eq!(told(failed), [said(503, "shard failed"), said(503, "shard failed")]);
     }
 
     #[test]
     fn the_load_is_a_number_and_full_where_no_calls_are_taken() {
         let busy = Health { load: Load::of(&[(37, 100)]), ..Health::default() };
-        assert_eq!((get(busy, "/load"), get(busy, "/readyz")), ((200, "37"), (200, "ok")));
-        assert_eq!(get(Health { closing: true, ..busy }, "/load"), (200, "100"));
+        assert_eq!((busy.load().text(), busy.unready()), ("37", None));
+        assert_eq!(Health { closing: true, ..busy }.load().text(), "100");
     }
 
     #[test]
@@ -135,15 +188,22 @@ mod tests {
     }
 
     #[test]
-    fn only_three_paths_and_two_methods() {
-        for path in ["/", "/livez/", "/LIVEZ", "/readyz%20", "/__runner/discovery", "*", ""] {
-            assert_eq!(get(Health::default(), path).0, 404, "{path}");
+    fn only_those_paths_and_two_methods() {
+        let status = |path: &str, dashboard| Page::of(Method::Get, path.as_bytes(), dashboard).map_err(|no| no.status);
+        for path in
+            ["/", "/livez/", "/LIVEZ", "/readyz%20", "/__runner/discovery", "*", "", "/metrics/x", "/dashboard/"]
+        {
+            assert_eq!([status(path, false), status(path, true)], [Err(404), Err(404)], "{path}");
+        }
+        assert_eq!([status("/metrics", false), status("/stats", true)], [Ok(Page::Metrics), Ok(Page::Stats)]);
+        for path in ["/dashboard", "/dashboard.js", "/dashboard.css", "/dashboard/events"] {
+            assert!(status(path, false) == Err(404) && status(path, true).is_ok(), "{path}");
         }
         for method in [Method::Post, Method::Options, Method::Put, Method::Delete, Method::Trace, Method::Other] {
-            let answer = Health::default().answer(method, b"/readyz");
+            let answer = Page::of(method, b"/readyz", true).expect_err("another method");
             assert_eq!(answer.status, 405);
             assert_eq!(answer.fields.get(b"allow"), Some(&b"GET, HEAD"[..]));
         }
-        assert_eq!(Health::default().answer(Method::Head, b"/livez").status, 200);
+        assert_eq!(Page::of(Method::Head, b"/livez", false), Ok(Page::Live));
     }
 }

@@ -22,6 +22,7 @@ import { AnswerBatch } from './answer-batch.js';
 import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
+import { Heartbeat } from './heartbeat.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { defaultRing, nativeAllow, nativeOptions } from './native-options.js';
@@ -89,6 +90,7 @@ class EngineBridge implements Bridge, Membership {
   readonly #open: OpenTunnel | undefined;
   readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
+  readonly #heartbeat: Heartbeat | undefined;
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
   #awake = false;
@@ -130,6 +132,7 @@ class EngineBridge implements Bridge, Membership {
       native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
+    if (options.admin !== undefined || options.seat !== undefined) this.#heartbeat = new Heartbeat(this.#native, options.seat);
     if (options.tls !== undefined) this.#watch('tls', options.tls);
     if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
     if (options.log !== undefined && !this.#joined) this.#log = { reader: new AccessLog(this.#native, options.log, onError), path: options.log.path };
@@ -278,6 +281,7 @@ class EngineBridge implements Bridge, Membership {
       this.#log?.reader.end();
     } finally {
       clearInterval(this.#keepAlive);
+      this.#heartbeat?.stop();
       this.#open?.end();
       this.#calls.abandon();
     }
@@ -297,6 +301,7 @@ class EngineBridge implements Bridge, Membership {
   end(): void {
     this.#native.finish();
     clearInterval(this.#keepAlive);
+    this.#heartbeat?.stop();
     this.#calls.abandon();
   }
 

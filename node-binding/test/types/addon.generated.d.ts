@@ -125,6 +125,11 @@ export declare class NativeTunnel {
   get number(): number
   /** The engine's number of this event loop. */
   get member(): number
+  /**
+   * The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
+   * which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
+   */
+  beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void
   /** Calls that it has begun and not answered. */
   get live(): number
   /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
@@ -162,8 +167,6 @@ export declare class NativeTunnel {
   get port(): number
   /** TCP port of the admin listener, 0 where there is none. */
   get adminPort(): number
-  /** TCP port where balancers are told, 0 where there is none. */
-  get agentPort(): number
   /** The driver that runs. */
   get driver(): string
   /** Why it is epoll. */
@@ -177,7 +180,7 @@ export declare class NativeTunnel {
   /** Number of shards. */
   get shards(): number
   /**
-   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`json::shards`] and [`members_json`]; without
    * shards and members after `finish`.
    */
   stats(): string
@@ -229,10 +232,7 @@ export declare class NativeWriter {
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
-/** Tells where a descriptor listens that another process has bound. `option` is what messages call it. */
-export declare function inheritedSocket(option: string, descriptor: number): NativeSocket
-
-/** Where to say how it is. */
+/** Where to listen. */
 export interface NativeAdmin {
   /** IP address. */
   host: string
@@ -240,22 +240,8 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
-  /** Descriptor of a socket that is bound to that address already. */
-  fd?: number
-  /** Where to tell balancers, if anywhere. */
-  agent?: NativeAgent
-}
-
-/** Where to tell balancers how busy it is. */
-export interface NativeAgent {
-  /** IP address. */
-  host: string
-  /** TCP port; 0 for any. */
-  port: number
-  /** Unix socket instead of both. */
-  socketPath?: string
-  /** Descriptor of a socket that is bound to that address already. */
-  fd?: number
+  /** A page there shows what the tunnel does. */
+  dashboard: boolean
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -465,8 +451,6 @@ export interface NativeOptions {
   inline: boolean
   /** Unix socket instead of host and port. */
   socketPath?: string
-  /** Descriptor of a socket that is bound to that address already. */
-  fd?: number
   /** What to encrypt with; without it nothing is. */
   tls?: NativeTls
   /** What the admin listener is to encrypt with, if it has something of its own. */
@@ -573,6 +557,8 @@ export interface NativeProxyOptions {
   driver: string
   /** What clients are spoken to under TLS with; without it in the clear. */
   tls?: NativeTls
+  /** HTTP/2 is spoken, too. */
+  http2: boolean
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */
@@ -621,16 +607,6 @@ export interface NativeSessionFacts {
   dropped: number
 }
 
-/** Where an inherited socket listens. */
-export interface NativeSocket {
-  /** IP address; none of a unix socket. */
-  host?: string
-  /** TCP port; 0 of a unix socket. */
-  port: number
-  /** Path of a unix socket. */
-  socketPath?: string
-}
-
 /** What to encrypt with. */
 export interface NativeTls {
   /** The first is also for clients that ask for no name. At least one. */
@@ -657,12 +633,6 @@ export interface NativeVersion {
   /** The compiler. */
   rustVersion: string
 }
-
-/**
- * Sends one message to the socket of a service manager (sd_notify(3)). `@` at the beginning of the address stands for the
- * zero byte of an abstract one. Never waits: a manager that does not read loses the message, and that is an error.
- */
-export declare function notifyManager(address: string, message: string): void
 
 /** Milliseconds of processor time that the calling thread has used. */
 export declare function threadCpuMs(): number
