@@ -1,5 +1,5 @@
 // The 99th percentile over time, with the phases behind it, and the errors below.
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, ERRORS] = [960, 420, 60, 20, 50, 90, 60];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, ERRORS] = [960, 430, 60, 20, 64, 90, 60];
 const WINDOW_MS = 500;
 const BANDS = ['#f4f6f8', '#e6ebf0'];
 const [BLUE, RED, GREY] = ['#0072b2', '#d55e00', '#555555'];
@@ -10,7 +10,7 @@ export function draw(calls) {
   const count = Math.max(1, Math.ceil((calls.at(-1).dueMs - begin) / WINDOW_MS));
   const windows = Array.from({ length: count }, () => ({ latencies: [], errors: 0 }));
   const bands = [];
-  for (const { phase, dueMs, doneMs, status } of calls) {
+  for (const { begun: phase, dueMs, doneMs, status } of calls) {
     const at = (dueMs - begin) / WINDOW_MS;
     const window = windows[Math.min(count - 1, Math.floor(at))];
     if (status === 200) window.latencies.push(doneMs - dueMs);
@@ -25,7 +25,7 @@ export function draw(calls) {
   const shapes = [];
   for (const [index, { phase, from }] of bands.entries()) {
     const to = bands[index + 1]?.from ?? count;
-    shapes.push(`<rect x="${x(from).toFixed(1)}" y="${TOP}" width="${(x(to) - x(from)).toFixed(1)}" height="${HEIGHT - TOP - 30}" fill="${BANDS[index % 2]}"/>`, text((x(from) + x(to)) / 2, TOP - 6 - 12 * (index % 2), 'middle', phase));
+    shapes.push(`<rect x="${x(from).toFixed(1)}" y="${TOP}" width="${(x(to) - x(from)).toFixed(1)}" height="${HEIGHT - TOP - 30}" fill="${BANDS[index % 2]}"/>`, text((x(from) + x(to)) / 2, TOP - 6 - 12 * (index % 3), 'middle', phase));
   }
   for (let ms = least; ms <= most; ms *= 10) shapes.push(`<path d="M${LEFT} ${y(ms).toFixed(1)}H${WIDTH - RIGHT}" stroke="#cccccc"/>`, text(LEFT - 6, y(ms) + 4, 'end', `${ms} ms`));
   const points = p99.flatMap((ms, index) => (ms === undefined ? [] : [`${x(index + 0.5).toFixed(1)},${y(ms).toFixed(1)}`]));

@@ -6,7 +6,7 @@ const TICK_MS = 2;
 const MOST_CONNECTIONS = 500;
 
 export class Load {
-  /** Each call, by id: `{ phase, dueMs, doneMs, status, text }`; status 0: its connection ended without an answer. */
+  /** Each call, by id: `{ begun, phase, dueMs, doneMs, status, text }`: the phase that it began in and the one that it counts for. Status 0: its connection ended without an answer. */
   calls = [];
   phase = '';
   #idle = [];
@@ -45,7 +45,7 @@ export class Load {
     const due = ((performance.now() - this.#beganMs) * this.rate) / 1000;
     while (this.#sent < due) {
       this.#sent += 1;
-      const call = { phase: this.phase, dueMs: this.#beganMs + (this.#sent * 1000) / this.rate, doneMs: 0, status: 0, text: '' };
+      const call = { begun: this.phase, phase: this.phase, dueMs: this.#beganMs + (this.#sent * 1000) / this.rate, doneMs: 0, status: 0, text: '' };
       const running = this.#run(this.calls.push(call) - 1, call).finally(() => this.#running.delete(running));
       this.#running.add(running);
     }
