@@ -313,8 +313,24 @@ soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call
 RESTARTS := 20
 CALLS := 100000
 .PHONY: restarts
-restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
-	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
+restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=, HANDED=1: the next process takes the socket over)
+	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER)) $(if $(HANDED),--handed)
+
+# In a network namespace, with HAProxy of Debian. See loadtest/fleet/README.md.
+.PHONY: fleet
+fleet: build ## Run three tunnels behind HAProxy, restart, kill, cut off, halt and overload them under load, account for every call (4 minutes; CALLS=100000 RATE=1200 OUT=folder)
+	@node loadtest/fleet/run.mjs --calls $(CALLS) --rate $(or $(RATE),1200) $(if $(OUT),--out $(OUT))
+
+.PHONY: fleet-growth
+fleet-growth: instruments ## Compare 1, 2 and 3 tunnels behind HAProxy with one alone (2 minutes; OUT=file ARGS='--rounds 5')
+	@node loadtest/fleet/growth.mjs $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# The schemas come with kubernetes-validate, from PyPI: a virtual environment of 150 MB. What HAProxy, nginx and systemd read,
+# the tests check.
+KUBERNETES := target/kubernetes/.installed
+.PHONY: manifests
+manifests: $(KUBERNETES) ## Check deploy/kubernetes.yaml by the schemas of Kubernetes
+	@$(dir $(KUBERNETES))bin/kubernetes-validate --strict deploy/kubernetes.yaml
 
 # Half a minute to install, once.
 .PHONY: h2-conformance
@@ -372,6 +388,12 @@ $(SSLYZE):
 	$(call need,python3,sslyze is installed by it, from PyPI)
 	python3 -m venv $(dir $@)
 	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=sslyze sslyze==6.3.1
+	@touch $@
+
+$(KUBERNETES):
+	$(call need,python3,kubernetes-validate is installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: kubernetes-validate==1.37.0
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::access::line::Format;
 use crate::caller::rules::Rules;
+use crate::inherited::Inherited;
 use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
 use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
@@ -20,6 +21,8 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A unix socket at this path. A stale socket file (nobody listens) is replaced; it is removed at the end.
     Unix(PathBuf),
+    /// A socket that another process has bound. It listens on after the engine's end: for whoever else has it.
+    Inherited(Inherited),
     /// Nowhere: only [`Engine::connect`](crate::Engine::connect) makes connections.
     InProcess,
 }
@@ -66,6 +69,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// Where balancers are told how busy it is, one line a connection; `None` (the default): nowhere.
+    pub agent: Option<Listen>,
     /// There, a page shows what the engine does.
     pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
@@ -110,6 +115,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            agent: None,
             dashboard: false,
             proxy: None,
             tls: None,

@@ -19,6 +19,7 @@ pub mod error;
 pub mod facts;
 pub mod handlers;
 pub mod host;
+pub mod inherited;
 pub mod limits;
 pub mod link;
 pub mod placement;

@@ -22,6 +22,7 @@ use zeroize::Zeroize;
 use crate::bounds;
 use crate::callers::NativeCallers;
 use crate::raw;
+use crate::supervision::inherited;
 use crate::tls::NativeTls;
 
 /// An error with the code that JavaScript sees as `error.code`.
@@ -43,6 +44,8 @@ pub struct NativeOptions {
     pub placement: String,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
     /// What to encrypt with; without it nothing is.
     pub tls: Option<NativeTls>,
     /// What the admin listener is to encrypt with, if it has something of its own.
@@ -100,7 +103,7 @@ pub struct NativeLog {
     pub sample: f64,
 }
 
-/// Where to listen.
+/// Where to say how it is.
 #[napi(object)]
 pub struct NativeAdmin {
     /// IP address.
@@ -109,8 +112,25 @@ pub struct NativeAdmin {
     pub port: u32,
     /// Unix socket instead of both.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
+    /// Where to tell balancers, if anywhere.
+    pub agent: Option<NativeAgent>,
     /// A page there shows what the tunnel does.
     pub dashboard: bool,
+}
+
+/// Where to tell balancers how busy it is.
+#[napi(object)]
+pub struct NativeAgent {
+    /// IP address.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Unix socket instead of both.
+    pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
 }
 
 /// CORS options (CONTRACT 8).
@@ -316,7 +336,13 @@ impl NativeOptions {
         let none = HandlerTable::new(&[], &Allow::AllRegistered).map_err(bad_option)?;
         let mut config = Config::new(self.listen()?, Arc::new(rules.exposure(none)));
         config.admin = match &self.admin {
+            Some(NativeAdmin { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.fd", *fd)?)),
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
+            None => None,
+        };
+        config.agent = match self.admin.as_ref().and_then(|admin| admin.agent.as_ref()) {
+            Some(NativeAgent { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.agent.fd", *fd)?)),
+            Some(agent) => Some(listen("admin.agent", &agent.host, agent.port, agent.socket_path.as_deref())?),
             None => None,
         };
         config.dashboard = self.admin.as_ref().is_some_and(|admin| admin.dashboard);
@@ -359,6 +385,9 @@ impl NativeOptions {
     fn listen(&self) -> Result<Listen, CodedError> {
         if self.in_process {
             return Ok(Listen::InProcess);
+        }
+        if let Some(fd) = self.fd {
+            return Ok(Listen::Inherited(inherited("fd", fd)?));
         }
         listen("listen", &self.host, self.port, self.socket_path.as_deref())
     }

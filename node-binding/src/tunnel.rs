@@ -103,6 +103,7 @@ impl Life {
 struct Facts {
     address: Listen,
     admin: Option<Listen>,
+    agent: Option<Listen>,
     driver: &'static str,
     driver_reason: Option<String>,
     shards: u32,
@@ -172,6 +173,7 @@ impl NativeTunnel {
         let engine_facts = Facts {
             address: engine.address().clone(),
             admin: engine.admin_address().cloned(),
+            agent: engine.agent_address().cloned(),
             driver: engine.driver().name(),
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
@@ -597,6 +599,12 @@ impl NativeTunnel {
         self.engine_facts.as_ref().and_then(|facts| facts.admin.as_ref()).map_or(0, port_of)
     }
 
+    /// TCP port where balancers are told, 0 where there is none.
+    #[napi(getter)]
+    pub fn agent_port(&self) -> u32 {
+        self.engine_facts.as_ref().and_then(|facts| facts.agent.as_ref()).map_or(0, port_of)
+    }
+
     /// The driver that runs.
     #[napi(getter)]
     pub fn driver(&self) -> &'static str {
@@ -684,7 +692,7 @@ fn check_table(table: &Uint32Array) -> Result<(), CodedError> {
 fn port_of(address: &Listen) -> u32 {
     match address {
         Listen::Tcp(address) => u32::from(address.port()),
-        Listen::Unix(_) | Listen::InProcess => 0,
+        Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => 0,
     }
 }
 

@@ -11,11 +11,12 @@ export interface NativeOptions {
   loopRing: boolean;
   placement: 'auto' | Placement;
   socketPath?: string;
+  fd?: number;
   tls?: NativeTls;
   adminTls?: NativeTls;
   log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string; dashboard: boolean };
+  admin?: { host: string; port: number; socketPath?: string; fd?: number; dashboard: boolean; agent?: { host: string; port: number; socketPath?: string; fd?: number } };
   backlog: number;
   shards: number;
   driver: string;
@@ -93,6 +94,7 @@ export interface NativeTunnel {
   readonly port: number;
   /** 0 without an admin listener, or where that has no port. */
   readonly adminPort: number;
+  readonly agentPort: number;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;
@@ -165,6 +167,10 @@ interface Addon {
   availableCores(): number;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
+  /** Where the socket of a descriptor listens that another process has bound. */
+  inheritedSocket(option: string, descriptor: number): { host?: string; port: number; socketPath?: string };
+  /** Sends one message of sd_notify(3). */
+  notifyManager(address: string, message: string): void;
 }
 
 let checked: Addon | undefined;

@@ -22,6 +22,8 @@ export interface EngineOptions {
   host: string;
   port: number;
   socketPath?: string;
+  /** Of a socket that is bound to that address already. */
+  fd?: number;
   /** What it encrypts with. Default: nothing is. */
   tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */

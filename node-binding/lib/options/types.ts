@@ -106,6 +106,9 @@ export type TaskHandlers = Record<string, TaskHandler>;
 /** Event handlers by event id; a list runs in its order, each after the one before has finished. */
 export type EventHandlers = Record<string, EventHandler | readonly EventHandler[]>;
 
+/** A descriptor, or a socket that systemd has handed over, by its name where there are several. */
+export type InheritedSocket = number | 'systemd' | `systemd:${string}`;
+
 /** Where the tunnel listens and what it demands. Everything is checked when it is given. */
 export interface ListenOptions {
   /** TCP port, 0 (the default) for any free one. */
@@ -114,6 +117,11 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /**
+   * A socket that another process has bound, instead of an address: its descriptor, `systemd` for the one that systemd has
+   * handed over, or `systemd:<name>`. It listens on when the tunnel closes.
+   */
+  fd?: InheritedSocket | undefined;
   /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
   /** Where `/livez`, `/readyz`, `/metrics` and `/stats` are answered, without JavaScript. Default: nowhere. */
@@ -219,10 +227,26 @@ export interface AdminOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
+  /** Where a line is told to whoever connects: how busy the tunnel is (the agent-check of HAProxy). Default: nowhere. */
+  agent?: AgentOptions | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
   /** Show what the tunnel does on a page, `/dashboard`. Default false. */
   dashboard?: boolean | undefined;
+}
+
+/** Where balancers are told how busy the tunnel is. */
+export interface AgentOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -401,6 +425,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   gracefulSignals?: boolean | readonly GracefulSignal[] | undefined;
   /** Milliseconds for which it serves on after such a signal, while `/readyz` says no. Default 0. */
   readinessDelayMs?: number | undefined;
+  /** Tell systemd, where it has started the process, when the tunnel serves, when it stops, and that JavaScript runs. Default false. */
+  systemd?: boolean | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
   /** Where every request is written down, those that the engine refuses by itself among them: a file, or a logger of pino. Default: nowhere. */

@@ -167,6 +167,8 @@ export declare class NativeTunnel {
   get port(): number
   /** TCP port of the admin listener, 0 where there is none. */
   get adminPort(): number
+  /** TCP port where balancers are told, 0 where there is none. */
+  get agentPort(): number
   /** The driver that runs. */
   get driver(): string
   /** Why it is epoll. */
@@ -235,7 +237,10 @@ export declare function availableCores(): number
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
-/** Where to listen. */
+/** Tells where a descriptor listens that another process has bound. `option` is what messages call it. */
+export declare function inheritedSocket(option: string, descriptor: number): NativeSocket
+
+/** Where to say how it is. */
 export interface NativeAdmin {
   /** IP address. */
   host: string
@@ -243,8 +248,24 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
+  /** Where to tell balancers, if anywhere. */
+  agent?: NativeAgent
   /** A page there shows what the tunnel does. */
   dashboard: boolean
+}
+
+/** Where to tell balancers how busy it is. */
+export interface NativeAgent {
+  /** IP address. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Unix socket instead of both. */
+  socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -454,6 +475,8 @@ export interface NativeOptions {
   placement: string
   /** Unix socket instead of host and port. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
   /** What to encrypt with; without it nothing is. */
   tls?: NativeTls
   /** What the admin listener is to encrypt with, if it has something of its own. */
@@ -610,6 +633,16 @@ export interface NativeSessionFacts {
   dropped: number
 }
 
+/** Where an inherited socket listens. */
+export interface NativeSocket {
+  /** IP address; none of a unix socket. */
+  host?: string
+  /** TCP port; 0 of a unix socket. */
+  port: number
+  /** Path of a unix socket. */
+  socketPath?: string
+}
+
 /** What to encrypt with. */
 export interface NativeTls {
   /** The first is also for clients that ask for no name. At least one. */
@@ -636,6 +669,12 @@ export interface NativeVersion {
   /** The compiler. */
   rustVersion: string
 }
+
+/**
+ * Sends one message to the socket of a service manager (sd_notify(3)). `@` at the beginning of the address stands for the
+ * zero byte of an abstract one. Never waits: a manager that does not read loses the message, and that is an error.
+ */
+export declare function notifyManager(address: string, message: string): void
 
 /** Milliseconds of processor time that the calling thread has used. */
 export declare function threadCpuMs(): number

@@ -18,5 +18,6 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     has_callers: false,
     at_stop: AtStop::IsLeft,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

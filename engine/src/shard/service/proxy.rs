@@ -16,5 +16,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     answer: None,
     tls: |shard| shard.tls.as_deref(),
     speaks_http2: true,
+    greets: None,
     speaks: Speaks::ToProxy,
 };

@@ -17,5 +17,6 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     has_callers: true,
     at_stop: AtStop::Closes,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

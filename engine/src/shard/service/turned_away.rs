@@ -17,5 +17,6 @@ pub(in crate::shard) static TURNED_AWAY: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };
