@@ -1,5 +1,6 @@
 // Runs the JS tests: `node scripts/test.mjs [name ...]`, a name being that of a file without `.test.mjs`. Two files at a time,
-// each a process of its own, because most of them wait; then, one by one, those that need the machine to themselves.
+// each a process of its own, because most of them wait; then, one by one, those that need the machine to themselves. A file
+// that has failed beside another gets the machine to itself once, which decides; that it had to is told at the end.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -43,11 +44,16 @@ const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0 };
 const failed = [];
 const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
 
-async function take(queue) {
+/** Runs what is queued. Those that fail go into `again`, if there is one. */
+async function take(queue, again) {
   for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
     const began = performance.now();
     const { ok, said, end } = await run(job);
     console.log(`== ${job.title}: ${ok ? 'passed' : `FAILED (${end})`} after ${seconds(began)} s\n${said}`);
+    if (!ok && again !== undefined) {
+      again.push(job);
+      continue;
+    }
     for (const name of Object.keys(totals)) totals[name] += Number(new RegExp(`^ℹ ${name} (\\d+)$`, 'm').exec(said)?.[1] ?? 0);
     if (!ok) failed.push(job.title);
   }
@@ -56,10 +62,13 @@ async function take(queue) {
 const began = performance.now();
 const rank = ({ title }) => (FIRST.includes(title) ? FIRST.indexOf(title) : FIRST.length);
 const beside = jobs.filter(({ title }) => !ALONE.includes(title)).sort((a, b) => rank(a) - rank(b));
-await Promise.all(Array.from({ length: AT_ONCE }, () => take(beside)));
+const again = [];
+await Promise.all(Array.from({ length: AT_ONCE }, () => take(beside, again)));
 const shared = seconds(began);
-await take(jobs.filter(({ title }) => ALONE.includes(title)));
+const repeated = again.map(({ title }) => title);
+await take([...again, ...jobs.filter(({ title }) => ALONE.includes(title))]);
 console.log(`${jobs.length} runs in ${seconds(began)} s, of which ${shared} s two at a time: ${Object.entries(totals).map(([name, count]) => `${count} ${name}`).join(', ')}`);
+if (repeated.length > 0) console.log(`run again by themselves: ${repeated.join('; ')}`);
 if (failed.length > 0) {
   console.error(`failed: ${failed.join('; ')}`);
   process.exitCode = 1;
