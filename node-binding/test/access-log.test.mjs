@@ -39,6 +39,22 @@ function raw(port, text) {
 }
 
 onBothDrivers('the access log', (driver) => {
+  it('names the client that a balancer or a trusted proxy names', async () => {
+    const call = (lines) => `POST /__runner/task/add HTTP/1.1\r\nHost: a\r\n${lines}Content-Length: 25\r\n\r\n{"input":{"a":1,"b":2}}\r\n`;
+    for (const [options, sent, remoteAddress, remotePort] of [
+      [{ proxyProtocol: true }, `PROXY TCP4 203.0.113.9 127.0.0.1 4711 1\r\n${call('')}`, '203.0.113.9', 4711],
+      [{ proxyProtocol: true }, 'PROXY TCP4 203.0.113.9 127.0.0.1 4711 1\r\nnonsense\r\n\r\n', '203.0.113.9', 4711],
+      [{ trustProxy: 1 }, call('X-Forwarded-For: 203.0.113.8, 203.0.113.9\r\n'), '203.0.113.9', 0],
+    ]) {
+      const path = fresh();
+      await withTunnel({ driver, shards: 1, tasks, log: { path }, ...options }, async (tunnel) => {
+        await raw(tunnel.port, sent);
+        const line = JSON.parse((await written(path, 1))[0]);
+        assert.deepEqual([line.remoteAddress, line.remotePort], [remoteAddress, remotePort]);
+      });
+    }
+  });
+
   for (const placement of ['threads', 'inline']) {
     it(`has a line of every request, whoever has answered it (${placement})`, async () => {
       const path = fresh();

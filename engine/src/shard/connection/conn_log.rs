@@ -1,6 +1,6 @@
 //! The records of the requests of one connection, from their heads to the ends of their answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -16,7 +16,8 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// See the module.
 pub(in crate::shard) struct ConnLog {
     shared: Rc<ShardLog>,
-    remote: Option<SocketAddr>,
+    /// Where the peer is; what is no request has come from there.
+    remote: Cell<Option<SocketAddr>>,
     /// By the number of the exchange.
     #[allow(clippy::vec_box)]
     open: RefCell<Vec<(u64, Box<Record>)>>,
@@ -24,13 +25,18 @@ pub(in crate::shard) struct ConnLog {
 
 impl ConnLog {
     pub fn new(shared: Rc<ShardLog>, remote: Option<SocketAddr>) -> Self {
-        ConnLog { shared, remote, open: RefCell::default() }
+        ConnLog { shared, remote: Cell::new(remote), open: RefCell::default() }
     }
 
-    /// A request has come: `bytes` are its head.
-    pub fn begin(&self, exchange: u64, head: &Head, bytes: &[u8], is_http2: bool) {
+    /// A balancer has said where the client is.
+    pub fn meet(&self, remote: Option<SocketAddr>) {
+        self.remote.set(remote);
+    }
+
+    /// A request has come, from `remote`, as far as that is known: `bytes` are its head.
+    pub fn begin(&self, exchange: u64, remote: Option<SocketAddr>, head: &Head, bytes: &[u8], is_http2: bool) {
         let mut record = self.shared.begin();
-        record.remote = self.remote;
+        record.remote = remote;
         record.version = if is_http2 { 20 } else { 10 + head.minor_version };
         record.set(Text::Method, bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default());
         record.set(Text::Path, head.path.of(bytes));
@@ -104,7 +110,7 @@ impl ConnLog {
     fn take(&self, exchange: u64) -> Box<Record> {
         self.find(exchange).unwrap_or_else(|| {
             let mut record = self.shared.begin();
-            record.remote = self.remote;
+            record.remote = self.remote.get();
             record
         })
     }
