@@ -19,6 +19,7 @@ export type { AdminAddress, AgentAddress } from './options/addresses.js';
 export type { LogStats, MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
+  AccessOptions,
   AdminOptions,
   AgentOptions,
   AuthOptions,
@@ -36,6 +37,8 @@ export type {
   ListenOptions,
   MultipartOptions,
   NamedCertificate,
+  ProxyProtocolOptions,
+  RateLimitOptions,
   Serializer,
   StreamResult,
   TaskCall,

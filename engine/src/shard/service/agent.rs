@@ -12,6 +12,7 @@ use crate::shard::service::{AtStop, Service, Speaks};
 pub(in crate::shard) static AGENT: Service = Service {
     is_load: false,
     takes_requests: false,
+    has_callers: false,
     hand_over: None,
     may_begin: |_| false,
     lean_bytes: LEAN_READ_BUFFER_BYTES,
