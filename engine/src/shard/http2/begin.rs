@@ -72,7 +72,7 @@ impl Session<'_> {
             shard.counters.requests.add(1);
             self.requests += 1;
             if let Some(log) = conn.log() {
-                log.begin(stream.sequence(), &head, text, true);
+                log.begin(stream.sequence(), &head, text, true, &shard.callers);
             }
         }
         let mut lines = shard.lines.borrow_mut();

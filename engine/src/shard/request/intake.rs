@@ -168,7 +168,7 @@ impl Intake {
     fn note_request(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8]) {
         shard.counters.requests.add(1);
         if let Some(log) = conn.log() {
-            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false);
+            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false, &shard.callers);
         }
         self.requests += 1;
     }
