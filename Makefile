@@ -207,6 +207,11 @@ browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the clien
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
+.PHONY: dashboard
+dashboard: build-test ## Look at the dashboard in Chromium: light, dark, on a phone, while JavaScript is blocked (CHROMIUM=program; skipped without one)
+	@if command -v $(CHROMIUM) >/dev/null; then node $(BINDING)/test/browser/dashboard.mjs $(CHROMIUM); \
+	else echo "skipped: no $(CHROMIUM): apt-get install chromium-headless-shell, or make dashboard CHROMIUM=program"; fi
+
 SCREENSHOT := target/preview.png
 .PHONY: preview
 preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
