@@ -13,6 +13,7 @@ TYPESCRIPT := $(shell find $(BINDING)/lib -name '*.ts' 2>/dev/null) $(BINDING)/t
 QUICKSTART := examples/quickstart
 RUNNER_APP := examples/runner-app
 FILES := examples/files
+PREVIEW_PROXY := examples/preview-proxy
 PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 CHROMIUM ?= chromium-headless-shell
@@ -123,7 +124,7 @@ INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits li
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
 
@@ -194,16 +195,23 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
-# sslyze comes from PyPI. Not a test: it takes a virtual environment of 60 MB.
+# sslyze comes from PyPI, testssl from Debian. Not a test: it takes a virtual environment of 60 MB and minutes.
 SSLYZE := target/sslyze/.installed
 .PHONY: tls-scan
-tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze: versions, ciphers, renegotiation, known attacks; nothing below A
-	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze
+tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze and testssl: versions, ciphers, renegotiation, known attacks; nothing below A (5 minutes)
+	@command -v testssl >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get install -y --no-install-recommends testssl.sh bsdmainutils >/dev/null || echo "testssl is not installed (Debian: testssl.sh): sslyze alone scans"
+	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze $$(command -v testssl)
 
 .PHONY: browser
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
+
+SCREENSHOT := target/preview.png
+.PHONY: preview
+preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
+	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make preview CHROMIUM=program"; exit 1; }
+	cd $(BINDING) && CHROMIUM=$(CHROMIUM) SCREENSHOT=$(abspath $(SCREENSHOT)) node --test --test-reporter=spec test/preview.test.mjs
 
 .PHONY: bench-client
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
@@ -313,7 +321,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(OPENTELEMETRY)/node_modules $(API)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(OPENTELEMETRY)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -347,7 +355,7 @@ $(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
 $(SSLYZE):
 	$(call need,python3,sslyze is installed by it, from PyPI)
 	python3 -m venv $(dir $@)
-	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: sslyze==6.3.1
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=sslyze sslyze==6.3.1
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt
@@ -361,7 +369,7 @@ $(DIST): $(PACKAGES) $(TYPESCRIPT)
 	@touch $@
 
 # What `npm install fasttunnel` does in an app, with this checkout instead.
-$(QUICKSTART)/node_modules/fasttunnel:
+$(QUICKSTART)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel:
 	@mkdir -p $(dir $@) && ln -sfn ../../../$(BINDING) $@
 
 # And `npm install` in the Runner example, whose Runner has to be the one that the tests use.
@@ -376,6 +384,10 @@ run-runner: build $(RUNNER_APP)/node_modules/fasttunnel ## Call examples/runner-
 .PHONY: run-files
 run-files: build $(FILES)/node_modules/fasttunnel ## Start examples/files: upload, download and transform, from Node and from a page (PORT=7070)
 	@node $(FILES)/demo.mjs
+
+.PHONY: run-preview
+run-preview: build $(PREVIEW_PROXY)/node_modules/fasttunnel ## Start examples/preview-proxy: two views see the workspace of each at one address
+	@node $(PREVIEW_PROXY)/demo.mjs
 
 .PHONY: streams
 streams: build ## Compare one upload and one download with node:http, in bytes a second (MIBS=1024 ROUNDS=5)

@@ -31,3 +31,13 @@ it('the page of files calls its tunnel', { skip: unless(files), timeout: 30_000 
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', server], { timeout: 20_000 });
   assert.equal(stdout.trim(), 'true false');
 });
+
+const previewed = folderOf('preview-proxy');
+
+it('preview-proxy', { skip: unless(previewed), timeout: 30_000 }, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [`${previewed}demo.mjs`], { timeout: 20_000 });
+  for (const [id, name] of [[1, 'red'], [2, 'blue']]) {
+    assert.ok(stdout.includes(`view ${id}: the proxy asks who it is\nview ${id}: http://localhost:5173/ 200 from workspace ${name}, asked as cmux-${name}-base-5173.cmux.app\n`), stdout);
+  }
+  assert.match(stdout, /ctx-2: 1 requests, 58 bytes\n1 context is left when a view is destroyed\n$/);
+});

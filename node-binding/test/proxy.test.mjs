@@ -243,6 +243,7 @@ describe('a proxy', PATIENT, () => {
     assert.ok(other.port() > proxy.port() && other.port() < proxy.port() + 50);
     await assert.rejects(ProxyServer.start(`127.0.0.1:${proxy.port()}`), (error) => error instanceof ListenError && error.code === 'EADDRINUSE');
     await assert.rejects(ProxyServer.startWithAutoPort('127.0.0.1', proxy.port(), 1), ListenError);
+    await assert.rejects(ProxyServer.startWithAutoPort('127.0.0.1', proxy.port(), 50, true, { ports: [] }), (error) => error.option === 'ports', 'options count as well');
     const port = proxy.port();
     await Promise.all([proxy.stop(), proxy.stop(), other.stop()]);
     assert.equal(proxy.port(), 0);

@@ -1,5 +1,5 @@
 import { ProxyServer } from '../proxy/server.js';
-import type { ProxyContext } from '../proxy/types.js';
+import type { ProxyContext, ProxyOptions } from '../proxy/types.js';
 import { previewRoute } from './route.js';
 import type { PreviewLogger, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
 
@@ -17,9 +17,12 @@ let starting: Promise<ProxyServer> | undefined;
 let running: ProxyServer | undefined;
 const views = new Map<number, Configured>();
 
-/** Starts the one proxy of this process, on port 39385 or one of the 49 after it; once it runs, it is that one again. */
-export function startPreviewProxy(logger?: PreviewLogger): Promise<ProxyServer> {
-  starting ??= ProxyServer.startWithAutoPort('127.0.0.1', FIRST_PORT, PORTS).then(
+/**
+ * Starts the one proxy of this process, on port 39385 or one of the 49 after it; once it runs, it is that one again, whatever the options
+ * say. `configurePreviewProxyForView()` starts it without options: where some are needed, start it before.
+ */
+export function startPreviewProxy(logger?: PreviewLogger, options?: Omit<ProxyOptions, 'host' | 'port'>): Promise<ProxyServer> {
+  starting ??= ProxyServer.startWithAutoPort('127.0.0.1', FIRST_PORT, PORTS, true, options).then(
     (server) => {
       running = server;
       logger?.log?.('preview proxy listens', { port: server.port() });

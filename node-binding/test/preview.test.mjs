@@ -1,0 +1,144 @@
+// Chromium through the proxy, as an Electron app sets it up: pages of workspaces that Vite serves, with hot reload. `make preview`
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { configurePreviewProxyForView, getProxyCredentialsForWebContents, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
+import { Chromium } from './preview/devtools.mjs';
+import { App, WebContents } from './preview/electron.mjs';
+import { findVite, openWorkspace } from './preview/workspace.mjs';
+import { certificate } from './support/certificates.mjs';
+
+const PROGRAM = process.env.CHROMIUM ?? 'chromium-headless-shell';
+const DOMAIN = 'cmux.app';
+/** Nobody listens there on this machine: the workspaces do, on ports of their own. */
+const PAGE = 'http://localhost:5173/';
+
+/** Why there is nothing to try, or false. */
+function missing() {
+  try {
+    execFileSync(PROGRAM, ['--version'], { stdio: 'ignore' });
+    findVite();
+    return false;
+  } catch (error) {
+    return error.code === 'ENOENT' ? `no ${PROGRAM}: apt-get install chromium-headless-shell, or CHROMIUM=program` : error.message;
+  }
+}
+
+/** What `read` gives once it `fits`. */
+async function until(read, fits) {
+  for (const end = Date.now() + 10_000; ; await sleep(20)) {
+    const value = await read();
+    if (fits(value)) return value;
+    if (Date.now() > end) assert.fail(`it is ${JSON.stringify(value)}`);
+  }
+}
+
+describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
+  const { pem } = certificate({ names: `DNS:*.${DOMAIN}`, authority: false });
+  const app = new App();
+  let chromium, one, other, server;
+  const views = [];
+
+  const view = () => {
+    const webContents = new WebContents(chromium, app);
+    views.push(webContents);
+    return webContents;
+  };
+  const titleOf = (webContents) => webContents.executeJavaScript("document.querySelector('#title')?.textContent");
+  const configure = (webContents, workspace) => configurePreviewProxyForView({ webContents, initialUrl: `https://cmux-${workspace}-base-5173.${DOMAIN}/` });
+
+  before(async () => {
+    chromium = new Chromium(PROGRAM);
+    [one, other] = await Promise.all([openWorkspace('The first', pem, DOMAIN), openWorkspace('The second', pem, DOMAIN)]);
+    server = await startPreviewProxy(undefined, {
+      hosts: { [`cmux-one-base-5173.${DOMAIN}`]: one.address, [`cmux-other-base-5173.${DOMAIN}`]: other.address },
+      ca: pem.cert,
+    });
+    app.on('login', (event, webContents, _, { isProxy }, give) => {
+      const credentials = isProxy ? getProxyCredentialsForWebContents(webContents.id) : null;
+      if (credentials === null) return;
+      event.preventDefault();
+      give(credentials.username, credentials.password);
+    });
+  });
+
+  afterEach(async () => {
+    await Promise.all(views.splice(0).map((webContents) => webContents.destroy()));
+    assert.deepEqual(server.stats().contexts, [], 'views that are destroyed leave no context');
+  });
+
+  after(async () => {
+    await chromium?.close();
+    await stopPreviewProxy();
+    await Promise.all([one, other].map((workspace) => workspace?.close()));
+  });
+
+  it('shows the page of its workspace, which changes when its file is edited', async () => {
+    const webContents = view();
+    await configure(webContents, 'one');
+    await webContents.loadURL(PAGE);
+    await until(() => titleOf(webContents), (title) => title === 'The first');
+    assert.deepEqual(await webContents.executeJavaScript('[location.href, isSecureContext]'), [PAGE, true]);
+    assert.equal(webContents.logins, 1, 'Chromium asks once, and remembers');
+
+    const socket = await until(() => one.asked.find(({ headers }) => headers.upgrade === 'websocket'), (found) => found !== undefined);
+    assert.equal(socket.headers.host, `cmux-one-base-5173.${DOMAIN}`);
+    assert.ok(one.asked.every(({ headers }) => !('proxy-authorization' in headers)), 'credentials stay at the proxy');
+    await webContents.executeJavaScript('window.stays = true');
+    one.edit('The first, edited');
+    await until(() => titleOf(webContents), (title) => title === 'The first, edited');
+    assert.equal(await webContents.executeJavaScript('window.stays'), true, 'the page was not loaded again');
+    if (process.env.SCREENSHOT) writeFileSync(process.env.SCREENSHOT, await webContents.capturePage());
+    one.edit('The first');
+  });
+
+  it('leads the same address to the workspace of each view', async () => {
+    const [first, second] = [view(), view()];
+    await Promise.all([configure(first, 'one'), configure(second, 'other')]);
+    await Promise.all([first.loadURL(PAGE), second.loadURL(PAGE)]);
+    await until(() => titleOf(first), (title) => title === 'The first');
+    await until(() => titleOf(second), (title) => title === 'The second');
+    other.edit('The second, edited');
+    await until(() => titleOf(second), (title) => title === 'The second, edited');
+    assert.equal(await titleOf(first), 'The first');
+    other.edit('The second');
+  });
+
+  it('shows a page by the host of its workspace, which may ask localhost as well', async () => {
+    const webContents = view();
+    await configure(webContents, 'one');
+    await webContents.loadURL(`https://cmux-one-base-5173.${DOMAIN}/`);
+    await until(() => titleOf(webContents), (title) => title === 'The first');
+    assert.equal(await webContents.executeJavaScript(`fetch('${PAGE}title.js', { mode: 'no-cors' }).then(({ type }) => type)`), 'opaque');
+  });
+
+  it('shows nothing to a view for which the app has no credentials', async () => {
+    const webContents = view();
+    await configure(webContents, 'one');
+    const stranger = view();
+    stranger.session = webContents.session;
+    await stranger.loadURL(PAGE);
+    assert.match(await stranger.executeJavaScript('document.body.textContent'), /Proxy Authentication Required/);
+    assert.equal(await titleOf(stranger), undefined);
+    assert.ok(stranger.logins > 0);
+  });
+
+  it('is that of the first view in a session, for whoever shares it', async () => {
+    const [first, second] = [view(), view()];
+    await configure(first, 'one');
+    await first.loadURL(PAGE);
+    second.session = first.session;
+    await second.loadURL(PAGE);
+    await until(() => titleOf(second), (title) => title === 'The first');
+    assert.deepEqual([first.logins, second.logins], [1, 0], 'Chromium remembers credentials for the session');
+  });
+
+  it('asks the own machine directly once the view is released', async () => {
+    const webContents = view();
+    const undo = await configure(webContents, 'one');
+    await undo();
+    await assert.rejects(webContents.loadURL(PAGE), /ERR_CONNECTION_REFUSED/);
+  });
+});
