@@ -207,6 +207,11 @@ browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the clien
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
+.PHONY: dashboard
+dashboard: build-test ## Look at the dashboard in Chromium: light, dark, on a phone, while JavaScript is blocked (CHROMIUM=program; skipped without one)
+	@if command -v $(CHROMIUM) >/dev/null; then node $(BINDING)/test/browser/dashboard.mjs $(CHROMIUM); \
+	else echo "skipped: no $(CHROMIUM): apt-get install chromium-headless-shell, or make dashboard CHROMIUM=program"; fi
+
 SCREENSHOT := target/preview.png
 .PHONY: preview
 preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
@@ -280,6 +285,12 @@ overload: instruments ## Call node:http and the tunnel three times as often as t
 .PHONY: bench-workers
 bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
 	@node loadtest/workers/run.mjs $(ARGS)
+
+# tinyproxy and nginx come from Debian.
+.PHONY: bench-proxy
+bench-proxy: build $(PEERS)/node_modules/.package-lock.json ## Compare the proxy with proxy-chain, http-proxy-3 and tinyproxy, in turns, as Markdown (8 minutes; ARGS='--rounds 3')
+	cargo build --locked --release --package fasttunnel-loadtest --bin loadtest
+	@node loadtest/proxies/run.mjs $(ARGS)
 
 # Short in `make test` already; here again and again, with the machine's own tools.
 ROUNDS := 10

@@ -64,6 +64,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// There, a page shows what the engine does.
+    pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
@@ -104,6 +106,7 @@ impl Config {
         Config {
             listen,
             admin: None,
+            dashboard: false,
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,

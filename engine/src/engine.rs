@@ -29,11 +29,12 @@ use crate::link::weight::Scales;
 use crate::proxy::credentials::{Names, RANDOM_BYTES};
 use crate::proxy::route::Route;
 use crate::proxy::settings::Settings;
-use crate::shard::counters::{Counters, Snapshot};
+use crate::shard::counters::Snapshot;
 use crate::shard::driver::{self, Driver};
 use crate::shard::inline::InlineShard;
 use crate::shard::life::supervisor::supervise;
 use crate::shard::listener::{Listener, Listeners};
+use crate::shard::report::figures::Figures;
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
 use crate::tls::Tls;
@@ -55,9 +56,7 @@ pub struct Engine {
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    counters: Vec<Arc<Counters>>,
-    meters: Vec<Arc<ShardMeter>>,
-    failed: Vec<Arc<AtomicBool>>,
+    figures: Arc<Figures>,
     vitals: Arc<Vitals>,
     address: Listen,
     admin_address: Option<Listen>,
@@ -157,9 +156,13 @@ impl Engine {
             tls,
             peers: Arc::default(),
             threads: Mutex::default(),
-            counters: (0..config.shards).map(|_| Arc::default()).collect(),
-            meters: (0..config.shards).map(|_| Arc::default()).collect(),
-            failed: (0..config.shards).map(|_| Arc::default()).collect(),
+            figures: Arc::new(Figures::new(
+                config.shards,
+                driver.clone(),
+                place == Place::Here,
+                backend.clone(),
+                log.clone(),
+            )),
             vitals: Arc::new(vitals),
             address,
             admin_address,
@@ -250,9 +253,11 @@ impl Engine {
             inbox,
             ports: if index == 0 { self.ports.clone() } else { Vec::new() },
             loads: self.loads.clone(),
-            counters: self.counters.get(index).cloned().unwrap_or_default(),
-            meter: self.meters.get(index).cloned().unwrap_or_default(),
-            given_up: self.failed.get(index).cloned().unwrap_or_default(),
+            counters: self.figures.counters.get(index).cloned().unwrap_or_default(),
+            figures: self.figures.clone(),
+            dashboard: config.dashboard,
+            meter: self.figures.meters.get(index).cloned().unwrap_or_default(),
+            given_up: self.figures.failed.get(index).cloned().unwrap_or_default(),
             vitals: self.vitals.clone(),
         }
     }
@@ -293,20 +298,26 @@ impl Engine {
     /// Counters of every shard, a moment ago.
     #[must_use]
     pub fn stats(&self) -> Vec<Snapshot> {
-        self.counters.iter().map(|counters| counters.snapshot()).collect()
+        self.figures.counters.iter().map(|counters| counters.snapshot()).collect()
     }
 
     /// What every shard measures; any thread may read it.
     #[must_use]
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
-        &self.meters
+        &self.figures.meters
     }
 
     /// Shards that have failed so often that they were given up. Their connections are gone; the others serve on. When
     /// the first is among them, which accepts, nobody listens any more.
     #[must_use]
     pub fn failed_shards(&self) -> usize {
-        self.failed.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
+        self.figures.failed_shards()
+    }
+
+    /// All that is counted and measured; any thread may read it.
+    #[must_use]
+    pub fn figures(&self) -> &Arc<Figures> {
+        &self.figures
     }
 
     /// Makes a connection without a listener: the other end is served like any client, by the shard that has the fewest.

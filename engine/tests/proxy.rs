@@ -13,6 +13,7 @@ on_both_drivers!(
     requests_of_one_connection_are_answered_in_order_over_connections_that_are_kept,
     nobody_without_credentials_has_anything_dialled,
     content_streams_both_ways_whatever_its_length,
+    trailers_go_on_both_ways_unless_they_belong_into_a_head,
     interim_answers_and_answers_without_content_pass,
     a_server_that_answers_early_is_heard,
     an_answer_that_two_readers_could_read_in_two_ways_is_refused,
@@ -155,7 +156,42 @@ fn content_streams_both_ways_whatever_its_length(driver: DriverChoice) {
     std::thread::sleep(ms(20));
     client.send("2\r\nde\r\n0\r\nX: y\r\n\r\n");
     client.head();
-    assert_eq!(client.chunks().unwrap().concat(), b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    assert_eq!(client.chunks().unwrap().concat(), b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n");
+}
+
+fn trailers_go_on_both_ways_unless_they_belong_into_a_head(driver: DriverChoice) {
+    let proxy = Proxy::start(driver);
+    // Answers with the request, and with its chunks as they came.
+    let origin = Origin::start(|mut peer, _| {
+        while let Some((head, content)) = peer.request() {
+            let text = format!("{head}{}", String::from_utf8_lossy(&content));
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n{:x}\r\n{text}\r\n",
+                text.len()
+            ));
+            peer.send("0\r\nX-Sum: 1\r\nContent-Length: 7\r\nSet-Cookie: a=b\r\nX-Last:2\r\n\r\n");
+        }
+    });
+    let mut client = proxy.client();
+    let line = format!("POST {}", origin.url("/"));
+    for _ in 0..2 {
+        client.send(proxy.request(&line, "Transfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n"));
+        client.send("3\r\nabc\r\n0\r\nX-Digest: 9\r\nHost: evil\r\nTransfer-Encoding: x\r\n");
+        std::thread::sleep(ms(20));
+        client.send("X-Cmux-Port-Internal: 22\r\nX-Other: 8\r\n\r\n");
+        let head = client.head();
+        assert_eq!(head.field("trailer"), Some("X-Sum"), "{head:?}");
+        let seen = String::from_utf8(client.chunks().unwrap().concat()).unwrap();
+        assert!(seen.contains("TE: trailers\r\nConnection: te\r\n"), "{seen}");
+        assert!(seen.ends_with("\r\n\r\n3\r\nabc\r\n0\r\nX-Digest: 9\r\nX-Other: 8\r\n\r\n"), "{seen}");
+        assert_eq!(client.trailers, b"X-Sum: 1\r\nX-Last:2\r\n");
+    }
+    // A client of HTTP/1.0 has no place for them.
+    client.send(proxy.request(&format!("GET {}", origin.url("/")), "").replace("HTTP/1.1", "HTTP/1.0"));
+    client.head();
+    let (content, _) = client.until_end();
+    assert!(!String::from_utf8_lossy(&content).contains("X-Sum"));
+    assert_eq!(origin.accepted(), 1);
 }
 
 fn interim_answers_and_answers_without_content_pass(driver: DriverChoice) {

@@ -108,6 +108,9 @@ async fn talk(load: &Rc<Load>, socket: TcpStream, started: &mut VecDeque<u64>) -
         if !written {
             write.await.0?;
         }
+        if load.fresh {
+            return Ok(());
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Load {
     fn new(options: &Options, pacer: TimerSettings) -> Result<Load, Error> {
         let exchange = Exchange::new(options);
         Ok(Load {
-            address: options.target.address,
+            address: options.address(),
             tls: options.target.tls.then(encrypted::config).transpose().map_err(Error::system("TLS"))?,
             fresh: options.fresh,
             pipeline: options.pipeline,
@@ -208,7 +208,7 @@ impl Load {
 pub fn run(options: &Options, tell: &dyn Fn(&str)) -> Result<Record, Error> {
     let server = match options.server_pid {
         Some(pid) => Server::of(pid)?,
-        None => Server::listening_on(options.target.address)?,
+        None => Server::listening_on(options.address())?,
     };
     clock::runtime()?.block_on(async {
         let mut pacer = Timer::new()?;

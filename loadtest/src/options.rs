@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ Usage:
   loadtest echo [URL] [options]     POST URL/task/app.tasks.echo with a text, expects it back
   loadtest records [URL] [options]  POST URL/task/app.tasks.echo with a list of small objects, expects it back
   loadtest block [URL] [options]    POST URL/task/app.tasks.block with a number, expects it back: a handler that computes
+  loadtest get   [URL] [options]    GET URL, expects what --expect says
   loadtest chart A.json [B.json …] > x.svg
   loadtest compare [options]        starts servers, loads them in turns, prints a table
 
@@ -31,6 +33,8 @@ Options:
                      which a request should have been sent. Without it: closed loop, each connection sends its next
                      request when an answer has come
   --fresh yes        a connection of its own for each request, under https:// a whole handshake; closed loop, no pipeline
+  --proxy HOST:PORT  ask this forward proxy for URL, which is not under https://; it is the server whose CPU counts
+  --proxy-basic TEXT name and password for it, joined by a colon, in base64
   --deadline-ms N    a good answer after more than that counts as late; those in time are the goodput. 1000
   --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
@@ -102,6 +106,10 @@ pub struct Options {
     pub token: Option<String>,
     /// `--expect`.
     pub expect: Option<String>,
+    /// The forward proxy that is asked.
+    pub proxy: Option<SocketAddr>,
+    /// What proves to it who asks.
+    pub proxy_basic: Option<String>,
     /// `--server-pid`.
     pub server_pid: Option<u32>,
     /// `--label`.
@@ -111,6 +119,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Where connections are made to.
+    pub fn address(&self) -> SocketAddr {
+        self.proxy.unwrap_or(self.target.address)
+    }
+
     /// What is taken unless it is given.
     pub fn new(scenario: Scenario, target: Target) -> Self {
         Options {
@@ -127,6 +140,8 @@ impl Options {
             task: None,
             token: None,
             expect: None,
+            proxy: None,
+            proxy_basic: None,
             server_pid: None,
             label: None,
             json: None,
@@ -147,13 +162,14 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
         Some("echo") => Scenario::Echo,
         Some("records") => Scenario::Records,
         Some("block") => Scenario::Block,
+        Some("get") => Scenario::Get,
         Some("compare") => {
             return compare::options::parse(arguments).map(|options| Command::Compare(Box::new(options)));
         }
         Some("chart") => return chart(arguments.map(PathBuf::from).collect()),
         Some(other) => {
             return usage(format!(
-                "`{other}` is no command: use `add`, `echo`, `records`, `block`, `chart` or `compare`"
+                "`{other}` is no command: use `add`, `echo`, `records`, `block`, `get`, `chart` or `compare`"
             ));
         }
     };
@@ -169,8 +185,11 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
     if options.rate.is_some() && options.pipeline > 1 {
         return usage("--pipeline is for the closed loop: leave it out, or leave out --rate");
     }
-    if options.fresh && (options.rate.is_some() || options.pipeline > 1 || !options.target.tls) {
-        return usage("--fresh is for https:// and the closed loop, without --pipeline");
+    if options.fresh && (options.rate.is_some() || options.pipeline > 1) {
+        return usage("--fresh is for the closed loop, without --pipeline");
+    }
+    if options.proxy.is_some() && options.target.tls {
+        return usage("--proxy is for http://");
     }
     Ok(Command::Run(Box::new(options)))
 }
@@ -199,6 +218,8 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
         "--task" => options.task = Some(line(name, value)?),
         "--token" => options.token = Some(line(name, value)?),
         "--expect" => options.expect = Some(value),
+        "--proxy" => options.proxy = Some(Target::parse(&format!("http://{value}"))?.address),
+        "--proxy-basic" => options.proxy_basic = Some(line(name, value)?),
         "--label" => options.label = Some(value),
         "--json" => options.json = Some(value.into()),
         _ => return usage(format!("{name} is no option")),
@@ -267,6 +288,9 @@ mod tests {
             ("add --colour red", "--colour is no option"),
             ("add http://example.com/", "loopback"),
             ("sub", "use `add`"),
+            ("get --fresh yes --rate 5", "--fresh is for the closed loop"),
+            ("get --proxy 10.0.0.1:80", "loopback"),
+            ("get https://127.0.0.1:9/ --proxy 127.0.0.1:8", "--proxy is for http://"),
             ("add --duration-s 0.01", "--duration-s takes seconds from 0.1 to 3600, not `0.01`"),
             ("add --warmup-s NaN", "--warmup-s takes seconds"),
             ("chart", "at least one file"),

@@ -149,7 +149,7 @@ impl Record {
         json!({
             "label": self.label(),
             "scenario": options.scenario.name(),
-            "address": options.target.address.to_string(),
+            "address": options.address().to_string(),
             "loop": if options.rate.is_some() { "open" } else { "closed" },
             "connections": options.connections,
             "pipeline": options.pipeline,

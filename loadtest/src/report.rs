@@ -35,12 +35,7 @@ pub fn table(record: &Record) -> String {
     row("run", record.label());
     row(
         "load",
-        format!(
-            "{} on {}, {} connections, {how}",
-            options.scenario.name(),
-            options.target.address,
-            options.connections
-        ),
+        format!("{} on {}, {} connections, {how}", options.scenario.name(), options.address(), options.connections),
     );
     row("answers", format!("{} in {:.2} s", record.used.answers, record.used.wall_s));
     let (least, most) = (record.per_second.iter().min(), record.per_second.iter().max());

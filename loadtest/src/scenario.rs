@@ -1,6 +1,7 @@
 //! What is asked, and what a good answer is.
 
 use crate::options::Options;
+use crate::target::Target;
 
 /// Which task is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum Scenario {
     Records,
     /// A number that comes back from a handler that keeps its thread busy.
     Block,
+    /// What is at the URL.
+    Get,
 }
 
 impl Scenario {
@@ -23,6 +26,7 @@ impl Scenario {
             Scenario::Echo => "echo",
             Scenario::Records => "records",
             Scenario::Block => "block",
+            Scenario::Get => "get",
         }
     }
 }
@@ -44,6 +48,7 @@ impl Exchange {
         let (task, body, result) = match options.scenario {
             Scenario::Add => ("app.tasks.add", r#"{"input":{"a":1,"b":2}}"#.to_owned(), "3".to_owned()),
             Scenario::Block => ("app.tasks.block", r#"{"input":1}"#.to_owned(), "1".to_owned()),
+            Scenario::Get => return Exchange::get(options),
             Scenario::Records => {
                 let list = records(options.body_bytes.saturating_sub(br#"{"input":}"#.len()));
                 ("app.tasks.echo", format!("{{\"input\":{list}}}"), list)
@@ -57,13 +62,23 @@ impl Exchange {
         let task = options.task.as_deref().unwrap_or(task);
         let token = options.token.as_ref().map_or(String::new(), |token| format!("x-runner-token: {token}\r\n"));
         let (base, host, length) = (&target.base, &target.host, body.len());
+        let (origin, proof) = for_proxy(options);
         let request = format!(
-            "POST {base}/task/{task} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{token}\
+            "POST {origin}{base}/task/{task} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{token}{proof}\
              Content-Length: {length}\r\n\r\n{body}"
         );
         let expected = options.expect.clone().unwrap_or_else(|| format!("{{\"ok\":true,\"result\":{result}}}"));
         let body_at = request.len() - body.len();
         Exchange { request: request.into_bytes(), expected: expected.into_bytes(), body_at }
+    }
+
+    fn get(options: &Options) -> Exchange {
+        let Target { host, base, .. } = &options.target;
+        let path = if base.is_empty() { "/" } else { base };
+        let (origin, proof) = for_proxy(options);
+        let request = format!("GET {origin}{path} HTTP/1.1\r\nHost: {host}\r\n{proof}\r\n");
+        let expected = options.expect.clone().unwrap_or_default().into_bytes();
+        Exchange { body_at: request.len(), request: request.into_bytes(), expected }
     }
 
     /// The request's body.
@@ -75,6 +90,14 @@ impl Exchange {
     pub fn path(&self) -> &[u8] {
         self.request.split(|byte| *byte == b' ').nth(1).unwrap_or_default()
     }
+}
+
+/// What a forward proxy is told besides: where the request is to go, and who asks.
+fn for_proxy(options: &Options) -> (String, String) {
+    let origin = options.proxy.map_or(String::new(), |_| format!("http://{}", options.target.host));
+    let proof =
+        options.proxy_basic.as_ref().map_or(String::new(), |text| format!("Proxy-Authorization: Basic {text}\r\n"));
+    (origin, proof)
 }
 
 /// A list of at most so many bytes, of at least one object, as every JSON library would write it.
@@ -112,6 +135,18 @@ mod tests {
         assert_eq!(sent["input"], expected["result"]);
         assert!(sent["input"][90]["tags"].is_array() && sent["input"][0]["price"] == 7.5, "{sent}");
         assert_eq!(records(0).matches("id").count(), 1);
+    }
+
+    #[test]
+    fn a_proxy_is_told_where_to_ask_and_by_whom() {
+        let line = "get http://127.0.0.1:9/health --proxy 127.0.0.1:8 --proxy-basic YTpi --expect ok";
+        let Ok(Command::Run(options)) = parse(line.split(' ').map(str::to_owned)) else { panic!("refused") };
+        assert_eq!(options.address().port(), 8);
+        let exchange = Exchange::new(&options);
+        let head =
+            "GET http://127.0.0.1:9/health HTTP/1.1\r\nHost: 127.0.0.1:9\r\nProxy-Authorization: Basic YTpi\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&exchange.request), head);
+        assert_eq!((exchange.body(), &exchange.expected[..]), (&b""[..], &b"ok"[..]));
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub struct NativeAdmin {
     pub port: u32,
     /// Unix socket instead of both.
     pub socket_path: Option<String>,
+    /// A page there shows what the tunnel does.
+    pub dashboard: bool,
 }
 
 /// CORS options (CONTRACT 8).
@@ -313,6 +315,7 @@ impl NativeOptions {
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
+        config.dashboard = self.admin.as_ref().is_some_and(|admin| admin.dashboard);
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.admin_tls = match &self.admin_tls {
             Some(own) => AdminTls::Own(own.read()?),

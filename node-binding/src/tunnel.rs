@@ -11,9 +11,11 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::access_log::AccessLog;
 use fasttunnel_engine::link::batch::Outcome;
+use fasttunnel_engine::link::beat::Beat;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::hosts::Hosts;
+use fasttunnel_engine::shard::report::json;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
@@ -27,7 +29,7 @@ use crate::ring::Ring;
 use crate::rows::{Table, answers};
 use crate::shared::{Shared, bad_handlers, table_of};
 use crate::start_error::{coded, connect_error, start_error};
-use crate::stats::{log_json, members_json, shards_json};
+use crate::stats::{log_json, members_json};
 use crate::tls::{NativePeer, NativeTls};
 
 /// A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it.
@@ -136,7 +138,9 @@ impl NativeTunnel {
         if is_inline {
             config.shards = 1;
         }
-        let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
+        let hosts = Hosts::new(config.shards, config.limits.queue_timeout_ms);
+        // Nobody but the admin listener tells it.
+        let hosts = Arc::new(if config.admin.is_some() { hosts.metering_tasks() } else { hosts });
         // Whoever connects first finds the handlers: they are registered, or announced, before anything listens.
         let (bridge, numbers) = if options.workers {
             hosts.announce(&offers(handlers)).map_err(bad_handlers)?;
@@ -437,6 +441,20 @@ impl NativeTunnel {
         self.life.bridge.borrow().link().number()
     }
 
+    /// The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
+    /// which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
+    #[napi(catch_unwind)]
+    pub fn beat(&self, delay_ms: f64, delay_max_ms: f64, utilization: f64, worker: i32, restarts: u32) {
+        self.life.bridge.borrow().link().beat(&Beat {
+            worker: u32::try_from(worker).ok(),
+            restarts: u64::from(restarts),
+            // A float becomes an integer by saturation.
+            delay_us: (delay_ms * 1e3) as u64,
+            delay_max_us: (delay_max_ms * 1e3) as u64,
+            utilization_ppm: (utilization * 1e6) as u64,
+        });
+    }
+
     /// Calls that it has begun and not answered.
     #[napi(getter)]
     pub fn live(&self) -> u32 {
@@ -605,7 +623,7 @@ impl NativeTunnel {
         self.engine_facts.as_ref().map_or(0, |facts| facts.shards)
     }
 
-    /// JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+    /// JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`json::shards`] and [`members_json`]; without
     /// shards and members after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
@@ -613,7 +631,7 @@ impl NativeTunnel {
         let mut shards = String::new();
         self.with_engine(|engine| {
             self.life.failed_shards.set(engine.failed_shards());
-            shards = shards_json(engine, bridge.hosts());
+            shards = json::shards(engine.figures());
         });
         let members = bridge.hosts().members();
         let is_own = |host: &Host| std::ptr::eq(host, &**bridge.link());

@@ -15,6 +15,8 @@
 pub mod access_log;
 pub mod backend;
 pub mod batch;
+pub mod beat;
+pub mod census;
 pub mod clock;
 pub mod contexts;
 pub mod counter;
@@ -40,6 +42,7 @@ pub mod resolver;
 mod surplus;
 mod sync;
 pub mod tally;
+pub mod tasks;
 pub mod vitals;
 mod ways;
 pub mod weight;

@@ -9,7 +9,6 @@ const OF_THE_CONNECTION: &[&[u8]] = &[
     b"proxy-connection",
     b"keep-alive",
     b"te",
-    b"trailer",
     b"transfer-encoding",
     b"upgrade",
     b"http2-settings",
@@ -64,6 +63,11 @@ pub struct Hop<'a> {
     upgrade: bool,
 }
 
+/// True for a field that ends with a connection whatever `Connection` says.
+pub(super) fn is_of_a_connection(name: &[u8]) -> bool {
+    OF_THE_CONNECTION.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// The options that `Connection` lines have.
 fn options<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
     let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
@@ -90,12 +94,20 @@ impl<'a> Hop<'a> {
         self.upgrade && self.fields.get(b"upgrade").first().is_some_and(|value| !value.is_empty())
     }
 
+    /// The client understands trailers (RFC 9110 10.1.4).
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        let lines = self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"te"));
+        let mut codings = lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows);
+        codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    }
+
     /// True for a field that is not passed on.
     #[must_use]
     pub fn ends_here(&self, name: &[u8]) -> bool {
         let is = |known: &&[u8]| name.eq_ignore_ascii_case(known);
         let begins = |known: &&[u8]| name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
-        if OF_THE_CONNECTION.iter().any(is) {
+        if is_of_a_connection(name) {
             return true;
         }
         self.names
@@ -117,19 +129,11 @@ mod tests {
         let mut head = Head::default();
         head.parse(text, &HeadLimits::default()).unwrap();
         let hop = Hop::of(head.fields.of(text));
-        for name in [
-            "X-Mine",
-            "connection",
-            "TE",
-            "Trailer",
-            "Transfer-Encoding",
-            "Keep-Alive",
-            "Proxy-Authorization",
-            "Upgrade",
-        ] {
+        for name in ["X-Mine", "connection", "TE", "Transfer-Encoding", "Keep-Alive", "Proxy-Authorization", "Upgrade"]
+        {
             assert!(hop.ends_here(name.as_bytes()), "{name}");
         }
-        for name in ["Host", "Cookie", "X-Forwarded-For", "Accept", "X-Mine2", "Content-Length", "close"] {
+        for name in ["Host", "Cookie", "X-Forwarded-For", "Accept", "X-Mine2", "Content-Length", "Trailer", "close"] {
             assert_eq!(hop.ends_here(name.as_bytes()), name == "close", "{name}");
         }
         assert!(!hop.upgrades(), "there is no such field");

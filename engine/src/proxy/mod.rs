@@ -18,3 +18,5 @@ pub mod request;
 pub mod route;
 pub mod settings;
 pub mod target;
+pub mod trailers;
+pub mod websocket;

@@ -14,8 +14,10 @@ mod exchange;
 pub mod fuzz;
 mod http2;
 pub(crate) mod life;
+mod multiplex;
 mod proxy;
 mod reactor;
+pub mod report;
 mod request;
 mod resident;
 mod serve;
@@ -68,6 +70,8 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use report::figures::Figures;
+use report::reports::Reports;
 use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
@@ -112,6 +116,10 @@ pub(crate) struct Setup {
     /// Open connections, by shard.
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
+    /// Those of all shards.
+    pub figures: Arc<Figures>,
+    /// Viewers may come.
+    pub dashboard: bool,
     pub meter: Arc<ShardMeter>,
     /// Set when the shard is given up.
     pub given_up: Arc<AtomicBool>,
@@ -154,6 +162,7 @@ struct Shard {
     timing: Timing,
     clock: Clock,
     doors: Doors,
+    reports: Reports,
     vitals: Arc<Vitals>,
     log: Option<Rc<ShardLog>>,
     /// Of a proxy.
@@ -235,6 +244,7 @@ impl Shard {
             counters: setup.counters,
             clock: Clock::new(timer),
             doors: Doors::default(),
+            reports: Reports::new(setup.figures, setup.dashboard),
             vitals: setup.vitals,
             log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
@@ -275,6 +285,12 @@ impl Shard {
         self.life.is_stopping()
     }
 
+    fn random_bytes(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        self.random.borrow_mut().fill_bytes(&mut random);
+        random
+    }
+
     /// Decides on a request; the answer's own header lines go to `lines`.
     fn decide<'a>(
         &self,
@@ -298,9 +314,7 @@ impl Shard {
                 // The id that JavaScript has heard.
                 return id.copy_from_slice(asked);
             }
-            let mut random = [0; 16];
-            self.random.borrow_mut().fill_bytes(&mut random);
-            write_uuid_v4(random, id);
+            write_uuid_v4(self.random_bytes(), id);
         })
     }
 }

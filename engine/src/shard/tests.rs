@@ -83,6 +83,8 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         ports: Vec::new(),
         loads: Arc::new([AtomicUsize::new(0)]),
         counters: Arc::default(),
+        figures: Arc::new(Figures::new(0, Driver::Epoll { reason: String::new() }, false, Arc::new(Nobody), None)),
+        dashboard: false,
         meter: Arc::default(),
         given_up: Arc::default(),
         vitals: Arc::new(Vitals::new(1, None, false)),

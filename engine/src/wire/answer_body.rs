@@ -99,8 +99,16 @@ impl AnswerBody {
     /// Appends what ends the body; false when bytes that were promised are missing, or there were too many.
     #[must_use = "when false, only the end of the connection tells the client"]
     pub fn finish(&mut self, out: &mut Vec<u8>) -> bool {
+        self.finish_with(b"", out)
+    }
+
+    /// As [`AnswerBody::finish`], with these field lines behind chunks; nothing else can carry any.
+    #[must_use = "when false, only the end of the connection tells the client"]
+    pub fn finish_with(&mut self, trailers: &[u8], out: &mut Vec<u8>) -> bool {
         if self.framing == AnswerFraming::Chunked {
-            out.extend_from_slice(b"0\r\n\r\n");
+            out.extend_from_slice(b"0\r\n");
+            out.extend_from_slice(trailers);
+            out.extend_from_slice(b"\r\n");
         }
         self.left == 0 && !self.surplus
     }

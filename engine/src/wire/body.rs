@@ -96,6 +96,20 @@ impl BodyReader {
         }
     }
 
+    /// As [`BodyReader::pass`], with the field lines of the trailer section, which are appended to `trailers`.
+    #[inline]
+    pub fn pass_with_trailers(
+        &mut self,
+        input: &[u8],
+        trailers: &mut Vec<u8>,
+        put: impl FnMut(&[u8]),
+    ) -> Result<Step, BodyError> {
+        match &mut self.kind {
+            Kind::Chunked(reader) => reader.advance_noting(input, u64::MAX, put, |byte| trailers.push(byte)),
+            _ => self.pass(input, put),
+        }
+    }
+
     /// Takes content from `input` and drops it: draining after an early answer. Knows no limit of its own, never
     /// [`BodyError::TooLarge`]; the caller bounds how many bytes it is willing to drain.
     #[inline]
@@ -188,6 +202,25 @@ mod tests {
         let step = reader.pass(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nGET", |piece| pieces.push(piece.to_vec()));
         assert_eq!(step, Ok(Step { consumed: 20, done: true }));
         assert_eq!(pieces, [&b"abc"[..], b"de"]);
+    }
+
+    #[test]
+    fn trailers_are_handed_over_as_lines_wherever_the_input_is_cut() {
+        let input = b"3\r\nabc\r\n0\r\nX-A: 1\r\nX-B:2 \r\n\r\nGET";
+        for cut in 0..input.len() {
+            let mut reader = BodyReader::new(Framing::Chunked, 0);
+            let (mut content, mut trailers) = (Vec::new(), Vec::new());
+            let mut at = 0;
+            for piece in [&input[..cut], &input[cut..]] {
+                let step = reader.pass_with_trailers(piece, &mut trailers, |piece| content.extend_from_slice(piece));
+                at += step.unwrap().consumed;
+            }
+            assert_eq!((&content[..], &trailers[..]), (&b"abc"[..], &b"X-A: 1\r\nX-B:2 \r\n"[..]), "{cut}");
+            assert_eq!((reader.done(), at), (true, input.len() - 3));
+        }
+        let (mut trailers, mut reader) = (Vec::new(), BodyReader::new(Framing::Length(3), 3));
+        assert!(reader.pass_with_trailers(b"abcX-A: 1\r\n", &mut trailers, |_| {}).unwrap().done);
+        assert!(trailers.is_empty(), "only chunks have any");
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Default for ChunkLimits {
     }
 }
 
-/// Reads a chunked message. Chunk extensions and trailer fields are checked, bounded and dropped.
+/// Reads a chunked message. Chunk extensions and trailer fields are checked and bounded. The former are dropped, and the latter
+/// as well where nobody asks for them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChunkedReader {
     state: State,
@@ -122,7 +123,18 @@ impl ChunkedReader {
         &mut self,
         input: &[u8],
         max_body_bytes: u64,
+        put: impl FnMut(&[u8]),
+    ) -> Result<Step, BodyError> {
+        self.advance_noting(input, max_body_bytes, put, |_| {})
+    }
+
+    /// As [`ChunkedReader::advance`]; `note` is handed each byte of the trailer section, without the empty line behind it.
+    pub(super) fn advance_noting(
+        &mut self,
+        input: &[u8],
+        max_body_bytes: u64,
         mut put: impl FnMut(&[u8]),
+        mut note: impl FnMut(u8),
     ) -> Result<Step, BodyError> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
@@ -155,7 +167,13 @@ impl ChunkedReader {
                     State::Size { digits: 0, size: 0 }
                 }
                 State::Extension { at, size } => self.extension(byte, at, size)?,
-                State::Trailer(at) => self.trailer(byte, at)?,
+                State::Trailer(at) => {
+                    let next = self.trailer(byte, at)?;
+                    if !matches!(next, State::Trailer(Trailer::LastLf) | State::Done) {
+                        note(byte);
+                    }
+                    next
+                }
                 State::Done => break,
             };
             at += 1;
@@ -203,7 +221,7 @@ impl ChunkedReader {
     }
 
     /// Field lines as in a head: a token directly followed by a colon, no folding, no control byte, CRLF (RFC 9112
-    /// 7.1.2). Whatever they say is dropped: merging trailers into the head would let them change its meaning.
+    /// 7.1.2). They are never merged into the head, whose meaning they could change.
     fn trailer(&mut self, byte: u8, at: Trailer) -> Result<State, BodyError> {
         let next = match (at, byte) {
             (Trailer::LineStart, b'\r') => return Ok(State::Trailer(Trailer::LastLf)),

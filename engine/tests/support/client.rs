@@ -45,6 +45,8 @@ pub enum Stream {
 pub struct Client {
     pub stream: Stream,
     unread: Vec<u8>,
+    /// The lines behind the last chunk that was taken.
+    pub trailers: Vec<u8>,
 }
 
 impl Client {
@@ -58,7 +60,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Client { stream: Stream::Tcp(stream), unread: Vec::new() })
+        Ok(Client { stream: Stream::Tcp(stream), unread: Vec::new(), trailers: Vec::new() })
     }
 
     #[track_caller]
@@ -69,7 +71,7 @@ impl Client {
     /// Speaks over a connection that somebody else has made.
     pub fn over(stream: UnixStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client { stream: Stream::Unix(stream), unread: Vec::new() }
+        Client { stream: Stream::Unix(stream), unread: Vec::new(), trailers: Vec::new() }
     }
 
     pub fn tcp_stream(&self) -> &TcpStream {
@@ -213,11 +215,19 @@ impl Client {
             while self.unread.len() < size + 2 {
                 self.fill_some()?;
             }
-            let chunk: Vec<_> = self.unread.drain(..size + 2).collect();
-            assert_eq!(&chunk[size..], b"\r\n");
             if size == 0 {
+                self.trailers.clear();
+                while !self.trailers.ends_with(b"\r\n\r\n") && self.trailers != b"\r\n" {
+                    if self.unread.is_empty() {
+                        self.fill_some()?;
+                    }
+                    self.trailers.push(self.unread.remove(0));
+                }
+                self.trailers.truncate(self.trailers.len() - 2);
                 return Ok(chunks);
             }
+            let chunk: Vec<_> = self.unread.drain(..size + 2).collect();
+            assert_eq!(&chunk[size..], b"\r\n");
             chunks.push(chunk[..size].to_vec());
         }
     }

@@ -136,7 +136,9 @@ impl Peer {
         let lower = head.to_ascii_lowercase();
         if lower.contains("transfer-encoding: chunked") {
             let mut content = Vec::new();
-            while !content.ends_with(b"0\r\n\r\n") {
+            let has_last =
+                |content: &[u8]| content.starts_with(b"0\r\n") || content.windows(5).any(|at| at == b"\r\n0\r\n");
+            while !content.ends_with(b"\r\n\r\n") || !has_last(&content) {
                 let more = self.take(1);
                 if more.is_empty() {
                     return None;

@@ -45,8 +45,8 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
   };
   if (tls !== undefined) native.tls = nativeTls(tls);
   if (admin !== undefined) {
-    const { tls: own, ...address } = admin;
-    native.admin = address;
+    const { tls: own, dashboard = false, ...address } = admin;
+    native.admin = { ...address, dashboard };
     if (typeof own === 'object') native.adminTls = nativeTls(own);
   }
   if (log !== undefined) native.log = { combined: log.format === 'combined', sample: log.sample, ...(log.path === undefined ? {} : { path: log.path }) };

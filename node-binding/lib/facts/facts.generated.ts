@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'dd3f877477c7b8a0';
+export const FACTS_HASH = 'af09cc382d0ac30c';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -153,6 +153,8 @@ export const ANSWER_FIRST_BYTES = 16384;
 export const FRAME_BYTES = 65536;
 /** For so long, in milliseconds, calls may come that name handlers by numbers of before. */
 export const HANDLERS_SETTLE_MS = 10000;
+/** Milliseconds between two times that an event loop says how it is. */
+export const BEAT_MS = 500;
 /** `Retry-After` of every 503, in seconds. */
 export const RETRY_AFTER_S = 1;
 /** Media type of the bodies that are the engine's own. */
@@ -198,7 +200,7 @@ export const LIMITS = {
   maxHeaderListBytes: { fallback: 16384, least: 512, most: 65536, unit: 'bytes' },
   streamWindowBytes: { fallback: 65536, least: 1024, most: 67108864, unit: 'bytes' },
   connectionWindowBytes: { fallback: 1048576, least: 65536, most: 1073741824, unit: 'bytes' },
-  maxStreamResets: { fallback: 200, least: 1, most: 1000000, unit: 'streams reset in 30 seconds' },
+  maxStreamResets: { fallback: 200, least: 1, most: 1000000, unit: 'streams reset' },
   maxControlFrames: { fallback: 2000, least: 16, most: 1000000, unit: 'frames in 30 seconds' },
 } as const;
 /** What the other options may be that are numbers. */
@@ -273,6 +275,35 @@ export const SHARD_STATS = {
   hostWakes: { kind: 'counter', help: 'Times JavaScript slept and was woken by this shard.' },
   queueDepth: { kind: 'gauge', help: 'Batches that wait for JavaScript now; at 64 the shard keeps the next one open.' },
   queueDepthMax: { kind: 'gauge', help: 'The most batches that have waited at once.' },
+} as const;
+/** Numbers in the statistics of a tunnel. */
+export const TUNNEL_STATS = {
+  failedShards: { kind: 'gauge', help: 'Shards that were given up.' },
+  live: { kind: 'gauge', help: 'Calls that handlers work on now.' },
+  drains: { kind: 'counter', help: 'Times that calls entered JavaScript.' },
+} as const;
+/** Numbers in the statistics of a worker. */
+export const WORKER_STATS = {
+  calls: { kind: 'counter', help: 'Calls that the worker was given since its thread started.' },
+  waiting: { kind: 'gauge', help: 'Calls that the worker has not begun.' },
+  running: { kind: 'gauge', help: 'Calls that the worker works on now.' },
+  restarts: { kind: 'counter', help: 'Times that the worker had ended and was started again.' },
+  eventLoopDelayMs: { kind: 'gauge', help: 'Milliseconds that the event loop of the worker was late for a timer.' },
+  eventLoopDelayMaxMs: { kind: 'gauge', help: 'The most that was since its thread started.' },
+} as const;
+/** Numbers in the statistics of an access log. */
+export const LOG_STATS = {
+  written: { kind: 'counter', help: 'Lines of the access log that were written, or given to the logger.' },
+  dropped: { kind: 'counter', help: 'Lines that were dropped because the file or the logger did not keep up.' },
+  failed: { kind: 'counter', help: 'Lines that could not be written.' },
+} as const;
+/** Families of metrics that are more than a number: their names and what they mean. */
+export const METRICS = {
+  info: { name: 'info', help: 'How the tunnel runs.' },
+  phases: { name: 'phase_duration_seconds', help: 'Time that calls spend in a phase: parse, queue, js, write.' },
+  callsPerBatch: { name: 'calls_per_batch', help: 'Calls in a batch to JavaScript.' },
+  answersPerBatch: { name: 'answers_per_batch', help: 'Answers in a batch from JavaScript.' },
+  refusals: { name: 'refusals', help: 'Errors that the engine itself has answered with, by status.' },
 } as const;
 /** Why a form is refused, by the number that its frame carries. */
 export const BODY_REFUSALS = {

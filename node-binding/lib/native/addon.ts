@@ -15,7 +15,7 @@ export interface NativeOptions {
   adminTls?: NativeTls;
   log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string };
+  admin?: { host: string; port: number; socketPath?: string; dashboard: boolean };
   backlog: number;
   shards: number;
   driver: string;
@@ -92,6 +92,8 @@ export interface NativeTunnel {
   readonly placementReason: string | null;
   readonly shards: number;
   poll(maxCalls: number): string | null;
+  /** Says how this event loop is; `worker` is negative for the one that has opened the tunnel. */
+  beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void;
   /** With `maxCalls` 0 it does not poll. */
   complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
   requestId(ticket: number): string | null;

@@ -29,6 +29,8 @@ export interface EngineOptions {
   log?: LogEngineOptions;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
+  /** Which worker of a tunnel this is, where how it is is told. */
+  seat?: { worker: number; restarts: number };
   /** Entries are only announced: event loops of other threads join, and run the calls. */
   workers?: boolean;
   backlog: number;

@@ -102,7 +102,7 @@ export interface ListenOptions {
   socketPath?: string | undefined;
   /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
-  /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
+  /** Where `/livez`, `/readyz`, `/metrics` and `/stats` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
   /** Clients may speak HTTP/2 on the same port as HTTP/1.1: in clear, by prior knowledge. Default true. */
   http2?: boolean | undefined;
@@ -163,6 +163,8 @@ export interface AdminOptions {
   socketPath?: string | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
+  /** Show what the tunnel does on a page, `/dashboard`. Default false. */
+  dashboard?: boolean | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -252,7 +254,7 @@ export interface LimitOptions {
   streamWindowBytes?: number | undefined;
   /** Bytes that it may send ahead on all of a connection. */
   connectionWindowBytes?: number | undefined;
-  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds. */
+  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds, or make the tunnel reset or refuse in its life. */
   maxStreamResets?: number | undefined;
   /** Frames that ask for nothing (PING, SETTINGS, …) that an HTTP/2 client may send in 30 seconds. */
   maxControlFrames?: number | undefined;

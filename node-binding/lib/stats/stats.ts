@@ -9,6 +9,8 @@ export interface ShardStats extends ShardCounters {
   /** Whole answers in each batch from JavaScript that had any. */
   readonly answersPerBatch: SizeHistogram;
   readonly phases: PhaseTimes;
+  /** How often the engine itself has answered with which status that is an error. */
+  readonly refusals: Readonly<Record<string, number>>;
 }
 
 /** One of several event loops, as the engine sees it. */

@@ -5,7 +5,7 @@ import type { CheckedWorkers } from '../options/workers.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
 import { entryFile, folderOf } from './entry-file.js';
 import type { Loaded } from './messages.js';
-import { BEAT_MS } from './pulse.js';
+import { BEAT_MS } from '../facts/facts.generated.js';
 import { Seat } from './seat.js';
 
 /** Stands for handlers that workers have. */

@@ -125,6 +125,11 @@ export declare class NativeTunnel {
   get number(): number
   /** The engine's number of this event loop. */
   get member(): number
+  /**
+   * The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
+   * which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
+   */
+  beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void
   /** Calls that it has begun and not answered. */
   get live(): number
   /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
@@ -175,7 +180,7 @@ export declare class NativeTunnel {
   /** Number of shards. */
   get shards(): number
   /**
-   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`json::shards`] and [`members_json`]; without
    * shards and members after `finish`.
    */
   stats(): string
@@ -235,6 +240,8 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
+  /** A page there shows what the tunnel does. */
+  dashboard: boolean
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -550,6 +557,8 @@ export interface NativeProxyOptions {
   driver: string
   /** What clients are spoken to under TLS with; without it in the clear. */
   tls?: NativeTls
+  /** HTTP/2 is spoken, too. */
+  http2: boolean
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */

@@ -4,7 +4,7 @@ use super::*;
 use crate::wire::head::HeadLimits;
 use crate::wire::method::Method;
 
-const NEW: Reader = Reader { old: false, upgrades: false, last: false };
+const NEW: Reader = Reader { old: false, upgrades: false, last: false, framed: false };
 
 fn parsed(text: &str, asked: Method) -> AnswerHead {
     let mut head = AnswerHead::default();
@@ -17,7 +17,8 @@ fn passed(text: &str, asked: Method, reader: Reader) -> Result<String, Fault> {
     let head = parsed(text, asked);
     let plan = if head.is_interim() { None } else { Some(plan(&head, reader)?) };
     let mut out = Vec::new();
-    write_head(&head, text.as_bytes(), plan, reader, "p", &HttpDate::from_unix(0), &mut out);
+    let via = format!("1.{} p", head.minor_version);
+    write_head(&head, text.as_bytes(), plan, reader, &via, &HttpDate::from_unix(0), &mut out);
     Ok(String::from_utf8(out).unwrap().strip_suffix("\r\n").unwrap().to_owned())
 }
 
@@ -60,9 +61,10 @@ fn what_has_no_content_is_told_no_more_than_it_may_be() {
 #[test]
 fn fields_of_the_servers_connection_end_here() {
     let text = "HTTP/1.0 200 \r\nConnection: x-hop, set-cookie\r\nX-Hop: 1\r\nSet-Cookie: a\r\nKeep-Alive: 1\r\nUpgrade: h2c\r\n\
-                Proxy-Authenticate: Basic\r\nTrailer: x\r\nContent-Length: 0\r\nVia: 1.1 far\r\n\r\n";
-    let expected =
-        format!("HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nContent-Length: 0\r\nVia: 1.1 far\r\nVia: 1.0 p\r\n{DATE}");
+                Proxy-Authenticate: Basic\r\nTE: x\r\nTrailer: x\r\nContent-Length: 0\r\nVia: 1.1 far\r\n\r\n";
+    let expected = format!(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nTrailer: x\r\nContent-Length: 0\r\nVia: 1.1 far\r\nVia: 1.0 p\r\n{DATE}"
+    );
     assert_eq!(passed(text, Method::Get, NEW), Ok(expected));
 }
 

@@ -52,7 +52,7 @@ fn what_is_of_this_connection_ends_here_and_the_rest_goes_on_in_order() {
     assert_eq!(
         head,
         format!(
-            "POST / HTTP/1.1\r\nHost: a.com\r\nAccept: 1\r\nCookie: a\r\nVia: 1.0 b\r\nContent-Length: 3\r\nAccept: 2\r\nVia: 1.1 {OWN}\r\n"
+            "POST / HTTP/1.1\r\nHost: a.com\r\nAccept: 1\r\nTrailer: X\r\nCookie: a\r\nVia: 1.0 b\r\nContent-Length: 3\r\nAccept: 2\r\nVia: 1.1 {OWN}\r\n"
         )
     );
     let head =
@@ -63,6 +63,24 @@ fn what_is_of_this_connection_ends_here_and_the_rest_goes_on_in_order() {
             "POST / HTTP/1.1\r\nHost: a.com\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\nVia: 1.1 {OWN}\r\n"
         )
     );
+}
+
+#[test]
+fn a_server_is_told_that_trailers_are_understood_when_the_client_says_so() {
+    for (version, lines, told) in [
+        ("1.1", "TE: gzip;q=0.5, Trailers\r\nConnection: te\r\n", "TE: trailers\r\nConnection: te\r\n"),
+        ("1.1", "TE: a\r\nTE: trailers\r\n", "TE: trailers\r\nConnection: te\r\n"),
+        (
+            "1.1",
+            "TE: trailers\r\nConnection: te, upgrade\r\nUpgrade: x\r\n",
+            "TE: trailers\r\nUpgrade: x\r\nConnection: upgrade, te\r\n",
+        ),
+        ("1.1", "TE: gzip\r\nConnection: te\r\n", ""),
+        ("1.0", "TE: trailers\r\n", ""),
+    ] {
+        let head = sent(&format!("GET http://a.com/ HTTP/{version}\r\nHost: a.com\r\n{lines}\r\n"));
+        assert_eq!(head, format!("GET / HTTP/1.1\r\nHost: a.com\r\nVia: {version} {OWN}\r\n{told}"), "{lines}");
+    }
 }
 
 #[test]

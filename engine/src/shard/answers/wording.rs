@@ -96,6 +96,7 @@ impl Shard {
         head_only: bool,
         give: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
+        self.counters.refusals.note(refusal.status());
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);

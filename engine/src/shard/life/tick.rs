@@ -68,8 +68,7 @@ impl Shard {
     /// Contexts of the proxy are no more: ends what is under way for them, and what waits.
     fn cut_released(&self) {
         let now = self.now_ms();
-        let released = self.conns.residents(|resident| resident.is_released());
-        released.iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
+        self.conns.residents(|_| true).iter().for_each(|resident| resident.cut_released(self, now));
         if let Some(upstreams) = &self.upstreams {
             upstreams.forget_released();
         }
@@ -274,6 +273,7 @@ impl Shard {
     fn on_timer(&self) {
         self.clock.read_all();
         self.sweep();
+        self.tell_viewers();
         self.buffers.trim();
         self.spell.turn();
         self.pulse.end_timer();

@@ -32,6 +32,9 @@ impl Shard {
                 let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
                 let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers, log));
                 self.counters.connections.set(self.conns.load() as u64);
+                if !service.takes_requests {
+                    conn.begin_close();
+                }
                 if conn.socket().is_encrypted() {
                     conn.restart(Phase::Handshake, now_ms);
                     monoio::spawn(greet_and_serve(self.begin_task(), conn, reader, writer));

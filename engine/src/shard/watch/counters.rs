@@ -2,6 +2,7 @@
 
 pub use crate::link::counter::Counter;
 
+use crate::shard::watch::refusals::Refusals;
 use crate::stated::{Kind, Statistic};
 
 macro_rules! kind {
@@ -19,7 +20,11 @@ macro_rules! counters {
         /// What one shard has done since it started.
         #[derive(Debug, Default)]
         #[repr(align(128))] // two shards never share a cache line
-        pub struct Counters { $($(#[doc = $says])+ pub $name: Counter,)* }
+        pub struct Counters {
+            $($(#[doc = $says])+ pub $name: Counter,)*
+            /// What the engine itself has answered with that is an error.
+            pub refusals: Refusals,
+        }
 
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,23 @@
+// The proxy of this checkout, for `make bench-proxy`. Tells its memory, and makes contexts, when it is asked to.
+import { ProxyServer } from '../../node-binding/dist/esm/proxy/index.mjs';
+
+const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.app' };
+const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true } });
+const { username, password } = proxy.createContext(1);
+
+/** Makes so many contexts, and releases them, a hundred at a time. */
+async function turnOver(count) {
+  for (let done = 0; done < count; done += 100) {
+    const contexts = Array.from({ length: 100 }, (_, at) => proxy.createContext(at, ROUTE));
+    for (const { id } of contexts) proxy.releaseContext(id);
+    await new Promise(setImmediate);
+  }
+}
+
+process.on('message', async (count) => {
+  await turnOver(count);
+  globalThis.gc?.();
+  process.send({ contexts: proxy.stats().contexts.length });
+});
+process.on('disconnect', () => process.exit());
+process.send({ port: proxy.port(), username, password, version: `fasttunnel (${proxy.driver})` });
