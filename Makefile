@@ -222,6 +222,10 @@ preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages th
 bench-client: build ## Compare fasttunnel/client with undici, fetch and Runner's clients, in turns (5 minutes; ARGS='--case client-1 --socket')
 	node $(BINDING)/bench/client.mjs $(ARGS)
 
+.PHONY: bench-observe
+bench-observe: build $(OPENTELEMETRY)/node_modules/.package-lock.json ## Measure what tracing and the access log cost a call (2 minutes)
+	node $(BINDING)/bench/observe.mjs
+
 .PHONY: bench-wake
 bench-wake: bench-addon ## Measure how long a ring on a foreign thread takes to its callback in JS
 	node benches/node/wake.mjs

@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { after, describe, it } from 'node:test';
 import { fastTunnel, OptionError } from 'fasttunnel';
 import { placed } from './support/placed.mjs';
+import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
 import { callTask, onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
 
 const home = mkdtempSync(join(tmpdir(), 'fasttunnel-log-'));
@@ -214,6 +215,24 @@ onBothDrivers('the access log', (driver) => {
     });
     assert.deepEqual(lines.map(({ message, self }) => [message, self]), [['POST /__runner/task/add 200', true], ['POST /__runner/task/nobody 403', true]]);
     assert.deepEqual([lines[0].line.status, lines[0].line.bytes, lines[0].line.remoteAddress], [200, 22, '127.0.0.1']);
+  });
+
+  it('has a line of each request of a Runner app, and of those that workers answer', async () => {
+    const [app, workers] = [fresh(), fresh()];
+    const add = R.r.task('app.add').run(async ({ a, b }) => a + b).build();
+    await withApp(exposuresFor(driver).fastTunnel, { items: [add], engine: { log: { path: app } } }, async ({ url, value }) => {
+      const call = (token) => fetch(`${url}/task/app.add`, { method: 'POST', headers: { 'x-runner-token': token }, body: '{"input":{"a":1,"b":2}}' });
+      assert.deepEqual([(await call(TOKEN)).status, (await call('wrong')).status], [200, 401]);
+      await written(app, 2);
+      renameSync(app, `${app}.1`);
+      value.reopenLog();
+    });
+    assert.deepEqual([`${app}.1`, app].flatMap(linesOf).map((line) => JSON.parse(line).status), [200, 401]);
+    const handlers = new URL('fixtures/workers/tasks.mjs', import.meta.url);
+    await withTunnel({ driver, workers: 1, handlers, log: { path: workers } }, async (tunnel) => {
+      await callTask(tunnel, 'add', { a: 1, b: 2 });
+    });
+    assert.equal(linesOf(workers).length, 1);
   });
 
   it('outlives a logger that throws', async () => {

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { fastTunnel, TaskError } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
 import { placed } from './support/placed.mjs';
+import { exposuresFor, post, R, withApp } from './support/runner-apps.mjs';
 import { callTask, onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
 
 const EVENTS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'];
@@ -77,6 +78,18 @@ onBothDrivers('the tracing channel of calls', (driver) => {
       });
       assert.ok(queued >= 0 && queued < 10_000, String(queued));
       assert.equal(second.context, undefined);
+    });
+  });
+
+  it('tells of the tasks of a Runner app, and of what they throw', async () => {
+    const add = R.r.task('app.add').run(async ({ a }) => { if (a < 0) throw new Error('no'); return a; }).build();
+    await withApp(exposuresFor(driver).fastTunnel, { items: [add] }, async ({ url }) => {
+      const seen = await listening('fasttunnel.call', async (log) => {
+        for (const a of [1, -1]) await post(url, '/task/app.add', { input: { a } });
+        await until(() => log.filter(({ event }) => event === 'asyncEnd').length === 2, 'both are over');
+      });
+      assert.deepEqual(names(seen), ['start', 'end', 'asyncStart', 'asyncEnd', 'start', 'end', 'error', 'asyncStart', 'asyncEnd']);
+      assert.deepEqual([seen[0], seen[4]].map(({ message }) => [message.id, message.statusCode]), [['app.add', 200], ['app.add', 500]]);
     });
   });
 

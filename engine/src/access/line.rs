@@ -89,16 +89,19 @@ fn put_text(out: &mut Vec<u8>, name: &str, text: &[u8]) {
     if text.is_empty() {
         return;
     }
-    let _ = write!(out, ",\"{name}\":\"");
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":\"");
     let is_utf8 = std::str::from_utf8(text).is_ok();
-    for byte in text {
-        match *byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x20..=0x7e => out.push(*byte),
-            0x80.. if is_utf8 => out.push(*byte),
-            byte => drop(write!(out, "\\u{byte:04x}")),
-        }
-    }
+    let is_plain = |byte: u8| match byte {
+        b'"' | b'\\' => false,
+        0x20..=0x7e => true,
+        byte => byte >= 0x80 && is_utf8,
+    };
+    put_escaped(out, text, is_plain, |out, byte| match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        byte => drop(write!(out, "\\u{byte:04x}")),
+    });
     out.push(b'"');
 }
 
@@ -112,12 +115,20 @@ fn put_quoted_or_dash(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Between quotes, as nginx escapes it.
 fn put_quoted(out: &mut Vec<u8>, text: &[u8]) {
-    for byte in text {
-        match *byte {
-            b'"' | b'\\' => drop(write!(out, "\\x{byte:02X}")),
-            0x20..=0x7e => out.push(*byte),
-            byte => drop(write!(out, "\\x{byte:02X}")),
-        }
+    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7e) && byte != b'"' && byte != b'\\';
+    put_escaped(out, text, is_plain, |out, byte| drop(write!(out, "\\x{byte:02X}")));
+}
+
+/// Copies what is plain as a whole, and gives the rest to `escape`.
+fn put_escaped(out: &mut Vec<u8>, text: &[u8], is_plain: impl Fn(u8) -> bool, escape: impl Fn(&mut Vec<u8>, u8)) {
+    let mut rest = text;
+    loop {
+        let plain = rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len());
+        let (copied, behind) = rest.split_at(plain);
+        out.extend_from_slice(copied);
+        let Some((byte, behind)) = behind.split_first() else { return };
+        escape(out, *byte);
+        rest = behind;
     }
 }
 

@@ -196,7 +196,7 @@ fn now() -> Now {
     Now { monotonic_ns: clock::now_ns(), unix_ns: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

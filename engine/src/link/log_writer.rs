@@ -102,7 +102,7 @@ fn write(log: &AccessLog, orders: &Orders, file: File) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::log_file::open;

@@ -15,14 +15,25 @@ export class AccessLog {
   readonly #logger: Logger | undefined;
   readonly #onError: OnError;
   readonly #timer: NodeJS.Timeout;
+  #goesOn = false;
 
   constructor(native: NativeTunnel, { logger }: LogEngineOptions, onError: OnError) {
     this.#native = native;
     this.#logger = logger;
     this.#onError = onError;
-    this.#timer = setInterval(() => this.#look(), logger === undefined ? LOOK_MS : READ_MS);
+    this.#timer = setInterval(this.#tick, logger === undefined ? LOOK_MS : READ_MS);
     this.#timer.unref();
   }
+
+  readonly #tick = (): void => {
+    if (this.#goesOn || !this.#look()) return;
+    // Others get their turn before the rest.
+    this.#goesOn = true;
+    setImmediate(() => {
+      this.#goesOn = false;
+      this.#tick();
+    }).unref();
+  };
 
   /** The engine has ended: what it has said last. */
   end(): void {

@@ -45,11 +45,15 @@ export function follow<Message extends { readonly settled: boolean }>(name: stri
   const onEnd = (message: unknown): void => {
     if ((message as Message).settled) conclude(message);
   };
-  start.bindStore(store, transform);
+  // Not every runtime can bind stores: there are spans then, and handlers run outside of them.
+  const binds = typeof start.bindStore === 'function';
+  if (binds) start.bindStore(store, transform);
+  else start.subscribe(transform);
   end.subscribe(onEnd);
   asyncEnd.subscribe(conclude);
   return () => {
-    start.unbindStore(store);
+    if (binds) start.unbindStore(store);
+    else start.unsubscribe(transform);
     end.unsubscribe(onEnd);
     asyncEnd.unsubscribe(conclude);
   };

@@ -32,20 +32,20 @@ export interface LogEngineOptions {
   readonly logger?: Logger;
 }
 
-/** The option `log`; nothing where it is not given. */
-export function asLog(value: unknown): { log?: LogEngineOptions } {
+/** The option, which is called `option`; nothing where it is not given. */
+export function asLog(option: string, value: unknown): { log?: LogEngineOptions } {
   if (value === undefined) return {};
   if (isLogger(value)) return { log: { logger: value, format: 'json', sample: 1 } };
-  if (!isPlainObject(value)) fail('log', value, 'must be a logger with a method info, or an object', "For example { path: '/var/log/app/access.log' }, or a logger of pino.");
-  const { path, format, logger, sample } = asGroup('log', value, ['path', 'format', 'sample', 'logger'], { file: 'log.path', level: 'log.sample' });
-  const common = { format: asChoice('log.format', format, ['json', 'combined']), sample: asShare('log.sample', sample) };
+  if (!isPlainObject(value)) fail(option, value, 'must be a logger with a method info, or an object', "For example { path: '/var/log/app/access.log' }, or a logger of pino.");
+  const { path, format, logger, sample } = asGroup(option, value, ['path', 'format', 'sample', 'logger'], { file: `${option}.path` });
+  const common = { format: asChoice(`${option}.format`, format, ['json', 'combined']), sample: asShare(`${option}.sample`, sample) };
   if (logger !== undefined) {
-    if (!isLogger(logger)) fail('log.logger', logger, 'must have a method info', 'For example a logger of pino.');
-    if (path !== undefined) fail('log.path', path, 'cannot be combined with log.logger', 'Give one of both.');
-    if (format !== undefined) fail('log.format', format, 'is that of a file', 'Leave it out: the logger writes its lines as it does.');
+    if (!isLogger(logger)) fail(`${option}.logger`, logger, 'must have a method info', 'For example a logger of pino.');
+    if (path !== undefined) fail(`${option}.path`, path, `cannot be combined with ${option}.logger`, 'Give one of both.');
+    if (format !== undefined) fail(`${option}.format`, format, 'is that of a file', 'Leave it out: the logger writes its lines as it does.');
     return { log: { ...common, logger } };
   }
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) fail('log.path', path, 'must be the path of a file', "For example '/var/log/app/access.log'.");
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) fail(`${option}.path`, path, 'must be the path of a file', "For example '/var/log/app/access.log'.");
   return { log: { ...common, path: resolve(path) } };
 }
 

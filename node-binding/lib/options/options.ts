@@ -53,7 +53,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...asTls('tls', given.tls),
     ...asAdmin('admin', given.admin, given.tls, 'tls'),
     ...asCallers('', given),
-    ...asLog(given.log),
+    ...asLog('log', given.log),
     http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),

@@ -6,6 +6,8 @@ import { asAdmin } from '../options/admin.js';
 import { asCallers } from '../options/callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
+import { asLog } from '../options/log.js';
+import type { LogFileOptions, Logger, LoggerOptions } from '../options/log.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
 import type { MultipartBounds } from '../options/multipart.js';
 import { asPlacement } from '../options/placement.js';
@@ -91,6 +93,8 @@ export interface FastTunnelEngine {
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
+  /** Where every request is written down, those that are refused among them: a file, or a logger of pino. Default: nowhere. */
+  log?: LogFileOptions | LoggerOptions | Logger | undefined;
   /** Event loops of their own, each of which runs the app that `app` names. Default: none. */
   workers?: number | 'auto' | WorkersOptions | undefined;
   /**
@@ -125,7 +129,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'trustProxy', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'limits', 'tempDir', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'trustProxy', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'limits', 'tempDir', 'log', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
@@ -159,6 +163,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       disableDiscovery: asBoolean('http.disableDiscovery', http.disableDiscovery, false),
       limits: { ...asBounds(engine.limits), maxBodyBytes: asMaxBody(limits.json), multipart: asForm(limits.multipart) },
       tempDir: asTempDir('engine.tempDir', engine.tempDir),
+      ...asLog('engine.log', engine.log),
       ...(workers === undefined ? {} : { workers: true }),
       reference: true,
     },

@@ -75,6 +75,8 @@ export interface FastTunnelExposure extends ForeignHandlers {
   setTls(options: TlsOptions): void;
   /** Asks the tunnels again who may be called. Needed only when their values change after the app is ready. */
   refresh(): void;
+  /** Goes on with the access log in a new file of the same path: see the option `engine.log`. Throws when that cannot be opened. */
+  reopenLog(): void;
   stats(): Stats;
   /** Exchanges the workers, one at a time, for ones that run the app anew: see the option `engine.workers`. */
   reload(): Promise<void>;
@@ -272,6 +274,11 @@ class Exposure implements FastTunnelExposure {
     const tls = asEncryption('tls', options);
     if (!this.#running().encrypted) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the tunnel speaks plain HTTP. Start it with http.listen.tls.');
     this.#running().setTls(tls);
+  }
+
+  reopenLog(): void {
+    if (this.#closing !== undefined) throw new ClosedError('reopenLog');
+    if (!this.#running().reopenLog()) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reopenLog: the access log is written into no file. Set the option engine.log.path.');
   }
 
   stats(): Stats {
