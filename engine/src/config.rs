@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::line::Format;
-use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::caller::rules::Rules;
+use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
+use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
 use crate::trust::Trust;
@@ -72,6 +74,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What the admin listener is spoken to with.
     pub admin_tls: AdminTls,
+    /// What holds of callers.
+    pub callers: Arc<Rules>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -110,6 +114,7 @@ impl Config {
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,
+            callers: Arc::default(),
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,
@@ -125,12 +130,10 @@ impl Config {
     }
 }
 
-/// One shard fewer than there are cores, because the host's thread needs one; at least 1, at most 8: a shard moves
-/// more requests than one JavaScript thread can answer, so more of them only helps answers that need no JavaScript.
+/// How many shards on threads there are by default: see [`arrange`].
 #[must_use]
 pub fn default_shards() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    cores.saturating_sub(1).clamp(1, MAX_SHARDS.min(8))
+    arrange(available_cores(), 0).shards
 }
 
 /// Nine tenths of RLIMIT_NOFILE, after [`RESERVED_DESCRIPTORS`] for the application.
@@ -144,6 +147,7 @@ pub fn default_max_connections() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_SHARDS;
 
     #[test]
     fn defaults_are_in_range() {

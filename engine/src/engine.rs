@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
+use crate::caller::rules::Rules;
 use crate::config::{AdminTls, Config, DriverChoice, Listen, LogOptions};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
+use crate::link::callers::CallerLimits;
 use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
 use crate::link::log_file;
@@ -55,6 +57,8 @@ pub struct Engine {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
+    callers: Arc<Rules>,
+    caller_limits: Arc<CallerLimits>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     figures: Arc<Figures>,
     vitals: Arc<Vitals>,
@@ -155,6 +159,8 @@ impl Engine {
             },
             tls,
             peers: Arc::default(),
+            caller_limits: Arc::new(CallerLimits::new(&config.callers.limits)),
+            callers: config.callers.clone(),
             threads: Mutex::default(),
             figures: Arc::new(Figures::new(
                 config.shards,
@@ -238,6 +244,8 @@ impl Engine {
             tls: self.tls.clone(),
             admin_tls: self.admin_tls.clone(),
             peers: self.peers.clone(),
+            callers: self.callers.clone(),
+            caller_limits: self.caller_limits.clone(),
             max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
             max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
             with_host: Scales::default(),
@@ -405,13 +413,19 @@ impl Engine {
         self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
     }
 
-    /// The clients under TLS, for threads that do not hold the engine.
+    /// The peers that have called, for threads that do not hold the engine.
     #[must_use]
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// The client under TLS that calls name by this number, while it is connected.
+    /// What holds of callers, for threads that do not hold the engine.
+    #[must_use]
+    pub fn callers(&self) -> &Arc<Rules> {
+        &self.callers
+    }
+
+    /// The peer that calls name by this number, while it is connected.
     #[must_use]
     pub fn peer(&self, number: u64) -> Option<Arc<Peer>> {
         self.peers.get(number)

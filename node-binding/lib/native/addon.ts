@@ -9,7 +9,7 @@ export interface NativeOptions {
   inProcess: boolean;
   workers: boolean;
   loopRing: boolean;
-  inline: boolean;
+  placement: 'auto' | Placement;
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
@@ -62,6 +62,14 @@ export interface NativePeer {
   servername?: string;
   alpnProtocol?: string;
   certificate?: Buffer;
+}
+
+/** `src/callers.rs`. */
+export interface NativeCaller {
+  address?: string;
+  port?: number;
+  secure: boolean;
+  host?: string;
 }
 
 export interface NativeHandler {
@@ -125,6 +133,7 @@ export interface NativeTunnel {
   setTls(tls: NativeTls): void;
   setAdminTls(tls: NativeTls): void;
   peer(ticket: number): NativePeer | null;
+  caller(ticket: number): NativeCaller | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   /** By which threads of this process attach. */
@@ -152,6 +161,8 @@ interface Addon {
   NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
+  /** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+  availableCores(): number;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
 }

@@ -175,7 +175,7 @@ export declare class NativeTunnel {
   get ring(): string
   /** Where the shards run: `threads` or `inline`. */
   get placement(): string
-  /** Why it is `threads`, where `inline` was asked for. */
+  /** Why it is `threads`, where `inline` was asked for; what decided, where that was left open. */
   get placementReason(): string | null
   /** Number of shards. */
   get shards(): number
@@ -228,6 +228,9 @@ export declare class NativeWriter {
   /** Nothing is opened before the first piece comes. */
   constructor(path: Uint8Array, atomic: boolean, fsync: boolean, mode?: number | undefined | null)
 }
+
+/** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+export declare function availableCores(): number
 
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
@@ -447,8 +450,8 @@ export interface NativeOptions {
   inProcess: boolean
   /** Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function. */
   loopRing: boolean
-  /** The event loop turns the one shard, if it can; otherwise shards have threads. */
-  inline: boolean
+  /** `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads. */
+  placement: string
   /** Unix socket instead of host and port. */
   socketPath?: string
   /** What to encrypt with; without it nothing is. */

@@ -24,6 +24,7 @@ pub(in crate::shard) static ADMIN: Service = Service {
     tls: |shard| shard.admin_tls.as_deref(),
     half_closes: true,
     speaks_http2: false,
+    has_callers: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.reply_of_admin(head, bytes)),
     speaks: Speaks::ToServer,

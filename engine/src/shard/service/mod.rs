@@ -35,6 +35,8 @@ pub(in crate::shard) struct Service {
     pub half_closes: bool,
     /// A client may speak HTTP/2, too.
     pub speaks_http2: bool,
+    /// What is said of callers holds for its connections.
+    pub has_callers: bool,
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,
