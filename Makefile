@@ -18,6 +18,7 @@ PEERS := loadtest/peers
 RUNTIMES := $(BINDING)/test/runtimes
 CHROMIUM ?= chromium-headless-shell
 TEST_RUNNERS := $(BINDING)/test/runners
+OPENTELEMETRY := $(BINDING)/test/opentelemetry
 API := scripts/api
 PACKAGING := $(BINDING)/packaging
 PACKAGING_TOOLS := $(PACKAGING)/node_modules/.package-lock.json
@@ -123,7 +124,7 @@ INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits li
 
 # One file at a time: some of them measure time, count threads or fill every core.
 .PHONY: test-js
-test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
+test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
 	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
 	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
 
@@ -194,11 +195,12 @@ bench-addon: $(DIST)
 bench-bridge: bench-addon ## Measure the bridge alone: calls a second through a JS handler, without network
 	node benches/node/bridge.mjs
 
-# sslyze comes from PyPI. Not a test: it takes a virtual environment of 60 MB.
+# sslyze comes from PyPI, testssl from Debian. Not a test: it takes a virtual environment of 60 MB and minutes.
 SSLYZE := target/sslyze/.installed
 .PHONY: tls-scan
-tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze: versions, ciphers, renegotiation, known attacks; nothing below A
-	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze
+tls-scan: build-test $(SSLYZE) ## Scan a tunnel under TLS by sslyze and testssl: versions, ciphers, renegotiation, known attacks; nothing below A (5 minutes)
+	@command -v testssl >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get install -y --no-install-recommends testssl.sh bsdmainutils >/dev/null || echo "testssl is not installed (Debian: testssl.sh): sslyze alone scans"
+	node scripts/tls-scan.mjs $(dir $(SSLYZE))bin/sslyze $$(command -v testssl)
 
 .PHONY: browser
 browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the client for browsers in Chromium (CHROMIUM=program; Debian's package chromium-headless-shell has one)
@@ -325,7 +327,7 @@ fuzz-smoke: ## Fuzz each parser for five seconds
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
-	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(API)/node_modules
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(BINDING)/dist $(BINDING)/native $(BINDING)/node_modules $(BINDING)/packages $(PACKAGING)/node_modules $(QUICKSTART)/node_modules $(RUNNER_APP)/node_modules $(FILES)/node_modules $(PREVIEW_PROXY)/node_modules $(PEERS)/node_modules $(RUNTIMES)/node_modules $(TEST_RUNNERS)/node_modules $(OPENTELEMETRY)/node_modules $(API)/node_modules
 
 $(PACKAGES): $(BINDING)/package.json $(BINDING)/package-lock.json
 	$(NEED_NODE)
@@ -339,8 +341,8 @@ $(PEERS)/node_modules/.package-lock.json: $(PEERS)/package.json $(PEERS)/package
 	npm --prefix $(PEERS) ci --ignore-scripts --no-audit --no-fund && touch $@ || echo "the servers from npm could not be installed" >&2
 
 # What the tests try the package on: Bun, Deno, other versions of Node, bundlers (1 GB). Not a part of $(PACKAGES), which
-# users of a checkout install to build; and the test runners of docs/testing.md. What cannot be installed fails here.
-$(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+# users of a checkout install to build; the test runners of docs/testing.md; and the SDK of OpenTelemetry. What cannot be installed fails here.
+$(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	$(NEED_NODE)
 	npm --prefix $* ci --ignore-scripts --no-audit --no-fund
 	@ln -sfn ../../.. $*/node_modules/fasttunnel
@@ -359,7 +361,7 @@ $(PACKAGING_TOOLS): $(PACKAGING)/package.json $(PACKAGING)/package-lock.json
 $(SSLYZE):
 	$(call need,python3,sslyze is installed by it, from PyPI)
 	python3 -m venv $(dir $@)
-	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: sslyze==6.3.1
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=sslyze sslyze==6.3.1
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt

@@ -12,6 +12,8 @@ export type { TaskErrorOptions } from './errors/task-error.js';
 export type { InputFile, InputFileMeta } from './files/input-file.js';
 export { metricsContentType, metricsText } from './stats/metrics.js';
 export type { MetricsFormat } from './stats/metrics.js';
+export type { CallMessage } from './trace/call-trace.js';
+export type { TraceContext } from './trace/context.js';
 export type { AdminAddress } from './options/addresses.js';
 export type { MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';

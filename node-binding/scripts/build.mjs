@@ -20,7 +20,7 @@ const SUPPORTED = join(dist, 'esm', 'native', 'supported.mjs');
 mkdirSync(dirname(SUPPORTED), { recursive: true });
 writeFileSync(SUPPORTED, "import { checkPlatform } from '../../cjs/native/load.js';\n\ncheckPlatform();\n");
 
-for (const entry of ['index', 'runner/index', 'client/index', 'utilities/index', 'proxy/index', 'electron/index']) {
+for (const entry of ['index', 'runner/index', 'client/index', 'utilities/index', 'proxy/index', 'electron/index', 'opentelemetry/index']) {
   const implementation = join(dist, 'cjs', `${entry}.js`);
   const names = Object.keys(require(implementation)).sort();
   const wrapper = join(dist, 'esm', `${entry}.mjs`);

@@ -28,6 +28,7 @@ use crate::options::{CodedError, bad_option, driver_choice, listen};
 use crate::raw::{self, CleanupHook};
 use crate::raw_ring::stay_loaded;
 use crate::start_error::{coded, start_error};
+use crate::tls::NativeTls;
 
 /// What TypeScript's options of a proxy become; what is missing has the engine's default.
 #[napi(object, object_to_js = false)]
@@ -40,6 +41,8 @@ pub struct NativeProxyOptions {
     pub shards: u32,
     /// `auto`, `io_uring` or `epoll`.
     pub driver: String,
+    /// What clients are spoken to under TLS with; without it in the clear.
+    pub tls: Option<NativeTls>,
     /// Ports that may be connected to: first and last in turn.
     pub ports: Option<Vec<u32>>,
     /// Hosts that may be asked for.
@@ -207,6 +210,16 @@ impl NativeProxy {
         }
     }
 
+    /// Replaces what clients are spoken to with; counts from the next connection on.
+    #[napi(catch_unwind)]
+    pub fn set_tls(&self, tls: NativeTls) -> Result<(), CodedError> {
+        let tls = tls.read()?;
+        match &*self.life.borrow() {
+            Some(engine) if !engine.set_tls(tls) => Err(bad_option("tls: the proxy was started without")),
+            _ => Ok(()),
+        }
+    }
+
     /// Stops: what is under way has `drain_ms` to end. Resolves when everything has.
     #[napi(catch_unwind)]
     pub fn stop(&self, drain_ms: f64) -> AsyncTask<Ending> {
@@ -330,6 +343,7 @@ impl NativeProxyOptions {
         let mut config = Config::new(listen("listen", &self.host, self.port, None)?, Arc::new(nothing()?));
         config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;
+        config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.release_memory = raw::release_memory;
         config.limits.max_connections = default_max_connections();
         self.limits.apply(&mut config, &mut settings);

@@ -303,6 +303,12 @@ impl NativeTunnel {
         self.life.bridge.borrow().head(ticket).map(|head| env.create_string_latin1(head)).transpose()
     }
 
+    /// Milliseconds that a call has waited for the event loop, while it is not answered.
+    #[napi(catch_unwind)]
+    pub fn queued_ms(&self, ticket: u32) -> f64 {
+        self.life.bridge.borrow().queued_ns(ticket).unwrap_or(0) as f64 / 1e6
+    }
+
     /// Says what a request that was asked about may do; it leaves with the next `complete`.
     #[napi(catch_unwind)]
     pub fn advise(&self, ticket: u32, passed: bool, origin: Option<String>) {

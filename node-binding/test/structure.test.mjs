@@ -14,6 +14,7 @@ const LIB = fileURLToPath(new URL('../lib/', import.meta.url));
 const MAY_IMPORT = {
   facts: [],
   errors: [],
+  trace: [],
   options: ['facts', 'errors'],
   process: ['options'],
   native: ['facts', 'options', 'process'],
@@ -23,18 +24,19 @@ const MAY_IMPORT = {
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],
-  calls: ['options', 'native', 'values', 'streams', 'files'],
+  calls: ['trace', 'options', 'native', 'values', 'streams', 'files'],
   stats: ['options'],
   forms: ['errors', 'options', 'values', 'streams', 'files', 'calls'],
-  bridge: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
+  bridge: ['facts', 'errors', 'trace', 'options', 'process', 'native', 'values', 'streams', 'calls', 'stats', 'forms'],
   'in-process': ['process', 'bridge'],
-  client: ['facts', 'errors', 'options', 'process', 'values', 'stats'],
+  client: ['facts', 'errors', 'trace', 'options', 'process', 'values', 'stats'],
+  opentelemetry: ['errors', 'trace', 'options'],
   browser: ['facts', 'errors', 'options', 'process', 'values', 'client'],
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers'],
   runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
-  index: ['errors', 'options', 'native', 'files', 'stats', 'tunnel'],
+  index: ['errors', 'trace', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 
 /** Constants of the engine: anybody may know them. */

@@ -346,6 +346,12 @@ impl Bridge {
         self.tickets.get(ticket).map(|live| live.peer)
     }
 
+    /// Nanoseconds that a call has waited for the event loop, while it is not answered.
+    #[must_use]
+    pub fn queued_ns(&self, ticket: u32) -> Option<u64> {
+        self.tickets.get(ticket).map(|live| live.queued_ns)
+    }
+
     /// Sends answers, and the batches of calls that nobody needs any more.
     fn send(&mut self, now_ns: u64) {
         self.outbox.send(now_ns, &self.link);

@@ -248,6 +248,7 @@ impl Feed {
         let Some((loan, fresh)) = self.loans.open(loan_index) else { return calls };
         let records = loan.batch.records.get(from..).unwrap_or_default();
         let (mut seen, mut asks, mut given, taken_ns) = (0_usize, 0_u64, 0_u64, clock::now_ns());
+        let queued_ns = taken_ns.saturating_sub(loan.batch.handed_over_ns);
         // The texts of a batch lie one behind the other, commas included: one copy for all of a run.
         let mut run: Option<Span> = None;
         for record in records {
@@ -261,7 +262,7 @@ impl Feed {
                 append_texts(text, run.take(), &loan.batch.json);
                 continue;
             }
-            let ticket = tickets.issue(live_of(loan_index, loan.shard, record, taken_ns));
+            let ticket = tickets.issue(live_of(loan_index, loan.shard, record, taken_ns, queued_ns));
             asks += u64::from(record.flags & flags::ASK != 0);
             given += 1;
             rows.call(calls, ticket, record);
@@ -270,7 +271,7 @@ impl Feed {
             calls += 1;
         }
         if let Some(meter) = link.meter(loan.shard as usize) {
-            meter.queue_ns.record(taken_ns.saturating_sub(loan.batch.handed_over_ns), given - asks);
+            meter.queue_ns.record(queued_ns, given - asks);
         }
         append_texts(text, run, &loan.batch.json);
         if seen < records.len() {

@@ -85,8 +85,9 @@ impl Loans {
 }
 
 /// A call that is given out at `now_ns`.
-pub(super) fn live_of(loan: u32, shard: u32, record: &CallRecord, now_ns: u64) -> Live {
+pub(super) fn live_of(loan: u32, shard: u32, record: &CallRecord, now_ns: u64, queued_ns: u64) -> Live {
     let head = HeadPlace::Loan { batch: loan, request_id: record.request_id, head: record.head() };
     let ask = record.flags & flags::ASK != 0;
-    Live { shard, key: record.key, gone: false, ask, taken_ns: if ask { 0 } else { now_ns }, head, peer: record.peer }
+    let taken_ns = if ask { 0 } else { now_ns };
+    Live { shard, key: record.key, gone: false, ask, taken_ns, queued_ns, head, peer: record.peer }
 }

@@ -15,6 +15,8 @@ pub(super) struct Live {
     pub ask: bool,
     /// When the event loop was given it; 0 when its time does not count (any more).
     pub taken_ns: u64,
+    /// Nanoseconds that it had waited for the event loop by then.
+    pub queued_ns: u64,
     pub head: HeadPlace,
     /// Names its client, where that is under TLS.
     pub peer: u64,
@@ -137,7 +139,7 @@ mod tests {
 
     fn live(shard: u32, key: CallKey) -> Live {
         let head = HeadPlace::Own { bytes: Box::default(), id_length: 0 };
-        Live { shard, key, gone: false, ask: false, taken_ns: 0, head, peer: 0 }
+        Live { shard, key, gone: false, ask: false, taken_ns: 0, queued_ns: 0, head, peer: 0 }
     }
 
     fn departed(tickets: &mut Tickets) -> Vec<u32> {

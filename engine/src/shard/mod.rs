@@ -57,7 +57,6 @@ use crate::wire::head::{Head, HeadLimits};
 use bounds::memory::Ledger;
 use calls::slots::SlotTable;
 use connection::buffers::Buffers;
-use connection::conn::Conn;
 use connection::idle::{HeldReads, Spell};
 use connection::table::Table;
 use connection::unseen::Unseen;
@@ -68,6 +67,7 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
 use watch::clock::Clock;
@@ -133,7 +133,7 @@ struct Shard {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
-    handshakes: Handshakes<Rc<Conn>>,
+    handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
     reference: bool,

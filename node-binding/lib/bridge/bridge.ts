@@ -5,6 +5,7 @@ import { CALLS, FRAMES, GONE, HEADER, LENGTH, NEWS_FAILED, NEWS_RESTARTED, NEWS_
 import { fileRules } from '../forms/file-rules.js';
 import { addon } from '../native/addon.js';
 import type { Destination, NativeHandler, NativeTunnel } from '../native/addon.js';
+import { nativeTls } from '../native/tls.js';
 import { urlOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import type { AdminEngineOptions } from '../options/admin.js';
@@ -22,7 +23,7 @@ import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
-import { defaultRing, nativeAllow, nativeOptions, nativeTls } from './native-options.js';
+import { defaultRing, nativeAllow, nativeOptions } from './native-options.js';
 import { TurnBudget } from './turn-budget.js';
 
 /** Starts the engine; rejects with what it says when it cannot, an OptionError where it is about an option. Ends `open` then, or when it is closed. */
@@ -104,7 +105,7 @@ class EngineBridge implements Bridge, Membership {
   constructor(make: MakeNative, options: EngineOptions & { member?: boolean }, entries: readonly Entry[], codec: ValueCodec, onError: OnError, hooks: BridgeHooks, open: OpenTunnel | undefined) {
     this.#open = open;
     this.#onError = onError;
-    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.report(error, call));
+    this.#answers = new AnswerBatch(codec, (error, call) => this.#calls.unwritable(error, call));
     this.#drainTimeoutMs = options.limits.drainTimeoutMs;
     this.host = options.host;
     this.encrypted = options.tls !== undefined;

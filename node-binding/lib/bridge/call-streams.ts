@@ -192,12 +192,13 @@ class CallStreams implements BodyPort, OutletPort {
   }
 
   fail(error: unknown, opened: boolean): void {
-    const { events } = this.#answer!;
+    const { events, status } = this.#answer!;
     if (!opened) {
       this.#outlet = undefined;
       this.#host.fail(this.#call, events.failed === undefined ? error : events.failed(error));
       return;
     }
+    this.#call.trace?.failed(status, error);
     if (events.broken === undefined) this.#host.report(error, this.#call);
     else events.broken(error);
     this.#drop();

@@ -1,4 +1,4 @@
-import { Call } from '../calls/call.js';
+import { Call, ClientClosedError } from '../calls/call.js';
 import type { Settlement } from '../calls/call.js';
 import type { Entry, OnError } from '../calls/entry.js';
 import { answerOfResult, discardResult } from '../calls/fetch-response.js';
@@ -10,6 +10,7 @@ import type { FileRules } from '../forms/file-rules.js';
 import { MultipartCall } from '../forms/multipart-call.js';
 import type { NativeTunnel } from '../native/addon.js';
 import type { ValueCodec } from '../values/codec.js';
+import { CALLS, CallTrace } from '../trace/call-trace.js';
 import { isThenable } from '../values/thenable.js';
 import { inputOf, payloadOf, returnPayload } from '../values/values.js';
 import type { AnswerBatch } from './answer-batch.js';
@@ -90,7 +91,11 @@ export class Calls {
     this.#pending.length = 0;
     this.#rest = undefined;
     this.streams.close();
-    for (const call of pending) call?.abort();
+    for (const call of pending) {
+      call?.abort();
+      call?.trace?.failed(undefined, new ClientClosedError());
+      call?.trace?.ended();
+    }
   }
 
   /** The clients of these have gone. */
@@ -128,13 +133,14 @@ export class Calls {
   #runFrom(values: readonly unknown[], from: number, count: number): void {
     // The table is written again by the next drain, which a handler cannot start: it runs in a microtask at the earliest.
     const table = this.#table;
+    const traced = CALLS.wanted;
     const endMs = count - from > CALLS_PER_LOOK ? performance.now() + MAX_RUN_MS : Infinity;
     for (let index = from, at = HEADER + from * PER_CALL; index < count; index += 1, at += PER_CALL) {
       if ((index - from) % CALLS_PER_LOOK === CALLS_PER_LOOK - 1 && performance.now() > endMs) {
         this.#rest = { values, from: index };
         break;
       }
-      this.#start(table[at]!, table[at + 1]!, table[at + 2]!, values[index]);
+      this.#start(table[at]!, table[at + 1]!, table[at + 2]!, values[index], traced);
     }
     this.#host.askFlush();
   }
@@ -160,10 +166,25 @@ export class Calls {
     this.#host.askFlush();
   }
 
-  #start(ticket: number, handler: number, flags: number, value: unknown): void {
+  #start(ticket: number, handler: number, flags: number, value: unknown, traced: boolean): void {
     if ((flags & FLAG_ASK) !== 0) return this.#asks.ask(ticket, flags);
     const entry = this.#handlers.get(handler);
     const call = new Call(entry.kind, entry.id, ticket, this.#native, this.#settlement);
+    if (traced) this.#beginTraced(call, entry, flags, value);
+    else this.#begin(call, entry, flags, value);
+  }
+
+  /** With somebody who listens. */
+  #beginTraced(call: Call, entry: Entry, flags: number, value: unknown): void {
+    const trace = new CallTrace(call);
+    call.trace = trace;
+    CALLS.start(trace, () => call.moveHere());
+    this.#begin(call, entry, flags, value);
+    trace.returned();
+  }
+
+  #begin(call: Call, entry: Entry, flags: number, value: unknown): void {
+    const { ticket } = call;
     if ((flags & FLAG_MULTIPART) !== 0) return this.#startForm(call, entry, value as number);
     let payload: unknown;
     let wanted: Wanted = entry.streams === true ? STREAM : VALUE;
@@ -185,9 +206,11 @@ export class Calls {
       } else {
         payload = inputOf(body);
       }
-    } catch {
+    } catch (error) {
       // The engine has checked the syntax; the serializer refuses the meaning.
+      call.trace?.failed(400, error);
       this.#answers.invalidJson(call);
+      call.trace?.concluded();
       return;
     }
     try {
@@ -250,6 +273,14 @@ export class Calls {
   }
 
   #finish(call: Call, result: unknown, wanted: Wanted): void {
+    const { trace } = call;
+    if (trace === undefined) return this.#give(call, result, wanted);
+    trace.succeeded(200, result);
+    this.#give(call, result, wanted);
+    trace.concluded();
+  }
+
+  #give(call: Call, result: unknown, wanted: Wanted): void {
     if ((typeof result === 'object' || typeof result === 'function') && result !== null && this.#finishWhole(call, result, wanted)) return;
     if (wanted !== NOTHING && result !== DONE) this.#answers.result(call, result);
     else this.#answers.done(call);
@@ -258,22 +289,29 @@ export class Calls {
   /** Results that are answers by themselves; false for any other. */
   #finishWhole(call: Call, result: object, wanted: Wanted): boolean {
     if (RawAnswer.is(result)) {
+      call.trace?.succeeded(result.status, result);
       this.#answers.raw(call, result, this.#native);
       return true;
     }
     if (StreamAnswer.is(result)) {
-      this.streams.send(call, result);
+      this.#stream(call, result, result);
       return true;
     }
     if (wanted !== STREAM) return false;
     try {
       const answer = answerOfResult(result);
-      if (answer !== undefined) this.streams.send(call, answer);
+      if (answer !== undefined) this.#stream(call, answer, result);
       return answer !== undefined;
     } catch (error) {
       this.#answerFailure(call, error);
       return true;
     }
+  }
+
+  #stream(call: Call, answer: StreamAnswer, result: unknown): void {
+    call.trace?.succeeded(answer.status, result);
+    call.trace?.streams();
+    this.streams.send(call, answer);
   }
 
   #fail(call: Call, error: unknown): void {
@@ -286,13 +324,24 @@ export class Calls {
 
   #answerFailure(call: Call, error: unknown): void {
     if (CallFailure.is(error)) {
-      this.#answers.raw(call, answerOfFailure(error), this.#native);
+      const answer = answerOfFailure(error);
+      call.trace?.failed(answer.status, error);
+      this.#answers.raw(call, answer, this.#native);
+      call.trace?.ended();
       return;
     }
     const answer = errorAnswerOf(error, this.#codec.stringify);
+    call.trace?.failed(answer.status, error);
     // A task error is for the caller to see; one that cannot be written (a cycle in its `data`) nobody would see.
     if (answer === INTERNAL_ERROR || !isTaskError(error)) this.report(error, call);
     this.#answers.failed(call, answer);
+    call.trace?.ended();
+  }
+
+  /** A result could not be written: its caller gets a 500. */
+  unwritable(error: unknown, call: Call): void {
+    call.trace?.failed(500, error);
+    this.report(error, call);
   }
 
   /** Tells the application of an error that its caller does not see. */

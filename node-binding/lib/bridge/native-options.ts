@@ -1,7 +1,7 @@
-import type { NativeAllow, NativeOptions, NativeTls } from '../native/addon.js';
+import type { NativeAllow, NativeOptions } from '../native/addon.js';
+import { nativeTls } from '../native/tls.js';
 import type { Allow, EngineOptions, Ring } from '../options/engine-options.js';
 import type { MultipartBounds } from '../options/multipart.js';
-import type { TlsEngineOptions } from '../options/tls.js';
 import { onNode } from '../process/runtime.js';
 import type { ValueCodec } from '../values/codec.js';
 import type { BridgeHooks } from './hooks.js';
@@ -20,11 +20,6 @@ export function defaultRing(): Ring {
 /** A bound that is not there is none. */
 function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['limits']['multipart']> {
   return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
-}
-
-/** What native code takes to encrypt with. */
-export function nativeTls({ identities, minVersion, ca, requireClientCert }: TlsEngineOptions): NativeTls {
-  return { identities, minVersion, requireClientCert, ...(ca === undefined ? {} : { ca }) };
 }
 
 /** What native code takes for the options. */

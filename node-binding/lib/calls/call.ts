@@ -3,6 +3,7 @@ import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
 import type { NativeTunnel } from '../native/addon.js';
 import type { CallContext, TlsPeer } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';
+import type { CallTrace } from '../trace/call-trace.js';
 import type { RawAnswer, StreamAnswer } from './outcome.js';
 import { PeerOfCall } from './tls-peer.js';
 
@@ -39,6 +40,8 @@ export class Call implements CallContext {
   settlement: Settlement | undefined;
   /** What its entry keeps with it. */
   attachment: object | undefined;
+  /** Where somebody listens to it. */
+  trace: CallTrace | undefined;
   #native: NativeTunnel | undefined;
   #requestId: string | undefined;
   #headers: Record<string, string | string[]> | undefined;
@@ -49,7 +52,7 @@ export class Call implements CallContext {
   /** What is to be told once the outcome is certain; undefined when it is, null when it was replaced. */
   #notes: (() => void)[] | null | undefined;
   /** The call's own place in async_hooks: what `AsyncLocalStorage.enterWith` sets in it is not seen by other calls. */
-  readonly #scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
+  #scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
 
   constructor(kind: 'task' | 'event', id: string, ticket: number, native: NativeTunnel, settlement?: Settlement) {
     this.kind = kind;
@@ -100,6 +103,11 @@ export class Call implements CallContext {
     return (this.#head ??= this.#native?.head(this.ticket) ?? '');
   }
 
+  /** Milliseconds that it has waited for this event loop. */
+  get queuedMs(): number {
+    return this.#native?.queuedMs(this.ticket) ?? 0;
+  }
+
   /** Of the request line: the engine has checked that there are three parts with one blank between them. */
   #part(index: number): string {
     const head = this.head;
@@ -118,6 +126,7 @@ export class Call implements CallContext {
   end(): void {
     this.#native = undefined;
     this.onEnd?.();
+    if (this.trace !== undefined) this.trace.ended();
   }
 
   /** Nobody waits for the answer any more. */
@@ -147,6 +156,11 @@ export class Call implements CallContext {
     const notes = this.#notes ?? [];
     this.#notes = tell ? undefined : null;
     if (tell) for (const note of notes) note();
+  }
+
+  /** From now on its code runs with the stores of the one who asks, as a subscriber has set them. */
+  moveHere(): void {
+    this.#scope = new AsyncResource('FASTTUNNEL_CALL', SCOPE_OPTIONS);
   }
 
   /** Runs the handler as a part of this call; no closure, because every call comes here. */

@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import { CallError } from '../errors/client-errors.js';
+import type { ClientCallTrace } from '../trace/client-trace.js';
 import { microseconds } from './histogram.js';
 import { End } from './ledger.js';
 import type { Ledger } from './ledger.js';
@@ -11,6 +12,8 @@ export const RETURN_PAYLOAD = ',"returnPayload":true}';
 
 /** What a call is sent on. */
 export interface Carrier {
+  /** Of the server, where the call was given to a connection. */
+  readonly url?: string;
   /** The call has ended before its answer came. */
   abandon(): void;
 }
@@ -69,6 +72,8 @@ export class Call {
   /** Times that it was sent, or that no server could be reached for it. */
   attempts = 0;
   carrier: Carrier | undefined;
+  /** Where somebody listens to it. */
+  trace: ClientCallTrace | undefined;
   /** As it was when the call was sent: nothing goes behind it. */
   slow = false;
   readonly #ledger: Ledger;
@@ -94,6 +99,7 @@ export class Call {
     this.stage = Stage.Sent;
     this.carrier = carrier;
     this.#sentAtUs = nowUs;
+    if (this.trace !== undefined) this.trace.url = carrier.url;
     this.#ledger.queue.note((nowUs - this.madeAtUs) | 0);
   }
 

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { CallError } from '../errors/client-errors.js';
 import { ERROR_CODES, JSON_TYPE } from '../facts/facts.generated.js';
+import { isPlainObject } from '../options/checks.js';
 import { asyncDispose } from '../process/async-dispose.js';
+import { CLIENT_CALLS, ClientCallTrace } from '../trace/client-trace.js';
 import { Call, RETURN_PAYLOAD } from './call.js';
 import type { Target } from './call.js';
 import { asCall, mustHaveNoBody, mustHaveOneBody, pathOf } from './call-options.js';
@@ -54,26 +56,44 @@ export class TunnelClient {
   }
 
   task(id: string, input?: unknown, options?: StreamOptions): Promise<unknown> {
-    if (options?.body !== undefined || options?.files === true) return this.#apart(id, input, options);
-    return this.#call('task', id, 'input', input, '}', options);
+    if (CLIENT_CALLS.wanted) return this.#traced('task', id, options, (given, trace) => this.#task(id, input, given, trace));
+    return this.#task(id, input, options);
   }
 
-  async #apart(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
-    return this.#streams.task(this.#streamed(id, input, options));
+  #task(id: string, input: unknown, options: StreamOptions | undefined, trace?: ClientCallTrace): Promise<unknown> {
+    if (options?.body !== undefined || options?.files === true) return this.#apart(id, input, options, trace);
+    return this.#call('task', id, 'input', input, '}', options, trace);
+  }
+
+  /** Makes a call to which somebody listens. What listeners add to its headers does not replace what its caller has set. */
+  async #traced<Options extends StreamOptions, Result>(kind: 'task' | 'event', id: string, options: Options | undefined, make: (options: Options, trace: ClientCallTrace) => Promise<Result>): Promise<Result> {
+    const { places } = this.#settings;
+    const trace = new ClientCallTrace(kind, id, pathOf(kind, id), places.length === 1 ? places[0]!.url : undefined);
+    return trace.follow(() => make({ ...options, headers: withoutTwins(trace.headers, options?.headers) } as Options, trace));
+  }
+
+  async #apart(id: string, input: unknown, options: StreamOptions, trace?: ClientCallTrace): Promise<unknown> {
+    return this.#streams.task(this.#streamed(id, input, options, trace));
   }
 
   async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
+    if (CLIENT_CALLS.wanted) return this.#traced('task', id, options, async (given, trace) => this.#streams.stream(this.#streamed(id, input, given, trace)));
     return this.#streams.stream(this.#streamed(id, input, options));
   }
 
   /** As `task` or as `stream`, whichever the task answers with. */
   async either(id: string, input: unknown, options: StreamOptions): Promise<unknown> {
-    const answer = await this.#streams.either(this.#streamed(id, input, options));
+    if (CLIENT_CALLS.wanted) return this.#traced('task', id, options, (given, trace) => this.#either(id, input, given, trace));
+    return this.#either(id, input, options);
+  }
+
+  async #either(id: string, input: unknown, options: StreamOptions, trace?: ClientCallTrace): Promise<unknown> {
+    const answer = await this.#streams.either(this.#streamed(id, input, options, trace));
     return 'value' in answer ? answer.value : answer.stream;
   }
 
   /** A call with a connection of its own. It begins in the tick in which it is made, or close() would not know of it. */
-  #streamed(id: string, input: unknown, given: StreamOptions): StreamRequest {
+  #streamed(id: string, input: unknown, given: StreamOptions, trace?: ClientCallTrace): StreamRequest {
     const target = this.#tasks.get(id) ?? this.#newTarget('task', id);
     this.#mustBeOpen(target);
     const { body, files, ...options } = given;
@@ -81,24 +101,32 @@ export class TunnelClient {
     mustHaveOneBody(body, input, files);
     const form = files === true ? formOf(input, this.#settings.codec) : undefined;
     const content = form ?? (body === undefined ? { contentType: JSON_TYPE, body: `{"input":${this.#settings.codec.stringify(input)}}` } : { contentType: 'application/octet-stream', body });
-    return { what: target.what, path: target.path, place: this.#dispatcher.place(), requestId, ...rest, ...content };
+    const place = this.#dispatcher.place();
+    if (trace !== undefined) trace.url = place.url;
+    return { what: target.what, path: target.path, place, requestId, ...rest, ...content };
   }
 
   async event(id: string, payload?: unknown, options?: CallOptions): Promise<void> {
-    await this.#call('event', id, 'payload', payload, '}', options);
+    await this.#event(id, payload, '}', options);
   }
 
   eventWithResult(id: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
-    return this.#call('event', id, 'payload', payload, RETURN_PAYLOAD, options);
+    return this.#event(id, payload, RETURN_PAYLOAD, options);
   }
 
-  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, end: string, options: CallOptions | undefined): Promise<unknown> {
+  #event(id: string, payload: unknown, end: string, options: CallOptions | undefined): Promise<unknown> {
+    if (CLIENT_CALLS.wanted) return this.#traced('event', id, options, (given, trace) => this.#call('event', id, 'payload', payload, end, given, trace));
+    return this.#call('event', id, 'payload', payload, end, options);
+  }
+
+  #call(kind: 'task' | 'event', id: string, name: string, value: unknown, end: string, options: CallOptions | undefined, trace?: ClientCallTrace): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const target = (kind === 'task' ? this.#tasks : this.#events).get(id) ?? this.#newTarget(kind, id);
       this.#mustBeOpen(target);
       let body = `{"${name}":${this.#settings.codec.stringify(value)}${end}`;
       if (this.#settings.latin1) body = asAscii(body);
       const call = options === undefined ? new Call(target, this.#ids.next(), body, this.#settings.timeoutMs, this.#ledger, resolve, reject) : this.#withOptions(target, body, options, resolve, reject);
+      call.trace = trace;
       this.#dispatcher.submit(call);
     });
   }
@@ -157,6 +185,13 @@ export class TunnelClient {
 /** Of a call that is made when the client is closed. */
 export function closedError(what: string): CallError {
   return new CallError(ERROR_CODES.closed, false, `${what} was not sent: the client is closed. Create a new one.`);
+}
+
+/** The headers that listeners have added, and those of the caller, which count where both have set one. */
+function withoutTwins(added: Readonly<Record<string, string>>, own: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> | undefined {
+  if (!isPlainObject(own)) return own ?? added;
+  const names = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  return { ...Object.fromEntries(Object.entries(added).filter(([name]) => !names.has(name.toLowerCase()))), ...own };
 }
 
 /** The same JSON in ASCII. */

@@ -53,6 +53,7 @@ const WANTS_NOTICE = `connection: keep-alive, ${NOTICE_OPTION}\r\n`;
 
 /** One connection, and the calls on it in the order in which they were sent. */
 export class Connection implements AnswerSink, Carrier {
+  readonly url: string;
   readonly sent = new Queue<Call>();
   /** Of the calls on it, those that somebody waits for. */
   live = 0;
@@ -94,6 +95,7 @@ export class Connection implements AnswerSink, Carrier {
 
   constructor(place: Place, settings: Settings, owner: ConnectionOwner) {
     this.#owner = owner;
+    this.url = place.url;
     this.#latin1 = settings.latin1;
     this.#basePath = place.basePath;
     const lines = (more: string): string => ` HTTP/1.1\r\nhost: ${place.authority}\r\n${more}content-type: application/json\r\n${REQUEST_ID_HEADER}: `;

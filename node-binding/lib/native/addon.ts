@@ -95,6 +95,8 @@ export interface NativeTunnel {
   complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
   requestId(ticket: number): string | null;
   head(ticket: number): string | null;
+  /** Milliseconds that the call has waited for this event loop. */
+  queuedMs(ticket: number): number;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;
   raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
   /** The next frame's bytes, if it has any; the table says what it is. */

@@ -1,4 +1,5 @@
 import { addon } from '../native/addon.js';
+import type { NativeTls } from '../native/addon.js';
 import type { ProxyContext, ProxyRoute } from './types.js';
 
 /** `src/proxy.rs`, `NativeProxyOptions`. */
@@ -7,6 +8,7 @@ export interface NativeProxyOptions {
   port: number;
   shards: number;
   driver: string;
+  tls?: NativeTls;
   ports?: number[];
   allow: string[];
   deny: string[];
@@ -24,6 +26,7 @@ export interface NativeProxy {
   readonly driver: 'io_uring' | 'epoll';
   createContext(webContentsId: number, route: ProxyRoute | undefined): ProxyContext;
   releaseContext(id: string): void;
+  setTls(tls: NativeTls): void;
   stop(drainMs: number): Promise<void>;
   stats(): string | null;
 }

@@ -2,17 +2,20 @@
 import { isIP } from 'node:net';
 import type { Bounds } from '../facts/bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, asList, fail, failHidden } from '../options/checks.js';
+import { asTls } from '../options/tls.js';
+import type { TlsEngineOptions } from '../options/tls.js';
 import type { NativeProxyOptions } from './native.js';
 import type { ProxyRoute } from './types.js';
 
 /** Checked options. */
 export interface CheckedProxy {
   readonly native: NativeProxyOptions;
+  readonly tls: TlsEngineOptions | undefined;
   readonly drainTimeoutMs: number;
 }
 
-const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'limits'] as const;
-const ELSEWHERE = { hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits' };
+const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'limits'] as const;
+const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits' };
 const PORT: Bounds = { least: 0, most: 65_535 };
 const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
 /** 24 days: what a timer of Node's can count. */
@@ -43,7 +46,8 @@ const DRAIN: Bounds = { ...TIME, least: 0, fallback: 1000 };
 /** Checks the options of a proxy. */
 export function checkProxy(value: unknown): CheckedProxy {
   const given = asGroup('options', value, KNOWN, ELSEWHERE);
-  const host = asHost(given.host, asBoolean('allowRemote', given.allowRemote, false));
+  const { tls } = asTls('tls', given.tls);
+  const host = asHost(given.host, asBoolean('allowRemote', given.allowRemote, false), tls !== undefined);
   const addresses = asGroup('addresses', given.addresses ?? {}, ['loopback', 'private', 'linkLocal']);
   const { drainTimeoutMs, ...limits } = asGroup('limits', given.limits ?? {}, [...Object.keys(LIMITS), 'drainTimeoutMs']);
   const ports = asPorts(given.ports);
@@ -63,7 +67,7 @@ export function checkProxy(value: unknown): CheckedProxy {
     ...(ports === undefined ? {} : { ports }),
     ...(ca === undefined ? {} : { ca }),
   };
-  return { native, drainTimeoutMs: asInteger('limits.drainTimeoutMs', drainTimeoutMs, DRAIN) };
+  return { native, tls, drainTimeoutMs: asInteger('limits.drainTimeoutMs', drainTimeoutMs, DRAIN) };
 }
 
 /** `host:port`, an IPv6 address in brackets. */
@@ -102,11 +106,11 @@ function asText(option: string, value: unknown): string {
   return value;
 }
 
-function asHost(value: unknown, allowRemote: boolean): string {
+function asHost(value: unknown, allowRemote: boolean, encrypted: boolean): string {
   const host = value === undefined || value === 'localhost' ? '127.0.0.1' : value;
   if (typeof host !== 'string' || isIP(host) === 0) fail('host', value, 'must be an IP address', "The default is '127.0.0.1'.");
   const isOwn = /^127\./.test(host) || host === '::1';
-  if (!isOwn && !allowRemote) fail('host', value, 'is an address that others than this machine reach', 'Set allowRemote: true if they may ask, with the credentials of a context, sent in the clear.');
+  if (!isOwn && !allowRemote) fail('host', value, 'is an address that others than this machine reach', `Set allowRemote: true if they may ask, with the credentials of a context${encrypted ? '' : ', sent in the clear'}.`);
   return host;
 }
 

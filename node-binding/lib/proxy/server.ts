@@ -1,6 +1,11 @@
-import { ClosedError, optionErrorOf } from '../errors/errors.js';
+import { ClosedError, optionErrorOf, StateError } from '../errors/errors.js';
 import { ListenError, listenErrorOf } from '../errors/listen-error.js';
+import { nativeTls } from '../native/tls.js';
+import { asEncryption, forgetKeys } from '../options/tls.js';
+import type { TlsEngineOptions } from '../options/tls.js';
+import type { TlsOptions } from '../options/types.js';
 import { asyncDispose } from '../process/async-dispose.js';
+import { FileWatch } from '../process/file-watch.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import { startNative } from './native.js';
 import type { NativeProxy } from './native.js';
@@ -24,12 +29,15 @@ export class ProxyServer {
   readonly #open: OpenTunnel;
   /** Keeps the process alive, and this object with it. */
   readonly #alive: NodeJS.Timeout;
+  readonly #encrypted: boolean;
+  /** Of the files of its certificates. */
+  #watch: FileWatch | undefined;
   #stopping: Promise<void> | undefined;
 
-  private constructor({ native, drainTimeoutMs }: CheckedProxy) {
+  private constructor({ native, tls, drainTimeoutMs }: CheckedProxy) {
     const open = new OpenTunnel();
     try {
-      this.#native = startNative(native);
+      this.#native = startNative(tls === undefined ? native : { ...native, tls: nativeTls(tls) });
     } catch (error) {
       open.end();
       const shown = `${native.host.includes(':') ? `[${native.host}]` : native.host}:${native.port}`;
@@ -38,6 +46,28 @@ export class ProxyServer {
     this.#open = open;
     this.#drainTimeoutMs = drainTimeoutMs;
     this.#alive = setInterval(() => this.#native, 2_147_483_647);
+    this.#encrypted = tls !== undefined;
+    if (tls !== undefined) {
+      forgetKeys(tls);
+      this.#watchFiles(tls);
+    }
+  }
+
+  /** Looks after the files of what is in force now, and no longer after those of before. */
+  #watchFiles({ watched }: TlsEngineOptions): void {
+    this.#watch?.stop();
+    const report = (error: unknown): void => process.emitWarning(error as Error);
+    this.#watch = watched && new FileWatch({ ...watched, take: () => this.#encrypt(watched.read()), report });
+  }
+
+  #encrypt(tls: TlsEngineOptions): void {
+    try {
+      this.#native.setTls(nativeTls(tls));
+    } catch (error) {
+      throw optionErrorOf(error);
+    } finally {
+      forgetKeys(tls);
+    }
   }
 
   /**
@@ -89,10 +119,21 @@ export class ProxyServer {
     if (this.#stopping === undefined) this.#native.releaseContext(String(id));
   }
 
+  /** Replaces the certificates, from the next connection on. */
+  setTls(options: TlsOptions): this {
+    if (this.#stopping !== undefined) throw new ClosedError('setTls');
+    const tls = asEncryption('tls', options);
+    if (!this.#encrypted) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the proxy speaks plain HTTP. Start it with the option tls.');
+    this.#encrypt(tls);
+    this.#watchFiles(tls);
+    return this;
+  }
+
   /** Stops: answers that are under way have `limits.drainTimeoutMs` to end. Resolves when everything has ended; may be called again. */
   stop(): Promise<void> {
     this.#stopping ??= this.#native.stop(this.#drainTimeoutMs).finally(() => {
       clearInterval(this.#alive);
+      this.#watch?.stop();
       this.#open.end();
     });
     return this.#stopping;

@@ -1,3 +1,5 @@
+import type { TlsOptions } from '../options/types.js';
+
 /** Where hosts of the own machine lead for a context: to the workspace that runs what is asked for. */
 export interface ProxyRoute {
   /** The workspace. Letters, digits and inner dashes. */
@@ -54,6 +56,8 @@ export interface ProxyOptions {
   /** Threads; by cores unless said otherwise. */
   readonly shards?: number | undefined;
   readonly driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
+  /** Clients are spoken to under TLS, which they have to be told: `https=` in proxy rules. Default: in the clear. */
+  readonly tls?: TlsOptions | undefined;
   /** Ports of servers that may be asked for: 80, 443 and those from 1024 on, unless said otherwise. */
   readonly ports?: readonly PortRange[] | undefined;
   /** Hosts that may be asked for, and no others: `host`, `*.host` or `*`, each with or without `:port`. */

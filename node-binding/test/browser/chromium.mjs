@@ -1,4 +1,5 @@
 // The client for browsers in Chromium, on a page of another origin than the tunnel's. `make browser`
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +23,9 @@ async function tryIn(scheme, tls, ...more) {
     const outcomes = await Promise.race([page.outcomes, late, ended.then(() => undefined)]);
     if (outcomes === undefined) throw new Error(`${program} has reported nothing: ${said}`);
     checkOutcomes(outcomes, page.tried, scheme);
-    console.log(`${Object.keys(outcomes).length} outcomes in Chromium are as they should be, by ${scheme}`);
+    // Browsers speak HTTP/2 only where TLS agrees on it.
+    assert.equal(page.http2Connections() > 0, scheme === 'https');
+    console.log(`${Object.keys(outcomes).length} outcomes in Chromium are as they should be, by ${scheme}, HTTP/${scheme === 'https' ? '2' : '1.1'}`);
   } finally {
     browser.kill('SIGKILL');
     await ended;

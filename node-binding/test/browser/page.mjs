@@ -11,7 +11,7 @@ import { requireFrom } from '../support/runtimes.mjs';
 const TOKEN = 't0ken';
 const HOME = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Starts what the program calls, under TLS if that is said: { url: of a page that runs it, bundle, outcomes: a promise, close }. */
+/** Starts what the program calls, under TLS if that is said: { url: of a page that runs it, bundle, outcomes: a promise, http2Connections, close }. */
 export async function openPage(outfile, tls) {
   const { build } = requireFrom('esbuild');
   let report;
@@ -86,6 +86,7 @@ export async function openPage(outfile, tls) {
   });
   return {
     url: `${origin}/page.html`, bundle: outfile, files: Object.keys(metafile.inputs), outcomes, tried,
+    http2Connections: () => tunnel.stats().shards.reduce((total, shard) => total + shard.http2Connections, 0),
     async close() {
       scripted.close();
       scripted.closeAllConnections();

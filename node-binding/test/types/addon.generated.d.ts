@@ -31,6 +31,8 @@ export declare class NativeProxy {
   createContext(webContentsId: number, route?: NativeRoute | undefined | null): NativeContext
   /** Ends a context, with all that is under way for it; one that is not known is none. */
   releaseContext(id: string): void
+  /** Replaces what clients are spoken to with; counts from the next connection on. */
+  setTls(tls: NativeTls): void
   /** Stops: what is under way has `drain_ms` to end. Resolves when everything has. */
   stop(drainMs: number): Promise<unknown>
   /** JSON: what it has done, and each context; null when it has stopped. */
@@ -87,6 +89,8 @@ export declare class NativeTunnel {
   requestId(ticket: number): string | null
   /** The head, as received (latin-1), of a call that is not answered yet. */
   head(ticket: number): string | null
+  /** Milliseconds that a call has waited for the event loop, while it is not answered. */
+  queuedMs(ticket: number): number
   /** Says what a request that was asked about may do; it leaves with the next `complete`. */
   advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
   /**
@@ -526,6 +530,8 @@ export interface NativeProxyOptions {
   shards: number
   /** `auto`, `io_uring` or `epoll`. */
   driver: string
+  /** What clients are spoken to under TLS with; without it in the clear. */
+  tls?: NativeTls
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */

@@ -8,6 +8,7 @@ use std::task::Poll;
 use crate::shard::Shard;
 use crate::shard::life::tick::CountedTask;
 use crate::shard::proxy::client::Client;
+use crate::shard::proxy::greet::greet;
 use crate::shard::proxy::hand::Hand;
 use crate::shard::proxy::session::session;
 use crate::shard::resident::Resident;
@@ -26,18 +27,18 @@ pub(in crate::shard) fn begin(
 ) {
     let client = Rc::new(Client::new(socket, service, shard.now_ms(), shard.buffers.clone()));
     client.id.set(shard.conns.enter_other(client.clone()));
-    let hand = Hand { shard: shard.clone(), client, inlet: Inlet::new(reader), outlet: Outlet::new(writer) };
-    monoio::spawn(serve(shard.begin_task(), hand));
+    monoio::spawn(serve(shard.begin_task(), client, reader, writer));
 }
 
 /// Serves one client until it ends.
-fn serve(task: CountedTask, hand: Hand) -> impl Future<Output = ()> {
-    let (shard, client) = (hand.shard.clone(), hand.client.clone());
-    let mut session: Pin<Box<dyn Future<Output = ()>>> = Box::pin(session(hand));
+fn serve(task: CountedTask, client: Rc<Client>, reader: ReadHalf, writer: WriteHalf) -> impl Future<Output = ()> {
+    let shard = task.0.clone();
+    let mut talk: Pin<Box<dyn Future<Output = ()>>> = Box::pin(talk(shard.clone(), client.clone(), reader, writer));
     async move {
         std::future::poll_fn(|cx| {
+            shard.note_step();
             // A panic costs this connection, not the shard.
-            match catch_unwind(AssertUnwindSafe(|| session.as_mut().poll(cx))) {
+            match catch_unwind(AssertUnwindSafe(|| talk.as_mut().poll(cx))) {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     shard.counters.panics.add(1);
@@ -49,11 +50,17 @@ fn serve(task: CountedTask, hand: Hand) -> impl Future<Output = ()> {
         client.cut(false);
         client.weigh(0);
         // Closes the sockets.
-        drop(session);
+        drop(talk);
         shard.conns.leave_other(client.id.get());
         shard.counters.connections.set(shard.conns.load() as u64);
         shard.forget_load(client.service());
         shard.touch();
         drop(task);
+    }
+}
+
+async fn talk(shard: Rc<Shard>, client: Rc<Client>, mut reader: ReadHalf, mut writer: WriteHalf) {
+    if !client.socket().is_encrypted() || Box::pin(greet(&shard, &client, &mut reader, &mut writer)).await {
+        session(Hand { shard, client, inlet: Inlet::new(reader), outlet: Outlet::new(writer) }).await;
     }
 }

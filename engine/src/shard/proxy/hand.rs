@@ -46,6 +46,9 @@ impl Hand {
         let client = self.client.clone();
         client.begin_close();
         client.end();
+        client.note_writing(Some(self.now_ms()));
+        self.outlet.end().await;
+        client.note_writing(None);
         client.socket().shutdown(Shutdown::Write);
         client.clock.restart(Phase::Stray, self.now_ms());
         client.weigh(READ_BUFFER_BYTES);

@@ -4,6 +4,7 @@ pub(in crate::shard) mod begin;
 mod client;
 mod dial;
 mod exchange;
+mod greet;
 mod hand;
 mod own;
 mod session;

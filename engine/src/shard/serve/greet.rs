@@ -11,6 +11,7 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::life::tick::CountedTask;
+use crate::shard::resident::Verdict;
 use crate::shard::serve::task::serve;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::handshake::shake_hands;
@@ -47,7 +48,7 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
     let (_place, oldest) = shard.handshakes.begin(conn.clone());
     if let Some(oldest) = oldest {
         shard.counters.turned_away.add(1);
-        shard.cut_off(&oldest);
+        oldest.carry_out(shard, Verdict::Cut, shard.now_ms());
     }
     conn.hold_input(HANDSHAKE_BYTES);
     let mut handshake = pin!(shake_hands(reader, writer, conn.socket(), &shard.peers));

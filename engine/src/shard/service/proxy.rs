@@ -12,7 +12,7 @@ pub(in crate::shard) static PROXY: Service = Service {
     half_closes: true,
     at_stop: AtStop::Closes,
     answer: None,
-    tls: |_| None,
+    tls: |shard| shard.tls.as_deref(),
     speaks_http2: false,
     speaks: Speaks::ToProxy,
 };
