@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
-use crate::config::{AdminTls, Config, DriverChoice, Listen};
+use crate::config::{AdminTls, Bell, Config, DriverChoice, Listen};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::backend::Backend;
@@ -19,6 +19,7 @@ use crate::link::latest::Latest;
 use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::proxy::ProxyLink;
+use crate::link::proxy_log::ProxyLog;
 use crate::link::resolver::Resolver;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
@@ -116,7 +117,8 @@ impl Engine {
         };
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let admin_address = admin.as_ref().map(|listener| listener.address().clone());
-        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
+        let log = config.proxy_bell.clone().map(|Bell(ring)| Arc::new(ProxyLog::new(move || ring())));
+        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, log, &address)));
         // Behind those that serve: one for the admin listener alone, which has to answer while this thread does not.
         let apart = usize::from(place == Place::Here && admin.is_some());
         let mut boxes = Vec::with_capacity(config.shards + apart);
@@ -433,7 +435,7 @@ impl Drop for Engine {
 }
 
 /// What the shards of a proxy share.
-fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
+fn proxy_link(settings: Settings, trust: Trust, log: Option<Arc<ProxyLog>>, address: &Listen) -> ProxyLink {
     let mut random = [0; 8];
     // Not a secret: it only has to be unlike that of another proxy on the way.
     let _ = random_bytes(&mut random);
@@ -442,6 +444,7 @@ fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
         settings,
         trust,
         contexts: Contexts::default(),
+        log,
         resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
         address,
