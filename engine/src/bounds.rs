@@ -72,7 +72,7 @@ pub const LIMITS: [Bound; 33] = [
     bound("maxHeaderListBytes", DEFAULT.http2.max_field_bytes as u64, 512, MAX_HEAD_BYTES_CEILING as u64, "bytes"),
     bound("streamWindowBytes", DEFAULT.http2.stream_window_bytes as u64, KIB, 64 * MIB, "bytes"),
     bound("connectionWindowBytes", DEFAULT.http2.connection_window_bytes as u64, 64 * KIB, GIB, "bytes"),
-    bound("maxStreamResets", DEFAULT.http2.max_resets as u64, 1, 1_000_000, "streams reset in 30 seconds"),
+    bound("maxStreamResets", DEFAULT.http2.max_resets as u64, 1, 1_000_000, "streams reset"),
     bound("maxControlFrames", DEFAULT.http2.max_control_frames as u64, 16, 1_000_000, "frames in 30 seconds"),
 ];
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::access::line::Format;
 use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
@@ -56,6 +57,17 @@ impl fmt::Debug for Bell {
     }
 }
 
+/// How requests are written down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogOptions {
+    /// The file; none: the host fetches what there is.
+    pub path: Option<PathBuf>,
+    /// Of the lines in the file.
+    pub format: Format,
+    /// Of the answers that are no errors, the part that is written: 0 to 1.
+    pub sample: f64,
+}
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -91,6 +103,8 @@ pub struct Config {
     pub reference: bool,
     /// Tell the backend of requests that were refused for want of authentication.
     pub report_refusals: bool,
+    /// Where requests are written down; `None` (the default): nowhere.
+    pub log: Option<LogOptions>,
     /// Called on a shard's thread when it has let go of much memory and is at rest: the allocator, which the engine does not
     /// know, may give it back to the system.
     pub release_memory: fn(),
@@ -116,6 +130,7 @@ impl Config {
             bare_inputs: false,
             reference: false,
             report_refusals: false,
+            log: None,
             release_memory: || {},
         }
     }

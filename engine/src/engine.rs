@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +11,15 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
-use crate::config::{AdminTls, Bell, Config, DriverChoice, Listen};
+use crate::config::{AdminTls, Bell, Config, DriverChoice, Listen, LogOptions};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
+use crate::link::log_file;
+use crate::link::log_writer::LogWriter;
 use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::proxy::ProxyLink;
@@ -59,6 +63,9 @@ pub struct Engine {
     address: Listen,
     admin_address: Option<Listen>,
     proxy: Option<Arc<ProxyLink>>,
+    log: Option<Arc<AccessLog>>,
+    /// Of a log that is written into a file.
+    log_writer: Option<LogWriter>,
     driver: Driver,
 }
 
@@ -136,6 +143,7 @@ impl Engine {
         backend.attach(&ports);
         let latest = |tls: &Tls| Arc::new(Latest::new(Arc::new(tls.clone())));
         let tls = config.tls.as_ref().map(latest);
+        let (log, log_writer) = open_log(config.log.as_ref(), config.shards)?;
         let mut engine = Engine {
             apart,
             ports,
@@ -158,6 +166,8 @@ impl Engine {
             address,
             admin_address,
             proxy,
+            log,
+            log_writer,
             driver,
         };
         let listeners = match config.proxy {
@@ -236,6 +246,7 @@ impl Engine {
             bare_inputs: config.bare_inputs,
             reference: config.reference,
             report_refusals: config.report_refusals,
+            log: self.log.clone(),
             release_memory: config.release_memory,
             backend: backend.clone(),
             inbox,
@@ -397,6 +408,23 @@ impl Engine {
         self.peers.get(number)
     }
 
+    /// The access log, if there is one.
+    #[must_use]
+    pub fn log(&self) -> Option<&Arc<AccessLog>> {
+        self.log.as_ref()
+    }
+
+    /// Writes the access log into the file of this path from now on; nothing happens where it is written into none.
+    ///
+    /// # Errors
+    /// [`StartError::Log`]: the log goes on in the file that it has.
+    pub fn reopen_log(&self, path: &Path) -> Result<(), StartError> {
+        let Some(writer) = &self.log_writer else { return Ok(()) };
+        let file = log_file::open(path).map_err(|source| StartError::Log { path: path.to_owned(), source })?;
+        writer.reopen(file);
+        Ok(())
+    }
+
     /// Lets `/readyz` say that no calls are wanted any more, long before [`Engine::stop`] perhaps: whoever balances the
     /// load takes a while to notice. Calls are taken as before.
     pub fn retire(&self) {
@@ -424,6 +452,9 @@ impl Engine {
         if let Some(proxy) = &self.proxy {
             proxy.resolver.end();
         }
+        if let Some(writer) = &self.log_writer {
+            writer.end();
+        }
     }
 }
 
@@ -432,6 +463,20 @@ impl Drop for Engine {
         self.stop(Duration::ZERO);
         self.join();
     }
+}
+
+/// The access log, and what writes it into a file.
+fn open_log(
+    options: Option<&LogOptions>,
+    shards: usize,
+) -> Result<(Option<Arc<AccessLog>>, Option<LogWriter>), StartError> {
+    let Some(LogOptions { path, format, sample }) = options else { return Ok((None, None)) };
+    let log = Arc::new(AccessLog::new(shards, *format, *sample));
+    let Some(path) = path else { return Ok((Some(log), None)) };
+    let failed = |source| StartError::Log { path: path.clone(), source };
+    let file = log_file::open(path).map_err(failed)?;
+    let writer = LogWriter::start(log.clone(), file).map_err(failed)?;
+    Ok((Some(log), Some(writer)))
 }
 
 /// What the shards of a proxy share.

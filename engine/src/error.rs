@@ -1,6 +1,7 @@
 //! What can go wrong with an engine as a whole: what, whose fault, may it be retried, what caused it.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::config::Listen;
 
@@ -30,6 +31,16 @@ pub enum StartError {
     /// A shard cannot be turned by the current thread here. Start it on a thread.
     #[error("no shard can be turned by this thread: {0}")]
     Inline(io::Error),
+    /// The file of the access log cannot be opened, or nothing can write into it. The caller's fault, most often.
+    #[error(
+        "log.path: {path:?} cannot be written to: {source}. Name a file in a folder that is there, which this process may write to"
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The number of shards is out of range. The caller's fault.
     #[error("shards: must be an integer from 1 to {max}, got {got}")]
     Shards {
@@ -46,7 +57,7 @@ impl StartError {
     pub fn os_error(&self) -> Option<i32> {
         match self {
             StartError::Listen { source, .. } | StartError::Shard { source, .. } => source.raw_os_error(),
-            StartError::Driver(_) | StartError::Inline(_) | StartError::Shards { .. } => None,
+            StartError::Driver(_) | StartError::Inline(_) | StartError::Log { .. } | StartError::Shards { .. } => None,
         }
     }
 }

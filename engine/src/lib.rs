@@ -10,6 +10,7 @@
 #[macro_use]
 pub mod stated;
 
+pub mod access;
 pub mod bounds;
 pub mod config;
 mod engine;

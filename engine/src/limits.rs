@@ -235,7 +235,7 @@ pub const TLS_WRITE_BYTES: usize = 32 * 1024;
 pub const TLS_BARREN_READS: u32 = 32;
 
 /// Bytes that are read of a client that speaks plain HTTP where TLS is spoken, so that it can read the answer. More: cut.
-pub const TLS_PLAIN_BYTES: usize = 256 * 1024;
+pub const TLS_PLAIN_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a handshake counts for that is under way: what it needs for its messages.
 pub const HANDSHAKE_BYTES: usize = 16 * 1024;
@@ -282,6 +282,10 @@ pub const FRESH_GRACE_MS: u64 = 150;
 
 /// Connections of the admin listener. More: 503 and close.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// Connections that were turned away and still have something to send, which is thrown away. More: they meet a reset, and may
+/// not find their answer.
+pub const MAX_TURNED_AWAY: usize = 64;
 
 /// Calls may wait so long without a look from the host before `/readyz` says no.
 pub const HOST_BEHIND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -402,8 +406,9 @@ pub struct Http2Limits {
     pub stream_window_bytes: u32,
     /// Bytes that it may send on all of them, 1 MiB.
     pub connection_window_bytes: u32,
-    /// Streams that a client may reset within [`INTERVAL_MS`](crate::wire::frame_watch::INTERVAL_MS), 200, and that it may make
-    /// the server reset. More: `GOAWAY` with `ENHANCE_YOUR_CALM`, close.
+    /// Streams that a client may reset within [`INTERVAL_MS`](crate::wire::frame_watch::INTERVAL_MS), 200; and as many that it
+    /// may make the server reset or refuse as long as the connection lives: `h2` counts those, and never begins anew. More:
+    /// `GOAWAY` with `ENHANCE_YOUR_CALM`, close.
     pub max_resets: u32,
     /// Frames that ask for nothing, within the same time, 2000: see
     /// [`FrameLimits`](crate::wire::frame_watch::FrameLimits). More: as of `max_resets`.
@@ -587,3 +592,14 @@ impl Default for ProxyLimits {
 /// Body bytes up to which the buffers of a JSON check are kept for the next one. A longer body: they are given
 /// back afterwards (simd-json needs up to 28 bytes of tape and index for one byte of body).
 pub const MAX_KEPT_JSON_BYTES: usize = 64 * 1024;
+
+/// Bytes of a text in the access log: what is longer is cut.
+pub const MAX_LOG_TEXT_BYTES: usize = 1024;
+/// Bytes of records of one shard that wait to be written. More: they are dropped, and counted.
+pub const LOG_DRAWER_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of lines that are written at once.
+pub const LOG_PORTION_BYTES: usize = 256 * 1024;
+/// How long the writer of the access log gathers records before it looks again: it is woken no more often than this.
+pub const LOG_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// How long the end of an engine waits for the writer of its access log. A disk may hang.
+pub const LOG_END: std::time::Duration = std::time::Duration::from_secs(2);

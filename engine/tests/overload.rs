@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use fasttunnel_engine::handlers::{Answer, Handlers};
-use fasttunnel_engine::limits::HOST_QUEUE_BATCHES;
+use fasttunnel_engine::limits::{HOST_QUEUE_BATCHES, MAX_TURNED_AWAY};
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, Outcome};
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::link::port::ShardPort;
 use support::host::hosted;
-use support::{Client, DriverChoice, Server, call, eventually, ms, octets};
+use support::{Client, DriverChoice, Server, call, eventually, ms, octets, process, request};
 
 fn calls_beyond_the_bound_get_503(driver: DriverChoice) {
     let server = Server::with(driver, |config| config.limits.max_calls_in_flight = 3);
@@ -69,6 +69,50 @@ fn connections_beyond_the_bound_get_503_and_the_end(driver: DriverChoice) {
     clients.pop();
     eventually("one has left", || server.sum(|shard| shard.connections) == 3);
     server.client().expect_usable();
+}
+
+/// Used to meet a reset as soon as it sent more than the first packet.
+fn a_connection_beyond_the_bound_finds_its_503_when_it_has_sent_everything(driver: DriverChoice) {
+    let server = Server::with(driver, |config| config.limits.max_connections = 1);
+    let mut client = server.client();
+    client.expect_usable();
+    for mebibytes in [1, 12, 64] {
+        let mut surplus = server.client();
+        surplus.send(request("POST", "/__runner/task/echo", "", &"x".repeat(mebibytes << 20)));
+        let reply = surplus.reply();
+        assert_eq!((reply.status, reply.closes()), (503, true), "{mebibytes} MiB");
+        surplus.expect_end();
+    }
+    client.expect_usable();
+    assert_eq!(server.sum(|shard| shard.connections), 1);
+    // What they ask for is never run, and counts as nothing.
+    assert_eq!((server.sum(|shard| shard.turned_away), server.sum(|shard| shard.protocol_errors)), (3, 0));
+}
+
+fn those_beyond_the_bound_that_do_not_leave_are_bounded_in_number_and_in_time(driver: DriverChoice) {
+    let mut server = Server::with(driver, |config| config.limits.max_connections = 1);
+    let mut client = server.client();
+    client.expect_usable();
+    let start = Instant::now();
+    let mut surplus: Vec<_> = (0..=MAX_TURNED_AWAY).map(|_| server.client()).collect();
+    for client in &mut surplus {
+        assert_eq!(client.reply().status, 503);
+    }
+    let open = process::descriptors();
+    // The last is closed at once: what it sends is answered by a reset. The others are closed when their time is over.
+    let mut last = surplus.pop().unwrap();
+    eventually("it is closed", || last.try_send("x").is_err());
+    drop(last);
+    eventually("all are closed", || process::descriptors() <= open - 1 - MAX_TURNED_AWAY);
+    assert!(start.elapsed() > ms(1500), "{:?}", start.elapsed());
+    // Nor do they hold up the end.
+    let mut late = server.client();
+    assert_eq!(late.reply().status, 503);
+    drop(client);
+    let end = Instant::now();
+    server.engine().stop(ms(5000));
+    server.join();
+    assert!(end.elapsed() < ms(1500), "{:?}", end.elapsed());
 }
 
 fn a_panicking_handler_costs_its_own_call(driver: DriverChoice) {
@@ -280,6 +324,8 @@ on_both_drivers!(
     calls_beyond_the_bound_get_503,
     a_body_that_ends_after_the_bound_is_reached_gets_503,
     connections_beyond_the_bound_get_503_and_the_end,
+    a_connection_beyond_the_bound_finds_its_503_when_it_has_sent_everything,
+    those_beyond_the_bound_that_do_not_leave_are_bounded_in_number_and_in_time,
     a_panicking_handler_costs_its_own_call,
     a_dropped_ticket_is_a_500,
     later_without_a_ticket_is_a_500,

@@ -14,8 +14,9 @@ export { metricsContentType, metricsText } from './stats/metrics.js';
 export type { MetricsFormat } from './stats/metrics.js';
 export type { CallMessage } from './trace/call-trace.js';
 export type { TraceContext } from './trace/context.js';
+export type { LogFileOptions, Logger, LoggerOptions } from './options/log.js';
 export type { AdminAddress } from './options/addresses.js';
-export type { MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
+export type { LogStats, MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
   AdminOptions,

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fasttunnel_engine::config::{AdminTls, Config, Listen, default_max_connections, default_shards};
+use fasttunnel_engine::access::line::Format;
+use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections, default_shards};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
@@ -78,8 +79,21 @@ pub struct NativeOptions {
     pub workers: bool,
     /// Tell JavaScript of authentication failures.
     pub report_refusals: bool,
+    /// Where requests are written down; without it nowhere.
+    pub log: Option<NativeLog>,
     /// The bounds.
     pub limits: NativeLimits,
+}
+
+/// Where requests are written down.
+#[napi(object)]
+pub struct NativeLog {
+    /// The file; without it JavaScript reads them.
+    pub path: Option<String>,
+    /// In the Combined Log Format, not as JSON.
+    pub combined: bool,
+    /// Of the answers that are no errors, the part that is written.
+    pub sample: f64,
 }
 
 /// Where to listen.
@@ -313,6 +327,11 @@ impl NativeOptions {
         config.bare_inputs = true;
         config.reference = self.reference;
         config.report_refusals = self.report_refusals;
+        config.log = self.log.as_ref().map(|log| LogOptions {
+            path: log.path.as_ref().map(PathBuf::from),
+            format: if log.combined { Format::Combined } else { Format::Json },
+            sample: log.sample,
+        });
         config.release_memory = raw::release_memory;
         Ok(config)
     }

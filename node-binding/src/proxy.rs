@@ -45,6 +45,8 @@ pub struct NativeProxyOptions {
     pub driver: String,
     /// What clients are spoken to under TLS with; without it in the clear.
     pub tls: Option<NativeTls>,
+    /// HTTP/2 is spoken, too.
+    pub http2: bool,
     /// Ports that may be connected to: first and last in turn.
     pub ports: Option<Vec<u32>>,
     /// Hosts that may be asked for.
@@ -389,6 +391,7 @@ impl NativeProxyOptions {
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.release_memory = raw::release_memory;
         config.limits.max_connections = default_max_connections();
+        config.limits.http2.enabled = self.http2;
         self.limits.apply(&mut config, &mut settings);
         config.proxy = Some((settings, trust.map_err(bad_option)?));
         Ok(config)

@@ -14,7 +14,7 @@ pub fn coded(error: napi::Error) -> CodedError {
 pub fn start_error(error: &StartError) -> CodedError {
     let code = match error {
         StartError::Driver(_) => codes::NO_IO_URING,
-        StartError::Shards { .. } => codes::BAD_OPTION,
+        StartError::Shards { .. } | StartError::Log { .. } => codes::BAD_OPTION,
         _ => codes::of_system(error.os_error()),
     };
     CodedError::new(code.to_owned(), error.to_string())

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use fasttunnel_engine::Engine;
+use fasttunnel_engine::link::access_log::LogTally;
 use fasttunnel_engine::link::histogram::{Histogram, HistogramSnapshot};
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::hosts::Hosts;
@@ -54,6 +55,11 @@ pub fn members_json(members: &[Arc<Host>]) -> String {
         format!("{{\"member\":{member},\"calls\":{calls},\"waiting\":{waiting},\"running\":{running}}}")
     };
     members.iter().map(object).collect::<Vec<_>>().join(",")
+}
+
+/// The member `log` of `Stats` in `lib/stats/stats.ts`, and a comma.
+pub fn log_json(LogTally { written, dropped, failed }: LogTally) -> String {
+    format!("\"log\":{{\"written\":{written},\"dropped\":{dropped},\"failed\":{failed}}},")
 }
 
 /// `DurationHistogram`: nanoseconds as microseconds.

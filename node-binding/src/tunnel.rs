@@ -9,6 +9,7 @@ use std::time::Duration;
 use fasttunnel_engine::facts;
 use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
+use fasttunnel_engine::link::access_log::AccessLog;
 use fasttunnel_engine::link::batch::Outcome;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
@@ -26,7 +27,7 @@ use crate::ring::Ring;
 use crate::rows::{Table, answers};
 use crate::shared::{Shared, bad_handlers, table_of};
 use crate::start_error::{coded, connect_error, start_error};
-use crate::stats::{members_json, shards_json};
+use crate::stats::{log_json, members_json, shards_json};
 use crate::tls::{NativePeer, NativeTls};
 
 /// A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it.
@@ -56,6 +57,8 @@ struct Life {
     shared: RefCell<Option<Arc<Shared>>>,
     /// Shards that were given up, as of the last look.
     failed_shards: Cell<usize>,
+    /// The access log, which outlives the engine: what it has said last is read then.
+    log: Option<Arc<AccessLog>>,
     #[cfg(feature = "fault-injection")]
     saboteur: RefCell<Option<Arc<crate::saboteur::Saboteur>>>,
 }
@@ -172,6 +175,7 @@ impl NativeTunnel {
             placement: if is_inline { "inline" } else { "threads" },
             placement_reason: refusal,
         };
+        let log = engine.log().cloned();
         let shared = Shared::new(hosts, rules, &engine, allow);
         if options.workers {
             shared.open();
@@ -182,6 +186,7 @@ impl NativeTunnel {
             bridge: RefCell::new(bridge),
             shared: RefCell::new(Some(shared.clone())),
             failed_shards: Cell::new(0),
+            log,
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::new(Some(saboteur)),
         };
@@ -213,6 +218,7 @@ impl NativeTunnel {
             bridge: RefCell::new(bridge),
             shared: RefCell::new(Some(shared.clone())),
             failed_shards: Cell::new(0),
+            log: None,
             #[cfg(feature = "fault-injection")]
             saboteur: RefCell::default(),
         };
@@ -516,6 +522,32 @@ impl NativeTunnel {
         }
     }
 
+    /// Goes on with the access log in this file, which is opened to be appended to.
+    #[napi(catch_unwind)]
+    pub fn reopen_log(&self, path: String) -> Result<(), CodedError> {
+        let mut outcome = Ok(());
+        self.with_engine(|engine| outcome = engine.reopen_log(path.as_ref()));
+        outcome.map_err(|error| start_error(&error))
+    }
+
+    /// The next lines of the access log as a JSON array, at most so many; nothing where there are none. Also after `finish`.
+    #[napi(catch_unwind)]
+    pub fn read_log(&self, most: u32) -> Option<String> {
+        let mut text = vec![b'['];
+        if self.life.log.as_ref()?.read(&mut text, most as usize) == 0 {
+            return None;
+        }
+        text.push(b']');
+        // What the engine writes is UTF-8.
+        String::from_utf8(text).ok()
+    }
+
+    /// Why the access log could not be written, once for each time that it began.
+    #[napi(catch_unwind)]
+    pub fn log_failure(&self) -> Option<String> {
+        self.life.log.as_ref()?.take_failure()
+    }
+
     /// Joins the threads and lets the ring go. Cuts off what has not ended.
     #[napi(catch_unwind)]
     pub fn finish(&self) {
@@ -585,8 +617,9 @@ impl NativeTunnel {
         });
         let members = bridge.hosts().members();
         let is_own = |host: &Host| std::ptr::eq(host, &**bridge.link());
+        let log = self.life.log.as_ref().map(|log| log_json(log.tally())).unwrap_or_default();
         format!(
-            "{{\"shards\":[{shards}],\"failedShards\":{},\"live\":{},\"members\":[{}]}}",
+            "{{{log}\"shards\":[{shards}],\"failedShards\":{},\"live\":{},\"members\":[{}]}}",
             self.life.failed_shards.get(),
             bridge.live() as u64 + members.iter().filter(|host| !is_own(host)).map(|host| host.running()).sum::<u64>(),
             members_json(&members)

@@ -5,9 +5,10 @@ import { it } from 'node:test';
 import axios from 'axios';
 import got from 'got';
 import { Pool } from 'undici';
+import { certificate } from './support/certificates.mjs';
 import { withNginx, withoutNginx } from './support/nginx.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
-import { callTask, onBothDrivers, onBothDriversAtOnce, sleep, withTunnel } from './support/tunnels.mjs';
+import { callTask, onBothDrivers, onBothDriversAtOnce, sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const MEBIBYTE = 1024 * 1024;
 const TOKEN = 't0ken';
@@ -81,6 +82,25 @@ onBothDriversAtOnce('early answers to clients that read when they have sent ever
       ]), [401, 403, 200]);
     }));
   }
+});
+
+onBothDrivers('early answers of a port', (driver) => {
+  const expectEach = async ({ host, port }, expected) => {
+    for (const mebibytes of [1, 9, 30]) {
+      const statuses = [];
+      for (let round = 0; round < 20; round++) statuses.push(await post({ host, port }, BODY.subarray(0, mebibytes * MEBIBYTE)).catch((error) => error.code));
+      assert.deepEqual(statuses, Array.from({ length: 20 }, () => expected), `${mebibytes} MiB`);
+    }
+  };
+
+  it('that has too many connections: 503, 20 of 20', () => guarded(driver, async (tunnel) => {
+    const only = await RawSocket.connect(tunnel);
+    await until(() => tunnel.stats().shards[0].connections === 1, 'it is connected');
+    await expectEach(tunnel, 503);
+    only.destroy();
+  }, { maxConnections: 1 }));
+
+  it('that speaks HTTPS, to plain HTTP: 400, 20 of 20', () => withTunnel({ driver, shards: 1, tls: certificate().pem, tasks }, (tunnel) => expectEach(tunnel, 400)));
 });
 
 onBothDrivers('early answers to HTTP clients', (driver) => {

@@ -104,6 +104,18 @@ onBothDrivers('HTTP/2 attacks', (driver) => {
     await until(() => sum(tunnel, 'heldBytes') === 0, 'no memory is held');
   }));
 
+  it('streams that the tunnel is made to refuse count as those that it is made to reset, and apart from those that the client resets', () => withTunnel({ driver, tasks, limits: { maxStreams: 2, maxStreamResets: 3 } }, async (tunnel) => {
+    const frames = await Frames.connect(tunnel);
+    frames.write(...many(2, (at) => call(at, 'wait')), ...many(3, (at) => call(2 + at, 'wait')));
+    for (const at of [2, 3, 4]) assert.equal(await frames.reset(stream(at)), CODES.REFUSED_STREAM);
+    // As many resets of its own as may be, one of which makes room.
+    frames.write(reset(stream(0)), ...many(2, (at) => Buffer.concat([call(5 + at, 'wait'), reset(stream(5 + at))])), call(7));
+    assert.ok(await frames.frame(({ type, stream: of }) => type === TYPES.headers && of === stream(7)));
+    frames.write(...many(2, (at) => call(8 + at, 'wait')));
+    assert.equal(await frames.goaway(), CODES.ENHANCE_YOUR_CALM);
+    frames.destroy();
+  }));
+
   it('DATA of one byte is taken, and nobody else notices', () => withTunnel({ driver, tasks }, async (tunnel) => {
     const text = `"${'x'.repeat(30_000)}"`;
     const sent = [open(0), ...[...text].map((byte) => data(1, byte)), data(1, '', { end: true })];

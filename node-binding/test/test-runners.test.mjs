@@ -18,28 +18,46 @@ const RUNNERS = {
   jest: { file: 'add.test.cjs', ways: [[join(packages, 'jest/bin/jest.js'), '--testMatch', '**/*.test.cjs', '--detectOpenHandles']], passed: /Tests: +1 passed/ },
 };
 
+/** What a runner makes of a test: its status, and what it prints. */
+function run(file, code, way) {
+  // Below the runners, where both find their packages.
+  const folder = mkdtempSync(join(home, 'example-'));
+  try {
+    writeFileSync(join(folder, 'package.json'), '{}');
+    writeFileSync(join(folder, file), code);
+    const env = { ...process.env, NO_COLOR: '1' };
+    // Else Node.js takes the runner for a part of this one.
+    delete env.NODE_TEST_CONTEXT;
+    const { status, stdout, stderr } = spawnSync(process.execPath, way, { cwd: folder, env, encoding: 'utf8', timeout: 50_000 });
+    return { status, output: stdout + stderr };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 describe('test runners', () => {
   it('all have an example', () => assert.deepEqual(blocks.map(({ name }) => name), Object.keys(RUNNERS)));
 
   for (const { name, code } of blocks) {
     for (const way of RUNNERS[name].ways) {
       it(`${name} ${way.slice(1).join(' ')}: the example passes, and ends`, { timeout: 60_000 }, () => {
-        // Below the runners, where both find their packages.
-        const folder = mkdtempSync(join(home, 'example-'));
-        try {
-          writeFileSync(join(folder, 'package.json'), '{}');
-          writeFileSync(join(folder, RUNNERS[name].file), code);
-          const env = { ...process.env, NO_COLOR: '1' };
-          // Else Node.js takes the runner for a part of this one.
-          delete env.NODE_TEST_CONTEXT;
-          const { status, stdout, stderr } = spawnSync(process.execPath, way, { cwd: folder, env, encoding: 'utf8', timeout: 50_000 });
-          assert.equal(status, 0, stdout + stderr);
-          assert.match(stdout + stderr, RUNNERS[name].passed);
-          assert.doesNotMatch(stdout + stderr, /open handle|did not exit/);
-        } finally {
-          rmSync(folder, { recursive: true });
-        }
+        const { status, output } = run(RUNNERS[name].file, code, way);
+        assert.equal(status, 0, output);
+        assert.match(output, RUNNERS[name].passed);
+        assert.doesNotMatch(output, /open handle|did not exit/);
       });
     }
   }
+
+  it('jest --detectOpenHandles names a tunnel that was not closed, and the line that started it', { timeout: 60_000 }, () => {
+    const { code } = blocks.find(({ name }) => name === 'jest');
+    const forgotten = code.replace(/^afterAll.*\n/m, '');
+    assert.notEqual(forgotten, code);
+    const [way] = RUNNERS.jest.ways;
+    // What the package has compiled is compiled again otherwise, as it lies in no node_modules here.
+    const { output } = run(RUNNERS.jest.file, forgotten, [...way, '--transform', '{}', '--forceExit']);
+    assert.match(output, RUNNERS.jest.passed);
+    const line = forgotten.split('\n').findIndex((text) => text.includes('await fastTunnel(')) + 1;
+    assert.match(output, new RegExp(`1 open handle[^]*●  FASTTUNNEL\n[^]*add\\.test\\.cjs:${line}:`));
+  });
 });

@@ -12,10 +12,14 @@ import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { certificate } from './support/certificates.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
-import { onBothDrivers, sleep, until, withTunnel } from './support/tunnels.mjs';
+import { onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
 
 const run = promisify(execFile);
 const { pem: OWN, files: FILES } = certificate();
+/** More than lies between two sockets. */
+const LARGE = 16 * 1024 * 1024;
+/** The beginning of a record of 2^14 + 2,049 bytes: one more than a cipher of 1.2 may add (RFC 5246 6.2.3). */
+const LARGE_RECORD = Buffer.concat([Buffer.from([23, 3, 3, 0x48, 1]), Buffer.alloc(100)]);
 const sum = (tunnel, name) => tunnel.stats().shards.reduce((total, shard) => total + shard[name], 0);
 
 /** What lies under a client: `send(bytes, socket)` puts what it says on the wire, `flights` are the bytes of the server. */
@@ -117,17 +121,29 @@ onBothDrivers('TLS on the wire', (driver) => {
     const under = beneath(tunnel, whole);
     const socket = await over(under, { maxVersion: 'TLSv1.2' });
     await expectAnswer(socket);
-    // An alert does not go between records that are being sent: the answer is here before the shard knows that it was.
-    await sleep(50);
     const before = under.heard().length;
     const closed = once(under.socket, 'close');
-    // 2^14 + 2,049: one more than a cipher of 1.2 may add (RFC 5246 6.2.3).
-    under.socket.write(Buffer.concat([Buffer.from([23, 3, 3, 0x48, 1]), Buffer.alloc(100)]));
+    under.socket.write(LARGE_RECORD);
     under.socket.once('end', () => under.socket.end());
     await closed;
     assert.equal(recordsIn(under.heard().subarray(before))[0]?.type, 21);
     assert.equal(sum(tunnel, 'calls'), 1);
   }));
+
+  it('says in an alert what is wrong also while it sends an answer, behind the records of that', () => withTls(async (tunnel) => {
+    const under = beneath(tunnel, whole);
+    const socket = await over(under, { maxVersion: 'TLSv1.2' });
+    // The answer waits for its client.
+    under.socket.pause();
+    await socket.write(taskBytes('large', 0));
+    await until(() => sum(tunnel, 'heldBytes') > LARGE / 4, 'the answer is being sent');
+    const closed = once(under.socket, 'close');
+    await whole(LARGE_RECORD, under.socket);
+    under.socket.once('end', () => under.socket.end());
+    under.socket.resume();
+    await closed;
+    assert.equal(recordsIn(under.heard()).at(-1)?.type, 21);
+  }, { tasks: { large: () => 'x'.repeat(LARGE) } }));
 
   it('agrees on http/1.1 or on nothing, and refuses a client that offers only what it has not', () => withTls(async (tunnel) => {
     for (const [ALPNProtocols, agreed] of [[['http/1.1'], 'http/1.1'], [['spdy/1', 'http/1.1'], 'http/1.1'], [undefined, false]]) {

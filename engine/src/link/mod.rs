@@ -12,6 +12,7 @@
 //!
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
+pub mod access_log;
 pub mod backend;
 pub mod batch;
 pub mod clock;
@@ -26,6 +27,8 @@ mod host_queue;
 pub mod hosts;
 mod lane;
 pub mod latest;
+pub mod log_file;
+pub mod log_writer;
 pub mod meter;
 mod owners;
 pub mod parts;

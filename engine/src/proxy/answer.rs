@@ -18,6 +18,8 @@ pub struct Reader {
     pub upgrades: bool,
     /// No other request of the connection is answered.
     pub last: bool,
+    /// Frames tell it where content ends (RFC 9113 8.1).
+    pub framed: bool,
 }
 
 /// How an answer is passed on.
@@ -46,19 +48,21 @@ pub fn plan(head: &AnswerHead, reader: Reader) -> Result<AnswerPlan, Fault> {
         _ if head.status == 407 => return Err(Fault::Challenge),
         AnswerContent::Framed(Framing::None) => AnswerFraming::NoContent,
         AnswerContent::Framed(Framing::Length(length)) => AnswerFraming::Length(length),
-        AnswerContent::Framed(Framing::Chunked) | AnswerContent::UntilClose if reader.old => AnswerFraming::UntilClose,
+        AnswerContent::Framed(Framing::Chunked) | AnswerContent::UntilClose if reader.old || reader.framed => {
+            AnswerFraming::UntilClose
+        }
         AnswerContent::Framed(Framing::Chunked) | AnswerContent::UntilClose => AnswerFraming::Chunked,
     };
     Ok(AnswerPlan { framing, close: reader.last || framing == AnswerFraming::UntilClose, tunnel: false })
 }
 
-/// Appends the head of a final answer, or of an interim one (`plan` is `None`).
+/// Appends the head of a final answer, or of an interim one (`plan` is `None`). `via`: the version in which it came, and by whom.
 pub fn write_head(
     head: &AnswerHead,
     bytes: &[u8],
     plan: Option<AnswerPlan>,
     reader: Reader,
-    own: &str,
+    via: &str,
     date: &HttpDate,
     out: &mut Vec<u8>,
 ) {
@@ -78,7 +82,7 @@ pub fn write_head(
             put(out, name, value);
         }
     }
-    put(out, b"Via", format!("1.{} {own}", head.minor_version).as_bytes());
+    put(out, b"Via", via.as_bytes());
     let Some(plan) = plan else {
         out.extend_from_slice(b"\r\n");
         return;

@@ -19,3 +19,4 @@ pub mod route;
 pub mod settings;
 pub mod target;
 pub mod trailers;
+pub mod websocket;

@@ -36,6 +36,8 @@ pub struct Forward {
     pub upgrade: bool,
     /// What `Max-Forwards` is now.
     pub max_forwards: Option<u64>,
+    /// The version of HTTP that it came in.
+    pub version: &'static str,
 }
 
 /// Decides on a request. `inside`: it came through a tunnel that is read here, to this host. `own`: what this proxy is called
@@ -75,6 +77,7 @@ pub fn plan(
             && matches!(head.framing, Framing::None | Framing::Length(0))
             && head.minor_version > 0,
         max_forwards: max_forwards.map(|left| left - 1),
+        version: if head.minor_version == 0 { "1.0" } else { "1.1" },
     }))
 }
 
@@ -159,7 +162,7 @@ pub fn write_head(head: &Head, bytes: &[u8], forward: &Forward, own: &str, out: 
     if head.framing == Framing::Chunked {
         put(out, b"Transfer-Encoding", b"chunked");
     }
-    put(out, b"Via", format!("1.{} {own}", head.minor_version).as_bytes());
+    put(out, b"Via", format!("{} {own}", forward.version).as_bytes());
     // What of `TE` does not speak of this connection alone: the trailers of the answer are passed on.
     let trailers = head.minor_version > 0 && hop.takes_trailers();
     if trailers {

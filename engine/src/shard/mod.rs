@@ -14,6 +14,7 @@ mod exchange;
 pub mod fuzz;
 mod http2;
 pub(crate) mod life;
+mod multiplex;
 mod proxy;
 mod reactor;
 mod request;
@@ -39,6 +40,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::limits::Limits;
+use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
 use crate::link::latest::Latest;
@@ -70,6 +72,7 @@ use reactor::waiters::Waiter;
 use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
+use watch::access_log::ShardLog;
 use watch::clock::Clock;
 use watch::counters::Counters;
 use watch::timing::{ShardMeter, Timing};
@@ -100,6 +103,8 @@ pub(crate) struct Setup {
     pub bare_inputs: bool,
     pub reference: bool,
     pub report_refusals: bool,
+    /// Where requests are written down.
+    pub log: Option<Arc<AccessLog>>,
     pub release_memory: fn(),
     pub backend: Arc<dyn Backend>,
     pub inbox: Inbox,
@@ -151,6 +156,7 @@ struct Shard {
     clock: Clock,
     doors: Doors,
     vitals: Arc<Vitals>,
+    log: Option<Rc<ShardLog>>,
     /// Of a proxy.
     upstreams: Option<Upstreams>,
 
@@ -231,6 +237,7 @@ impl Shard {
             clock: Clock::new(timer),
             doors: Doors::default(),
             vitals: setup.vitals,
+            log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),
             conns: Table::default(),
             slots: RefCell::new(SlotTable::new(setup.max_calls, legacy.generation)),
@@ -269,6 +276,12 @@ impl Shard {
         self.life.is_stopping()
     }
 
+    fn random_bytes(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        self.random.borrow_mut().fill_bytes(&mut random);
+        random
+    }
+
     /// Decides on a request; the answer's own header lines go to `lines`.
     fn decide<'a>(
         &self,
@@ -292,9 +305,7 @@ impl Shard {
                 // The id that JavaScript has heard.
                 return id.copy_from_slice(asked);
             }
-            let mut random = [0; 16];
-            self.random.borrow_mut().fill_bytes(&mut random);
-            write_uuid_v4(random, id);
+            write_uuid_v4(self.random_bytes(), id);
         })
     }
 }

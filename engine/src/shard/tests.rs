@@ -76,6 +76,7 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         bare_inputs: false,
         reference: false,
         report_refusals: false,
+        log: None,
         release_memory: || {},
         backend: Arc::new(Nobody),
         inbox: letter_box().unwrap().1,

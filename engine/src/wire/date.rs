@@ -1,7 +1,8 @@
 //! The Date field: IMF-fixdate (RFC 9110 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 
 const DAYS: &[u8; 21] = b"ThuFriSatSunMonTueWed";
-const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+/// Their names, three letters each.
+pub(crate) const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 const SECONDS_PER_DAY: u64 = 86_400;
 /// 9999-12-31 23:59:59, the last second with a four-digit year.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -45,7 +46,7 @@ fn put_two(text: &mut [u8; 29], at: usize, number: u64) {
 
 /// Year, month (January is 0) and day of the month, in the Gregorian calendar. Counted in years that begin in March,
 /// so that the leap day is the last one.
-fn civil(days_since_1970: u64) -> (u64, usize, u64) {
+pub(crate) fn civil(days_since_1970: u64) -> (u64, usize, u64) {
     // From 0000-03-01; an era is 400 years, always 146097 days.
     let days = days_since_1970 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

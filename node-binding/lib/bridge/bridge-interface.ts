@@ -23,6 +23,8 @@ export interface Bridge {
   setEntries(entries: readonly Entry[], allow?: Allow): void;
   /** Counts from the next connection on. Only where it speaks TLS. */
   setTls(tls: TlsEngineOptions): void;
+  /** Goes on with the access log in a new file of the same path. False where it is written into none. */
+  reopenLog(): boolean;
   /** A connection to the engine from within: its descriptor, the caller's to close. Throws when there are too many, or at the end. */
   connect(): number;
   /** Where a request target leads, as the engine reads it. */

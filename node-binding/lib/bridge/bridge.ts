@@ -17,6 +17,7 @@ import type { OpenTunnel } from '../process/open-tunnel.js';
 import { onNode } from '../process/runtime.js';
 import type { MemberStats, Stats } from '../stats/stats.js';
 import type { ValueCodec } from '../values/codec.js';
+import { AccessLog } from './access-log.js';
 import { AnswerBatch } from './answer-batch.js';
 import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
@@ -51,7 +52,7 @@ export function joinTunnel(number: number, options: EngineOptions, entries: read
 }
 
 /** What native code counts. */
-type Look = Pick<Stats, 'shards' | 'failedShards' | 'live'> & { members: (MemberStats & { member: number })[] };
+type Look = Pick<Stats, 'shards' | 'failedShards' | 'live' | 'log'> & { members: (MemberStats & { member: number })[] };
 
 /** Makes the native side, which writes into `table` and calls `ring`. */
 type MakeNative = (handlers: NativeHandler[], table: Uint32Array, ring: () => void) => NativeTunnel;
@@ -97,6 +98,7 @@ class EngineBridge implements Bridge, Membership {
   #drains = 0;
   /** Files of certificates, for the tunnel and for the admin listener. */
   readonly #watches = new Map<'tls' | 'admin', FileWatch>();
+  readonly #log: { readonly reader: AccessLog; readonly path: string | undefined } | undefined;
   #closing: Promise<void> | undefined;
   #stopped: (() => void) | undefined;
   /** The engine is another thread's. */
@@ -129,6 +131,7 @@ class EngineBridge implements Bridge, Membership {
     });
     if (options.tls !== undefined) this.#watch('tls', options.tls);
     if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
+    if (options.log !== undefined && !this.#joined) this.#log = { reader: new AccessLog(this.#native, options.log, onError), path: options.log.path };
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // What it does not listen for need not be waited for.
     if (options.inProcess === true) this.#keepAlive.unref();
@@ -160,6 +163,17 @@ class EngineBridge implements Bridge, Membership {
     const { files, intervalMs, state, read } = watched;
     const report = (error: unknown): void => this.#onError(error, { kind: 'task', id: '(tls)', requestId: '' });
     this.#watches.set(place, new FileWatch({ files, intervalMs, state, take: () => this.#encrypt(place, read()), report }));
+  }
+
+  reopenLog(): boolean {
+    const path = this.#log?.path;
+    if (path === undefined) return false;
+    try {
+      this.#native.reopenLog(path);
+    } catch (error) {
+      throw optionErrorOf(error);
+    }
+    return true;
   }
 
   get port(): number {
@@ -260,6 +274,7 @@ class EngineBridge implements Bridge, Membership {
         this.#askResume();
       });
       this.#native.finish();
+      this.#log?.reader.end();
     } finally {
       clearInterval(this.#keepAlive);
       this.#open?.end();

@@ -24,7 +24,7 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, log, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -49,6 +49,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     native.admin = address;
     if (typeof own === 'object') native.adminTls = nativeTls(own);
   }
+  if (log !== undefined) native.log = { combined: log.format === 'combined', sample: log.sample, ...(log.path === undefined ? {} : { path: log.path }) };
   if (socketPath !== undefined) native.socketPath = socketPath;
   if (cors !== undefined) {
     const { origin, originFromHook, maxAge, ...lists } = cors;

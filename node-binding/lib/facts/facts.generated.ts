@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'dd3f877477c7b8a0';
+export const FACTS_HASH = 'c2261fd7d2811ced';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -198,7 +198,7 @@ export const LIMITS = {
   maxHeaderListBytes: { fallback: 16384, least: 512, most: 65536, unit: 'bytes' },
   streamWindowBytes: { fallback: 65536, least: 1024, most: 67108864, unit: 'bytes' },
   connectionWindowBytes: { fallback: 1048576, least: 65536, most: 1073741824, unit: 'bytes' },
-  maxStreamResets: { fallback: 200, least: 1, most: 1000000, unit: 'streams reset in 30 seconds' },
+  maxStreamResets: { fallback: 200, least: 1, most: 1000000, unit: 'streams reset' },
   maxControlFrames: { fallback: 2000, least: 16, most: 1000000, unit: 'frames in 30 seconds' },
 } as const;
 /** What the other options may be that are numbers. */

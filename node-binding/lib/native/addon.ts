@@ -13,6 +13,7 @@ export interface NativeOptions {
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
+  log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string };
   backlog: number;
@@ -97,6 +98,12 @@ export interface NativeTunnel {
   head(ticket: number): string | null;
   /** Milliseconds that the call has waited for this event loop. */
   queuedMs(ticket: number): number;
+  /** The access log is written into this file from now on. */
+  reopenLog(path: string): void;
+  /** The next lines of the access log as a JSON array, at most so many; null where there are none. */
+  readLog(most: number): string | null;
+  /** Why the access log could not be written, once for each time that it began. */
+  logFailure(): string | null;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;
   raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
   /** The next frame's bytes, if it has any; the table says what it is. */

@@ -1,5 +1,6 @@
 import type { LIMITS } from '../facts/facts.generated.js';
 import type { AdminEngineOptions } from './admin.js';
+import type { LogEngineOptions } from './log.js';
 import type { MultipartBounds } from './multipart.js';
 import type { TlsEngineOptions } from './tls.js';
 
@@ -24,6 +25,8 @@ export interface EngineOptions {
   tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */
   admin?: AdminEngineOptions;
+  /** Where requests are written down. Default: nowhere. */
+  log?: LogEngineOptions;
   /** Listen nowhere: `Bridge.connect` alone makes connections. */
   inProcess?: boolean;
   /** Entries are only announced: event loops of other threads join, and run the calls. */

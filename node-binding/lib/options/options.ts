@@ -10,6 +10,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asGracefulSignals } from './graceful-signals.js';
 import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
+import { asLog } from './log.js';
 import { asPlacement } from './placement.js';
 import { asTls } from './tls.js';
 import { asWorkers } from './workers.js';
@@ -30,14 +31,14 @@ export interface CheckedOptions {
 
 const OPTION_NAMES = [
   'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
-  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
+  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'log', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
 /** Names that people bring from elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', logger: 'log', accessLog: 'log', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -49,6 +50,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...asAddress('', given),
     ...asTls('tls', given.tls),
     ...asAdmin('admin', given.admin, given.tls, 'tls'),
+    ...asLog(given.log),
     http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
     shards: asInteger('shards', given.shards, NUMBERS.shards),

@@ -1,3 +1,4 @@
+import type { LogFileOptions, Logger, LoggerOptions } from './log.js';
 import type { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
@@ -251,7 +252,7 @@ export interface LimitOptions {
   streamWindowBytes?: number | undefined;
   /** Bytes that it may send ahead on all of a connection. */
   connectionWindowBytes?: number | undefined;
-  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds. */
+  /** Streams of one HTTP/2 connection that a client may reset in 30 seconds, or make the tunnel reset or refuse in its life. */
   maxStreamResets?: number | undefined;
   /** Frames that ask for nothing (PING, SETTINGS, …) that an HTTP/2 client may send in 30 seconds. */
   maxControlFrames?: number | undefined;
@@ -342,6 +343,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   readinessDelayMs?: number | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
+  /** Where every request is written down, those that the engine refuses by itself among them: a file, or a logger of pino. Default: nowhere. */
+  log?: LogFileOptions | LoggerOptions | Logger | undefined;
   /** Without it values are plain JSON, and `undefined` survives. */
   serializer?: Serializer | undefined;
   /** Hears what a handler threw; its caller only sees "Internal Error". Default: one report on stderr. */

@@ -9,6 +9,7 @@ export interface NativeProxyOptions {
   shards: number;
   driver: string;
   tls?: NativeTls;
+  http2: boolean;
   ports?: number[];
   allow: string[];
   deny: string[];

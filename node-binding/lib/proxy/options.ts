@@ -15,7 +15,7 @@ export interface CheckedProxy {
   readonly drainTimeoutMs: number;
 }
 
-const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
+const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
 const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits', log: 'onRequest', logger: 'onRequest', onResponse: 'onRequest' };
 const PORT: Bounds = { least: 0, most: 65_535 };
 const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
@@ -45,7 +45,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
 const DRAIN: Bounds = { ...TIME, least: 0, fallback: 1000 };
 
 /** Checks the options of a proxy. */
-export function checkProxy(value: unknown): CheckedProxy {
+export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy {
   const given = asGroup('options', value, KNOWN, ELSEWHERE);
   const { tls } = asTls('tls', given.tls);
   const host = asHost(given.host, asBoolean('allowRemote', given.allowRemote, false), tls !== undefined);
@@ -58,6 +58,7 @@ export function checkProxy(value: unknown): CheckedProxy {
     port: asInteger('port', given.port, PORT),
     shards: given.shards === undefined ? 0 : asInteger('shards', given.shards, { least: 1, most: 64 }),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
+    http2: asBoolean('http2', given.http2, asBoolean('enableHttp2', enableHttp2, true)),
     allow: asList('allow', given.allow, asText),
     deny: asList('deny', given.deny, asText),
     loopback: asBoolean('addresses.loopback', addresses.loopback, false),

@@ -76,20 +76,18 @@ export class ProxyServer {
   /**
    * Resolves when it listens. Rejects with an OptionError, or a ListenError (EADDRINUSE, …).
    *
-   * `address` is `host:port`, or options. Clients are spoken to with HTTP/1.1, whatever `enableHttp2` says.
+   * `address` is `host:port`, or options. HTTP/2 is spoken beside HTTP/1.1 unless `enableHttp2`, or the option `http2`, is false.
    */
   static async start(address: string | ProxyOptions, enableHttp2?: boolean): Promise<ProxyServer> {
-    void enableHttp2;
-    return new ProxyServer(checkProxy(typeof address === 'object' && address !== null ? address : asListenAddress(address)));
+    return new ProxyServer(checkProxy(typeof address === 'object' && address !== null ? address : asListenAddress(address), enableHttp2));
   }
 
   /** Listens on the first port that is free, of `maxAttempts` from `startPort` on; `options` are those that an address leaves open. */
   static async startWithAutoPort(host: string, startPort: number, maxAttempts: number, enableHttp2?: boolean, options?: Omit<ProxyOptions, 'host' | 'port'>): Promise<ProxyServer> {
-    void enableHttp2;
     const attempts = asAttempts(maxAttempts);
     for (let port = startPort; ; port++) {
       try {
-        return new ProxyServer(checkProxy({ ...options, host, port }));
+        return new ProxyServer(checkProxy({ ...options, host, port }, enableHttp2));
       } catch (error) {
         const isTaken = error instanceof ListenError && (error.code === 'EADDRINUSE' || error.code === 'EACCES');
         if (!isTaken || port + 1 >= startPort + attempts || port >= 65_535) throw error;

@@ -37,6 +37,16 @@ export interface WorkerStats extends MemberStats {
   readonly eventLoopDelayMaxMs: number;
 }
 
+/** What became of the lines of the access log. */
+export interface LogStats {
+  /** Lines that are in the file, or that the logger was given. */
+  readonly written: number;
+  /** Those that were dropped because the file or the logger did not keep up. */
+  readonly dropped: number;
+  /** Those that could not be written, because the disk was full for example. */
+  readonly failed: number;
+}
+
 export interface Stats {
   readonly driver: 'io_uring' | 'epoll';
   /** Why it is not io_uring. */
@@ -55,6 +65,8 @@ export interface Stats {
   readonly live: number;
   /** Batches of calls that entered JavaScript on this thread. */
   readonly drains: number;
+  /** With the option `log`. */
+  readonly log?: LogStats;
   /** With the option `workers`. */
   readonly workers?: readonly WorkerStats[];
 }

@@ -59,6 +59,12 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
    */
   setTls(options: TlsOptions): this;
 
+  /**
+   * Goes on with the access log in a new file of the same path: call it when the file has been renamed, on SIGHUP for example.
+   * Throws an OptionError, and goes on as before, when the file cannot be opened.
+   */
+  reopenLog(): this;
+
   /** What was counted and measured since it listens, in total and by shard; docs/operating.md says how to read it. */
   stats(): Stats;
   /**
@@ -253,6 +259,12 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     if (engine.tls === undefined) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the tunnel speaks plain HTTP. Start it with the option tls.');
     if (this.#bridge === undefined) engine.tls = tls;
     else this.#bridge.setTls(tls);
+    return this;
+  }
+
+  reopenLog(): this {
+    this.#mustBeOpen('reopenLog');
+    if (!this.#running('reopenLog').reopenLog()) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reopenLog: the access log is written into no file. Set the option log.path.');
     return this;
   }
 

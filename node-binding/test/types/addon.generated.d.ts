@@ -154,6 +154,12 @@ export declare class NativeTunnel {
    * and the table says so; then call `finish`.
    */
   stop(drainMs: number): void
+  /** Goes on with the access log in this file, which is opened to be appended to. */
+  reopenLog(path: string): void
+  /** The next lines of the access log as a JSON array, at most so many; nothing where there are none. Also after `finish`. */
+  readLog(most: number): string | null
+  /** Why the access log could not be written, once for each time that it began. */
+  logFailure(): string | null
   /** Joins the threads and lets the ring go. Cuts off what has not ended. */
   finish(): void
   /** TCP port, 0 where it does not listen on one. */
@@ -401,6 +407,16 @@ export interface NativeListing {
   followSymlinks: boolean
 }
 
+/** Where requests are written down. */
+export interface NativeLog {
+  /** The file; without it JavaScript reads them. */
+  path?: string
+  /** In the Combined Log Format, not as JSON. */
+  combined: boolean
+  /** Of the answers that are no errors, the part that is written. */
+  sample: number
+}
+
 /** Bounds of one multipart form; a missing one is none. */
 export interface NativeMultipart {
   /** Bytes of a file. */
@@ -470,6 +486,8 @@ export interface NativeOptions {
   workers: boolean
   /** Tell JavaScript of authentication failures. */
   reportRefusals: boolean
+  /** Where requests are written down; without it nowhere. */
+  log?: NativeLog
   /** The bounds. */
   limits: NativeLimits
 }
@@ -536,6 +554,8 @@ export interface NativeProxyOptions {
   driver: string
   /** What clients are spoken to under TLS with; without it in the clear. */
   tls?: NativeTls
+  /** HTTP/2 is spoken, too. */
+  http2: boolean
   /** Ports that may be connected to: first and last in turn. */
   ports?: Array<number>
   /** Hosts that may be asked for. */

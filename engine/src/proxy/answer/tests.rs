@@ -4,7 +4,7 @@ use super::*;
 use crate::wire::head::HeadLimits;
 use crate::wire::method::Method;
 
-const NEW: Reader = Reader { old: false, upgrades: false, last: false };
+const NEW: Reader = Reader { old: false, upgrades: false, last: false, framed: false };
 
 fn parsed(text: &str, asked: Method) -> AnswerHead {
     let mut head = AnswerHead::default();
@@ -17,7 +17,8 @@ fn passed(text: &str, asked: Method, reader: Reader) -> Result<String, Fault> {
     let head = parsed(text, asked);
     let plan = if head.is_interim() { None } else { Some(plan(&head, reader)?) };
     let mut out = Vec::new();
-    write_head(&head, text.as_bytes(), plan, reader, "p", &HttpDate::from_unix(0), &mut out);
+    let via = format!("1.{} p", head.minor_version);
+    write_head(&head, text.as_bytes(), plan, reader, &via, &HttpDate::from_unix(0), &mut out);
     Ok(String::from_utf8(out).unwrap().strip_suffix("\r\n").unwrap().to_owned())
 }
 

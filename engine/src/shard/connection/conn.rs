@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::link::batch::CallKey;
 use crate::shard::connection::answer_queue::AnswerQueue;
 use crate::shard::connection::buffers::Buffers;
+use crate::shard::connection::conn_log::ConnLog;
 use crate::shard::connection::outgoing::Output;
 use crate::shard::connection::streams::Streams;
 use crate::shard::connection::wakeup::Wakeup;
@@ -42,10 +43,20 @@ pub(in crate::shard) struct Conn {
     /// Bytes that requests take which are not complete, or not looked at.
     input_bytes: Cell<usize>,
     wakeup: Wakeup,
+    /// Where its requests are written down, if they are.
+    log: Option<Box<ConnLog>>,
 }
 
 impl Conn {
-    pub fn new(id: u32, socket: Socket, service: &'static Service, now_ms: u64, buffers: Rc<Buffers>) -> Self {
+    /// `log`: its requests are written down there.
+    pub fn new(
+        id: u32,
+        socket: Socket,
+        service: &'static Service,
+        now_ms: u64,
+        buffers: Rc<Buffers>,
+        log: Option<Box<ConnLog>>,
+    ) -> Self {
         Conn {
             id,
             service,
@@ -60,12 +71,19 @@ impl Conn {
             answered: Cell::default(),
             input_bytes: Cell::new(0),
             wakeup: Wakeup::default(),
+            log,
         }
     }
 
     /// What it was let in for.
     pub fn service(&self) -> &'static Service {
         self.service
+    }
+
+    /// Where its requests are written down, if they are.
+    #[inline]
+    pub fn log(&self) -> Option<&ConnLog> {
+        self.log.as_deref()
     }
 
     pub fn socket(&self) -> &Socket {

@@ -71,6 +71,9 @@ impl Sink for InStream<'_> {
     }
 
     fn answer(&self, answer: &Answer<'_>, _last: bool) -> bool {
+        if let Some(log) = self.conn.log() {
+            log.answer(self.stream.sequence(), answer);
+        }
         let (handed, waiting) = self.stream.answer(answer, self.now_ms);
         self.streams.hold(handed + waiting);
         self.streams.hand(handed);
@@ -79,6 +82,9 @@ impl Sink for InStream<'_> {
     }
 
     fn open(&self, answer: &Answer<'_>, opening: Opening, _abandoned: &mut Vec<CallKey>) {
+        if let Some(log) = self.conn.log() {
+            log.open(self.stream.sequence(), answer);
+        }
         self.stream.open(answer, opening.key);
         self.wake();
     }
@@ -87,6 +93,9 @@ impl Sink for InStream<'_> {
         let (progress, bytes, grant) = self.stream.put(piece);
         self.streams.hold(bytes);
         if progress == Progress::Fine {
+            if let Some(log) = self.conn.log() {
+                log.add(self.stream.sequence(), piece.len());
+            }
             self.wake();
         }
         (progress, grant)
@@ -95,6 +104,9 @@ impl Sink for InStream<'_> {
     fn end(&self) -> Progress {
         let progress = self.stream.end();
         if progress == Progress::Fine {
+            if let Some(log) = self.conn.log() {
+                log.end(self.stream.sequence());
+            }
             self.wake();
         }
         progress

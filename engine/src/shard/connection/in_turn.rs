@@ -93,6 +93,11 @@ impl Sink for InTurn<'_> {
 
     fn answer(&self, answer: &Answer<'_>, last: bool) -> bool {
         let write = |out: &mut Vec<u8>| answer.encode(out, self.connection(last));
+        if let Some(log) = self.conn.log()
+            && !self.conn.is_dead()
+        {
+            log.answer(self.sequence(), answer);
+        }
         let At::Number(sequence) = self.at else { return self.put_next(write) };
         if self.conn.is_dead() {
             return false;
@@ -109,6 +114,9 @@ impl Sink for InTurn<'_> {
         let (conn, sequence) = (self.conn, self.sequence());
         let framing = AnswerFraming::of(answer, opening.old);
         let ends_it = framing == AnswerFraming::UntilClose;
+        if let Some(log) = conn.log() {
+            log.open(sequence, answer);
+        }
         if ends_it {
             match conn.incoming().inflow_of(opening.key) {
                 // It may still read its body.
@@ -130,14 +138,21 @@ impl Sink for InTurn<'_> {
             (answers.put(sequence, piece), answers.settle(sequence))
         };
         if put.0 == Progress::Fine {
+            if let Some(log) = self.conn.log() {
+                log.add(sequence, piece.len());
+            }
             self.conn.wake();
         }
         put
     }
 
     fn end(&self) -> Progress {
-        let progress = self.conn.answers().end(self.sequence());
+        let sequence = self.sequence();
+        let progress = self.conn.answers().end(sequence);
         if progress == Progress::Fine {
+            if let Some(log) = self.conn.log() {
+                log.end(sequence);
+            }
             self.conn.wake();
         }
         progress

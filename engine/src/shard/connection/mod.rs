@@ -5,6 +5,7 @@ pub(in crate::shard) mod answer_stream;
 pub(in crate::shard) mod books;
 pub(in crate::shard) mod buffers;
 pub(in crate::shard) mod conn;
+pub(in crate::shard) mod conn_log;
 pub(in crate::shard) mod discard;
 pub(in crate::shard) mod idle;
 pub(in crate::shard) mod in_stream;

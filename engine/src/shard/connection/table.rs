@@ -7,12 +7,15 @@ use slab::Slab;
 
 use crate::shard::connection::conn::Conn;
 use crate::shard::resident::Resident;
+use crate::shard::service::Service;
 
 #[derive(Default)]
 pub(in crate::shard) struct Table {
     conns: RefCell<Slab<Rc<Conn>>>,
-    /// Of those, how many are no load.
+    /// Of those, how many are no load, and ask for something.
     apart: Cell<usize>,
+    /// And how many ask for nothing.
+    turned_away: Cell<usize>,
     /// What speaks otherwise; all of them load.
     others: RefCell<Slab<Rc<dyn Resident>>>,
 }
@@ -24,16 +27,27 @@ impl Table {
         let entry = conns.vacant_entry();
         let conn = Rc::new(make(entry.key() as u32));
         entry.insert(conn.clone());
-        if !conn.service().is_load {
-            self.apart.set(self.apart.get() + 1);
+        if let Some(count) = self.count_of(&conn) {
+            count.set(count.get() + 1);
         }
         conn
     }
 
     pub fn leave(&self, conn: &Conn) {
         let known = self.conns.borrow_mut().try_remove(conn.id as usize);
-        if known.is_some() && !conn.service().is_load {
-            self.apart.set(self.apart.get() - 1);
+        if known.is_some()
+            && let Some(count) = self.count_of(conn)
+        {
+            count.set(count.get() - 1);
+        }
+    }
+
+    /// Where it counts, unless it is load.
+    fn count_of(&self, conn: &Conn) -> Option<&Cell<usize>> {
+        match conn.service() {
+            Service { is_load: true, .. } => None,
+            Service { takes_requests: true, .. } => Some(&self.apart),
+            Service { .. } => Some(&self.turned_away),
         }
     }
 
@@ -60,12 +74,17 @@ impl Table {
 
     /// How many are load.
     pub fn load(&self) -> usize {
-        self.conns.borrow().len() - self.apart.get() + self.others.borrow().len()
+        self.conns.borrow().len() - self.apart.get() - self.turned_away.get() + self.others.borrow().len()
     }
 
-    /// How many are none.
+    /// How many are none, and ask for something.
     pub fn apart(&self) -> usize {
         self.apart.get()
+    }
+
+    /// How many ask for nothing.
+    pub fn turned_away(&self) -> usize {
+        self.turned_away.get()
     }
 
     pub fn is_empty(&self) -> bool {

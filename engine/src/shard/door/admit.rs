@@ -4,8 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::limits::MAX_ADMIN_CONNECTIONS;
+use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_TURNED_AWAY};
 use crate::shard::service::Service;
+use crate::shard::service::turned_away::TURNED_AWAY;
 use crate::shard::{Shard, open_connections};
 use crate::tunnel::envelope::Refusal;
 use crate::wire::field_lines::FieldLines;
@@ -53,8 +54,9 @@ impl Shard {
         }
     }
 
-    /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already.
-    fn turn_away(&self, socket: OwnedFd) {
+    /// Best effort: the socket's buffer is empty, so the answer fits or the peer is gone already. What the client sends is
+    /// read for a while, as long as not too many are turned away.
+    fn turn_away(self: &Rc<Self>, socket: OwnedFd) {
         let mut answer = Vec::new();
         self.with_refusal(Refusal::ServiceUnavailable, FieldLines::NONE, false, |refusal| {
             refusal.encode(&mut answer, Connection::Close);
@@ -65,5 +67,8 @@ impl Shard {
             rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL,
         );
         let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
+        if self.conns.turned_away() < MAX_TURNED_AWAY {
+            self.adopt(socket, &TURNED_AWAY);
+        }
     }
 }

@@ -71,6 +71,9 @@ impl Session<'_> {
         if advised.is_none() {
             shard.counters.requests.add(1);
             self.requests += 1;
+            if let Some(log) = conn.log() {
+                log.begin(stream.sequence(), &head, text, true);
+            }
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();

@@ -12,7 +12,7 @@ const OWN_VERSION: &[u8] = b"HTTP/2.0";
 
 /// The request is malformed (RFC 9113 8.1.1), beyond what `h2` finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::shard) struct Malformed;
 
 /// Writes the head to `text`.
 pub(super) fn write_head(parts: &Parts, text: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -36,6 +36,13 @@ pub(super) fn write_head(parts: &Parts, text: &mut Vec<u8>) -> Result<(), Malfor
     if !authority.is_empty() {
         put_line(text, b"host", authority.as_bytes());
     }
+    write_fields(parts, authority, text)?;
+    text.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Writes the fields, as far as they do not say `authority` once more.
+pub(in crate::shard) fn write_fields(parts: &Parts, authority: &str, text: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut cookies = parts.headers.get_all(COOKIE).iter().peekable();
     if cookies.peek().is_some() {
         let crumbs: Vec<&[u8]> = cookies.map(|crumb| crumb.as_bytes()).collect();
@@ -54,7 +61,6 @@ pub(super) fn write_head(parts: &Parts, text: &mut Vec<u8>) -> Result<(), Malfor
             put_line(text, name.as_str().as_bytes(), value);
         }
     }
-    text.extend_from_slice(b"\r\n");
     Ok(())
 }
 
@@ -75,7 +81,7 @@ pub(super) fn restore_version(text: &mut [u8]) {
     }
 }
 
-fn put_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(in crate::shard) fn put_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     text.reserve(name.len() + value.len() + 4);
     text.extend_from_slice(name);
     text.extend_from_slice(b": ");

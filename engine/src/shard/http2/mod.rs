@@ -4,8 +4,9 @@
 
 mod begin;
 mod content;
-mod head_text;
+pub(in crate::shard) mod head_text;
 mod pipe;
 pub(in crate::shard) mod reader;
 mod reading;
 mod session;
+pub(in crate::shard) mod setup;

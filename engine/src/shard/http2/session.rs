@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use h2::Reason;
-use h2::server::{Builder, Connection, Handshake};
+use h2::server::{Connection, Handshake};
 
 use crate::limits::{ANSWER_WINDOW_BYTES, CONN_BUFFER_KEEP_BYTES};
 use crate::shard::Shard;
@@ -18,7 +18,8 @@ use crate::shard::connection::streams::{Order, Streams};
 use crate::shard::exchange::phase::Phase;
 use crate::shard::http2::pipe::{Input, Pipe};
 use crate::shard::http2::reading::Reading;
-use crate::wire::frame_watch::{FrameLimits, FrameWatch, INTERVAL_MS, PREFACE, Seen, UNKNOWN};
+use crate::shard::http2::setup::{builder, frame_limits};
+use crate::wire::frame_watch::{FrameWatch, PREFACE, Seen, UNKNOWN};
 
 enum State {
     /// The preface has not come, or not all of it.
@@ -63,18 +64,7 @@ impl<'a> Session<'a> {
     pub fn new(shard: &'a Shard, conn: &'a Conn, of: Rc<Conn>, streams: Rc<Streams>) -> Self {
         let (limits, now_ms) = (&shard.limits.http2, shard.now_ms());
         let input = Rc::new(Input::default());
-        let mut builder = Builder::new();
-        builder
-            .max_concurrent_streams(limits.max_streams)
-            .max_header_list_size(limits.max_field_bytes)
-            .initial_window_size(limits.stream_window_bytes)
-            .initial_connection_window_size(limits.connection_window_bytes)
-            .max_pending_accept_reset_streams(limits.max_streams as usize)
-            .max_local_error_reset_streams(Some(limits.max_resets as usize))
-            .max_concurrent_reset_streams(limits.max_streams as usize)
-            .reset_stream_duration(std::time::Duration::from_millis(INTERVAL_MS));
         let pipe = Pipe { conn: of, input: input.clone(), most: shard.limits.max_buffered_bytes };
-        let frame_limits = FrameLimits { max_resets: limits.max_resets, max_control_frames: limits.max_control_frames };
         conn.enter(Phase::Head, now_ms);
         shard.counters.http2_connections.add(1);
         Session {
@@ -82,8 +72,8 @@ impl<'a> Session<'a> {
             conn,
             streams,
             input,
-            state: State::Beginning(Box::new(builder.handshake(pipe))),
-            watch: FrameWatch::new(frame_limits, now_ms),
+            state: State::Beginning(Box::new(builder(limits).handshake(pipe))),
+            watch: FrameWatch::new(frame_limits(limits), now_ms),
             readings: Vec::new(),
             reading: 0,
             unread: 0,
@@ -263,6 +253,9 @@ impl<'a> Session<'a> {
         stream.give_up(&mut abandoned);
         if !abandoned.is_empty() {
             self.shard.abandon(&abandoned);
+        }
+        if let Some(log) = self.conn.log() {
+            log.abort(stream.sequence());
         }
         self.forget(stream);
         self.streams.leave(stream);

@@ -68,8 +68,7 @@ impl Shard {
     /// Contexts of the proxy are no more: ends what is under way for them, and what waits.
     fn cut_released(&self) {
         let now = self.now_ms();
-        let released = self.conns.residents(|resident| resident.is_released());
-        released.iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
+        self.conns.residents(|_| true).iter().for_each(|resident| resident.cut_released(self, now));
         if let Some(upstreams) = &self.upstreams {
             upstreams.forget_released();
         }
@@ -164,6 +163,9 @@ impl Shard {
             }
             // Inline backends and dying connections may have left something to say.
             self.submit();
+            if let Some(log) = &self.log {
+                log.hand_over();
+            }
             if self.inbox.bell.state.try_park() {
                 self.pulse.end();
                 return;

@@ -10,6 +10,7 @@ use crate::shard::life::tick::CountedTask;
 use crate::shard::proxy::client::Client;
 use crate::shard::proxy::greet::greet;
 use crate::shard::proxy::hand::Hand;
+use crate::shard::proxy::multiplexed;
 use crate::shard::proxy::session::session;
 use crate::shard::resident::Resident;
 use crate::shard::service::Service;
@@ -61,6 +62,10 @@ fn serve(task: CountedTask, client: Rc<Client>, reader: ReadHalf, writer: WriteH
 
 async fn talk(shard: Rc<Shard>, client: Rc<Client>, mut reader: ReadHalf, mut writer: WriteHalf) {
     if !client.socket().is_encrypted() || Box::pin(greet(&shard, &client, &mut reader, &mut writer)).await {
-        session(Hand { shard, client, inlet: Inlet::new(reader), outlet: Outlet::new(writer) }).await;
+        let (inlet, outlet) = (Inlet::new(reader), Outlet::new(writer));
+        let hand = Hand { shard, client, inlet, outlet, framed: false, empty: false };
+        if let Some(hand) = session(hand, None).await {
+            Box::pin(multiplexed::serve(hand)).await;
+        }
     }
 }

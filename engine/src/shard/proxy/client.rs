@@ -1,19 +1,19 @@
-//! A client of the proxy as a resident of its shard, and what its task waits for.
+//! A client of the proxy, and what its task waits for: one connection, or one stream of a connection that has several.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::limits::{PROXY_HALF_CLOSE_MS, TIMER_MS};
+use crate::limits::TIMER_MS;
 use crate::link::contexts::Context;
 use crate::proxy::fault::Fault;
-use crate::shard::Shard;
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::exchange::phase::{Phase, PhaseClock};
-use crate::shard::resident::standing::Standing;
-use crate::shard::resident::{Resident, Verdict};
+use crate::shard::multiplex::stream::Stream;
+use crate::shard::proxy::carried::Carried;
 use crate::shard::service::Service;
-use crate::shard::transport::socket::{Shutdown, Socket};
+use crate::shard::transport::socket::Socket;
+use crate::shard::upstream::end::End;
 use crate::shard::upstream::line::SharedLine;
 
 /// What the task of a client may wait for, beside its client, each with a deadline of its own.
@@ -31,18 +31,22 @@ type Deadline = Option<(u64, Fault)>;
 /// See the module.
 pub(in crate::shard) struct Client {
     pub id: Cell<u32>,
-    service: &'static Service,
-    socket: Socket,
+    pub(super) service: &'static Service,
+    socket: Rc<Socket>,
+    /// It is one of those that the socket has.
+    stream: Option<Rc<Stream>>,
+    /// Its streams, where it is a connection that has some.
+    pub(super) carried: Carried<Client>,
     pub clock: PhaseClock,
-    writing_since_ms: Cell<Option<u64>>,
+    pub(super) writing_since_ms: Cell<Option<u64>>,
     /// When something was sent to it last.
-    sent_ms: Cell<u64>,
+    pub(super) sent_ms: Cell<u64>,
     /// A request or a tunnel is under way.
-    busy: Cell<bool>,
-    closing: Cell<bool>,
-    dead: Cell<bool>,
+    pub(super) busy: Cell<bool>,
+    pub(super) closing: Cell<bool>,
+    pub(super) dead: Cell<bool>,
     /// The content of a request is being read.
-    receives: Cell<bool>,
+    pub(super) receives: Cell<bool>,
     send: Cell<Deadline>,
     hear: Cell<Deadline>,
     /// The deadline that was missed first.
@@ -50,17 +54,35 @@ pub(in crate::shard) struct Client {
     line: RefCell<Option<SharedLine>>,
     /// The status that it was told for what is under way, and what went wrong with that.
     told: Cell<(u16, Option<&'static str>)>,
-    context: RefCell<Option<Arc<Context>>>,
-    held: Cell<usize>,
+    pub(super) context: RefCell<Option<Arc<Context>>>,
+    pub(super) held: Cell<usize>,
     buffers: Rc<Buffers>,
 }
 
 impl Client {
+    /// A connection.
     pub fn new(socket: Socket, service: &'static Service, now_ms: u64, buffers: Rc<Buffers>) -> Self {
+        Client::over(Rc::new(socket), None, service, now_ms, buffers)
+    }
+
+    /// A stream of a connection.
+    pub fn on(connection: &Client, stream: Rc<Stream>, now_ms: u64) -> Self {
+        Client::over(connection.socket.clone(), Some(stream), connection.service, now_ms, connection.buffers.clone())
+    }
+
+    fn over(
+        socket: Rc<Socket>,
+        stream: Option<Rc<Stream>>,
+        service: &'static Service,
+        now_ms: u64,
+        buffers: Rc<Buffers>,
+    ) -> Self {
         Client {
             id: Cell::default(),
             service,
             socket,
+            stream,
+            carried: Carried::default(),
             clock: PhaseClock::new(Phase::Fresh, now_ms),
             writing_since_ms: Cell::default(),
             sent_ms: Cell::new(now_ms),
@@ -79,8 +101,35 @@ impl Client {
         }
     }
 
+    /// That which it goes over, with others perhaps.
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// What ends it, and no other.
+    pub fn end_of(&self) -> End {
+        match &self.stream {
+            Some(stream) => End::Stream(stream.clone()),
+            None => End::Socket(self.socket.clone()),
+        }
+    }
+
+    /// It is one of those that its socket has.
+    pub fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Takes the read back that is under way.
+    pub fn cancel_read(&self) {
+        self.end_of().cancel_read();
+    }
+
+    /// Nobody reads it, or somebody does again.
+    fn set_unread(&self, unread: bool) {
+        // A stream that is not read does not keep others from being read.
+        if !self.is_stream() {
+            self.socket.set_unread(unread);
+        }
     }
 
     /// A request is under way: for this context, once it is known.
@@ -97,7 +146,7 @@ impl Client {
         self.late.set(None);
         self.let_go();
         self.context.replace(None);
-        self.socket.set_unread(false);
+        self.set_unread(false);
         self.receives.set(false);
     }
 
@@ -130,21 +179,21 @@ impl Client {
     pub fn unread(&self, now_ms: u64) {
         self.clock.enter(Phase::Held, now_ms);
         self.receives.set(false);
-        self.socket.set_unread(true);
+        self.set_unread(true);
     }
 
     /// The content of a request is read; its time stands still while that is not so.
     pub fn read(&self, now_ms: u64) {
         self.clock.restart(Phase::Stream, now_ms);
         self.receives.set(true);
-        self.socket.set_unread(false);
+        self.set_unread(false);
     }
 
     /// It is read all the time, as in a tunnel, where nothing has a time of its own.
     pub fn read_freely(&self, now_ms: u64) {
         self.clock.enter(Phase::Held, now_ms);
         self.receives.set(false);
-        self.socket.set_unread(false);
+        self.set_unread(false);
     }
 
     /// What is waited for from now on can be told to end.
@@ -220,17 +269,18 @@ impl Client {
         self.dead.set(true);
         self.closing.set(true);
         self.cut_line();
-        self.socket.cut(reset);
+        self.carried.each(|stream| stream.cut(true));
+        self.end_of().cut(reset);
     }
 
-    fn miss(&self, fault: Fault) {
+    pub(super) fn miss(&self, fault: Fault) {
         if self.late.get().is_none() {
             self.late.set(Some(fault));
         }
     }
 
     /// Looks at what the task waits for.
-    fn look(&self, now_ms: u64) {
+    pub(super) fn look(&self, now_ms: u64) {
         for wait in [&self.send, &self.hear] {
             if let Some((deadline, fault)) = wait.get()
                 // It was set by the time of a turn before: nothing ends early.
@@ -244,82 +294,6 @@ impl Client {
         let line = self.line.borrow().clone();
         if let Some(line) = line {
             line.look();
-        }
-    }
-}
-
-impl Resident for Client {
-    fn service(&self) -> &'static Service {
-        self.service
-    }
-
-    fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
-    fn standing(&self) -> Standing {
-        let busy = self.busy.get();
-        Standing {
-            phase: self.clock.phase(),
-            since_ms: self.clock.since_ms(),
-            bytes: self.clock.bytes(),
-            progressed_ms: self.clock.progressed_ms(),
-            writing_since_ms: self.writing_since_ms.get(),
-            stalled_since_ms: None,
-            pending: usize::from(busy),
-            settled: !busy && self.writing_since_ms.get().is_none(),
-            asking: false,
-            inflow: self.receives.get(),
-            unread: self.socket.is_unread(),
-            closing: self.closing.get(),
-            dead: self.dead.get(),
-            partial: self.socket.has_partial_input(),
-        }
-    }
-
-    fn judge_exchanges(&self, _: &Shard, _: &dyn Fn(&Standing) -> Verdict) {
-        // One at a time, which is judged as the connection.
-    }
-
-    fn is_released(&self) -> bool {
-        self.context.borrow().as_ref().is_some_and(|context| context.is_released())
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.held.get()
-    }
-
-    fn carry_out(&self, _: &Shard, verdict: Verdict, now_ms: u64) {
-        match verdict {
-            Verdict::Wait | Verdict::Rest => self.look(now_ms),
-            Verdict::HoldClock(for_ms) => {
-                self.clock.hold(for_ms, now_ms);
-                self.look(now_ms);
-            }
-            // It may be waiting for its answer; one that has left can be told from that only by what is sent to it.
-            Verdict::HalfClosed(_) => {
-                if now_ms.saturating_sub(self.sent_ms.get()) >= PROXY_HALF_CLOSE_MS {
-                    self.cut(false);
-                }
-            }
-            Verdict::LastAnswers => {
-                self.closing.set(true);
-                if !self.busy.get() {
-                    self.cut(false);
-                }
-            }
-            Verdict::TimedOut if self.busy.get() => {
-                self.miss(Fault::ContentLate);
-                self.socket.cancel_read();
-            }
-            Verdict::TimedOut => {
-                self.miss(Fault::HeadLate);
-                self.socket.shutdown(Shutdown::Read);
-            }
-            Verdict::Close | Verdict::Forsake | Verdict::Evicted | Verdict::Cut => {
-                // What it was being sent is not to look whole.
-                self.cut(self.busy.get());
-            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::shard::transport::Toward;
 use crate::shard::transport::handshake::shake_hands_with_server;
 use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::connect::{connect, in_turn};
+use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::pool::{Counted, Key, Upstream};
 use crate::shard::{Shard, transport};
@@ -100,13 +101,14 @@ async fn open(
     };
     let opened = transport::open_toward(socket, &shard.driver, toward);
     let (socket, mut reader, mut writer) = opened.map_err(|_| Fault::Unavailable)?;
-    let socket = Rc::new(socket);
-    client.hold(socket.clone());
-    if socket.is_encrypted() {
+    let encrypted = socket.is_encrypted();
+    let end = End::Socket(Rc::new(socket));
+    client.hold(Rc::new(end.clone()));
+    if encrypted {
         client.expect(Wait::Hear, Some((shard.now_ms() + link.settings.limits.tls_timeout_ms, Fault::ConnectLate)));
         shake_hands_with_server(&mut reader, &mut writer).await.map_err(|error| fault_of(&error))?;
     }
-    Ok(Upstream::new(Inlet::new(reader), Outlet::new(writer), socket, key, counted))
+    Ok(Upstream::new(Inlet::new(reader), Outlet::new(writer), end, key, counted))
 }
 
 /// Who a server has to prove to be.

@@ -21,6 +21,7 @@ use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
+use crate::wire::answer_head::AnswerHead;
 use crate::wire::answer_reader::AnswerReader;
 use crate::wire::body::BodyReader;
 use crate::wire::framing::Framing;
@@ -132,11 +133,14 @@ impl Exchange<'_> {
 
     async fn exchange(&self, hand: &mut Hand, mut upstream: Upstream) -> (Sent, Heard, Upstream) {
         let (shard, client) = (hand.shard.clone(), hand.client.clone());
-        client.hold(upstream.socket.clone());
+        client.hold(Rc::new(upstream.end.clone()));
         let (enough, answered) = (Cell::new(false), Cell::new(false));
         let (sent, heard) = {
-            let way = Way { exchange: self, shard: &shard, client: &client, enough: &enough, answered: &answered };
-            let mut sending = pin!(way.send(&mut hand.inlet, &mut upstream.outlet));
+            let framed = hand.framed;
+            let body = hand.body(self.head.framing);
+            let way =
+                Way { exchange: self, shard: &shard, client: &client, framed, enough: &enough, answered: &answered };
+            let mut sending = pin!(way.send(&mut hand.inlet, &mut upstream.outlet, body));
             let mut hearing = pin!(way.hear(&mut upstream.inlet, &mut hand.outlet));
             let (mut sent, mut heard) = (None, None);
             std::future::poll_fn(|cx| {
@@ -155,7 +159,7 @@ impl Exchange<'_> {
                     heard = Some(outcome);
                 }
                 if heard.is_some() && sent.is_none() && !enough.replace(true) {
-                    client.socket().cancel_read();
+                    client.cancel_read();
                     client.cut_line();
                     // What is under way ends by that; what is not sees it at its next turn.
                     if let Poll::Ready(outcome) = sending.as_mut().poll(cx) {
@@ -176,6 +180,8 @@ struct Way<'a> {
     exchange: &'a Exchange<'a>,
     shard: &'a Rc<Shard>,
     client: &'a Rc<Client>,
+    /// Frames tell where its content ends, and where that of an answer does.
+    framed: bool,
     /// The answer is complete: no more of the request is wanted.
     enough: &'a Cell<bool>,
     /// Its head has come.
@@ -192,8 +198,8 @@ impl Way<'_> {
     }
 
     /// Sends the request.
-    async fn send(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Sent {
-        let sent = self.send_all(inlet, outlet).await;
+    async fn send(&self, inlet: &mut Inlet, outlet: &mut Outlet, body: BodyReader) -> Sent {
+        let sent = self.send_all(inlet, outlet, body).await;
         self.client.expect(Wait::Send, None);
         self.client.unread(self.shard.now_ms());
         // An answer that has begun before is waited for by itself: piece by piece, and not while the client takes one.
@@ -203,11 +209,10 @@ impl Way<'_> {
         sent
     }
 
-    async fn send_all(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Sent {
+    async fn send_all(&self, inlet: &mut Inlet, outlet: &mut Outlet, mut body: BodyReader) -> Sent {
         let Exchange { head, bytes, forward, context, .. } = self.exchange;
         let mut out = Vec::with_capacity(bytes.len() + 256);
         write_head(head, bytes, forward, &self.exchange.upstreams.link.name, &mut out);
-        let mut body = BodyReader::within(head.framing, u64::MAX, self.shard.chunk_limits);
         let framing = match head.framing {
             Framing::Chunked => AnswerFraming::Chunked,
             Framing::Length(length) => AnswerFraming::Length(length),
@@ -250,6 +255,7 @@ impl Way<'_> {
                 _ if self.client.is_dead() => return Sent::Gone,
                 _ if self.enough.get() => return Sent::Part,
                 Ok(1..) => {}
+                Ok(0) if self.framed && body.close() => body.end(),
                 _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
             }
         }
@@ -258,12 +264,13 @@ impl Way<'_> {
     /// Passes the answer on.
     async fn hear(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Heard {
         let Exchange { head, forward, context, .. } = self.exchange;
-        let own = &self.exchange.upstreams.link.name;
+        let via = |answer: &AnswerHead| format!("1.{} {}", answer.minor_version, self.exchange.upstreams.link.name);
         let limits = self.shard.head_limits;
         let reader = Reader {
             old: head.minor_version == 0,
             upgrades: forward.upgrade,
             last: !head.keep_alive || self.client.closing(),
+            framed: self.framed,
         };
         let (mut answers, mut out, mut silent) = (Box::<AnswerReader>::default(), Vec::new(), true);
         let plan = loop {
@@ -277,14 +284,30 @@ impl Way<'_> {
                             Ok(plan) => plan,
                             Err(fault) => return Heard::Nothing(fault),
                         };
-                        answer::write_head(found, &bytes, Some(plan), reader, own, &self.shard.clock.date(), &mut out);
+                        answer::write_head(
+                            found,
+                            &bytes,
+                            Some(plan),
+                            reader,
+                            &via(found),
+                            &self.shard.clock.date(),
+                            &mut out,
+                        );
                         break plan;
                     }
                     if self.client.hears() {
                         self.expect(Wait::Hear, self.limits().answer_timeout_ms, Fault::AnswerLate);
                     }
                     if !reader.old {
-                        answer::write_head(found, &bytes, None, reader, own, &self.shard.clock.date(), &mut out);
+                        answer::write_head(
+                            found,
+                            &bytes,
+                            None,
+                            reader,
+                            &via(found),
+                            &self.shard.clock.date(),
+                            &mut out,
+                        );
                         match hand::send(self.shard, self.client, outlet, std::mem::take(&mut out)).await {
                             Ok(spare) => out = spare,
                             Err(_) => return Heard::Part,

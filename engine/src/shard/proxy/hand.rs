@@ -6,8 +6,10 @@ use crate::limits::READ_BUFFER_BYTES;
 use crate::shard::Shard;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::proxy::client::Client;
-use crate::shard::transport::socket::Shutdown;
 use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::wire::body::BodyReader;
+use crate::wire::framing::Framing;
+use crate::wire::head::Head;
 
 /// The client is gone, or was cut off: nobody is there to hear anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub(super) struct Hand {
     pub client: Rc<Client>,
     pub inlet: Inlet,
     pub outlet: Outlet,
+    /// Frames tell where its content ends, and where that of an answer does.
+    pub framed: bool,
+    /// And there is none.
+    pub empty: bool,
 }
 
 /// Sends to the client.
@@ -33,6 +39,21 @@ pub(super) async fn send(shard: &Shard, client: &Client, outlet: &mut Outlet, by
 }
 
 impl Hand {
+    /// Says how the content of a request is delimited that came in frames.
+    pub fn frame(&self, head: &mut Head) {
+        if self.framed && !self.empty && head.framing == Framing::None {
+            head.framing = Framing::Chunked;
+        }
+    }
+
+    /// What reads it.
+    pub fn body(&self, framing: Framing) -> BodyReader {
+        match framing {
+            Framing::Chunked if self.framed => BodyReader::until_close(u64::MAX),
+            framing => BodyReader::within(framing, u64::MAX, self.shard.chunk_limits),
+        }
+    }
+
     pub fn now_ms(&self) -> u64 {
         self.shard.now_ms()
     }
@@ -49,7 +70,7 @@ impl Hand {
         client.note_writing(Some(self.now_ms()));
         self.outlet.end().await;
         client.note_writing(None);
-        client.socket().shutdown(Shutdown::Write);
+        client.end_of().end_output();
         client.clock.restart(Phase::Stray, self.now_ms());
         client.weigh(READ_BUFFER_BYTES);
         loop {

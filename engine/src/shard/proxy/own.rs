@@ -37,7 +37,7 @@ impl Hand {
         let too_much = matches!(head.framing, Framing::Length(length) if length > PROXY_DISCARD_BYTES);
         // A client that waits for 100 may send its content now, or not.
         let unclear = has_content && head.expect_continue;
-        let close = !head.keep_alive || self.client.closing() || too_much || unclear;
+        let close = self.framed || !head.keep_alive || self.client.closing() || too_much || unclear;
         if self.say(head, OwnAnswer { close, ..answer }).await.is_err() {
             return After::Cut;
         }

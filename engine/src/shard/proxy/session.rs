@@ -16,11 +16,12 @@ use crate::shard::proxy::exchange::Exchange;
 use crate::shard::proxy::hand::Hand;
 use crate::shard::proxy::own::After;
 use crate::shard::proxy::tunnel::Inside;
+use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan, TargetForm};
 use crate::wire::scanner::begins_a_head;
 
 /// A tunnel that is read here: what it leads to, and who has asked for it.
-struct Tunnelled {
+pub(super) struct Tunnelled {
     target: Target,
     context: Arc<Context>,
 }
@@ -30,13 +31,16 @@ enum Next {
     Head(BytesMut),
     /// What has come is none.
     Refused(Fault),
+    /// The preface of HTTP/2.
+    Http2,
     /// Nothing.
     End,
 }
 
-/// Serves a client until it has no more to ask.
-pub(super) async fn session(mut hand: Hand) {
-    let (mut scanner, mut inside, mut first) = (HeadScanner::default(), None, true);
+/// Serves a client until it has no more to ask, or gives it back because it speaks HTTP/2. `inside`: what it asks comes through a
+/// tunnel.
+pub(super) async fn session(mut hand: Hand, mut inside: Option<Tunnelled>) -> Option<Hand> {
+    let (mut scanner, mut first) = (HeadScanner::default(), inside.is_none());
     loop {
         let after = match next_head(&mut hand, &mut scanner, first).await {
             Next::Head(bytes) => Box::pin(request(&mut hand, &bytes, &mut inside)).await,
@@ -44,15 +48,40 @@ pub(super) async fn session(mut hand: Hand) {
                 hand.shard.counters.protocol_errors.add(1);
                 Box::pin(hand.refuse_and_close(&Head::default(), fault)).await
             }
-            Next::End => return,
+            Next::Http2 => return Some(hand),
+            Next::End => return None,
         };
         first = false;
         match after {
-            After::Next if hand.client.is_dead() => return,
+            After::Next if hand.client.is_dead() => return None,
             After::Next if !hand.client.closing() => {}
-            After::Next | After::Close => return Box::pin(hand.linger()).await,
-            After::Cut => return,
+            After::Next | After::Close => {
+                Box::pin(hand.linger()).await;
+                return None;
+            }
+            After::Cut => return None,
         }
+    }
+}
+
+/// Serves the one request of a stream, which has this head.
+pub(super) async fn serve_one(mut hand: Hand, head: Vec<u8>) {
+    let mut inside = None;
+    let after = match head.len() <= hand.shard.limits.max_head_bytes {
+        true => request(&mut hand, &head, &mut inside).await,
+        false => hand.refuse_and_close(&Head::default(), Fault::Head(HeadError::HeadTooLarge)).await,
+    };
+    match after {
+        _ if hand.client.is_dead() => {}
+        // What comes through the tunnel is HTTP/1.1.
+        After::Next if inside.is_some() => {
+            hand.framed = false;
+            drop(session(hand, inside).await);
+        }
+        // Nothing is to come that would be thrown away: its client need not end what it will not send.
+        After::Next | After::Close if hand.empty => hand.outlet.end().await,
+        After::Next | After::Close => hand.linger().await,
+        After::Cut => hand.client.cut(true),
     }
 }
 
@@ -62,6 +91,11 @@ async fn next_head(hand: &mut Hand, scanner: &mut HeadScanner, first: bool) -> N
     hand.inlet.rest();
     loop {
         match scanner.find(&hand.inlet.buffer, &shard.head_limits) {
+            Ok(Scan::Complete { start: 0, end })
+                if first && shard.limits.http2.enabled && hand.inlet.buffer.get(..end) == Some(PREFACE_HEAD) =>
+            {
+                return Next::Http2;
+            }
             Ok(Scan::Complete { start, end }) => {
                 scanner.reset();
                 let mut bytes = hand.inlet.buffer.split_to(end);
@@ -145,6 +179,7 @@ async fn decide(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -
         shard.counters.protocol_errors.add(1);
         return hand.refuse_and_close(&Head::default(), Fault::Head(error)).await;
     }
+    hand.frame(&mut head);
     let known = match inside {
         Some(Tunnelled { context, .. }) => Some(context.clone()),
         None => Presented::of(&head.fields.of(bytes)).and_then(|it| upstreams.link.contexts.find(&it)),
@@ -156,7 +191,10 @@ async fn decide(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -
     let _tally = Tally::begin(&context);
     let target = inside.as_ref().map(|inside| &inside.target);
     match plan(&head, bytes, target, context.route.as_ref(), &upstreams.link.name) {
-        Ok(RequestPlan::Forward(forward)) => {
+        Ok(RequestPlan::Forward(mut forward)) => {
+            if hand.framed {
+                forward.version = "2.0";
+            }
             let exchange = Exchange { upstreams, context: &context, head: &head, bytes, forward: &forward };
             exchange.run(hand).await
         }

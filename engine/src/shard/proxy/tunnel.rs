@@ -16,8 +16,8 @@ use crate::shard::proxy::client::{Client, Wait};
 use crate::shard::proxy::dial::dial;
 use crate::shard::proxy::hand::{Gone, Hand};
 use crate::shard::proxy::own::After;
-use crate::shard::transport::socket::{Shutdown, Socket};
 use crate::shard::upstream::Upstreams;
+use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::line::Line;
 use crate::shard::upstream::pool::Upstream;
@@ -105,10 +105,10 @@ impl Hand {
 
     /// Carries bytes to and fro until both directions have ended.
     pub async fn carry(&mut self, upstreams: &Upstreams, context: &Context, upstream: Upstream) -> After {
-        let Upstream { mut inlet, mut outlet, socket, .. } = upstream;
+        let Upstream { mut inlet, mut outlet, end: server, .. } = upstream;
         let (client, shard) = (self.client.clone(), self.shard.clone());
         client.read_freely(self.now_ms());
-        let ends = Rc::new(Ends { client: client.clone(), server: socket.clone() });
+        let ends = Rc::new(Ends { client: client.end_of(), server: server.clone() });
         client.hold(ends.clone());
         let carriage = Carriage {
             shard: &shard,
@@ -118,8 +118,9 @@ impl Hand {
             held: [Cell::default(), Cell::default()],
         };
         carriage.touch();
-        let mut there = pin!(carriage.one(0, &mut self.inlet, &mut outlet, &socket, &context.traffic.sent));
-        let mut back = pin!(carriage.one(1, &mut inlet, &mut self.outlet, client.socket(), &context.traffic.received));
+        let mut there = pin!(carriage.one(0, &mut self.inlet, &mut outlet, &server, &context.traffic.sent));
+        let back_to = client.end_of();
+        let mut back = pin!(carriage.one(1, &mut inlet, &mut self.outlet, &back_to, &context.traffic.received));
         let (mut sent, mut received) = (false, false);
         std::future::poll_fn(|cx| {
             sent = sent || there.as_mut().poll(cx).is_ready();
@@ -136,20 +137,20 @@ struct Reading(Rc<Client>);
 
 impl Line for Reading {
     fn cut(&self) {
-        self.0.socket().cancel_read();
+        self.0.cancel_read();
     }
 }
 
 /// Both ends of a tunnel: where one is cut, so is the other.
 struct Ends {
-    client: Rc<Client>,
-    server: Rc<Socket>,
+    client: End,
+    server: End,
 }
 
 impl Line for Ends {
     fn cut(&self) {
         self.server.cut(true);
-        self.client.socket().cut(true);
+        self.client.cut(true);
     }
 }
 
@@ -176,10 +177,10 @@ impl Carriage<'_> {
     }
 
     /// One direction. Its end is passed on, so that the other may go on without it.
-    async fn one(&self, direction: usize, from: &mut Inlet, to: &mut Outlet, end: &Socket, count: &AtomicU64) {
+    async fn one(&self, direction: usize, from: &mut Inlet, to: &mut Outlet, end: &End, count: &AtomicU64) {
         if self.copy(direction, from, to, count).await.is_ok() {
             to.end().await;
-            end.shutdown(Shutdown::Write);
+            end.end_output();
         } else {
             self.ends.cut();
         }

@@ -137,7 +137,7 @@ impl Intake {
         let took = match shard.follow_reference(&mut head, bytes, parsed) {
             Ok(()) => {
                 if advised.is_none() && conn.service().is_load {
-                    self.note_request(shard);
+                    self.note_request(shard, conn, &head, bytes);
                 }
                 if head.wants_notice {
                     conn.want_notice();
@@ -145,7 +145,7 @@ impl Intake {
                 self.decide(shard, conn, &mut head, bytes, behind, advised.as_deref())
             }
             Err(HeadError::Expectation) if shard.reference => {
-                self.note_request(shard);
+                self.note_request(shard, conn, &head, bytes);
                 let (answer, last) = (Decision::Refuse(Refusal::ExpectationFailed), self.is_last(shard, &head));
                 self.settle(shard.answer_early(shard.next_exchange(conn), &head, answer, OwnFields::NONE, last, behind))
             }
@@ -164,8 +164,11 @@ impl Intake {
         }
     }
 
-    fn note_request(&mut self, shard: &Shard) {
+    fn note_request(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8]) {
         shard.counters.requests.add(1);
+        if let Some(log) = conn.log() {
+            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false);
+        }
         self.requests += 1;
     }
 

@@ -21,6 +21,13 @@ pub(in crate::shard) trait Resident {
         false
     }
 
+    /// Ends what is under way for somebody who is no more.
+    fn cut_released(&self, shard: &Shard, now_ms: u64) {
+        if self.is_released() {
+            self.carry_out(shard, Verdict::Cut, now_ms);
+        }
+    }
+
     /// Bytes that the shard holds for it.
     fn held_bytes(&self) -> usize;
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
+use crate::shard::connection::conn_log::ConnLog;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::proxy::begin::begin;
 use crate::shard::serve::greet::greet_and_serve;
@@ -16,6 +17,7 @@ use crate::shard::transport::{self, Encryption};
 impl Shard {
     /// Takes a connection over that was accepted here or elsewhere, or made in this process.
     pub(in crate::shard) fn adopt(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
+        let log = self.log_of(&socket, service);
         match transport::open(socket, &self.driver, self.encryption(service)) {
             Ok((socket, reader, writer)) if (service.may_begin)(self) => {
                 self.clock.arm();
@@ -28,8 +30,11 @@ impl Shard {
                 }
                 // Entered in the table at once, not by its task: a stop in this very tick has to find it.
                 let (now_ms, buffers) = (self.now_ms(), self.buffers.clone());
-                let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers));
+                let conn = self.conns.enter(|id| Conn::new(id, socket, service, now_ms, buffers, log));
                 self.counters.connections.set(self.conns.load() as u64);
+                if !service.takes_requests {
+                    conn.begin_close();
+                }
                 if conn.socket().is_encrypted() {
                     conn.restart(Phase::Handshake, now_ms);
                     monoio::spawn(greet_and_serve(self.begin_task(), conn, reader, writer));
@@ -39,6 +44,13 @@ impl Shard {
             }
             _ => self.forget_load(service),
         }
+    }
+
+    /// Where the requests of a connection are written down, if they are.
+    fn log_of(&self, socket: &OwnedFd, service: &Service) -> Option<Box<ConnLog>> {
+        let shared = self.log.as_ref().filter(|_| service.is_load && service.speaks != Speaks::ToProxy)?;
+        let remote = socket2::SockRef::from(socket).peer_addr().ok().and_then(|address| address.as_socket());
+        Some(Box::new(ConnLog::new(shared.clone(), remote)))
     }
 
     /// What a connection of this service is encrypted with: what is in force now, whatever others began with.
@@ -61,6 +73,9 @@ impl Shard {
     pub(in crate::shard) fn unregister(&self, conn: &Conn) {
         // Whatever was under way has nobody to answer to.
         self.cut_off(conn);
+        if let Some(log) = conn.log() {
+            log.abort_all();
+        }
         self.conns.leave(conn);
         self.spell.note();
         self.counters.connections.set(self.conns.load() as u64);

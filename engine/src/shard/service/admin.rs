@@ -14,6 +14,7 @@ use crate::wire::field_lines::FieldLines;
 
 pub(in crate::shard) static ADMIN: Service = Service {
     is_load: false,
+    takes_requests: true,
     hand_over: None,
     may_begin: |shard| !shard.life.is_admin_over() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,

@@ -7,6 +7,7 @@ use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static IN_PROCESS: Service = Service {
     is_load: true,
+    takes_requests: true,
     hand_over: Some(ToShard::InProcess),
     may_begin: |shard| !shard.stopping(),
     // As short-lived as its requests, and of this process: no need to save.

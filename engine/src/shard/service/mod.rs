@@ -5,6 +5,7 @@ pub(in crate::shard) mod admin;
 pub(in crate::shard) mod in_process;
 pub(in crate::shard) mod proxy;
 pub(in crate::shard) mod tunnel;
+pub(in crate::shard) mod turned_away;
 
 use std::os::fd::OwnedFd;
 
@@ -20,6 +21,8 @@ pub(in crate::shard) struct Service {
     /// Its connections count: for `max_connections`, for the choice of a shard, in statistics, with their requests. The engine
     /// ends when they have; what does not count stays until then.
     pub is_load: bool,
+    /// Its connections may ask for something. Of others, what comes is thrown away: they have their answer.
+    pub takes_requests: bool,
     /// How a connection is handed to another shard; `None` where it stays with the one that has accepted it.
     pub hand_over: Option<fn(OwnedFd) -> ToShard>,
     /// True while a connection may still begin.

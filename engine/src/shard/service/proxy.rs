@@ -6,6 +6,7 @@ use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static PROXY: Service = Service {
     is_load: true,
+    takes_requests: true,
     hand_over: Some(ToShard::Proxied),
     may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
@@ -13,6 +14,6 @@ pub(in crate::shard) static PROXY: Service = Service {
     at_stop: AtStop::Closes,
     answer: None,
     tls: |shard| shard.tls.as_deref(),
-    speaks_http2: false,
+    speaks_http2: true,
     speaks: Speaks::ToProxy,
 };

@@ -6,6 +6,7 @@ use crate::shard::service::{AtStop, Service, Speaks};
 
 pub(in crate::shard) static TUNNEL: Service = Service {
     is_load: true,
+    takes_requests: true,
     hand_over: Some(ToShard::Socket),
     // Whom the kernel had let in when the stop came is served.
     may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),

@@ -10,7 +10,7 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedRe
 use monoio::net::TcpStream;
 use rustls::Connection;
 
-use crate::limits::{TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
+use crate::limits::{HANDSHAKE_BYTES, TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
 use crate::link::peers::Peers;
 use crate::shard::transport::rooms::{Content, Room};
 use crate::shard::transport::session::Session;
@@ -61,7 +61,11 @@ impl EncryptedRead {
             match taken {
                 Ok(Some(taken)) => return (Ok(taken), room),
                 Ok(None) => {}
-                Err(error) => return (Err(error), room),
+                Err(error) => {
+                    // The connection is cut then, and with it what the writer still has to send.
+                    std::future::poll_fn(|cx| self.session.borrow_mut().poll_last_words(cx)).await;
+                    return (Err(error), room);
+                }
             }
             if self.session.borrow().held_bytes() > 0 {
                 bytes = TLS_READ_BYTES;
@@ -98,7 +102,7 @@ impl EncryptedRead {
 
     /// Reads on, whatever comes, until the end or until so many bytes have come.
     pub(super) async fn pass_over(&mut self, most: usize) {
-        let (mut buffer, mut passed) = (Vec::with_capacity(TLS_HELLO_BYTES), 0);
+        let (mut buffer, mut passed) = (Vec::with_capacity(HANDSHAKE_BYTES), 0);
         while passed < most {
             buffer.clear();
             match self.half.read(buffer).await {
@@ -175,17 +179,18 @@ impl EncryptedWrite {
 
     /// Sends some of the records.
     async fn send(&mut self) -> io::Result<usize> {
-        self.session.borrow_mut().writing = true;
+        self.session.borrow_mut().begin_writing();
         self.beneath.hold_output(self.sealed.capacity());
         let sealed = std::mem::take(&mut self.sealed);
         let (sent, sealed) = self.half.write(sealed).await;
         self.sealed = sealed;
-        if let Ok(sent) = sent {
-            self.sealed.drain(..sent.min(self.sealed.len()));
+        match sent {
+            Ok(bytes @ 1..) => drop(self.sealed.drain(..bytes.min(self.sealed.len()))),
+            _ => self.session.borrow_mut().stop_writing(),
         }
         if self.sealed.is_empty() {
             self.sealed = Vec::new();
-            self.session.borrow_mut().writing = false;
+            self.session.borrow_mut().end_writing(&mut self.sealed);
         }
         self.beneath.hold_output(self.sealed.capacity());
         sent

@@ -1,6 +1,7 @@
 //! The session of a connection under TLS: bytes of one side in, bytes of the other out. Knows no socket.
 
 use std::io::{self, BufRead, ErrorKind, Write};
+use std::task::{Context, Poll, Waker};
 
 use rustls::{CipherSuite, Connection, ProtocolVersion};
 
@@ -23,7 +24,19 @@ pub(super) struct Session {
     /// Content that lay behind what was taken last.
     left: usize,
     /// The writer is in the middle of records: nothing may come in between.
-    pub writing: bool,
+    writing: bool,
+    last_words: LastWords,
+}
+
+/// What the session has to say at its end, an alert, when that became due in the middle of the writer's records.
+#[derive(Debug, Default)]
+enum LastWords {
+    #[default]
+    None,
+    /// They go behind those records. Whoever waits for it is woken.
+    Due(Waker),
+    /// The writer sends them.
+    Leaving(Waker),
 }
 
 impl Session {
@@ -37,6 +50,7 @@ impl Session {
             unsent: Vec::new(),
             left: 0,
             writing: false,
+            last_words: LastWords::None,
         }
     }
 
@@ -164,7 +178,7 @@ impl Session {
 
     /// Hands what the session itself has to say to `send`, which tells how much of it has left. The rest goes later.
     pub fn say(&mut self, send: impl FnOnce(&[u8]) -> usize) {
-        if self.writing || (!self.tls.wants_write() && self.unsent.is_empty()) {
+        if self.writing || !self.has_to_say() {
             return;
         }
         let mut bytes = Vec::new();
@@ -172,6 +186,45 @@ impl Session {
             let sent = send(&bytes).min(bytes.len());
             bytes.drain(..sent);
             self.unsent = bytes;
+        }
+    }
+
+    fn has_to_say(&self) -> bool {
+        self.tls.wants_write() || !self.unsent.is_empty()
+    }
+
+    /// Ready when the last words have left, which go behind the records that are being sent.
+    pub fn poll_last_words(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let waits = self.writing && self.has_to_say();
+        match &mut self.last_words {
+            LastWords::None if !waits => return Poll::Ready(()),
+            LastWords::Due(waker) | LastWords::Leaving(waker) => waker.clone_from(cx.waker()),
+            none => *none = LastWords::Due(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// The writer begins to send records.
+    pub fn begin_writing(&mut self) {
+        self.writing = true;
+    }
+
+    /// All records are sent, unless there are last words: these are in `sealed` then.
+    pub fn end_writing(&mut self, sealed: &mut Vec<u8>) {
+        if let LastWords::Due(waker) = std::mem::take(&mut self.last_words) {
+            self.last_words = LastWords::Leaving(waker);
+            if self.flush_into(sealed).is_ok() && !sealed.is_empty() {
+                return;
+            }
+        }
+        self.stop_writing();
+    }
+
+    /// No more of the records will be sent.
+    pub fn stop_writing(&mut self) {
+        self.writing = false;
+        if let LastWords::Due(waker) | LastWords::Leaving(waker) = std::mem::take(&mut self.last_words) {
+            waker.wake();
         }
     }
 

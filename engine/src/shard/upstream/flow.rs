@@ -1,17 +1,27 @@
 //! The two directions of a connection, with what has come and is not looked at yet.
 
 use std::io;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use monoio::buf::{IoBuf, IoBufMut};
 
 use crate::limits::{LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, RELAY_BYTES};
+use crate::shard::multiplex::stream::Stream;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::socket::Socket;
+use crate::wire::head::HeadLimits;
+
+/// Where it comes from.
+enum Source {
+    Half(ReadHalf),
+    /// That of a connection which has others beside it.
+    Stream(Rc<Stream>),
+}
 
 /// What comes.
 pub(in crate::shard) struct Inlet {
-    half: ReadHalf,
+    source: Source,
     /// What has come.
     pub buffer: BytesMut,
     /// Bytes that the next read has room for.
@@ -19,11 +29,28 @@ pub(in crate::shard) struct Inlet {
 }
 
 /// What goes.
-pub(in crate::shard) struct Outlet(WriteHalf);
+pub(in crate::shard) enum Outlet {
+    Half(WriteHalf),
+    /// That of a connection which has others beside it, and within which bounds heads are for it.
+    Stream(Rc<Stream>, HeadLimits),
+}
 
 impl Inlet {
     pub fn new(half: ReadHalf) -> Self {
-        Inlet { half, buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
+        Inlet { source: Source::Half(half), buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
+    }
+
+    /// Of a stream.
+    pub fn of(stream: Rc<Stream>) -> Self {
+        Inlet { source: Source::Stream(stream), buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
+    }
+
+    /// The half of a socket, and what has come over it.
+    pub fn into_half(self) -> Option<(ReadHalf, BytesMut)> {
+        match self.source {
+            Source::Half(half) => Some((half, self.buffer)),
+            Source::Stream(_) => None,
+        }
     }
 
     /// Nothing may come for long: what is not needed is given back.
@@ -41,6 +68,13 @@ impl Inlet {
 
     /// Waits for more, and says how much has come; 0: the end. With a socket the read can be taken back.
     pub async fn fill(&mut self, until_cancelled: Option<&Socket>) -> io::Result<usize> {
+        let half = match &mut self.source {
+            Source::Half(half) => half,
+            Source::Stream(stream) => {
+                let buffer = &mut self.buffer;
+                return stream.fill(|bytes| buffer.extend_from_slice(bytes), until_cancelled.is_some()).await;
+            }
+        };
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.capacity() - buffer.len() < self.room {
             buffer.reserve(self.room);
@@ -48,8 +82,8 @@ impl Inlet {
         let (start, end) = (buffer.len(), buffer.capacity());
         let free = IoBufMut::slice_mut(buffer, start..end);
         let (read, filled) = match until_cancelled {
-            Some(socket) => self.half.read_until_cancelled(free, socket).await,
-            None => self.half.read(free).await,
+            Some(socket) => half.read_until_cancelled(free, socket).await,
+            None => half.read(free).await,
         };
         self.buffer = filled.into_inner();
         let bytes = read?;
@@ -64,11 +98,17 @@ impl Inlet {
             return (Ok(bytes.len()), bytes.to_vec());
         }
         spare.clear();
+        let half = match &mut self.source {
+            Source::Half(half) => half,
+            Source::Stream(stream) => {
+                return (stream.fill(|bytes| spare.extend_from_slice(bytes), false).await, spare);
+            }
+        };
         if spare.capacity() < self.room || spare.capacity() > 4 * self.room {
             spare = Vec::with_capacity(self.room);
         }
         let room = spare.capacity();
-        let (read, filled) = self.half.read(spare).await;
+        let (read, filled) = half.read(spare).await;
         if let Ok(bytes) = read {
             self.adapt(bytes, room);
         }
@@ -87,23 +127,40 @@ impl Inlet {
 
 impl Outlet {
     pub fn new(half: WriteHalf) -> Self {
-        Outlet(half)
+        Outlet::Half(half)
+    }
+
+    /// The half of a socket.
+    pub fn into_half(self) -> Option<WriteHalf> {
+        match self {
+            Outlet::Half(half) => Some(half),
+            Outlet::Stream(..) => None,
+        }
     }
 
     /// Says that nothing more comes, where that takes more than the end of the stream.
     pub async fn end(&mut self) {
-        if let Some(end) = self.0.end() {
-            end.await;
+        match self {
+            Outlet::Half(half) => {
+                if let Some(end) = half.end() {
+                    end.await;
+                }
+            }
+            Outlet::Stream(stream, _) => stream.end(),
         }
     }
 
     /// Sends all of it; `progress` hears of each piece, and once before the first. Gives the buffer back.
     pub async fn send(&mut self, mut bytes: Vec<u8>, progress: impl Fn()) -> (io::Result<()>, Vec<u8>) {
+        let half = match self {
+            Outlet::Half(half) => half,
+            Outlet::Stream(stream, limits) => return stream.send(bytes, limits, progress).await,
+        };
         let mut done = 0;
         while done < bytes.len() {
             progress();
             let end = bytes.len();
-            let (result, slice) = self.0.write(bytes.slice(done..end)).await;
+            let (result, slice) = half.write(bytes.slice(done..end)).await;
             bytes = slice.into_inner();
             match result {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), bytes),

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::shard::transport::socket::Socket;
-
 /// See the module. No operation is dropped in flight: they are ended, and whoever has begun them hears of it.
 pub(in crate::shard) trait Line {
     /// Ends what is under way.
@@ -11,14 +9,6 @@ pub(in crate::shard) trait Line {
 
     /// The time has moved on.
     fn look(&self) {}
-}
-
-/// The connection to a server.
-impl Line for Socket {
-    fn cut(&self) {
-        // A reset: a server must not take what has come of a request for all of it.
-        Socket::cut(self, true);
-    }
 }
 
 /// Lets go of what was waited for.

@@ -3,6 +3,7 @@
 //! Nothing here knows what goes over them. Who waits for one can be told to give up ([`line::Line`]).
 
 pub(in crate::shard) mod connect;
+pub(in crate::shard) mod end;
 pub(in crate::shard) mod flow;
 pub(in crate::shard) mod line;
 pub(in crate::shard) mod lookups;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::limits::POOL_OF_ONE;
 use crate::proxy::target::Target;
 use crate::shard::transport::socket::{Peer, Socket, departures};
+use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 
 /// Whose connection it is, and where to.
@@ -21,7 +22,7 @@ pub(in crate::shard) struct Key {
 pub(in crate::shard) struct Upstream {
     pub inlet: Inlet,
     pub outlet: Outlet,
-    pub socket: Rc<Socket>,
+    pub end: End,
     pub key: Key,
     /// It has served a request before.
     pub reused: bool,
@@ -29,8 +30,8 @@ pub(in crate::shard) struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(inlet: Inlet, outlet: Outlet, socket: Rc<Socket>, key: Key, counted: Counted) -> Self {
-        Upstream { inlet, outlet, socket, key, reused: false, _counted: counted }
+    pub fn new(inlet: Inlet, outlet: Outlet, end: End, key: Key, counted: Counted) -> Self {
+        Upstream { inlet, outlet, end, key, reused: false, _counted: counted }
     }
 }
 
@@ -76,7 +77,7 @@ impl Pool {
             let at = idle.iter().rposition(|(_, upstream)| upstream.key == *key)?;
             let (_, mut upstream) = idle.remove(at)?;
             drop(idle);
-            if is_quiet(&upstream.socket) {
+            if upstream.end.socket().is_some_and(is_quiet) {
                 upstream.reused = true;
                 return Some(upstream);
             }

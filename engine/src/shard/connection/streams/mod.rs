@@ -14,6 +14,7 @@ use slab::Slab;
 
 use crate::link::batch::CallKey;
 use crate::shard::connection::buffers::Buffers;
+pub(in crate::shard) use response::is_of_connection;
 use stream::Stream;
 
 /// What the connection is asked for.

@@ -31,8 +31,8 @@ static USUAL_VALUES: [HeaderValue; 3] = [
 /// would push out those that come again, and be compared with each of its kind.
 const UNIQUE: &HeaderName = &USUAL[0];
 
-/// True for a field that an application may have set, and that means nothing on a stream (RFC 9113 8.2.2).
-fn is_of_connection(name: &HeaderName) -> bool {
+/// True for a field that an application or a server may have set, and that means nothing on a stream (RFC 9113 8.2.2).
+pub(in crate::shard) fn is_of_connection(name: &HeaderName) -> bool {
     *name == CONNECTION
         || *name == TRANSFER_ENCODING
         || *name == UPGRADE

@@ -168,9 +168,9 @@ fn records_without_content_are_borne_for_a_while() {
 fn what_the_session_says_waits_for_the_records_of_the_writer_and_for_room() {
     let (mut client, mut session) = connected();
     session.tls.send_close_notify();
-    session.writing = true;
+    session.begin_writing();
     session.say(|_| panic!("in the middle of a record"));
-    session.writing = false;
+    session.end_writing(&mut Vec::new());
     let mut first = Vec::new();
     session.say(|bytes| {
         first.extend_from_slice(&bytes[..4]);
@@ -180,4 +180,36 @@ fn what_the_session_says_waits_for_the_records_of_the_writer_and_for_room() {
     session.flush_into(&mut rest).unwrap();
     hear(&mut client, &[first, rest].concat());
     assert_eq!(client.reader().read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn last_words_go_behind_the_records_that_are_being_sent_and_are_waited_for_until_they_have_left() {
+    for leaves in [true, false] {
+        let (mut client, mut session) = connected();
+        let mut sealed = Vec::new();
+        session.seal(b"answer", &mut sealed).unwrap();
+        session.begin_writing();
+        let mut broken = records(&mut client, b"whole");
+        *broken.last_mut().unwrap() ^= 1;
+        give(&broken, &mut session).unwrap();
+        session.take(&mut Vec::with_capacity(9)).unwrap_err();
+        let waits = |session: &mut Session| session.poll_last_words(&Context::from_waker(Waker::noop())).is_pending();
+        assert!(waits(&mut session));
+        hear(&mut client, &std::mem::take(&mut sealed));
+        if leaves {
+            session.end_writing(&mut sealed);
+            assert!(!sealed.is_empty() && waits(&mut session));
+            session.begin_writing();
+            let outcome = client.read_tls(&mut &sealed[..]).map(|_| client.process_new_packets());
+            assert!(matches!(outcome, Ok(Err(rustls::Error::AlertReceived(_)))), "{outcome:?}");
+            session.end_writing(&mut Vec::new());
+        } else {
+            // Nobody takes them: the connection was cut.
+            session.stop_writing();
+        }
+        assert!(!waits(&mut session));
+        let mut answer = [0; 6];
+        client.reader().read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+    }
 }
