@@ -1,10 +1,13 @@
 // Chromium through the proxy, as an Electron app sets it up: pages of workspaces that Vite serves, with hot reload. `make preview`
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configurePreviewProxyForView, getProxyCredentialsForWebContents, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
+import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { Chromium } from './preview/devtools.mjs';
 import { App, WebContents } from './preview/electron.mjs';
 import { findVite, openWorkspace } from './preview/workspace.mjs';
@@ -28,14 +31,14 @@ function missing() {
 
 /** What `read` gives once it `fits`. */
 async function until(read, fits) {
-  for (const end = Date.now() + 10_000; ; await sleep(20)) {
+  for (const end = Date.now() + 30_000; ; await sleep(20)) {
     const value = await read();
     if (fits(value)) return value;
     if (Date.now() > end) assert.fail(`it is ${JSON.stringify(value)}`);
   }
 }
 
-describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
+describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
   const { pem } = certificate({ names: `DNS:*.${DOMAIN}`, authority: false });
   const app = new App();
   let chromium, one, other, server;
@@ -50,7 +53,8 @@ describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
   const configure = (webContents, workspace) => configurePreviewProxyForView({ webContents, initialUrl: `https://cmux-${workspace}-base-5173.${DOMAIN}/` });
 
   before(async () => {
-    chromium = new Chromium(PROGRAM);
+    // Nobody whom it knows has certified the servers, nor the proxy under TLS.
+    chromium = new Chromium(PROGRAM, '--ignore-certificate-errors');
     [one, other] = await Promise.all([openWorkspace('The first', pem, DOMAIN), openWorkspace('The second', pem, DOMAIN)]);
     server = await startPreviewProxy(undefined, {
       hosts: { [`cmux-one-base-5173.${DOMAIN}`]: one.address, [`cmux-other-base-5173.${DOMAIN}`]: other.address },
@@ -140,5 +144,40 @@ describe('a preview in Chromium', { skip: missing(), timeout: 60_000 }, () => {
     const undo = await configure(webContents, 'one');
     await undo();
     await assert.rejects(webContents.loadURL(PAGE), /ERR_CONNECTION_REFUSED/);
+  });
+
+  it('asks for a hundred things at a time over one connection under TLS, and for 32 over as many in the clear', async () => {
+    const waiting = [];
+    const origin = createServer((request, response) => {
+      response.setHeader('access-control-allow-origin', '*');
+      if (request.url === '/') response.setHeader('content-type', 'text/html').end('<h1>A page</h1>');
+      else waiting.push(response);
+    }).listen(0, '127.0.0.1');
+    await once(origin, 'listening');
+    for (const [tls, most, connections] of [[undefined, 32, 32], [certificate().pem, 100, 1]]) {
+      const proxy = await ProxyServer.start({ port: 0, hosts: { '*.test': `127.0.0.1:${origin.address().port}` }, tls });
+      const { username, password } = proxy.createContext(1);
+      const ownApp = new App().on('login', (event, _webContents, _details, _authInfo, give) => {
+        event.preventDefault();
+        give(username, password);
+      });
+      const webContents = new WebContents(chromium, ownApp);
+      views.push(webContents);
+      const place = `${tls === undefined ? '' : 'https://'}127.0.0.1:${proxy.port()}`;
+      await webContents.session.setProxy({ proxyRules: `http=${place};https=${place}`, proxyBypassRules: '<-loopback>' });
+      await webContents.loadURL('http://page.test/');
+      const all = webContents.executeJavaScript("Promise.all(Array.from({ length: 100 }, (_, at) => fetch(`http://host${at}.test/${at}`).then((answer) => answer.text()))).then((texts) => texts.join())");
+      await until(() => waiting.length, (count) => count >= most);
+      // More would have come with them.
+      await sleep(200);
+      assert.deepEqual([waiting.length, proxy.stats().connections], [most, connections]);
+      const answering = setInterval(() => waiting.splice(0).forEach((response) => response.end('x')), 10);
+      assert.equal(await all, Array(100).fill('x').join());
+      clearInterval(answering);
+      await webContents.destroy();
+      await proxy.stop();
+    }
+    origin.close();
+    origin.closeAllConnections();
   });
 });
