@@ -104,8 +104,12 @@ release-notes: ## Print what the change log says of this version
 publish: ## Publish the packages that are there, from the release workflow (ARGS=--dry-run elsewhere)
 	@node $(PACKAGING)/release.mjs publish $(ARGS)
 
+# Builds, and what only shows that something works, run beside each other: none of it measures.
 .PHONY: test
-test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
+test: $(DIST) ## Run all tests, of Rust and of JS
+	@$(MAKE) test-rust
+	@scripts/beside.sh "$(MAKE) loom bench-smoke build-test" "$(MAKE) fuzz-smoke pack"
+	@$(MAKE) test-js -o build-test -o pack
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests
@@ -117,16 +121,12 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --test loom_callers --profile quick --target-dir target/loom
 
-# What runs a second time where the event loop turns the shard.
-INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits limits-bodies isolation failing-shards tls))
-
-# One file at a time: some of them measure time, count threads or fill every core.
+# Which files run beside each other, and which run twice, scripts/test.mjs says.
 .PHONY: test-js
 test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
-	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
-	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
+	cd $(BINDING) && npm test --silent
 
 .PHONY: lint
 lint: $(DIST) $(PACKAGING_TOOLS) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
@@ -207,6 +207,11 @@ browser: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Try the clien
 	@command -v $(CHROMIUM) >/dev/null || { echo "no $(CHROMIUM): apt-get install chromium-headless-shell, or make browser CHROMIUM=program"; exit 1; }
 	node $(BINDING)/test/browser/chromium.mjs $(CHROMIUM)
 
+.PHONY: dashboard
+dashboard: build-test ## Look at the dashboard in Chromium: light, dark, on a phone, while JavaScript is blocked (CHROMIUM=program; skipped without one)
+	@if command -v $(CHROMIUM) >/dev/null; then node $(BINDING)/test/browser/dashboard.mjs $(CHROMIUM); \
+	else echo "skipped: no $(CHROMIUM): apt-get install chromium-headless-shell, or make dashboard CHROMIUM=program"; fi
+
 SCREENSHOT := target/preview.png
 .PHONY: preview
 preview: build-test $(RUNTIMES)/node_modules/.package-lock.json ## Show pages that Vite serves in Chromium, through the proxy, with hot reload (CHROMIUM=program; leaves SCREENSHOT=target/preview.png)
@@ -277,6 +282,11 @@ overload: instruments ## Call node:http and the tunnel three times as often as t
 .PHONY: bench-workers
 bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
 	@node loadtest/workers/run.mjs $(ARGS)
+
+# Nothing else should run on the machine. `ARGS='--rounds 1 --duration-s 0.5'` only shows that it works.
+.PHONY: bench-placements
+bench-placements: instruments ## Compare inline, threads and other servers on one core and on two (12 minutes; ARGS='--cores one --servers inline,node')
+	@node loadtest/placements/run.mjs $(ARGS)
 
 # tinyproxy and nginx come from Debian.
 .PHONY: bench-proxy

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
+use crate::caller::rules::Rules;
 use crate::config::{AdminTls, Bell, Config, DriverChoice, Listen, LogOptions};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
+use crate::link::callers::CallerLimits;
 use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
 use crate::link::log_file;
@@ -30,11 +32,12 @@ use crate::link::weight::Scales;
 use crate::proxy::credentials::{Names, RANDOM_BYTES};
 use crate::proxy::route::Route;
 use crate::proxy::settings::Settings;
-use crate::shard::counters::{Counters, Snapshot};
+use crate::shard::counters::Snapshot;
 use crate::shard::driver::{self, Driver};
 use crate::shard::inline::InlineShard;
 use crate::shard::life::supervisor::supervise;
 use crate::shard::listener::{Listener, Listeners};
+use crate::shard::report::figures::Figures;
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
 use crate::tls::Tls;
@@ -55,10 +58,10 @@ pub struct Engine {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
+    callers: Arc<Rules>,
+    caller_limits: Arc<CallerLimits>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    counters: Vec<Arc<Counters>>,
-    meters: Vec<Arc<ShardMeter>>,
-    failed: Vec<Arc<AtomicBool>>,
+    figures: Arc<Figures>,
     vitals: Arc<Vitals>,
     address: Listen,
     admin_address: Option<Listen>,
@@ -158,10 +161,16 @@ impl Engine {
             },
             tls,
             peers: Arc::default(),
+            caller_limits: Arc::new(CallerLimits::new(&config.callers.limits)),
+            callers: config.callers.clone(),
             threads: Mutex::default(),
-            counters: (0..config.shards).map(|_| Arc::default()).collect(),
-            meters: (0..config.shards).map(|_| Arc::default()).collect(),
-            failed: (0..config.shards).map(|_| Arc::default()).collect(),
+            figures: Arc::new(Figures::new(
+                config.shards,
+                driver.clone(),
+                place == Place::Here,
+                backend.clone(),
+                log.clone(),
+            )),
             vitals: Arc::new(vitals),
             address,
             admin_address,
@@ -237,6 +246,8 @@ impl Engine {
             tls: self.tls.clone(),
             admin_tls: self.admin_tls.clone(),
             peers: self.peers.clone(),
+            callers: self.callers.clone(),
+            caller_limits: self.caller_limits.clone(),
             max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
             max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
             with_host: Scales::default(),
@@ -252,9 +263,11 @@ impl Engine {
             inbox,
             ports: if index == 0 { self.ports.clone() } else { Vec::new() },
             loads: self.loads.clone(),
-            counters: self.counters.get(index).cloned().unwrap_or_default(),
-            meter: self.meters.get(index).cloned().unwrap_or_default(),
-            given_up: self.failed.get(index).cloned().unwrap_or_default(),
+            counters: self.figures.counters.get(index).cloned().unwrap_or_default(),
+            figures: self.figures.clone(),
+            dashboard: config.dashboard,
+            meter: self.figures.meters.get(index).cloned().unwrap_or_default(),
+            given_up: self.figures.failed.get(index).cloned().unwrap_or_default(),
             vitals: self.vitals.clone(),
         }
     }
@@ -295,20 +308,26 @@ impl Engine {
     /// Counters of every shard, a moment ago.
     #[must_use]
     pub fn stats(&self) -> Vec<Snapshot> {
-        self.counters.iter().map(|counters| counters.snapshot()).collect()
+        self.figures.counters.iter().map(|counters| counters.snapshot()).collect()
     }
 
     /// What every shard measures; any thread may read it.
     #[must_use]
     pub fn meters(&self) -> &[Arc<ShardMeter>] {
-        &self.meters
+        &self.figures.meters
     }
 
     /// Shards that have failed so often that they were given up. Their connections are gone; the others serve on. When
     /// the first is among them, which accepts, nobody listens any more.
     #[must_use]
     pub fn failed_shards(&self) -> usize {
-        self.failed.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
+        self.figures.failed_shards()
+    }
+
+    /// All that is counted and measured; any thread may read it.
+    #[must_use]
+    pub fn figures(&self) -> &Arc<Figures> {
+        &self.figures
     }
 
     /// Makes a connection without a listener: the other end is served like any client, by the shard that has the fewest.
@@ -396,13 +415,19 @@ impl Engine {
         self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
     }
 
-    /// The clients under TLS, for threads that do not hold the engine.
+    /// The peers that have called, for threads that do not hold the engine.
     #[must_use]
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// The client under TLS that calls name by this number, while it is connected.
+    /// What holds of callers, for threads that do not hold the engine.
+    #[must_use]
+    pub fn callers(&self) -> &Arc<Rules> {
+        &self.callers
+    }
+
+    /// The peer that calls name by this number, while it is connected.
     #[must_use]
     pub fn peer(&self, number: u64) -> Option<Arc<Peer>> {
         self.peers.get(number)

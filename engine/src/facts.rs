@@ -6,9 +6,10 @@ use std::fmt;
 use crate::bounds::{self, Bound};
 use crate::host::codes;
 use crate::host::layout::{self, frame, news, outcome};
-use crate::limits::{ANSWER_FIRST_BYTES, FRAME_BYTES, HANDLERS_SETTLE, RETRY_AFTER_S};
-use crate::link::{batch::flags, meter};
+use crate::limits::{ANSWER_FIRST_BYTES, BEAT_MS, FRAME_BYTES, HANDLERS_SETTLE, RETRY_AFTER_S};
+use crate::link::{batch::flags, census, meter};
 use crate::shard::counters;
+use crate::shard::report::names;
 use crate::stated::{Stated, Statistic};
 use crate::tunnel::auth::DEFAULT_TOKEN_HEADER;
 use crate::tunnel::envelope::{CONTENT_TYPE, OF_THE_HOST, Refusal};
@@ -64,7 +65,7 @@ pub fn all() -> Vec<Fact> {
 type Row = (&'static str, &'static str, fn() -> Value);
 
 /// Those that stand in no such table.
-const REST: [Row; 17] = [
+const REST: [Row; 22] = [
     ("ANSWER_FIRST_BYTES", "Bytes of a streamed answer that may be sent before any credit has come.", || {
         Value::Number(ANSWER_FIRST_BYTES.into())
     }),
@@ -74,6 +75,7 @@ const REST: [Row; 17] = [
         "For so long, in milliseconds, calls may come that name handlers by numbers of before.",
         || Value::Number(HANDLERS_SETTLE.as_millis() as u64),
     ),
+    ("BEAT_MS", "Milliseconds between two times that an event loop says how it is.", || Value::Number(BEAT_MS)),
     ("RETRY_AFTER_S", "`Retry-After` of every 503, in seconds.", || Value::Number(RETRY_AFTER_S.into())),
     ("JSON_TYPE", "Media type of the bodies that are the engine's own.", || Value::Text(CONTENT_TYPE)),
     ("BASE_PATH", "Default of `basePath`.", || Value::Text(BasePath::DEFAULT)),
@@ -99,6 +101,10 @@ const REST: [Row; 17] = [
         )
     }),
     ("SHARD_STATS", "Numbers in the statistics of a shard.", || Value::Statistics(shard_statistics().collect())),
+    ("TUNNEL_STATS", "Numbers in the statistics of a tunnel.", || Value::Statistics(census::OF_A_TUNNEL.to_vec())),
+    ("WORKER_STATS", "Numbers in the statistics of a worker.", || Value::Statistics(census::OF_A_WORKER.to_vec())),
+    ("LOG_STATS", "Numbers in the statistics of an access log.", || Value::Statistics(census::OF_A_LOG.to_vec())),
+    ("METRICS", "Families of metrics that are more than a number: their names and what they mean.", metrics),
     ("BODY_REFUSALS", "Why a form is refused, by the number that its frame carries.", body_refusals),
 ];
 
@@ -136,6 +142,12 @@ fn without_links(text: &str) -> String {
         plain += &format!("`{}`{rest}", path.rsplit("::").next().unwrap_or(path));
     }
     plain
+}
+
+fn metrics() -> Value {
+    let row =
+        |(name, help): names::Family| Value::Record(vec![("name", Value::Text(name)), ("help", Value::Text(help))]);
+    Value::Record(names::STATED.iter().map(|(key, family)| (*key, row(*family))).collect())
 }
 
 fn refusals() -> Value {

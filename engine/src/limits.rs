@@ -237,6 +237,13 @@ pub const TLS_BARREN_READS: u32 = 32;
 /// Bytes that are read of a client that speaks plain HTTP where TLS is spoken, so that it can read the answer. More: cut.
 pub const TLS_PLAIN_BYTES: usize = 64 * 1024 * 1024;
 
+/// Bytes of a header of the PROXY protocol, which are waited for. More: cut.
+pub const PROXY_HEADER_BYTES: usize = 4 * 1024;
+
+/// Callers whose requests are counted, where nobody says how many: 1.6 MB. More: those that have asked least are forgotten, and may
+/// ask anew.
+pub const DEFAULT_MAX_CALLERS: u64 = 100_000;
+
 /// What a handshake counts for that is under way: what it needs for its messages.
 pub const HANDSHAKE_BYTES: usize = 16 * 1024;
 
@@ -286,6 +293,27 @@ pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// Connections that were turned away and still have something to send, which is thrown away. More: they meet a reset, and may
 /// not find their answer.
 pub const MAX_TURNED_AWAY: usize = 64;
+
+/// Viewers of the dashboard at a time. More: 503.
+pub const MAX_VIEWERS: usize = 16;
+
+/// Milliseconds between two reports to a viewer.
+pub const VIEW_MS: u64 = 1000;
+
+/// Bytes that wait for a viewer who does not read. More: the next reports are left out, until `writeTimeoutMs` ends it.
+pub const MAX_VIEWER_BYTES: usize = 1 << 20;
+
+/// Milliseconds between two times that an event loop says how it is.
+pub const BEAT_MS: u64 = 500;
+
+/// So old a report may be, in milliseconds: scrapes that come faster get the same one, and cost next to nothing.
+pub const REPORT_AGE_MS: u64 = 100;
+
+/// Ids with figures of their own in metrics. The rest: figures of all of them together.
+pub const MAX_METERED_IDS: usize = 200;
+
+/// Bytes of such an id. Longer: it is among the rest.
+pub const MAX_METERED_ID_BYTES: usize = 200;
 
 /// Calls may wait so long without a look from the host before `/readyz` says no.
 pub const HOST_BEHIND: std::time::Duration = std::time::Duration::from_secs(1);

@@ -9,21 +9,23 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("stated", &[]),
     ("limits", &[]),
     ("bounds", &["limits"]),
+    ("placement", &["limits"]),
     ("wire", &["limits"]),
     ("access", &["limits", "wire"]),
+    ("caller", &["limits", "wire"]),
     ("tunnel", &["limits", "wire"]),
     ("proxy", &["limits", "wire"]),
     ("tls", &[]),
     ("trust", &[]),
     // `tunnel`: what hosts register is what the route table is built of.
-    ("link", &["stated", "limits", "wire", "access", "tunnel", "proxy", "trust"]),
+    ("link", &["stated", "limits", "wire", "access", "caller", "tunnel", "proxy", "trust"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
-    ("config", &["limits", "access", "tunnel", "proxy", "tls", "trust"]),
-    ("shard", &["stated", "limits", "wire", "access", "tunnel", "proxy", "link", "config", "tls", "trust"]),
+    ("config", &["limits", "placement", "access", "caller", "tunnel", "proxy", "tls", "trust"]),
+    ("shard", &["stated", "limits", "wire", "access", "caller", "tunnel", "proxy", "link", "config", "tls", "trust"]),
     ("facts", &["stated", "limits", "bounds", "wire", "tunnel", "link", "host", "shard"]),
     ("error", &["limits", "config", "shard"]),
-    ("engine", &["limits", "wire", "tunnel", "proxy", "link", "config", "shard", "error", "tls", "trust"]),
+    ("engine", &["limits", "wire", "caller", "tunnel", "proxy", "link", "config", "shard", "error", "tls", "trust"]),
 ];
 
 /// The code of a file, without its tests and comments.

@@ -19,6 +19,7 @@ export type { AdminAddress } from './options/addresses.js';
 export type { LogStats, MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
+  AccessOptions,
   AdminOptions,
   AuthOptions,
   ByteStream,
@@ -34,6 +35,8 @@ export type {
   ListenOptions,
   MultipartOptions,
   NamedCertificate,
+  ProxyProtocolOptions,
+  RateLimitOptions,
   Serializer,
   StreamResult,
   TaskCall,

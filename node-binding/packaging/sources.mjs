@@ -10,7 +10,7 @@ export const BINDING = join(REPOSITORY, 'node-binding');
 export const WORK = join(REPOSITORY, 'target', 'packages');
 
 const JAVASCRIPT = ['lib', 'tsconfig.json', 'scripts/build.mjs'];
-const RUST = ['Cargo.toml', 'Cargo.lock', 'engine/Cargo.toml', 'engine/src', 'node-binding/Cargo.toml', 'node-binding/build.rs', 'node-binding/src', 'node-binding/packaging/addons.mjs', 'node-binding/packaging/requirements.txt'];
+const RUST = ['Cargo.toml', 'Cargo.lock', 'engine/Cargo.toml', 'engine/src', 'engine/assets', 'node-binding/Cargo.toml', 'node-binding/build.rs', 'node-binding/src', 'node-binding/packaging/addons.mjs', 'node-binding/packaging/requirements.txt'];
 
 /** Of dist/. */
 export const hashOfJavaScript = (binding = BINDING) => hashOf(binding, JAVASCRIPT);

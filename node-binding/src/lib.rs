@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 mod bounds;
+mod callers;
 mod inline;
 mod native;
 mod options;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fasttunnel_engine::access::line::Format;
-use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections, default_shards};
+use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
+use fasttunnel_engine::placement::{self, Decision, INLINE_UP_TO_CORES, Placement, PlacementChoice, available_cores};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
@@ -19,6 +20,7 @@ use napi_derive::napi;
 use zeroize::Zeroize;
 
 use crate::bounds;
+use crate::callers::NativeCallers;
 use crate::raw;
 use crate::tls::NativeTls;
 
@@ -37,8 +39,8 @@ pub struct NativeOptions {
     pub in_process: bool,
     /// Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function.
     pub loop_ring: bool,
-    /// The event loop turns the one shard, if it can; otherwise shards have threads.
-    pub inline: bool,
+    /// `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads.
+    pub placement: String,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
     /// What to encrypt with; without it nothing is.
@@ -49,6 +51,8 @@ pub struct NativeOptions {
     pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
+    /// What holds of callers.
+    pub callers: Option<NativeCallers>,
     /// Connections the kernel queues.
     pub backlog: i32,
     /// Shard threads; 0 for the default by cores.
@@ -105,6 +109,8 @@ pub struct NativeAdmin {
     pub port: u32,
     /// Unix socket instead of both.
     pub socket_path: Option<String>,
+    /// A page there shows what the tunnel does.
+    pub dashboard: bool,
 }
 
 /// CORS options (CONTRACT 8).
@@ -313,14 +319,17 @@ impl NativeOptions {
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
             None => None,
         };
+        config.dashboard = self.admin.as_ref().is_some_and(|admin| admin.dashboard);
         config.tls = self.tls.as_ref().map(NativeTls::read).transpose()?;
         config.admin_tls = match &self.admin_tls {
             Some(own) => AdminTls::Own(own.read()?),
             None if self.admin_tls_shared => AdminTls::AsTunnel,
             None => AdminTls::None,
         };
+        if let Some(callers) = &self.callers {
+            config.callers = Arc::new(callers.rules()?);
+        }
         config.backlog = self.backlog;
-        config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
@@ -334,6 +343,17 @@ impl NativeOptions {
         });
         config.release_memory = raw::release_memory;
         Ok(config)
+    }
+
+    /// Where the shards should run, and how many there should be.
+    pub fn decide(&self) -> Result<Decision, CodedError> {
+        let choice = match self.placement.as_str() {
+            "auto" => PlacementChoice::Auto,
+            "threads" => PlacementChoice::Only(Placement::Threads),
+            "inline" => PlacementChoice::Only(Placement::Inline),
+            other => return Err(bad_option(format!("placement: {other:?} is no placement"))),
+        };
+        Ok(placement::decide(choice, self.shards as usize, self.workers, available_cores(), INLINE_UP_TO_CORES))
     }
 
     fn listen(&self) -> Result<Listen, CodedError> {

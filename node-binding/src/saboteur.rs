@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
+use fasttunnel_engine::link::census::Census;
 use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::port::ShardPort;
+use fasttunnel_engine::link::tally::Tally;
 use napi_derive::napi;
 
 thread_local! {
@@ -76,6 +78,14 @@ impl Backend for Saboteur {
 
     fn unseen_ns(&self, shard: usize) -> u64 {
         self.hosts.unseen_ns(shard)
+    }
+
+    fn tally(&self, shard: usize) -> Tally {
+        self.hosts.tally(shard)
+    }
+
+    fn census(&self) -> Census {
+        self.hosts.census()
     }
 
     fn stopped(&self, shard: usize) {

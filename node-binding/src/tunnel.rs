@@ -11,15 +11,19 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::host::{codes, layout};
 use fasttunnel_engine::link::access_log::AccessLog;
 use fasttunnel_engine::link::batch::Outcome;
+use fasttunnel_engine::link::beat::Beat;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::hosts::Hosts;
+use fasttunnel_engine::placement::{Placement, available_cores as cores_of_process};
+use fasttunnel_engine::shard::report::json;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
 use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array};
 use napi::{Env, JsString};
 use napi_derive::napi;
 
+use crate::callers::NativeCaller;
 use crate::inline::{self, Inline, Rung};
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
@@ -27,7 +31,7 @@ use crate::ring::Ring;
 use crate::rows::{Table, answers};
 use crate::shared::{Shared, bad_handlers, table_of};
 use crate::start_error::{coded, connect_error, start_error};
-use crate::stats::{log_json, members_json, shards_json};
+use crate::stats::{log_json, members_json};
 use crate::tls::{NativePeer, NativeTls};
 
 /// A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it.
@@ -129,14 +133,14 @@ impl NativeTunnel {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let ring = Rc::new(ring);
-        let refusal = if options.inline && !options.workers { inline::refusal(&ring, config.driver) } else { None };
-        let is_inline = options.inline && !options.workers && refusal.is_none();
+        let placed = inline::place(options.decide()?, &ring, config.driver);
+        let is_inline = placed.arrangement.placement == Placement::Inline;
+        config.shards = placed.arrangement.shards;
         let rung = Rung::default();
         let wake = if is_inline { rung.wake(wake) } else { wake };
-        if is_inline {
-            config.shards = 1;
-        }
-        let hosts = Arc::new(Hosts::new(config.shards, config.limits.queue_timeout_ms));
+        let hosts = Hosts::new(config.shards, config.limits.queue_timeout_ms);
+        // Nobody but the admin listener tells it.
+        let hosts = Arc::new(if config.admin.is_some() { hosts.metering_tasks() } else { hosts });
         // Whoever connects first finds the handlers: they are registered, or announced, before anything listens.
         let (bridge, numbers) = if options.workers {
             hosts.announce(&offers(handlers)).map_err(bad_handlers)?;
@@ -172,8 +176,8 @@ impl NativeTunnel {
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
             ring: ring.name(),
-            placement: if is_inline { "inline" } else { "threads" },
-            placement_reason: refusal,
+            placement: placed.arrangement.placement.name(),
+            placement_reason: placed.reason,
         };
         let log = engine.log().cloned();
         let shared = Shared::new(hosts, rules, &engine, allow);
@@ -437,6 +441,20 @@ impl NativeTunnel {
         self.life.bridge.borrow().link().number()
     }
 
+    /// The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
+    /// which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
+    #[napi(catch_unwind)]
+    pub fn beat(&self, delay_ms: f64, delay_max_ms: f64, utilization: f64, worker: i32, restarts: u32) {
+        self.life.bridge.borrow().link().beat(&Beat {
+            worker: u32::try_from(worker).ok(),
+            restarts: u64::from(restarts),
+            // A float becomes an integer by saturation.
+            delay_us: (delay_ms * 1e3) as u64,
+            delay_max_us: (delay_max_ms * 1e3) as u64,
+            utilization_ppm: (utilization * 1e6) as u64,
+        });
+    }
+
     /// Calls that it has begun and not answered.
     #[napi(getter)]
     pub fn live(&self) -> u32 {
@@ -482,7 +500,17 @@ impl NativeTunnel {
         let Some(number) = self.life.bridge.borrow().peer(ticket) else { return Ok(None) };
         let shared = self.life.shared.borrow();
         let peer = shared.as_ref().and_then(|shared| shared.peers().get(number));
-        peer.map(|peer| NativePeer::new(env, &peer)).transpose()
+        peer.and_then(|peer| peer.tls.as_ref().map(|tls| NativePeer::new(env, tls))).transpose()
+    }
+
+    /// Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process.
+    #[napi(catch_unwind)]
+    pub fn caller(&self, ticket: u32) -> Option<NativeCaller> {
+        let bridge = self.life.bridge.borrow();
+        let shared = self.life.shared.borrow();
+        let shared = shared.as_ref()?;
+        let peer = shared.peers().get(bridge.peer(ticket)?)?;
+        Some(NativeCaller::new(&peer, shared.callers().client(peer.address, bridge.head(ticket)?)))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
@@ -590,10 +618,10 @@ impl NativeTunnel {
     /// Where the shards run: `threads` or `inline`.
     #[napi(getter)]
     pub fn placement(&self) -> &'static str {
-        self.engine_facts.as_ref().map_or("threads", |facts| facts.placement)
+        self.engine_facts.as_ref().map_or(Placement::Threads.name(), |facts| facts.placement)
     }
 
-    /// Why it is `threads`, where `inline` was asked for.
+    /// Why it is `threads`, where `inline` was asked for; what decided, where that was left open.
     #[napi(getter)]
     pub fn placement_reason(&self) -> Option<String> {
         self.engine_facts.as_ref().and_then(|facts| facts.placement_reason.clone())
@@ -605,7 +633,7 @@ impl NativeTunnel {
         self.engine_facts.as_ref().map_or(0, |facts| facts.shards)
     }
 
-    /// JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+    /// JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`json::shards`] and [`members_json`]; without
     /// shards and members after `finish`.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
@@ -613,7 +641,7 @@ impl NativeTunnel {
         let mut shards = String::new();
         self.with_engine(|engine| {
             self.life.failed_shards.set(engine.failed_shards());
-            shards = shards_json(engine, bridge.hosts());
+            shards = json::shards(engine.figures());
         });
         let members = bridge.hosts().members();
         let is_own = |host: &Host| std::ptr::eq(host, &**bridge.link());
@@ -665,6 +693,13 @@ fn port_of(address: &Listen) -> u32 {
 #[napi]
 pub fn thread_cpu_ms() -> f64 {
     clock::thread_cpu_ns() as f64 / 1e6
+}
+
+/// Cores that the process may use: by its affinity, and by the quotas of its control groups.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn available_cores() -> u32 {
+    cores_of_process() as u32
 }
 
 /// The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build.

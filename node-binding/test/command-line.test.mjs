@@ -22,7 +22,7 @@ describe('fasttunnel', () => {
     for (const args of [[], ['--help'], ['-h'], ['help']]) {
       const { status, stdout, stderr } = await run(args);
       assert.deepEqual([status, stderr], [0, '']);
-      for (const name of ['serve MODULE', 'call URL ID [JSON]', 'doctor', 'bench']) assert.ok(stdout.includes(`\n  ${name}`), `${name} in ${stdout}`);
+      for (const name of ['serve MODULE', 'call URL ID [JSON]', 'doctor', 'bench', 'top ADDRESS']) assert.ok(stdout.includes(`\n  ${name}`), `${name} in ${stdout}`);
     }
   });
 
@@ -44,8 +44,8 @@ describe('fasttunnel', () => {
   it('names the command or the option that was probably meant', async () => {
     for (const [args, text] of [
       [['srve'], 'There is no command srve. Did you mean serve?'],
-      [['--verson'], 'There is no option --verson. Commands: serve, call, doctor, bench.'],
-      [['install'], 'There is no command install. Commands: serve, call, doctor, bench.'],
+      [['--verson'], 'There is no option --verson. Commands: serve, call, doctor, bench, top.'],
+      [['install'], 'There is no command install. Commands: serve, call, doctor, bench, top.'],
       [['serve', 'x.js', '--prot', '1'], 'There is no option --prot. Did you mean --port?'],
       [['serve', 'x.js', '--tokn=secret'], 'There is no option --tokn. Did you mean --token?'],
       [['doctor', '-x'], 'There is no option -x. Options: --port, --json, --help.'],

@@ -16,6 +16,7 @@ const COUNTERS = [
 ];
 const shard = (first) => ({
   ...Object.fromEntries(COUNTERS.map((name, index) => [name, first + index])),
+  refusals: { 401: first, 503: 7 },
   callsPerBatch: sizes(4, 3),
   answersPerBatch: sizes(2, 6),
   phases: { parse: durations(12, 24, 2), queue: durations(12, 1200, 100), js: durations(12, 600_000, 50_000), write: durations(11, 220_000_000, 100_000_000) },
@@ -27,6 +28,7 @@ for (const format of ['openmetrics', 'prometheus']) {
     const samples = answers(metricsText(stats, format), format);
     assert.equal(samples.get('fasttunnel_info{driver="epoll"}'), 1);
     assert.deepEqual(['fasttunnel_live', 'fasttunnel_failed_shards', 'fasttunnel_drains_total'].map((name) => samples.get(name)), [7, 1, 5]);
+    assert.deepEqual(['401', '503'].map((status) => samples.get(`fasttunnel_refusals_total{shard="0",status="${status}"}`)), [100, 7]);
     const gauges = ['connections', 'http2Connections', 'http2Streams', 'inFlight', 'heldBytes', 'queueDepth', 'queueDepthMax'];
     for (const [index, counter] of COUNTERS.entries()) {
       const name = `fasttunnel_${counter.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}${gauges.includes(counter) ? '' : '_total'}`;

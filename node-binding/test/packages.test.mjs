@@ -158,7 +158,7 @@ describe('npm pack in the checkout', () => {
   };
 
   before(() => {
-    for (const path of ['engine/Cargo.toml', 'engine/src', 'Cargo.toml', 'Cargo.lock', ...['Cargo.toml', 'build.rs', 'src', 'lib', 'dist', 'tsconfig.json', 'package.json', 'scripts'].map((name) => `node-binding/${name}`)]) cpSync(join(root, path), join(checkout, path), { recursive: true });
+    for (const path of ['engine/Cargo.toml', 'engine/src', 'engine/assets', 'Cargo.toml', 'Cargo.lock', ...['Cargo.toml', 'build.rs', 'src', 'lib', 'dist', 'tsconfig.json', 'package.json', 'scripts'].map((name) => `node-binding/${name}`)]) cpSync(join(root, path), join(checkout, path), { recursive: true });
     cpSync(join(home, 'packaging'), join(place, 'packaging'), { recursive: true, filter: (path) => basename(path) !== 'node_modules' });
     cpSync(join(root, 'target/packages/addons'), join(checkout, 'target/packages/addons'), { recursive: true });
   });

@@ -54,7 +54,7 @@ onBothDrivers('tokens', (driver) => {
     const reports = [];
     const text = await printed(async () => {
       const tunnel = await fastTunnel({
-        driver, auth: { token: [GOOD, `other-${GOOD}`] }, limits: { maxBodyBytes: 100, bodyTimeoutMs: 300 },
+        driver, auth: { token: [GOOD, `other-${GOOD}`] }, admin: { dashboard: true }, limits: { maxBodyBytes: 100, bodyTimeoutMs: 300 },
         tasks: { add: ({ a }) => a, fails: () => { throw new Error('on purpose'); } },
         onError: (...report) => reports.push(report),
       });
@@ -69,8 +69,10 @@ onBothDrivers('tokens', (driver) => {
       assert.match(answers[1], /status: 401/);
       const listens = await fastTunnel({ port: tunnel.port, driver, auth: { token: GOOD } }).catch((error) => error);
       assert.equal(listens.code, 'EADDRINUSE');
+      const shown = await Promise.all(['metrics', 'stats', 'dashboard'].map(async (path) => (await fetch(`${tunnel.admin.url}/${path}`)).text()));
+      assert.ok(shown.every((page) => page.length > 1000));
       const said = [
-        ...answers, inspect(reports, { depth: 10, showHidden: true }), inspect(tunnel, { depth: 10, showHidden: true }), JSON.stringify(tunnel), JSON.stringify(tunnel.stats()),
+        ...answers, ...shown, inspect(reports, { depth: 10, showHidden: true }), inspect(tunnel, { depth: 10, showHidden: true }), JSON.stringify(tunnel), JSON.stringify(tunnel.stats()),
         metricsText(tunnel.stats()), inspect(listens, { depth: 10, showHidden: true }), listens.stack,
       ];
       await tunnel.close();

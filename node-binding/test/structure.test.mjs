@@ -35,7 +35,7 @@ const MAY_IMPORT = {
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
   tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers'],
   runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client'],
-  cli: ['facts', 'errors', 'options', 'process', 'native', 'tunnel'],
+  cli: ['facts', 'errors', 'options', 'process', 'native', 'stats', 'tunnel'],
   index: ['errors', 'trace', 'options', 'native', 'files', 'stats', 'tunnel'],
 };
 

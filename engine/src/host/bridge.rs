@@ -15,6 +15,7 @@ use crate::link::clock;
 use crate::link::host::Host;
 use crate::link::hosts::{Hosts, Offer, TooManyHosts};
 use crate::link::meter::Run;
+use crate::link::tasks::Label;
 use crate::tunnel::table::TableError;
 use crate::wire::fields::Span;
 
@@ -36,6 +37,10 @@ pub enum Answer {
 impl Answer {
     fn wants_text(self) -> bool {
         matches!(self, Answer::Result | Answer::Failed(_))
+    }
+
+    fn is_failure(self) -> bool {
+        matches!(self, Answer::InvalidJson | Answer::Failed(_) | Answer::Nonsense)
     }
 
     fn outcome(self, has_text: bool) -> Outcome {
@@ -135,6 +140,7 @@ impl Bridge {
             let drained = Drained { calls, departed, ..self.feed.news() };
             if calls > 0 {
                 self.text.push(b']');
+                self.link.note_drain();
                 break drained;
             }
             // With something to take, to abort or to tell, the event loop polls again when it has; otherwise park, unless
@@ -232,12 +238,20 @@ impl Bridge {
             whole.clear();
         }
         let mut texts = Texts::new(&whole);
-        let (now_ns, mut run) = (clock::now_ns(), Run::default());
+        let (now_ns, mut run, mut of_task) = (clock::now_ns(), Run::default(), Run::default());
         for (ticket, answer) in answers {
             let text = if answer.wants_text() { texts.next() } else { None };
             let Some(live) = self.tickets.remove(ticket) else { continue };
             let link = &*self.link;
             run.add(live.shard, live.taken_ns, |shard, since_ns, calls| note_run(link, shard, since_ns, now_ns, calls));
+            if let Some(tasks) = link.tasks() {
+                of_task.add(u32::from(live.label), live.taken_ns, |label, since_ns, calls| {
+                    tasks.note(label as Label, since_ns, now_ns, calls);
+                });
+                if answer.is_failure() && !live.ask {
+                    tasks.note_failure(live.label);
+                }
+            }
             let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { continue };
             if live.ask {
                 // Only `advise` may speak for a client.
@@ -257,6 +271,9 @@ impl Bridge {
             std::mem::swap(&mut whole, &mut batch.json);
         }
         run.end(|shard, since_ns, calls| note_run(&self.link, shard, since_ns, now_ns, calls));
+        if let Some(tasks) = self.link.tasks() {
+            of_task.end(|label, since_ns, calls| tasks.note(label as Label, since_ns, now_ns, calls));
+        }
         self.text = whole;
         // Whoever has an answer finds that its call is over.
         self.note_open();
@@ -280,7 +297,7 @@ impl Bridge {
     /// Takes a whole answer; it leaves with the next ones. What may not be written gives a 500.
     pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
         let Some(live) = self.tickets.remove(ticket) else { return };
-        note_run(&self.link, live.shard, live.taken_ns, clock::now_ns(), 1);
+        note_one(&self.link, &live, live.taken_ns, raw.status >= 400.0);
         let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return };
         if live.ask {
             return batch.push_advice(live.key, false, b"");
@@ -303,7 +320,8 @@ impl Bridge {
         };
         if let Some(live) = self.tickets.get_mut(ticket) {
             // What follows goes at the pace of its source and of the client.
-            note_run(&self.link, live.shard, std::mem::take(&mut live.taken_ns), clock::now_ns(), 1);
+            let taken_ns = std::mem::take(&mut live.taken_ns);
+            note_one(&self.link, live, taken_ns, raw.status >= 400.0);
         }
         self.append(ticket, Outcome::Open(StreamHead { head, length }), &bytes)
     }
@@ -340,7 +358,7 @@ impl Bridge {
         self.feed.loans.head(self.tickets.get(ticket)?)
     }
 
-    /// The number of the client of a call, in [`crate::link::peers::Peers`], while it is not answered.
+    /// The number of the peer that a call came from, in [`crate::link::peers::Peers`], while it is not answered.
     #[must_use]
     pub fn peer(&self, ticket: u32) -> Option<u64> {
         self.tickets.get(ticket).map(|live| live.peer)
@@ -371,6 +389,18 @@ impl Bridge {
 impl Drop for Bridge {
     fn drop(&mut self) {
         self.detach();
+    }
+}
+
+/// Records one call that was answered by itself, and its task.
+fn note_one(link: &Host, live: &Live, taken_ns: u64, failed: bool) {
+    let now_ns = clock::now_ns();
+    note_run(link, live.shard, taken_ns, now_ns, 1);
+    if let Some(tasks) = link.tasks().filter(|_| !live.ask) {
+        tasks.note(live.label, taken_ns, now_ns, 1);
+        if failed {
+            tasks.note_failure(live.label);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::link::batch::{CallBatch, CallKey, CallRecord, Outcome, flags};
 use crate::link::clock;
 use crate::link::host::{Host, Next};
 use crate::link::parts;
+use crate::link::tasks::NumbersHere;
 use crate::wire::fields::Span;
 
 /// Where the event loop wants to read of a call that it is given.
@@ -60,6 +61,8 @@ pub(super) struct Feed {
     /// The batches behind it.
     backlog: Backlog,
     shedder: Shedder,
+    /// Which meter each handler has.
+    labels: NumbersHere,
     /// Pieces of bodies on their way to the event loop.
     pub frames: FrameQueue,
     pub notices: Notices,
@@ -78,6 +81,7 @@ impl Feed {
             cursor: None,
             backlog: Backlog::new(shards),
             shedder: Shedder::new(queue_timeout_ms),
+            labels: NumbersHere::default(),
             frames: FrameQueue::default(),
             notices: Notices::default(),
         }
@@ -220,6 +224,9 @@ impl Feed {
         text: &mut Vec<u8>,
         max_calls: usize,
     ) -> usize {
+        if let Some(tasks) = link.tasks() {
+            self.labels.look(tasks);
+        }
         let mut calls = 0;
         while calls == 0 || (calls < max_calls && self.cursor.is_none()) {
             let Some((loan, from)) = self.cursor.take().or_else(|| self.next_batch(link)) else {
@@ -262,7 +269,8 @@ impl Feed {
                 append_texts(text, run.take(), &loan.batch.json);
                 continue;
             }
-            let ticket = tickets.issue(live_of(loan_index, loan.shard, record, taken_ns, queued_ns));
+            let label = self.labels.of(record.handler);
+            let ticket = tickets.issue(live_of(loan_index, loan.shard, record, taken_ns, queued_ns, label));
             asks += u64::from(record.flags & flags::ASK != 0);
             given += 1;
             rows.call(calls, ticket, record);

@@ -7,6 +7,7 @@ use slab::Slab;
 use super::tickets::{HeadPlace, Live, Tickets};
 use crate::link::batch::{CallBatch, CallRecord, flags};
 use crate::link::host::Host;
+use crate::link::tasks::Label;
 
 /// A batch on loan.
 pub(super) struct Loan {
@@ -85,9 +86,9 @@ impl Loans {
 }
 
 /// A call that is given out at `now_ns`.
-pub(super) fn live_of(loan: u32, shard: u32, record: &CallRecord, now_ns: u64, queued_ns: u64) -> Live {
+pub(super) fn live_of(loan: u32, shard: u32, record: &CallRecord, now_ns: u64, queued_ns: u64, label: Label) -> Live {
     let head = HeadPlace::Loan { batch: loan, request_id: record.request_id, head: record.head() };
     let ask = record.flags & flags::ASK != 0;
     let taken_ns = if ask { 0 } else { now_ns };
-    Live { shard, key: record.key, gone: false, ask, taken_ns, queued_ns, head, peer: record.peer }
+    Live { shard, key: record.key, gone: false, ask, label, taken_ns, queued_ns, head, peer: record.peer }
 }

@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use crate::link::batch::CallKey;
+use crate::link::tasks::Label;
 use crate::wire::fields::Span;
 
 /// One such call.
@@ -13,12 +14,14 @@ pub(super) struct Live {
     pub gone: bool,
     /// No call, but a request that is asked about.
     pub ask: bool,
+    /// Which meter it counts for.
+    pub label: Label,
     /// When the event loop was given it; 0 when its time does not count (any more).
     pub taken_ns: u64,
     /// Nanoseconds that it had waited for the event loop by then.
     pub queued_ns: u64,
     pub head: HeadPlace,
-    /// Names its client, where that is under TLS.
+    /// Names the peer that it came from.
     pub peer: u64,
 }
 
@@ -139,7 +142,7 @@ mod tests {
 
     fn live(shard: u32, key: CallKey) -> Live {
         let head = HeadPlace::Own { bytes: Box::default(), id_length: 0 };
-        Live { shard, key, gone: false, ask: false, taken_ns: 0, queued_ns: 0, head, peer: 0 }
+        Live { shard, key, gone: false, ask: false, label: 0, taken_ns: 0, queued_ns: 0, head, peer: 0 }
     }
 
     fn departed(tickets: &mut Tickets) -> Vec<u32> {

@@ -1,7 +1,9 @@
 //! What runs the calls: the one trait that the Node bridge and Rust handlers implement.
 
 use super::batch::{AnswerBatch, CallBatch};
+use super::census::Census;
 use super::port::ShardPort;
+use super::tally::Tally;
 
 /// Runs calls. A shard hands over the calls of a tick at its end; the answers come back at once, or later through
 /// the shard's [`ShardPort`] from any thread.
@@ -24,6 +26,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Nanoseconds for which nobody has looked at what this shard has handed over; 0 when nothing waits.
     fn unseen_ns(&self, _shard: usize) -> u64 {
         0
+    }
+
+    /// What was measured of the calls of a shard.
+    fn tally(&self, _shard: usize) -> Tally {
+        Tally::default()
+    }
+
+    /// What there is to tell of event loops and tasks.
+    fn census(&self) -> Census {
+        Census::default()
     }
 
     /// The shard's thread is about to end: the last thing it says.

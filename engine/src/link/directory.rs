@@ -117,6 +117,13 @@ impl Directory {
         matches!(&self.served[..], [Served { left: false, .. }])
     }
 
+    /// The handlers of a host, also those that calls may be on their way to.
+    pub fn handlers_of(&self, host: u32) -> impl Iterator<Item = &Registration> {
+        let served = self.served.iter().filter(move |served| served.host == host).flat_map(|served| &served.handlers);
+        let retired = self.retired.iter().filter(move |retired| retired.host == host).map(|retired| &retired.handler);
+        served.chain(retired)
+    }
+
     /// What may be called, each id once, by the number of somebody who is here, if anybody is.
     pub fn registrations(&self) -> Vec<Registration> {
         let mut seen = HashSet::new();

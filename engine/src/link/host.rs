@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
+use super::beat::{Beat, Heart};
+use super::census::LoopFigures;
 use super::clock;
 use super::counter::Counter;
 use super::doorbell::Doorbell;
@@ -11,6 +13,8 @@ use super::host_queue::{Queue, ToHost};
 use super::meter::{HandoverMeter, HostMeter};
 use super::port::{ShardPort, ToShard};
 use super::sync::{AtomicBool, Ordering};
+use super::tally::Tally;
+use super::tasks::TaskMeters;
 
 /// What the host writes.
 #[derive(Default)]
@@ -22,6 +26,8 @@ struct Own {
     running: Counter,
     /// Calls that it has taken and not begun, a moment ago.
     waiting: Counter,
+    /// Times that it has taken calls.
+    drains: Counter,
 }
 
 /// A queue of call batches from every shard to one thread, and the bell that wakes it. One host alone is a backend;
@@ -35,6 +41,9 @@ pub struct Host {
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
     own: Own,
+    heart: Heart,
+    /// Where tasks are measured one by one.
+    tasks: Option<TaskMeters>,
     /// It is about to leave, and wants no more calls.
     leaves: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -54,9 +63,60 @@ impl Host {
             ports: OnceLock::new(),
             bell: Doorbell::default(),
             own: Own::default(),
+            heart: Heart::default(),
+            tasks: None,
             leaves: AtomicBool::new(false),
             wake: Box::new(wake),
         }
+    }
+
+    /// The same, which measures tasks one by one.
+    pub(super) fn with_tasks(self) -> Self {
+        Host { tasks: Some(TaskMeters::default()), ..self }
+    }
+
+    /// Where tasks are measured one by one, if they are.
+    #[inline]
+    #[must_use]
+    pub fn tasks(&self) -> Option<&TaskMeters> {
+        self.tasks.as_ref()
+    }
+
+    /// The host says how its event loop is.
+    pub fn beat(&self, beat: &Beat) {
+        self.heart.beat(beat);
+    }
+
+    /// Adds what was measured of the calls of shard `shard`.
+    pub(super) fn add_to(&self, tally: &mut Tally, shard: usize) {
+        let (Some(handover), Some(meter)) = (self.handover_meter(shard), self.meter(shard)) else { return };
+        tally.host_wakes += handover.host_wakes.get();
+        tally.waiting += self.waiting(shard) as u64;
+        tally.most_waiting = tally.most_waiting.max(handover.most_waiting.get());
+        tally.queue_ns.add(&meter.queue_ns.snapshot());
+        tally.host_ns.add(&meter.host_ns.snapshot());
+    }
+
+    /// What there is to tell of it.
+    pub(super) fn figures(&self) -> LoopFigures {
+        LoopFigures {
+            observes: false,
+            calls: self.calls(),
+            waiting: self.unbegun(),
+            running: self.running(),
+            beat: self.heart.last(),
+        }
+    }
+
+    /// It has taken calls.
+    pub fn note_drain(&self) {
+        self.own.drains.add(1);
+    }
+
+    /// Times that it has taken calls.
+    #[must_use]
+    pub fn drains(&self) -> u64 {
+        self.own.drains.get()
     }
 
     /// Which of the engine's hosts it is. A number is given once.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::batch::{AnswerBatch, CallBatch};
+use super::census::{Census, LoopFigures, TaskFigures};
 use super::directory::Directory;
 pub use super::directory::Offer;
 use super::host::Host;
@@ -16,6 +17,7 @@ use super::lane::{End, Lane};
 use super::port::ShardPort;
 use super::sync::Mutex;
 use super::tally::Tally;
+use super::tasks::{Labels, Numbers};
 use crate::limits::MAX_HOSTS;
 use crate::tunnel::table::{Registration, TableError};
 
@@ -32,6 +34,10 @@ struct Roster {
     observers: Vec<Arc<Host>>,
     /// What those have measured that have left, by shard.
     left: Vec<Tally>,
+    /// The same of tasks, by label.
+    left_tasks: Vec<TaskFigures>,
+    left_drains: u64,
+    labels: Labels,
     /// Number of the next host.
     next: u32,
     directory: Directory,
@@ -43,6 +49,8 @@ pub struct Hosts {
     lanes: Vec<Mutex<Lane>>,
     roster: Mutex<Roster>,
     queue_timeout_ms: u64,
+    /// Tasks are measured one by one.
+    meters_tasks: bool,
 }
 
 macro_rules! lock {
@@ -58,7 +66,13 @@ impl Hosts {
     pub fn new(shards: usize, queue_timeout_ms: u64) -> Self {
         let timeout = Duration::from_millis(queue_timeout_ms);
         let lanes = (0..shards).map(|shard| Mutex::new(Lane::new(shard, timeout))).collect();
-        Hosts { lanes, roster: Mutex::new(Roster::default()), queue_timeout_ms }
+        Hosts { lanes, roster: Mutex::new(Roster::default()), queue_timeout_ms, meters_tasks: false }
+    }
+
+    /// The same, which measures tasks one by one: see [`Backend::census`].
+    #[must_use]
+    pub fn metering_tasks(self) -> Self {
+        Hosts { meters_tasks: true, ..self }
     }
 
     /// Shards that hand calls over.
@@ -89,7 +103,8 @@ impl Hosts {
         if roster.hosts.len() >= MAX_HOSTS {
             return Err(TooManyHosts);
         }
-        let host = Arc::new(Host::numbered(roster.next, self.lanes.len(), wake));
+        let host = Host::numbered(roster.next, self.lanes.len(), wake);
+        let host = Arc::new(if self.meters_tasks { host.with_tasks() } else { host });
         if !roster.ports.is_empty() {
             host.attach(&roster.ports);
         }
@@ -153,8 +168,10 @@ impl Hosts {
             roster.directory.leave(host.number());
             let mut left = std::mem::take(&mut roster.left);
             left.resize_with(self.lanes.len(), Tally::default);
-            left.iter_mut().enumerate().for_each(|(shard, tally)| tally.add(host, shard));
+            left.iter_mut().enumerate().for_each(|(shard, tally)| host.add_to(tally, shard));
             roster.left = left;
+            roster.left_drains += host.drains();
+            roster.keep_tasks(host);
         }
         roster.hosts.retain(|one| !is_it(one));
         roster.observers.retain(|one| !is_it(one));
@@ -192,7 +209,7 @@ impl Hosts {
         let mut tally = roster.left.get(shard).cloned().unwrap_or_default();
         // What waits, waits for those that are here.
         tally.waiting = 0;
-        roster.hosts.iter().for_each(|host| tally.add(host, shard));
+        roster.hosts.iter().for_each(|host| host.add_to(&mut tally, shard));
         tally
     }
 
@@ -211,6 +228,7 @@ impl Hosts {
     pub fn register(&self, host: &Host, offers: &[Offer]) -> Result<Vec<u32>, TableError> {
         let mut roster = lock!(self.roster);
         let numbers = roster.directory.register(host.number(), offers, Instant::now())?;
+        roster.label(host);
         self.publish(&roster);
         roster.ports.iter().for_each(ShardPort::nudge);
         Ok(numbers)
@@ -251,6 +269,37 @@ impl Hosts {
     }
 }
 
+impl Roster {
+    /// Tells a host which meters its handlers have.
+    fn label(&mut self, host: &Host) {
+        let Some(tasks) = host.tasks() else { return };
+        let labels = &mut self.labels;
+        let handlers = self.directory.handlers_of(host.number());
+        tasks.set_numbers(Numbers::new(handlers.map(|one| (one.index, labels.of(one.kind, &one.id))).collect()));
+    }
+
+    /// What a host has measured of tasks stays when it goes.
+    fn keep_tasks(&mut self, host: &Host) {
+        self.left_tasks = self.tasks_with(&[host]);
+    }
+
+    /// What was measured of tasks, by label: by those that have left, and by these.
+    fn tasks_with(&self, hosts: &[&Host]) -> Vec<TaskFigures> {
+        let figures = self.labels.all().map(|(label, id)| {
+            let mut all = self.left_tasks.get(usize::from(label)).cloned().unwrap_or_default();
+            if let Some((kind, id)) = id {
+                (all.kind, all.id) = (Some(*kind), id.clone());
+            }
+            for meter in hosts.iter().filter_map(|host| host.tasks()?.of(label)) {
+                all.failed += meter.failed.get();
+                all.durations.add(&meter.durations.snapshot());
+            }
+            all
+        });
+        figures.collect()
+    }
+}
+
 impl Backend for Hosts {
     fn attach(&self, ports: &[ShardPort]) {
         let mut roster = lock!(self.roster);
@@ -274,6 +323,27 @@ impl Backend for Hosts {
     fn unseen_ns(&self, shard: usize) -> u64 {
         let Some(lane) = self.lanes.get(shard) else { return 0 };
         lock!(lane).hosts().iter().map(|host| host.unseen_ns(shard)).min().unwrap_or(u64::MAX)
+    }
+
+    fn tally(&self, shard: usize) -> Tally {
+        Hosts::tally(self, shard)
+    }
+
+    fn census(&self) -> Census {
+        let roster = lock!(self.roster);
+        let hosts: Vec<&Host> = roster.hosts.iter().map(|host| &**host).collect();
+        let observers = roster.observers.iter().map(|host| LoopFigures { observes: true, ..host.figures() });
+        Census {
+            live: hosts.iter().map(|host| host.running()).sum(),
+            drains: roster.left_drains + hosts.iter().map(|host| host.drains()).sum::<u64>(),
+            loops: observers.chain(hosts.iter().map(|host| host.figures())).collect(),
+            // Of each id that is known, those that were called.
+            tasks: roster
+                .tasks_with(&hosts)
+                .into_iter()
+                .filter(|task| task.durations.count + task.failed > 0)
+                .collect(),
+        }
     }
 
     fn stopped(&self, shard: usize) {

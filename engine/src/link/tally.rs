@@ -1,7 +1,6 @@
 //! What several hosts have measured of the calls of one shard, together.
 
 use super::histogram::HistogramSnapshot;
-use super::host::Host;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -16,16 +15,4 @@ pub struct Tally {
     pub queue_ns: HistogramSnapshot,
     /// See [`super::meter::HostMeter`].
     pub host_ns: HistogramSnapshot,
-}
-
-impl Tally {
-    /// One more host.
-    pub fn add(&mut self, host: &Host, shard: usize) {
-        let (Some(handover), Some(meter)) = (host.handover_meter(shard), host.meter(shard)) else { return };
-        self.host_wakes += handover.host_wakes.get();
-        self.waiting += host.waiting(shard) as u64;
-        self.most_waiting = self.most_waiting.max(handover.most_waiting.get());
-        self.queue_ns.add(&meter.queue_ns.snapshot());
-        self.host_ns.add(&meter.host_ns.snapshot());
-    }
 }

@@ -17,6 +17,7 @@ pub(crate) mod life;
 mod multiplex;
 mod proxy;
 mod reactor;
+pub mod report;
 mod request;
 mod resident;
 mod serve;
@@ -39,10 +40,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::caller::rules::Rules;
 use crate::limits::Limits;
 use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
+use crate::link::callers::CallerLimits;
 use crate::link::latest::Latest;
 use crate::link::peers::Peers;
 use crate::link::port::{Inbox, ShardPort};
@@ -69,6 +72,8 @@ use life::living::Legacy;
 use life::pulse::Pulse;
 use reactor::driver::Driver;
 use reactor::waiters::Waiter;
+use report::figures::Figures;
+use report::reports::Reports;
 use resident::Resident;
 use serve::handshakes::Handshakes;
 use upstream::Upstreams;
@@ -88,8 +93,12 @@ pub(crate) struct Setup {
     pub tls: Option<Arc<Latest<Tls>>>,
     /// The same of the admin listener.
     pub admin_tls: Option<Arc<Latest<Tls>>>,
-    /// Clients that have shaken hands.
+    /// Peers that have called or shaken hands.
     pub peers: Arc<Peers>,
+    /// What holds of callers.
+    pub callers: Arc<Rules>,
+    /// What each caller may ask, of all shards together.
+    pub caller_limits: Arc<CallerLimits>,
     /// Handshakes under way in this shard.
     pub max_handshakes: usize,
     /// Bytes that the shard may hold.
@@ -113,6 +122,10 @@ pub(crate) struct Setup {
     /// Open connections, by shard.
     pub loads: Arc<[AtomicUsize]>,
     pub counters: Arc<Counters>,
+    /// Those of all shards.
+    pub figures: Arc<Figures>,
+    /// Viewers may come.
+    pub dashboard: bool,
     pub meter: Arc<ShardMeter>,
     /// Set when the shard is given up.
     pub given_up: Arc<AtomicBool>,
@@ -138,6 +151,10 @@ struct Shard {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
+    callers: Arc<Rules>,
+    caller_limits: Arc<CallerLimits>,
+    /// Each request is asked who has sent it.
+    asks_callers: bool,
     handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
@@ -155,6 +172,7 @@ struct Shard {
     timing: Timing,
     clock: Clock,
     doors: Doors,
+    reports: Reports,
     vitals: Arc<Vitals>,
     log: Option<Rc<ShardLog>>,
     /// Of a proxy.
@@ -221,6 +239,9 @@ impl Shard {
             tls: setup.tls,
             admin_tls: setup.admin_tls,
             peers: setup.peers,
+            asks_callers: setup.callers.asks_requests(),
+            callers: setup.callers,
+            caller_limits: setup.caller_limits,
             handshakes: Handshakes::new(setup.max_handshakes),
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,
@@ -236,6 +257,7 @@ impl Shard {
             counters: setup.counters,
             clock: Clock::new(timer),
             doors: Doors::default(),
+            reports: Reports::new(setup.figures, setup.dashboard),
             vitals: setup.vitals,
             log: setup.log.map(|log| Rc::new(ShardLog::new(log, setup.index))),
             upstreams: setup.proxy.map(|(link, port)| Upstreams::new(link, port)),

@@ -1,4 +1,6 @@
-//! What the admin listener answers: is the engine alive, does it take calls.
+//! What the admin listener answers: is the engine alive, does it take calls, what does it do.
+
+use std::borrow::Cow;
 
 use crate::wire::field_lines::FieldLines;
 use crate::wire::method::Method;
@@ -16,15 +18,36 @@ pub struct Health {
     pub host_behind: bool,
 }
 
-/// The answer to a request on the admin listener: plain text.
+/// What there is on the admin listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Whether the engine is alive.
+    Live,
+    /// Whether it takes calls.
+    Ready,
+    /// Its figures, for metrics systems.
+    Metrics,
+    /// Its figures, as JSON.
+    Stats,
+    /// The page that shows them.
+    Dashboard,
+    /// What that page runs.
+    Script,
+    /// What it looks like.
+    Style,
+    /// What it listens to.
+    Events,
+}
+
+/// The answer to a request on the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminAnswer {
     /// 200, 404, 405 or 503.
     pub status: u16,
     /// Its fields.
     pub fields: FieldLines<'static>,
     /// Its content.
-    pub text: &'static str,
+    pub text: Cow<'static, [u8]>,
 }
 
 /// Nobody in between may answer with what was true a while ago.
@@ -33,33 +56,65 @@ const NO_STORE: FieldLines<'static> =
 const ALLOW: FieldLines<'static> =
     FieldLines::new(b"Allow: GET, HEAD\r\nCache-Control: no-store\r\ncontent-type: text/plain; charset=utf-8\r\n");
 
+impl AdminAnswer {
+    /// Plain text.
+    #[must_use]
+    pub fn plain(status: u16, text: &'static str) -> Self {
+        AdminAnswer { status, fields: NO_STORE, text: Cow::Borrowed(text.as_bytes()) }
+    }
+}
+
+impl Page {
+    /// What a request is for; otherwise how it is answered. `dashboard`: there is one.
+    ///
+    /// # Errors
+    /// The 404 or 405 that it is answered with.
+    pub fn of(method: Method, path: &[u8], dashboard: bool) -> Result<Page, AdminAnswer> {
+        let page = match path {
+            b"/livez" => Page::Live,
+            b"/readyz" => Page::Ready,
+            b"/metrics" => Page::Metrics,
+            b"/stats" => Page::Stats,
+            b"/dashboard" if dashboard => Page::Dashboard,
+            b"/dashboard.js" if dashboard => Page::Script,
+            b"/dashboard.css" if dashboard => Page::Style,
+            b"/dashboard/events" if dashboard => Page::Events,
+            _ if dashboard => {
+                let text = "not found: /livez, /readyz, /metrics, /stats and /dashboard are here";
+                return Err(AdminAnswer::plain(404, text));
+            }
+            _ => return Err(AdminAnswer::plain(404, "not found: /livez, /readyz, /metrics and /stats are here")),
+        };
+        match method {
+            Method::Get | Method::Head => Ok(page),
+            _ => {
+                let refused = AdminAnswer::plain(405, "method not allowed: GET and HEAD are");
+                Err(AdminAnswer { fields: ALLOW, ..refused })
+            }
+        }
+    }
+}
+
 impl Health {
     /// Why it is not alive.
-    fn dead(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn dead(self) -> Option<&'static str> {
         self.shard_failed.then_some("shard failed")
     }
 
     /// Why it takes no calls.
-    fn unready(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn unready(self) -> Option<&'static str> {
         self.dead()
             .or(self.closing.then_some("closing"))
             .or(self.starting.then_some("starting"))
             .or(self.host_behind.then_some("javascript is behind"))
     }
 
-    /// Decides on a request.
+    /// How health is told, given what is wrong.
     #[must_use]
-    pub fn answer(self, method: Method, path: &[u8]) -> AdminAnswer {
-        let trouble = match path {
-            b"/livez" => self.dead(),
-            b"/readyz" => self.unready(),
-            _ => return AdminAnswer { status: 404, fields: NO_STORE, text: "not found: /livez and /readyz are here" },
-        };
-        match (method, trouble) {
-            (Method::Get | Method::Head, None) => AdminAnswer { status: 200, fields: NO_STORE, text: "ok" },
-            (Method::Get | Method::Head, Some(why)) => AdminAnswer { status: 503, fields: NO_STORE, text: why },
-            _ => AdminAnswer { status: 405, fields: ALLOW, text: "method not allowed: GET and HEAD are" },
-        }
+    pub fn answer(trouble: Option<&'static str>) -> AdminAnswer {
+        trouble.map_or_else(|| AdminAnswer::plain(200, "ok"), |why| AdminAnswer::plain(503, why))
     }
 }
 
@@ -67,35 +122,44 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn get(health: Health, path: &str) -> (u16, &'static str) {
-        let answer = health.answer(Method::Get, path.as_bytes());
-        (answer.status, answer.text)
-    }
-
     #[test]
     fn alive_is_less_than_ready() {
         let well = Health::default();
         let closing = Health { closing: true, ..well };
         let starting = Health { starting: true, ..well };
         let behind = Health { host_behind: true, ..well };
-        assert_eq!((get(well, "/livez"), get(well, "/readyz")), ((200, "ok"), (200, "ok")));
+        let told = |health: Health| {
+            [health.dead(), health.unready()].map(|trouble| {
+                let answer = Health::answer(trouble);
+                (answer.status, String::from_utf8_lossy(&answer.text).into_owned())
+            })
+        };
+        let said = |status: u16, text: &str| (status, text.to_owned());
+        assert_eq!(told(well), [said(200, "ok"), said(200, "ok")]);
         for (health, why) in [(closing, "closing"), (starting, "starting"), (behind, "javascript is behind")] {
-            assert_eq!((get(health, "/livez"), get(health, "/readyz")), ((200, "ok"), (503, why)));
+            assert_eq!(told(health), [said(200, "ok"), said(503, why)]);
         }
         let failed = Health { shard_failed: true, ..closing };
-        assert_eq!((get(failed, "/livez"), get(failed, "/readyz")), ((503, "shard failed"), (503, "shard failed")));
+        assert_eq!(told(failed), [said(503, "shard failed"), said(503, "shard failed")]);
     }
 
     #[test]
-    fn only_two_paths_and_two_methods() {
-        for path in ["/", "/livez/", "/LIVEZ", "/readyz%20", "/__runner/discovery", "*", ""] {
-            assert_eq!(get(Health::default(), path).0, 404, "{path}");
+    fn only_those_paths_and_two_methods() {
+        let status = |path: &str, dashboard| Page::of(Method::Get, path.as_bytes(), dashboard).map_err(|no| no.status);
+        for path in
+            ["/", "/livez/", "/LIVEZ", "/readyz%20", "/__runner/discovery", "*", "", "/metrics/x", "/dashboard/"]
+        {
+            assert_eq!([status(path, false), status(path, true)], [Err(404), Err(404)], "{path}");
+        }
+        assert_eq!([status("/metrics", false), status("/stats", true)], [Ok(Page::Metrics), Ok(Page::Stats)]);
+        for path in ["/dashboard", "/dashboard.js", "/dashboard.css", "/dashboard/events"] {
+            assert!(status(path, false) == Err(404) && status(path, true).is_ok(), "{path}");
         }
         for method in [Method::Post, Method::Options, Method::Put, Method::Delete, Method::Trace, Method::Other] {
-            let answer = Health::default().answer(method, b"/readyz");
+            let answer = Page::of(method, b"/readyz", true).expect_err("another method");
             assert_eq!(answer.status, 405);
             assert_eq!(answer.fields.get(b"allow"), Some(&b"GET, HEAD"[..]));
         }
-        assert_eq!(Health::default().answer(Method::Head, b"/livez").status, 200);
+        assert_eq!(Page::of(Method::Head, b"/livez", false), Ok(Page::Live));
     }
 }

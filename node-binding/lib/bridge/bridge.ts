@@ -22,6 +22,7 @@ import { AnswerBatch } from './answer-batch.js';
 import type { Bridge, Membership } from './bridge-interface.js';
 import { Calls } from './calls.js';
 import { HandlerIndex } from './handler-index.js';
+import { Heartbeat } from './heartbeat.js';
 import { Asks, tellRefusals } from './hooks.js';
 import type { BridgeHooks } from './hooks.js';
 import { defaultRing, nativeAllow, nativeOptions } from './native-options.js';
@@ -88,6 +89,7 @@ class EngineBridge implements Bridge, Membership {
   readonly #open: OpenTunnel | undefined;
   readonly #handlers = new HandlerIndex();
   readonly #keepAlive: NodeJS.Timeout;
+  readonly #heartbeat: Heartbeat | undefined;
   #flushAsked = false;
   /** Draining, or about to: false while native code would ring. */
   #awake = false;
@@ -129,6 +131,7 @@ class EngineBridge implements Bridge, Membership {
       native: this.#native, table: this.#table, codec, handlers: this.#handlers, answers: this.#answers, asks: this.#asks, onError, files: fileRules(options),
       askFlush: () => this.#askFlush(),
     });
+    if (options.admin !== undefined || options.seat !== undefined) this.#heartbeat = new Heartbeat(this.#native, options.seat);
     if (options.tls !== undefined) this.#watch('tls', options.tls);
     if (typeof options.admin?.tls === 'object') this.#watch('admin', options.admin.tls);
     if (options.log !== undefined && !this.#joined) this.#log = { reader: new AccessLog(this.#native, options.log, onError), path: options.log.path };
@@ -277,6 +280,7 @@ class EngineBridge implements Bridge, Membership {
       this.#log?.reader.end();
     } finally {
       clearInterval(this.#keepAlive);
+      this.#heartbeat?.stop();
       this.#open?.end();
       this.#calls.abandon();
     }
@@ -296,6 +300,7 @@ class EngineBridge implements Bridge, Membership {
   end(): void {
     this.#native.finish();
     clearInterval(this.#keepAlive);
+    this.#heartbeat?.stop();
     this.#calls.abandon();
   }
 

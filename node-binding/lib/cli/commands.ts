@@ -23,9 +23,11 @@ const serve: Command = {
     'base-path': { type: 'string', value: 'PATH', help: `prefix of every route (default ${BASE_PATH})` },
     'cors-origin': { type: 'list', value: 'ORIGIN', help: 'origin whose pages may call (default: any)' },
     'no-discovery': { type: 'boolean', help: 'do not list the ids to callers' },
-    'admin-port': { type: 'integer', value: 'PORT', bounds: { least: NUMBERS.port.least, most: NUMBERS.port.most }, help: 'port for /livez and /readyz (default: none)' },
+    'admin-port': { type: 'integer', value: 'PORT', bounds: { least: NUMBERS.port.least, most: NUMBERS.port.most }, help: 'port for health and figures (default: none)' },
+    dashboard: { type: 'boolean', help: 'show what the tunnel does on a page of that port, /dashboard' },
     shards: { type: 'integer', value: 'N', bounds: NUMBERS.shards, help: 'threads that do HTTP; 0 goes by the number of cores' },
     driver: { type: 'string', value: 'NAME', help: 'auto, io_uring or epoll (default auto)' },
+    placement: { type: 'string', value: 'NAME', help: 'auto, threads or inline (default auto)' },
     'timeout-ms': { type: 'integer', value: 'MS', bounds: LIMITS.handlerTimeoutMs, help: 'time that a function may take; 0 for any' },
     'drain-ms': { type: 'integer', value: 'MS', bounds: LIMITS.drainTimeoutMs, help: 'time for calls under way when it is stopped' },
     watch: { type: 'boolean', help: 'load the module again when one of its files changes' },
@@ -104,4 +106,24 @@ const bench: Command = {
   run: async (given) => await (require('./bench.js') as typeof import('./bench.js')).bench(given),
 };
 
-export const COMMANDS: readonly Command[] = [serve, call, doctor, bench];
+const top: Command = {
+  name: 'top',
+  summary: 'show what a tunnel does, from its admin address',
+  operands: 'ADDRESS',
+  least: 1,
+  most: 1,
+  options: {
+    once: { type: 'boolean', help: 'print it once, as text; so it is done where there is no terminal' },
+    'interval-ms': { type: 'integer', value: 'MS', bounds: { fallback: 1000, least: 100, most: 60_000, unit: 'milliseconds' }, help: 'time between two looks, over which rates and latencies are taken' },
+    tasks: { type: 'integer', value: 'N', bounds: { fallback: 10, least: 1, most: 201 }, help: 'tasks that are listed, the slowest first' },
+  },
+  about: [
+    'ADDRESS is that of the option `admin`, which `serve --admin-port` prints:',
+    'http://127.0.0.1:7071, or unix:/run/admin.sock for a socket. It also tells while JavaScript of',
+    'the tunnel is blocked. Ends with q or Ctrl-C.',
+  ],
+  examples: ['npx fasttunnel top http://127.0.0.1:7071', 'npx fasttunnel top unix:/run/admin.sock --once'],
+  run: async (given) => await (require('./top.js') as typeof import('./top.js')).top(given),
+};
+
+export const COMMANDS: readonly Command[] = [serve, call, doctor, bench, top];

@@ -8,6 +8,8 @@ import { CommandError, EXIT } from './command.js';
 import type { Target } from './target.js';
 
 export interface Question {
+  /** By default POST. */
+  readonly method?: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string | Readable;
@@ -16,13 +18,13 @@ export interface Question {
 }
 
 /** The answer, of which the head has come. Rejects with a CommandError when there is none. */
-export function ask(target: Target, { path, headers, body, timeoutMs }: Question): Promise<IncomingMessage> {
+export function ask(target: Target, { method = 'POST', path, headers, body, timeoutMs }: Question): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { hostname, port, socketPath } = target;
     const where = socketPath === undefined ? { hostname, port } : { socketPath };
-    const length = typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {};
+    const length = typeof body === 'string' && method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {};
     // An agent would keep the connection, and with it the process.
-    const sent = (target.secure ? secure : plain)({ ...where, agent: false, method: 'POST', path, headers: { ...length, ...headers } as Record<string, string | string[]> });
+    const sent = (target.secure ? secure : plain)({ ...where, agent: false, method, path, headers: { ...length, ...headers } as Record<string, string | string[]> });
     let answer: IncomingMessage | undefined;
     sent.setTimeout(timeoutMs, () => {
       const late = answer === undefined ? 'no answer' : 'nothing more';

@@ -23,7 +23,7 @@ export async function serve(given: Given): Promise<undefined> {
   endWithParent();
   await server.listen();
   say(`listening on ${server.url} (${server.driver}${server.placement === 'inline' ? ', inline' : ''})`);
-  if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz`);
+  if (server.admin !== undefined) say(`health on ${server.admin.url}/livez and /readyz, figures on /metrics${given.flag('dashboard') ? ' and /dashboard' : ''}`);
   say(`tasks: ${listed(server.getTaskIds())}`);
   say(`events: ${listed(server.getEventIds())}`);
   if (given.flag('watch')) watch(module, handlers);
@@ -45,7 +45,7 @@ async function loaded(module: UserModule): Promise<Exposed> {
 }
 
 /** Options of a tunnel, as the command line spells them. */
-const FLAGS: Readonly<Record<string, string>> = { host: '--host', socketPath: '--socket', auth: '--token', 'auth.token': '--token', 'auth.header': '--token-header', basePath: '--base-path', corsOrigins: '--cors-origin', driver: '--driver' };
+const FLAGS: Readonly<Record<string, string>> = { host: '--host', socketPath: '--socket', auth: '--token', 'auth.token': '--token', 'auth.header': '--token-header', basePath: '--base-path', corsOrigins: '--cors-origin', driver: '--driver', placement: '--placement' };
 
 /** What is wrong with an option is said of what the user has written. */
 function serverOf(options: TunnelOptions): TunnelServer {
@@ -89,15 +89,19 @@ function optionsOf(given: Given): TunnelOptions {
   if (socketPath !== undefined && (given.has('port') || given.has('host'))) {
     throw new CommandError('--socket stands instead of --port and --host: leave those out.', EXIT.usage);
   }
+  if (given.flag('dashboard') && adminPort === undefined) {
+    throw new CommandError('--dashboard needs a port to be shown on: add --admin-port PORT.', EXIT.usage);
+  }
   return {
     ...(socketPath === undefined ? { port: given.number('port'), host: given.text('host') } : { socketPath }),
     auth: authOf(given),
     basePath: given.text('base-path'),
     ...(origins.length === 0 ? {} : { corsOrigins: origins }),
     disableDiscovery: given.flag('no-discovery'),
-    ...(adminPort === undefined ? {} : { admin: { port: adminPort } }),
+    ...(adminPort === undefined ? {} : { admin: { port: adminPort, dashboard: given.flag('dashboard') } }),
     shards: given.number('shards'),
     driver: given.text('driver') as TunnelOptions['driver'],
+    placement: given.text('placement') as TunnelOptions['placement'],
     handlerTimeoutMs: given.number('timeout-ms'),
     drainTimeoutMs: given.number('drain-ms'),
     gracefulSignals: true,

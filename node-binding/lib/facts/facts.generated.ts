@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'c2261fd7d2811ced';
+export const FACTS_HASH = '6c13fd8c3ef39004';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -16,6 +16,12 @@ export interface ShardCounters {
   readonly accepted: number;
   /** Connections closed at once: `maxConnections`, or no descriptor left. */
   readonly turnedAway: number;
+  /** Connections closed, and requests refused with 403, because `access` does not let their callers in. */
+  readonly denied: number;
+  /** Requests refused with 429 because of `rateLimit`. */
+  readonly limited: number;
+  /** Callers that `rateLimit` forgot before their time, because others needed their place. */
+  readonly callersForgotten: number;
   /** Requests whose head was complete and well-formed. */
   readonly requests: number;
   /** Requests that the shard answered by itself: refusals, preflights, discovery. */
@@ -153,6 +159,8 @@ export const ANSWER_FIRST_BYTES = 16384;
 export const FRAME_BYTES = 65536;
 /** For so long, in milliseconds, calls may come that name handlers by numbers of before. */
 export const HANDLERS_SETTLE_MS = 10000;
+/** Milliseconds between two times that an event loop says how it is. */
+export const BEAT_MS = 500;
 /** `Retry-After` of every 503, in seconds. */
 export const RETRY_AFTER_S = 1;
 /** Media type of the bodies that are the engine's own. */
@@ -209,6 +217,9 @@ export const NUMBERS = {
   workers: { least: 1, most: 60, unit: 'event loops' },
   blockedTimeoutMs: { fallback: 30000, least: 0, most: 86400000, unit: 'milliseconds, 0 = none' },
   readinessDelayMs: { fallback: 0, least: 0, most: 600000, unit: 'milliseconds' },
+  burst: { least: 1, most: 1000000, unit: 'requests' },
+  maxConcurrent: { least: 1, most: 1000000, unit: 'calls' },
+  maxCallers: { fallback: 100000, least: 64, most: 16000000, unit: 'callers' },
   maxAge: { least: 0, most: 2147483647, unit: 'seconds' },
 } as const;
 /** What each bound of a multipart form may be. */
@@ -244,6 +255,9 @@ export const SHARD_STATS = {
   http2Floods: { kind: 'counter', help: 'Connections of HTTP/2 ended because the client reset too many streams, or sent too many frames that ask for nothing.' },
   accepted: { kind: 'counter', help: 'Connections taken over.' },
   turnedAway: { kind: 'counter', help: 'Connections closed at once: `maxConnections`, or no descriptor left.' },
+  denied: { kind: 'counter', help: 'Connections closed, and requests refused with 403, because `access` does not let their callers in.' },
+  limited: { kind: 'counter', help: 'Requests refused with 429 because of `rateLimit`.' },
+  callersForgotten: { kind: 'counter', help: 'Callers that `rateLimit` forgot before their time, because others needed their place.' },
   requests: { kind: 'counter', help: 'Requests whose head was complete and well-formed.' },
   refused: { kind: 'counter', help: 'Requests that the shard answered by itself: refusals, preflights, discovery.' },
   protocolErrors: { kind: 'counter', help: 'Malformed, too large or too slow requests; each ended its connection.' },
@@ -273,6 +287,35 @@ export const SHARD_STATS = {
   hostWakes: { kind: 'counter', help: 'Times JavaScript slept and was woken by this shard.' },
   queueDepth: { kind: 'gauge', help: 'Batches that wait for JavaScript now; at 64 the shard keeps the next one open.' },
   queueDepthMax: { kind: 'gauge', help: 'The most batches that have waited at once.' },
+} as const;
+/** Numbers in the statistics of a tunnel. */
+export const TUNNEL_STATS = {
+  failedShards: { kind: 'gauge', help: 'Shards that were given up.' },
+  live: { kind: 'gauge', help: 'Calls that handlers work on now.' },
+  drains: { kind: 'counter', help: 'Times that calls entered JavaScript.' },
+} as const;
+/** Numbers in the statistics of a worker. */
+export const WORKER_STATS = {
+  calls: { kind: 'counter', help: 'Calls that the worker was given since its thread started.' },
+  waiting: { kind: 'gauge', help: 'Calls that the worker has not begun.' },
+  running: { kind: 'gauge', help: 'Calls that the worker works on now.' },
+  restarts: { kind: 'counter', help: 'Times that the worker had ended and was started again.' },
+  eventLoopDelayMs: { kind: 'gauge', help: 'Milliseconds that the event loop of the worker was late for a timer.' },
+  eventLoopDelayMaxMs: { kind: 'gauge', help: 'The most that was since its thread started.' },
+} as const;
+/** Numbers in the statistics of an access log. */
+export const LOG_STATS = {
+  written: { kind: 'counter', help: 'Lines of the access log that were written, or given to the logger.' },
+  dropped: { kind: 'counter', help: 'Lines that were dropped because the file or the logger did not keep up.' },
+  failed: { kind: 'counter', help: 'Lines that could not be written.' },
+} as const;
+/** Families of metrics that are more than a number: their names and what they mean. */
+export const METRICS = {
+  info: { name: 'info', help: 'How the tunnel runs.' },
+  phases: { name: 'phase_duration_seconds', help: 'Time that calls spend in a phase: parse, queue, js, write.' },
+  callsPerBatch: { name: 'calls_per_batch', help: 'Calls in a batch to JavaScript.' },
+  answersPerBatch: { name: 'answers_per_batch', help: 'Answers in a batch from JavaScript.' },
+  refusals: { name: 'refusals', help: 'Errors that the engine itself has answered with, by status.' },
 } as const;
 /** Why a form is refused, by the number that its frame carries. */
 export const BODY_REFUSALS = {

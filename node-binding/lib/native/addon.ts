@@ -9,13 +9,13 @@ export interface NativeOptions {
   inProcess: boolean;
   workers: boolean;
   loopRing: boolean;
-  inline: boolean;
+  placement: 'auto' | Placement;
   socketPath?: string;
   tls?: NativeTls;
   adminTls?: NativeTls;
   log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string };
+  admin?: { host: string; port: number; socketPath?: string; dashboard: boolean };
   backlog: number;
   shards: number;
   driver: string;
@@ -64,6 +64,14 @@ export interface NativePeer {
   certificate?: Buffer;
 }
 
+/** `src/callers.rs`. */
+export interface NativeCaller {
+  address?: string;
+  port?: number;
+  secure: boolean;
+  host?: string;
+}
+
 export interface NativeHandler {
   event: boolean;
   id: string;
@@ -92,6 +100,8 @@ export interface NativeTunnel {
   readonly placementReason: string | null;
   readonly shards: number;
   poll(maxCalls: number): string | null;
+  /** Says how this event loop is; `worker` is negative for the one that has opened the tunnel. */
+  beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void;
   /** With `maxCalls` 0 it does not poll. */
   complete(text: string, rows: Uint32Array, count: number, maxCalls: number): string | null;
   requestId(ticket: number): string | null;
@@ -123,6 +133,7 @@ export interface NativeTunnel {
   setTls(tls: NativeTls): void;
   setAdminTls(tls: NativeTls): void;
   peer(ticket: number): NativePeer | null;
+  caller(ticket: number): NativeCaller | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   /** By which threads of this process attach. */
@@ -150,6 +161,8 @@ interface Addon {
   NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
+  /** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+  availableCores(): number;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
 }

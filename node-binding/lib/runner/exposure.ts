@@ -59,7 +59,7 @@ export interface FastTunnelExposure extends ForeignHandlers {
   readonly driverReason: string | undefined;
   /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
   readonly placement: 'threads' | 'inline';
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason: string | undefined;
   /**
    * As with `nodeExposure`: `http.server` where it is given, as it was given (an `http2` server is one still); with a

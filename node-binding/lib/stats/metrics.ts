@@ -1,6 +1,6 @@
-import { SHARD_STATS } from '../facts/facts.generated.js';
+import { LOG_STATS, METRICS, SHARD_STATS, TUNNEL_STATS, WORKER_STATS } from '../facts/facts.generated.js';
 import { fail } from '../options/checks.js';
-import type { ShardStats, Stats, WorkerStats } from './stats.js';
+import type { LogStats, ShardStats, Stats, WorkerStats } from './stats.js';
 
 /** `openmetrics` is OpenMetrics 1.0; `prometheus` the older text format (0.0.4), which can be joined to other texts. */
 export type MetricsFormat = 'openmetrics' | 'prometheus';
@@ -18,20 +18,11 @@ type Meanings<T> = Readonly<Record<NumbersOf<T>, { readonly kind: 'counter' | 'g
 
 const OF_A_SHARD: Meanings<ShardStats> = SHARD_STATS;
 
-const OF_A_TUNNEL: Meanings<Stats> = {
-  failedShards: { kind: 'gauge', help: 'Shards that were given up.' },
-  live: { kind: 'gauge', help: 'Calls that handlers work on now.' },
-  drains: { kind: 'counter', help: 'Times that calls entered JavaScript.' },
-};
+const OF_A_TUNNEL: Meanings<Stats> = TUNNEL_STATS;
 
-const OF_A_WORKER: Meanings<Omit<WorkerStats, 'worker' | 'threadId'>> = {
-  calls: { kind: 'counter', help: 'Calls that the worker was given since its thread started.' },
-  waiting: { kind: 'gauge', help: 'Calls that the worker has not begun.' },
-  running: { kind: 'gauge', help: 'Calls that the worker works on now.' },
-  restarts: { kind: 'counter', help: 'Times that the worker had ended and was started again.' },
-  eventLoopDelayMs: { kind: 'gauge', help: 'Milliseconds that the event loop of the worker was late for a timer.' },
-  eventLoopDelayMaxMs: { kind: 'gauge', help: 'The most that was since its thread started.' },
-};
+const OF_A_LOG: Meanings<LogStats> = LOG_STATS;
+
+const OF_A_WORKER: Meanings<Omit<WorkerStats, 'worker' | 'threadId'>> = WORKER_STATS;
 
 const PHASES = ['parse', 'queue', 'js', 'write'] as const;
 
@@ -43,11 +34,16 @@ const PHASES = ['parse', 'queue', 'js', 'write'] as const;
 export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics'): string {
   if (!Object.hasOwn(metricsContentType, format)) fail('format', format, 'is not known', "Give 'openmetrics' or 'prometheus'.");
   const text = new MetricsText(format === 'openmetrics');
-  text.info('fasttunnel', 'How the tunnel runs.', { driver: stats.driver });
+  text.info('fasttunnel', METRICS.info.help, { driver: stats.driver });
   for (const key of keysOf(OF_A_TUNNEL)) {
     const { kind, help } = OF_A_TUNNEL[key];
     text.family(kind, nameOf(key), help);
     text.number({}, stats[key]);
+  }
+  for (const key of stats.log === undefined ? [] : keysOf(OF_A_LOG)) {
+    const { kind, help } = OF_A_LOG[key];
+    text.family(kind, nameOf(`log${key[0]!.toUpperCase()}${key.slice(1)}`), help);
+    text.number({}, stats.log?.[key] ?? 0);
   }
   for (const key of keysOf(OF_A_SHARD)) {
     const { kind, help } = OF_A_SHARD[key];
@@ -59,15 +55,19 @@ export function metricsText(stats: Stats, format: MetricsFormat = 'openmetrics')
     text.family(kind, nameOf(`worker${key[0]!.toUpperCase()}${key.slice(1)}`), help);
     for (const worker of stats.workers ?? []) text.number({ worker: worker.worker }, worker[key]);
   }
-  text.family('histogram', 'fasttunnel_phase_duration_seconds', 'Time that calls spend in a phase: parse, queue, js, write.', 'seconds');
+  text.family('counter', `fasttunnel_${METRICS.refusals.name}`, METRICS.refusals.help);
+  stats.shards.forEach(({ refusals }, index) => {
+    for (const [status, times] of Object.entries(refusals)) text.number({ shard: index, status }, times);
+  });
+  text.family('histogram', `fasttunnel_${METRICS.phases.name}`, METRICS.phases.help, 'seconds');
   stats.shards.forEach(({ phases }, index) => {
     for (const phase of PHASES) {
       const { count, sumUs, buckets } = phases[phase];
       text.histogram({ shard: index, phase }, count, secondsOf(sumUs), buckets.map((bucket) => [secondsOf(bucket.leUs), bucket.count]));
     }
   });
-  for (const [key, help] of [['callsPerBatch', 'Calls in a batch to JavaScript.'], ['answersPerBatch', 'Answers in a batch from JavaScript.']] as const) {
-    text.family('histogram', nameOf(key), help);
+  for (const key of ['callsPerBatch', 'answersPerBatch'] as const) {
+    text.family('histogram', `fasttunnel_${METRICS[key].name}`, METRICS[key].help);
     stats.shards.forEach((shard, index) => {
       const { count, sum, buckets } = shard[key];
       text.histogram({ shard: index }, count, sum, buckets.map((bucket) => [bucket.le, bucket.count]));

@@ -9,6 +9,8 @@ export interface ShardStats extends ShardCounters {
   /** Whole answers in each batch from JavaScript that had any. */
   readonly answersPerBatch: SizeHistogram;
   readonly phases: PhaseTimes;
+  /** How often the engine itself has answered with which status that is an error. */
+  readonly refusals: Readonly<Record<string, number>>;
 }
 
 /** One of several event loops, as the engine sees it. */
@@ -53,7 +55,7 @@ export interface Stats {
   readonly driverReason?: string;
   /** Where the shards run. */
   readonly placement: Placement;
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason?: string;
   /** How JavaScript is woken: a handle of its event loop, or a threadsafe function where there is none. */
   readonly ring: Ring;

@@ -39,7 +39,7 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   readonly driverReason: string | undefined;
   /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
   readonly placement: 'threads' | 'inline';
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason: string | undefined;
 
   /** Adds a task, also while serving. Throws a {@link DuplicateTaskError} when the id has a handler. */

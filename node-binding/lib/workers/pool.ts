@@ -1,11 +1,12 @@
 import type { Reporter } from '../bridge/error-reports.js';
+import { workersByCores } from '../bridge/native-options.js';
 import type { Entry } from '../calls/entry.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
 import type { CheckedWorkers } from '../options/workers.js';
 import type { MemberStats, WorkerStats } from '../stats/stats.js';
 import { entryFile, folderOf } from './entry-file.js';
 import type { Loaded } from './messages.js';
-import { BEAT_MS } from './pulse.js';
+import { BEAT_MS } from '../facts/facts.generated.js';
 import { Seat } from './seat.js';
 
 /** Stands for handlers that workers have. */
@@ -30,7 +31,8 @@ export class WorkerPool {
     const onLoaded = (loaded: Loaded): void => void (this.#offered = loaded);
     const report: Reporter = (error, origin) => void (this.#held?.push([error, origin]) ?? onError(error, origin));
     this.#report = onError;
-    this.#seats = Array.from({ length: workers.count }, (_, place) => new Seat({ place, workers, options, entry, onError: report }, onLoaded));
+    const length = workers.count === 'auto' ? workersByCores() : workers.count;
+    this.#seats = Array.from({ length }, (_, place) => new Seat({ place, workers, options, entry, onError: report }, onLoaded));
   }
 
   /** Resolves when at least one worker has loaded the module and the others have tried; rejects when none could, with the error of the first. */

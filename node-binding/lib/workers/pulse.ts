@@ -1,7 +1,6 @@
 // How a worker shows that its event loop turns: it writes the time into memory that its tunnel's thread reads.
 
-/** Milliseconds between two beats. */
-export const BEAT_MS = 500;
+import { BEAT_MS } from '../facts/facts.generated.js';
 
 const [BEAT, LATE, LATEST, LENGTH] = [0, 1, 2, 3];
 

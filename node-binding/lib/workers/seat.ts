@@ -35,7 +35,7 @@ export class Seat {
 
   /** Resolves when a first thread has loaded the module; rejects with why it could not, and tries again unless it is closed. */
   async load(): Promise<void> {
-    await this.#begin(new WorkerThread(this.#setup)).loaded;
+    await this.#begin(new WorkerThread({ ...this.#setup, restarts: this.#restarts })).loaded;
   }
 
   /** Joins a tunnel: resolves when a thread takes calls, rejects when this one could not; others will try. */
@@ -48,7 +48,7 @@ export class Seat {
   /** Puts a new thread into the place of the present one, which answers the calls that it has begun. Rejects, and nothing has changed, when it does not start. */
   async reload(): Promise<void> {
     if (this.#closed) throw new ClosedError('reload');
-    const fresh = new WorkerThread(this.#setup);
+    const fresh = new WorkerThread({ ...this.#setup, restarts: this.#restarts });
     this.#fresh = fresh;
     try {
       this.#onLoaded(await fresh.loaded);
@@ -137,7 +137,7 @@ export class Seat {
     this.#restarts += 1;
     this.#since = now();
     try {
-      this.#begin(new WorkerThread(this.#setup)).unref();
+      this.#begin(new WorkerThread({ ...this.#setup, restarts: this.#restarts })).unref();
     } catch (error) {
       // The system has no thread for it now. Thrown here, it would end the process.
       this.#failed(new WorkerError('FASTTUNNEL_WORKER_START', this.#setup.place, briefly(error), { cause: error }));

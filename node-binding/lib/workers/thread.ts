@@ -26,6 +26,11 @@ export interface ThreadSetup {
   readonly onError: Reporter;
 }
 
+/** How often the thread's place was taken anew, for want of the one before. */
+export interface ThreadStart extends ThreadSetup {
+  readonly restarts: number;
+}
+
 /** A worker inherits Node's flags; but one of them is for a program that is no file. To name flags is to have them checked, so the others are left alone. */
 function inheritedFlags(): { execArgv?: string[] } {
   const isForText = (flag: string): boolean => flag.startsWith('--input-type');
@@ -33,8 +38,8 @@ function inheritedFlags(): { execArgv?: string[] } {
 }
 
 /** Tokens and keys are the engine's: what else a worker holds is for anybody there. */
-function withoutSecrets({ tls: _keys, admin: _address, ...options }: EngineOptions): EngineOptions {
-  return { ...options, auth: { ...options.auth, tokens: undefined } };
+function withoutSecrets({ tls: _keys, admin, ...options }: EngineOptions, seat: NonNullable<EngineOptions['seat']>): EngineOptions {
+  return { ...options, auth: { ...options.auth, tokens: undefined }, ...(admin === undefined ? {} : { seat }) };
 }
 
 /** One worker thread, from its start to its end. */
@@ -60,11 +65,11 @@ export class WorkerThread {
   #fault: WorkerFault = 'FASTTUNNEL_WORKER_START';
   #cause: unknown;
 
-  constructor({ place, workers, options, entry, onError }: ThreadSetup) {
+  constructor({ place, workers, options, entry, onError, restarts }: ThreadStart) {
     this.#place = place;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const start: WorkerStart = { module: workers.module, options: withoutSecrets(options), port: port2, pulse: this.#pulse };
+    const start: WorkerStart = { module: workers.module, options: withoutSecrets(options, { worker: place, restarts }), port: port2, pulse: this.#pulse };
     const { resourceLimits } = workers;
     this.#worker = new Worker(entry, {
       workerData: { fasttunnel: start },

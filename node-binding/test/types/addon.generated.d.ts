@@ -129,6 +129,11 @@ export declare class NativeTunnel {
   get number(): number
   /** The engine's number of this event loop. */
   get member(): number
+  /**
+   * The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
+   * which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
+   */
+  beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void
   /** Calls that it has begun and not answered. */
   get live(): number
   /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
@@ -174,12 +179,12 @@ export declare class NativeTunnel {
   get ring(): string
   /** Where the shards run: `threads` or `inline`. */
   get placement(): string
-  /** Why it is `threads`, where `inline` was asked for. */
+  /** Why it is `threads`, where `inline` was asked for; what decided, where that was left open. */
   get placementReason(): string | null
   /** Number of shards. */
   get shards(): number
   /**
-   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`shards_json`] and [`members_json`]; without
+   * JSON: `{"shards":[…],"failedShards":n,"live":n,"members":[…]}`, see [`json::shards`] and [`members_json`]; without
    * shards and members after `finish`.
    */
   stats(): string
@@ -228,6 +233,9 @@ export declare class NativeWriter {
   constructor(path: Uint8Array, atomic: boolean, fsync: boolean, mode?: number | undefined | null)
 }
 
+/** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+export declare function availableCores(): number
+
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
@@ -239,6 +247,8 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
+  /** A page there shows what the tunnel does. */
+  dashboard: boolean
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -444,8 +454,8 @@ export interface NativeOptions {
   inProcess: boolean
   /** Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function. */
   loopRing: boolean
-  /** The event loop turns the one shard, if it can; otherwise shards have threads. */
-  inline: boolean
+  /** `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads. */
+  placement: string
   /** Unix socket instead of host and port. */
   socketPath?: string
   /** What to encrypt with; without it nothing is. */

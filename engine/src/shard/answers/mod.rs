@@ -2,4 +2,5 @@
 
 pub(in crate::shard) mod answer_stream;
 pub(in crate::shard) mod replies;
+pub(in crate::shard) mod viewing;
 pub(in crate::shard) mod wording;

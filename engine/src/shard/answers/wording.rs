@@ -96,13 +96,17 @@ impl Shard {
         head_only: bool,
         give: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
+        self.counters.refusals.note(refusal.status());
         let mut body = self.body.borrow_mut();
         body.clear();
         refusal.write_body(&mut body);
         let content = Content::text(&body).withheld_if(head_only);
         let date = self.clock.date();
         let answer = json(refusal.status(), own, &date, content);
-        let given = if refusal == Refusal::ServiceUnavailable { Given::Engine(RETRY) } else { Given::Json };
+        let given = match refusal {
+            Refusal::ServiceUnavailable | Refusal::TooManyCalls => Given::Engine(RETRY),
+            _ => Given::Json,
+        };
         give(&Answer { given, ..answer })
     }
 }

@@ -273,6 +273,7 @@ impl Shard {
     fn on_timer(&self) {
         self.clock.read_all();
         self.sweep();
+        self.tell_viewers();
         self.buffers.trim();
         self.spell.turn();
         self.pulse.end_timer();

@@ -17,6 +17,7 @@ use crate::shard::request::body_stream::{BodyStream, StreamStep};
 use crate::shard::request::body_whole::{OpenCall, WholeStep};
 use crate::shard::request::early_answer::Answered;
 use crate::shard::request::plan::Plan;
+use crate::shard::service::Reply;
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::body::Step;
@@ -198,18 +199,19 @@ impl Intake {
         if let Some(answer) = conn.service().answer {
             let answer = answer(shard, head, bytes);
             let (head_only, last) = (head.method == Method::Head, !head.keep_alive || shard.stopping());
-            return self.settle(shard.answer_by(exchange, head, last, behind, |last| {
-                shard.answer_admin(exchange, answer, head_only, last);
+            return self.settle(shard.answer_by(exchange, head, last, behind, |last| match &answer {
+                Reply::Whole(answer) => shard.answer_admin(exchange, answer, head_only, last),
+                Reply::Events => shard.begin_viewing(conn, head_only, head.minor_version == 0, last),
             }));
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
         shard.proceed_first(exchange, head, advised);
         let head = &*head;
-        let (plan, own) = shard.plan(head, bytes, behind.len(), advised, &mut lines, &mut decoded);
+        let (plan, own, caller) = shard.plan(exchange, head, bytes, behind.len(), advised, (&mut lines, &mut decoded));
         let last = self.is_last(shard, head);
-        let ready =
-            |handler, event, body| ReadyCall { handler, event, old: head.minor_version == 0, own, head: bytes, body };
+        let old = head.minor_version == 0;
+        let ready = |handler, event, body| ReadyCall { handler, event, caller, old, own, head: bytes, body };
         match plan {
             Plan::Ask(question) if shard.ask(exchange, question, own, bytes) => Took::Stop(Flow::Ask),
             Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, exchange, head, own, last, behind),

@@ -35,6 +35,8 @@ pub(in crate::shard) struct Service {
     pub half_closes: bool,
     /// A client may speak HTTP/2, too.
     pub speaks_http2: bool,
+    /// What is said of callers holds for its connections.
+    pub has_callers: bool,
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,
@@ -51,7 +53,15 @@ pub(in crate::shard) enum Speaks {
 }
 
 /// Answers the request that has this head, given the bytes of that, too.
-type Answerer = fn(&Shard, &Head, &[u8]) -> AdminAnswer;
+type Answerer = fn(&Shard, &Head, &[u8]) -> Reply;
+
+/// What such a request gets.
+pub(in crate::shard) enum Reply {
+    /// This.
+    Whole(AdminAnswer),
+    /// Events, as long as the client stays.
+    Events,
+}
 
 /// What becomes of a connection when the engine stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     tls: |shard| shard.tls.as_deref(),
     half_closes: true,
     speaks_http2: true,
+    has_callers: true,
     at_stop: AtStop::Closes,
     answer: None,
     speaks: Speaks::ToServer,

@@ -2,6 +2,7 @@
 
 pub use crate::link::counter::Counter;
 
+use crate::shard::watch::refusals::Refusals;
 use crate::stated::{Kind, Statistic};
 
 macro_rules! kind {
@@ -19,7 +20,11 @@ macro_rules! counters {
         /// What one shard has done since it started.
         #[derive(Debug, Default)]
         #[repr(align(128))] // two shards never share a cache line
-        pub struct Counters { $($(#[doc = $says])+ pub $name: Counter,)* }
+        pub struct Counters {
+            $($(#[doc = $says])+ pub $name: Counter,)*
+            /// What the engine itself has answered with that is an error.
+            pub refusals: Refusals,
+        }
 
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +66,12 @@ counters! {
     counter accepted,
     /// Connections closed at once: `maxConnections`, or no descriptor left.
     counter turned_away,
+    /// Connections closed, and requests refused with 403, because `access` does not let their callers in.
+    counter denied,
+    /// Requests refused with 429 because of `rateLimit`.
+    counter limited,
+    /// Callers that `rateLimit` forgot before their time, because others needed their place.
+    counter callers_forgotten,
     /// Requests whose head was complete and well-formed.
     counter requests,
     /// Requests that the shard answered by itself: refusals, preflights, discovery.

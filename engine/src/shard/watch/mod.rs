@@ -3,4 +3,5 @@
 pub(in crate::shard) mod access_log;
 pub(in crate::shard) mod clock;
 pub mod counters;
+pub mod refusals;
 pub mod timing;
