@@ -144,6 +144,8 @@ export declare class NativeTunnel {
   setAdminTls(tls: NativeTls): void
   /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
   peer(ticket: number): NativePeer | null
+  /** Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process. */
+  caller(ticket: number): NativeCaller | null
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -239,6 +241,14 @@ export declare function availableCores(): number
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
+/** Who may call. */
+export interface NativeAccess {
+  /** Networks of those who may; without it all may. */
+  allow?: Array<string>
+  /** Networks of those who may not. */
+  deny: Array<string>
+}
+
 /** Where to listen. */
 export interface NativeAdmin {
   /** IP address. */
@@ -259,6 +269,46 @@ export interface NativeAllow {
   tasks: Array<string>
   /** Listed events. */
   events: Array<string>
+}
+
+/** Who has made a call. */
+export interface NativeCaller {
+  /** Its address, where that is known. */
+  address?: string
+  /** Its port, where that is known. */
+  port?: number
+  /** It speaks HTTPS, to this server or to a proxy that has said so. */
+  secure: boolean
+  /** The host that it has asked a proxy for, where that has said so. */
+  host?: string
+}
+
+/** What each caller may ask. */
+export interface NativeCallerLimit {
+  /** `token` or `address`. */
+  per: string
+  /** Requests a second; without it any number. */
+  rate?: number
+  /** Requests that may come at once. */
+  burst: number
+  /** Calls under way; without it any number. */
+  maxConcurrent?: number
+  /** Callers whose requests are counted. */
+  maxCallers: number
+}
+
+/** What holds of callers. */
+export interface NativeCallers {
+  /** Proxies in a row that are trusted. */
+  trustedHops?: number
+  /** Networks of proxies that are trusted; none with the one above. */
+  trustedNetworks?: Array<string>
+  /** Whether connections begin with a header of the PROXY protocol. */
+  proxyProtocol?: NativeProxyProtocol
+  /** Who may call. */
+  access?: NativeAccess
+  /** What each caller may ask. */
+  limits: Array<NativeCallerLimit>
 }
 
 /** What to run: `Spec`. */
@@ -466,6 +516,8 @@ export interface NativeOptions {
   adminTlsShared: boolean
   /** Where to say how it is; without it nowhere. */
   admin?: NativeAdmin
+  /** What holds of callers. */
+  callers?: NativeCallers
   /** Connections the kernel queues. */
   backlog: number
   /** Shard threads; 0 for the default by cores. */
@@ -584,6 +636,14 @@ export interface NativeProxyOptions {
   ca?: string
   /** The bounds. */
   limits: NativeProxyLimits
+}
+
+/** Whether connections begin with a header of the PROXY protocol. */
+export interface NativeProxyProtocol {
+  /** A connection may begin without one. */
+  optional: boolean
+  /** Networks of those who are believed; without it all are. */
+  from?: Array<string>
 }
 
 /** Where hosts of the own machine lead. */
