@@ -274,8 +274,9 @@ wrk: instruments ## Compare by wrk (a quarter of an hour; ARGS='--client both' a
 # HOLD is how long a slow client is watched; by their defaults node:http cuts some after 90 s, nginx after 75.
 HOLD := 40
 .PHONY: attacks
-attacks: build ## Attack node:http, nginx and the tunnel alike, show what became of it (about 15 minutes; OUT=file)
+attacks: build ## Attack node:http, nginx and the tunnel alike, and tinyproxy and the proxy, show what became of it (about 20 minutes; OUT=file)
 	@node loadtest/attacks/run.mjs --hold $(HOLD) $(if $(OUT),--out $(OUT))
+	@node loadtest/attacks/proxies.mjs --hold $(HOLD) $(if $(OUT),--out $(basename $(OUT))-proxies.md)
 
 .PHONY: overload
 overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')

@@ -1,5 +1,6 @@
 //! Every option of the engine; valid by type once built.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,16 @@ pub enum AdminTls {
     Own(Tls),
 }
 
+/// Called by threads of the engine. It must not block.
+#[derive(Clone)]
+pub struct Bell(pub Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
+    }
+}
+
 /// How requests are written down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogOptions {
@@ -75,6 +86,8 @@ pub struct Config {
     pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
+    /// Called when there is something to hear of their requests; `None` (the default): nobody notes what became of them.
+    pub proxy_bell: Option<Bell>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
     pub tls: Option<Tls>,
     /// What the admin listener is spoken to with.
@@ -118,6 +131,7 @@ impl Config {
             agent: None,
             dashboard: false,
             proxy: None,
+            proxy_bell: None,
             tls: None,
             admin_tls: AdminTls::None,
             callers: Arc::default(),

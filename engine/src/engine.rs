@@ -12,7 +12,7 @@ use std::time::Duration;
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
 use crate::caller::rules::Rules;
-use crate::config::{AdminTls, Config, DriverChoice, Listen, LogOptions};
+use crate::config::{AdminTls, Bell, Config, DriverChoice, Listen, LogOptions};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::access_log::AccessLog;
@@ -25,6 +25,7 @@ use crate::link::log_writer::LogWriter;
 use crate::link::peers::{Peer, Peers};
 use crate::link::port::{Inbox, ShardPort, ToShard, letter_box};
 use crate::link::proxy::ProxyLink;
+use crate::link::proxy_log::ProxyLog;
 use crate::link::resolver::Resolver;
 use crate::link::vitals::Vitals;
 use crate::link::weight::Scales;
@@ -129,7 +130,8 @@ impl Engine {
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
         let [admin_address, agent_address] =
             [&admin, &agent].map(|listener| listener.as_ref().map(|listener| listener.address().clone()));
-        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
+        let log = config.proxy_bell.clone().map(|Bell(ring)| Arc::new(ProxyLog::new(move || ring())));
+        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, log, &address)));
         // Behind those that serve: one for these two alone, which have to answer while this thread does not.
         let is_asked = admin.is_some() || agent.is_some();
         let apart = usize::from(place == Place::Here && is_asked);
@@ -514,7 +516,7 @@ fn open_log(
 }
 
 /// What the shards of a proxy share.
-fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
+fn proxy_link(settings: Settings, trust: Trust, log: Option<Arc<ProxyLog>>, address: &Listen) -> ProxyLink {
     let mut random = [0; 8];
     // Not a secret: it only has to be unlike that of another proxy on the way.
     let _ = random_bytes(&mut random);
@@ -523,6 +525,7 @@ fn proxy_link(settings: Settings, trust: Trust, address: &Listen) -> ProxyLink {
         settings,
         trust,
         contexts: Contexts::default(),
+        log,
         resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
         address,

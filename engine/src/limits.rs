@@ -575,6 +575,9 @@ pub const RELAY_BYTES: usize = 64 * 1024;
 /// closed.
 pub const PROXY_DISCARD_BYTES: u64 = 1024 * 1024;
 
+/// Requests of a proxy that wait for its application to hear of them. More: they are counted, and not told.
+pub const MAX_PROXY_LOG: usize = 4096;
+
 /// A client of the proxy that has sent FIN may still be reading: it has this long without being sent anything. Later: it counts
 /// as gone, for a FIN is all that tells of one.
 pub const PROXY_HALF_CLOSE_MS: u64 = 5_000;

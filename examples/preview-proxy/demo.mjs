@@ -9,7 +9,8 @@ try {
   const [red, blue] = [new View(), new View()];
   await preview(red, 'https://cmux-red-base-5173.cmux.app/', 5173);
   await preview(blue, 'https://cmux-blue-base-5173.cmux.app/', 5173);
-  for (const { id, requests, receivedBytes } of proxy.stats().contexts) console.log(`${id.replace(/-\d+$/, '')}: ${requests} requests, ${receivedBytes} bytes`);
+  const contexts = [...proxy.stats().contexts].sort((one, other) => (one.id < other.id ? -1 : 1));
+  for (const { id, requests, receivedBytes } of contexts) console.log(`${id.replace(/-\d+$/, '')}: ${requests} requests, ${receivedBytes} bytes`);
 
   red.destroy();
   console.log(`${proxy.stats().contexts.length} context is left when a view is destroyed`);

@@ -1,6 +1,6 @@
 // A normal client beside an attack: a call every 25 ms on a fresh connection, whether or not the last one was answered, so
 // that a server which stands still is seen by all the calls that it keeps waiting. A process of its own, so that the
-// attacker's work does not count. `node canary.mjs PORT [tls]`; on a message it sends what it saw.
+// attacker's work does not count. `node canary.mjs PORT tls|plain [REQUEST]`; on a message it sends what it saw.
 import net from 'node:net';
 import tls from 'node:tls';
 import { fork } from 'node:child_process';
@@ -11,7 +11,7 @@ const FILE = fileURLToPath(import.meta.url);
 const EVERY_MS = 25;
 const PATIENCE_MS = 10_000;
 
-const once = (port, encrypted) => new Promise((resolve) => {
+const once = (port, encrypted, bytes) => new Promise((resolve) => {
   const started = performance.now();
   const socket = encrypted ? tls.connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false }) : net.connect(port, '127.0.0.1');
   const end = (good) => {
@@ -22,13 +22,13 @@ const once = (port, encrypted) => new Promise((resolve) => {
   const timer = setTimeout(end, PATIENCE_MS, false);
   socket.setNoDelay(true);
   socket.on('error', () => end(false)).on('close', () => end(false));
-  socket.on('data', (data) => end(data.toString('latin1').startsWith('HTTP/1.1 200')));
-  socket.write(call());
+  socket.on('data', (data) => end(/^HTTP\/1\.[01] 200/.test(data.toString('latin1'))));
+  socket.write(bytes);
 });
 
 /** Starts one; `stop()` gives `{ n, failed, p50, p99, max }` in milliseconds. */
-export function startCanary(port, { tls: encrypted = false } = {}) {
-  const child = fork(FILE, [String(port), ...(encrypted ? ['tls'] : [])]);
+export function startCanary(port, { tls: encrypted = false, bytes = call() } = {}) {
+  const child = fork(FILE, [String(port), encrypted ? 'tls' : 'plain', bytes]);
   return {
     stop: () => new Promise((resolve) => {
       child.once('message', resolve);
@@ -38,13 +38,13 @@ export function startCanary(port, { tls: encrypted = false } = {}) {
 }
 
 if (process.argv[1] === FILE) {
-  const [port, encrypted] = [Number(process.argv[2]), process.argv[3] === 'tls'];
+  const [port, encrypted, bytes] = [Number(process.argv[2]), process.argv[3] === 'tls', process.argv[4]];
   const times = [];
   let [failed, stopped] = [0, false];
   process.once('message', () => { stopped = true; });
   const calls = [];
   for (let due = performance.now(); !stopped; due += EVERY_MS) {
-    calls.push(once(port, encrypted).then(({ good, ms }) => {
+    calls.push(once(port, encrypted, bytes).then(({ good, ms }) => {
       times.push(ms);
       if (!good) failed += 1;
     }));

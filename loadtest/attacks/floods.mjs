@@ -14,7 +14,7 @@ function fate(attackers) {
 }
 
 /** Opens connections that send `first`, then `next(i)` every second, until all are cut or the time is over. */
-async function drip(port, { n, hold }, first, next) {
+export async function drip(port, { n, hold }, first, next) {
   const attackers = await openMany(port, n);
   attackers.forEach((attacker) => attacker.write(first));
   const deadline = performance.now() + hold * 1000;
@@ -28,7 +28,7 @@ async function drip(port, { n, hold }, first, next) {
 }
 
 /** Opens connections that send `bytes` and never read. Whether they live is asked of the kernel. */
-async function deaf(port, { n, hold }, bytes) {
+export async function deaf(port, { n, hold }, bytes) {
   const attackers = await openMany(port, n, { deaf: true });
   attackers.forEach((attacker) => attacker.write(bytes));
   const started = performance.now();
@@ -47,7 +47,7 @@ async function deaf(port, { n, hold }, bytes) {
 }
 
 /** Connections a second that end in a reset: behind a call, or in the middle of one. */
-async function storm(port, { hold, rate }, bytes) {
+export async function storm(port, { hold, rate }, bytes) {
   const started = performance.now();
   let [done, refused] = [0, 0];
   while (performance.now() < started + hold * 1000) {
@@ -67,7 +67,7 @@ async function storm(port, { hold, rate }, bytes) {
 }
 
 /** Connections that send without end what nobody wants, and come again when they are cut. */
-async function pour(port, { n, hold }, first, piece) {
+export async function pour(port, { n, hold }, first, piece) {
   const deadline = performance.now() + hold * 1000;
   let [connections, cut, bytes] = [0, 0, 0];
   const one = async () => {

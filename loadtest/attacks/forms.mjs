@@ -55,9 +55,9 @@ export const FORMS = [
 const WAIT_MS = 2500;
 
 /** Sends a form, and one good call behind it: `{ answers, closed, strict }`. */
-export async function send(port, form, waitMs = WAIT_MS) {
+export async function send(port, form, { waitMs = WAIT_MS, through = (text) => text } = {}) {
   const attacker = await Attacker.open(port);
-  attacker.socket.write(Buffer.from(form.bytes + call(BODY, `${PATH}?behind`), 'latin1'));
+  attacker.socket.write(Buffer.from(through(form.bytes + call(BODY, `${PATH}?behind`)), 'latin1'));
   for (let waited = 0; waited < waitMs && attacker.cutAt === null; waited += 20) await sleep(20);
   const answers = statuses(attacker.text);
   const closed = attacker.cutAt !== null;

@@ -1,13 +1,11 @@
 // The same attacks against node:http, nginx and the tunnel, one after the other, as tables in Markdown.
 //   node run.mjs [--servers a,b] [--only id,id] [--hold 40] [--scale 1] [--json FILE] [--out FILE]
 import { writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startCanary } from './canary.mjs';
+import { attack, FLOOD_HEADINGS, floodRow, machineOf, table } from './attack.mjs';
 import { FLOODS } from './floods.mjs';
 import { FORMS, send } from './forms.mjs';
 import { NAMES, start } from './servers.mjs';
-import { sleep } from './wire.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -19,7 +17,7 @@ const { values: options } = parseArgs({
     out: { type: 'string' },
   },
 });
-const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, Linux ${release()}, ${new Date().toUTCString()}, load average ${loadavg()[0].toFixed(2)} before; slow clients were watched for ${options.hold} s.`;
+const machine = machineOf(options.hold);
 const chosen = options.only?.split(',');
 const floods = FLOODS.filter(({ id }) => !chosen || chosen.includes(id));
 const withForms = !chosen || chosen.includes('forms');
@@ -30,44 +28,10 @@ async function measure(name, flood) {
   const tls = flood.tls === true;
   const server = await start(name, { tls });
   try {
-    // Warm, so that memory of the first requests does not count.
-    const warm = startCanary(server.port, { tls });
-    await sleep(500);
-    await warm.stop();
-    const before = server.usage();
-    const canary = startCanary(server.port, { tls });
-    let peak = before;
-    const watch = setInterval(() => { const now = server.usage(); if (now.rss > peak.rss) peak = now; }, 250);
-    const how = { n: Math.ceil((flood.size ?? 0) * Number(options.scale)), rate: flood.rate, hold: flood.hold ?? Number(options.hold) };
-    const result = await flood.run(server.port, how);
-    const after = server.usage();
-    clearInterval(watch);
-    const client = await canary.stop();
-    await sleep(2000);
-    const left = server.usage();
-    return { ...result, hold: how.hold, client, cpu: after.cpu - before.cpu, rss: peak.rss - before.rss, sockets: left.sockets - before.sockets, alive: server.alive, stderr: server.stderr };
+    return await attack(server, flood, { scale: Number(options.scale), hold: Number(options.hold) }, { tls });
   } finally {
     await server.stop();
   }
-}
-
-const round = (value, digits = 0) => value.toFixed(digits);
-const table = (rows) => rows.map((row, at) => `| ${row.join(' | ')} |${at === 0 ? `\n|${row.map(() => '---').join('|')}|` : ''}`).join('\n');
-
-function floodRow(flood, name, result) {
-  if (result.error) return [flood.title, name, `not done: ${result.error}`, '', '', '', ''];
-  const { connections, cut, cutAt, told, client, cpu, rss, sockets, alive, hold, refused, bytes } = result;
-  const answers = Object.entries(told).map(([status, count]) => `${count} × ${status}`).join(', ');
-  const fate = connections === 0 ? '' : bytes ? `${connections} connections, ${cut} cut, ${round(bytes / 2 ** 30, 1)} GiB taken` : flood.rate ? `${connections} done${refused ? `, ${refused} refused` : ''}` : cut === 0 ? `none of ${connections} cut in ${hold} s` : `${cut} of ${connections} cut, half by ${round(cutAt.p50, 1)} s, last ${round(cutAt.max, 1)} s`;
-  return [
-    flood.title,
-    name,
-    [fate, answers].filter(Boolean).join('; '),
-    `${round(client.p99)} (worst ${round(client.max)})${client.failed ? `, ${client.failed} of ${client.n} failed` : ''}`,
-    round(cpu, 1),
-    round(rss),
-    alive ? String(Math.max(0, sockets)) : 'DIED',
-  ];
 }
 
 const servers = [];
@@ -85,7 +49,7 @@ for (const name of options.servers.split(',')) {
 const results = { floods: {}, forms: {} };
 const tables = [];
 if (floods.length > 0) {
-  const rows = [['attack', 'server', 'what became of it', 'p99 of a normal client, ms', 'server CPU, s', 'memory, MiB', 'sockets left after 2 s']];
+  const rows = [FLOOD_HEADINGS];
   for (const flood of floods) {
     for (const { name, title } of servers) {
       console.error(`${flood.id} against ${title}`);

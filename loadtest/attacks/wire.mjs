@@ -21,7 +21,7 @@ export const call = (body = BODY, path = PATH) => `${head([`Content-Length: ${Bu
 export function statuses(text) {
   const found = [];
   for (let rest = text; ;) {
-    const match = /^HTTP\/1\.1 (\d{3})[^\r\n]*\r\n/.exec(rest);
+    const match = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r\n/.exec(rest);
     const end = rest.indexOf('\r\n\r\n');
     if (!match || end < 0) return found;
     const length = Number(/\r\ncontent-length: *(\d+)/i.exec(rest.slice(0, end + 2))?.[1] ?? 0);

@@ -42,11 +42,25 @@ http {
   };
 }
 
-/** The program of a process of its own: sends to whoever connects, until it leaves, unless it is asked to be still first. */
-export const BYTES = `
+/** What sends to whoever says `send`, until it leaves; a process of its own. */
+const BYTES = `
 const piece = Buffer.alloc(1 << 18, 'fasttunnel');
 const server = require('node:net').createServer((socket) => {
   const send = () => { while (!socket.destroyed && socket.write(piece)); };
-  socket.on('error', () => {}).once('data', (first) => { if (String(first) === 'send') socket.on('drain', send), send(); });
+  socket.on('error', () => {}).once('data', (first) => { if (String(first).startsWith('send')) socket.on('drain', send), send(); });
 }).listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => process.send({ port: server.address().port }));
 process.on('disconnect', () => process.exit());`;
+
+/** `{ port, close }` of one. */
+export async function openBytes() {
+  const source = spawn(process.execPath, ['-e', BYTES], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const ended = once(source, 'exit');
+  const [{ port }] = await once(source, 'message');
+  return {
+    port,
+    async close() {
+      source.disconnect();
+      await ended;
+    },
+  };
+}

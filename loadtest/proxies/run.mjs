@@ -1,16 +1,15 @@
 // Forward proxies beside each other, as tables in Markdown: the proxy of this checkout, proxy-chain, http-proxy-3 and tinyproxy, in turns.
 //   node run.mjs [--rounds 5] [--duration-s 3] [--connections 64] [--idle 1000] [--contexts 100000] [--proxies ours,proxy-chain,…]
 // Small GETs are asked of nginx by loadtest. What is beside the proxy on the machine's cores is the same for all of them.
-import { execFile, fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { usage } from '../attacks/proc.mjs';
-import { ANSWER, BYTES, openNginx } from './origins.mjs';
+import { ANSWER, openBytes, openNginx } from './origins.mjs';
+import { start } from './servers.mjs';
 import { asked, close, download, many, proofOf, tunnel } from './tunnels.mjs';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -31,31 +30,6 @@ const CLOSES = new Set(['tinyproxy']);
 const MIB = 2 ** 20;
 const scratch = mkdtempSync(join(tmpdir(), 'bench-proxy-'));
 const seconds = Number(options['duration-s']);
-
-const programOf = (name) => at(`../peers/${name.startsWith('proxy-') ? name : `proxy-${name}`}.mjs`);
-
-/** Starts one; the first thing that it says is where it listens. */
-async function start(name) {
-  const child = fork(programOf(name), { execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => { stderr = (stderr + text).slice(-2000); });
-  const ended = once(child, 'exit');
-  const [proxy] = await Promise.race([once(child, 'message'), ended.then(() => { throw new Error(stderr.match(/Error: (.*)/)?.[1] ?? stderr); })]);
-  const pid = proxy.pid ?? child.pid;
-  return {
-    ...proxy,
-    usage: () => usage(pid),
-    async tell(message) {
-      const told = once(child, 'message');
-      child.send(message);
-      return (await told)[0];
-    },
-    async stop() {
-      child.disconnect();
-      await ended;
-    },
-  };
-}
 
 /** A run of loadtest, of which no request may fail: through a proxy, or straight. */
 async function load(port, proxy, ...args) {
@@ -131,9 +105,9 @@ const shown = (figure, value) => (value === undefined ? '–' : value.toFixed(/\
 
 if (!existsSync(options.loadtest)) throw new Error(`there is no ${options.loadtest}: make instruments builds it`);
 const nginx = await openNginx();
-const source = spawn(process.execPath, ['-e', BYTES], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+const source = await openBytes();
+const bytes = source.port;
 try {
-  const [{ port: bytes }] = await once(source, 'message');
   const [versions, seen] = [new Map(), new Map()];
   for (const name of options.proxies.split(',')) {
     try {
@@ -160,7 +134,7 @@ try {
   console.log(`\n${options.contexts} contexts created and released: ${before.toFixed(1)} MiB before, ${after.toFixed(1)} after; ${left} is left.`);
   console.log(`\nMedians of ${options.rounds} rounds of ${options['duration-s']} s, ${options.connections} connections, ${cpus().length} cores (${cpus()[0].model}), Node.js ${process.version}.`);
 } finally {
-  source.disconnect();
+  await source.close();
   await nginx.close();
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fasttunnel_engine::config::{Config, default_max_connections, default_shards};
+use fasttunnel_engine::config::{Bell, Config, default_max_connections, default_shards};
 use fasttunnel_engine::handlers::Handlers;
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::link::contexts::Context;
+use fasttunnel_engine::link::proxy_log::{Entry, ProxyLog};
 use fasttunnel_engine::proxy::policy::{HostRule, Policy};
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::{Place, Settings};
@@ -20,13 +21,14 @@ use fasttunnel_engine::tunnel::decide::Exposure;
 use fasttunnel_engine::tunnel::route::BasePath;
 use fasttunnel_engine::tunnel::table::{Allow, HandlerTable};
 use fasttunnel_engine::{Engine, Listen};
-use napi::bindgen_prelude::AsyncTask;
+use napi::bindgen_prelude::{AsyncTask, Function};
 use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::options::{CodedError, bad_option, driver_choice, listen};
 use crate::raw::{self, CleanupHook};
 use crate::raw_ring::stay_loaded;
+use crate::ring::Ring;
 use crate::start_error::{coded, start_error};
 use crate::tls::NativeTls;
 
@@ -135,16 +137,22 @@ pub struct NativeProxy {
     hook: Rc<RefCell<Option<CleanupHook>>>,
     port: u32,
     driver: &'static str,
+    log: Option<Arc<ProxyLog>>,
+    /// What its bell rings.
+    ring: RefCell<Option<Ring>>,
 }
 
 #[napi]
 impl NativeProxy {
-    /// Starts listening.
+    /// Starts listening. `heard` is called when there are requests to hear of; without it nobody notes any.
     ///
     /// Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, options: NativeProxyOptions) -> Result<Self, CodedError> {
-        let config = options.config()?;
+    pub fn new(env: Env, options: NativeProxyOptions, heard: Option<Function<'_, (), ()>>) -> Result<Self, CodedError> {
+        let mut config = options.config()?;
+        // Not through libuv: its handle has to outlive whoever rings it, and a proxy ends on another thread.
+        let (ring, wake) = heard.map(|heard| Ring::new(&env, &heard, false)).transpose().map_err(coded)?.unzip();
+        config.proxy_bell = wake.map(|wake| Bell(Arc::from(wake)));
         // A thread that looks a name up may outlive the engine, and the environment.
         stay_loaded();
         let engine = Engine::start(config, Handlers::new().into_backend()).map_err(|error| start_error(&error))?;
@@ -153,6 +161,7 @@ impl NativeProxy {
             Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => 0,
         };
         let driver = engine.driver().name();
+        let log = engine.proxy().and_then(|proxy| proxy.log.clone());
         let life = Rc::new(RefCell::new(Some(Arc::new(engine))));
         let hook = Rc::new(RefCell::new(None));
         let (ending, place) = (life.clone(), hook.clone());
@@ -166,7 +175,7 @@ impl NativeProxy {
         })
         .map_err(coded)?;
         hook.replace(Some(added));
-        Ok(NativeProxy { life, hook, port, driver })
+        Ok(NativeProxy { life, hook, port, driver, log, ring: RefCell::new(ring) })
     }
 
     /// TCP port.
@@ -231,6 +240,20 @@ impl NativeProxy {
         AsyncTask::new(Ending { engine: self.life.borrow_mut().take(), drain: Duration::from_millis(drain_ms as u64) })
     }
 
+    /// JSON: what became of requests since it was asked last; null when there were none.
+    #[napi(catch_unwind)]
+    pub fn take_log(&self) -> Option<String> {
+        let entries = self.log.as_ref()?.take();
+        let texts: Vec<_> = entries.iter().map(entry_json).collect();
+        if texts.is_empty() { None } else { Some(format!("[{}]", texts.join(","))) }
+    }
+
+    /// Nobody is called any more when there are requests to hear of.
+    #[napi(catch_unwind)]
+    pub fn end_log(&self) {
+        self.ring.take();
+    }
+
     /// JSON: what it has done, and each context; null when it has stopped.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Option<String> {
@@ -243,7 +266,7 @@ impl NativeProxy {
             .map(|proxy| proxy.contexts.all().iter().map(|it| context_json(it)).collect())
             .unwrap_or_default();
         Some(format!(
-            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"contexts\":[{}]}}",
+            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"unheard\":{},\"contexts\":[{}]}}",
             sum(|it| it.connections),
             sum(|it| it.accepted),
             sum(|it| it.turned_away),
@@ -252,9 +275,29 @@ impl NativeProxy {
             sum(|it| it.protocol_errors),
             sum(|it| it.held_bytes),
             sum(|it| it.panics),
+            self.log.as_ref().map_or(0, |log| log.dropped()),
             contexts.join(",")
         ))
     }
+}
+
+/// Methods are tokens, and hosts names or addresses: no byte of them has to be escaped.
+fn entry_json(entry: &Entry) -> String {
+    let text = |text: Option<&str>| text.map_or("null".to_owned(), |text| format!("\"{text}\""));
+    let (host, port) = match &entry.target {
+        Some(target) => (Some(target.host.to_string()), target.port.to_string()),
+        None => (None, "null".to_owned()),
+    };
+    format!(
+        "{{\"contextId\":{},\"method\":{},\"host\":{},\"port\":{port},\"status\":{},\"error\":{},\"aborted\":{},\"durationMs\":{}}}",
+        text(entry.context.as_deref()),
+        text(Some(&entry.method).filter(|method| !method.is_empty()).map(String::as_str)),
+        text(host.as_deref()),
+        if entry.status == 0 { "null".to_owned() } else { entry.status.to_string() },
+        text(entry.error),
+        entry.aborted,
+        entry.duration_ms
+    )
 }
 
 /// Its names are letters, digits and dashes.

@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events';
 import { afterEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { configurePreviewProxyForView, getProxyCredentialsForWebContents, previewPartition, previewRoute, releasePreviewProxy, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
+import { certificate } from './support/certificates.mjs';
 
 const run = promisify(execFile);
 const URL_OF_A_WORKSPACE = 'https://cmux-abc-base-3000.cmux.app/page';
@@ -71,6 +72,16 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     assert.equal(one.listenerCount('destroyed'), 0);
     assert.deepEqual(server.stats().contexts.map(({ id }) => Number(id.split('-')[1])), [other.id]);
     await releasePreviewProxy(one.id);
+  });
+
+  it('has Chromium speak TLS to a proxy that has a certificate', async () => {
+    const server = await startPreviewProxy(undefined, { tls: certificate().pem });
+    const webContents = new WebContents();
+    await configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE });
+    assert.equal(webContents.session.proxies[0].proxyRules, `http=https://127.0.0.1:${server.port()};https=https://127.0.0.1:${server.port()}`);
+    await stopPreviewProxy();
+    await configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE });
+    assert.match(webContents.session.proxies.at(-1).proxyRules, /^http=127/, 'the next one has none');
   });
 
   it('leaves nothing behind when its view is destroyed', async () => {

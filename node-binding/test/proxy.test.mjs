@@ -20,7 +20,7 @@ const { HttpsProxyAgent } = proxyAgents;
 const run = promisify(execFile);
 const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
 const workspace = certificate({ names: 'DNS:*.cmux.test,DNS:localhost', authority: false });
-const PATIENT = { timeout: 20_000 };
+const PATIENT = { timeout: 60_000 };
 
 /** Answers with what it was asked, and how. */
 async function echo(request, response) {
@@ -255,6 +255,53 @@ describe('a proxy', PATIENT, () => {
     await again.stop();
   });
 
+  it('tells what became of each request, and nothing that is secret', async () => {
+    const server = createServer(echo);
+    const port = await listen(server);
+    const heard = [];
+    const warned = [];
+    const onWarning = (warning) => warned.push(warning);
+    process.on('warning', onWarning);
+    const proxy = await ProxyServer.start({
+      port: 0,
+      addresses: { loopback: true },
+      onRequest: (request) => {
+        heard.push(request);
+        if (request.method === 'PUT') throw new Error('a hook that throws');
+        return request.method === 'PATCH' ? Promise.reject(new Error('a hook that rejects')) : undefined;
+      },
+    });
+    const context = proxy.createContext(1);
+    const url = `http://127.0.0.1:${port}/missing?token=secret`;
+    await through(proxy, context, url);
+    await through(proxy, { username: context.username, password: 'wrong' }, url);
+    await through(proxy, context, '--proxytunnel', url);
+    await through(proxy, context, 'http://127.0.0.1:25/');
+    for (const method of ['PUT', 'PATCH']) await through(proxy, context, '-X', method, url);
+    const leaving = connect(proxy.port(), '127.0.0.1');
+    leaving.end(`GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: b\r\n\r\n`).resume();
+    await once(leaving, 'close');
+    await proxy.stop();
+    server.close();
+    assert.ok(heard.every(({ durationMs }) => Number.isInteger(durationMs) && durationMs < 10_000));
+    const own = { contextId: context.id, host: '127.0.0.1', port, error: null, aborted: false };
+    // A tunnel is told when it has ended, which the next request need not wait for.
+    const inOrder = (requests) => requests.map((request) => JSON.stringify(Object.entries(request).sort())).sort();
+    assert.deepEqual(inOrder(heard.map(({ durationMs, ...request }) => request)), inOrder([
+      { ...own, method: 'GET', status: 404 },
+      { ...own, contextId: null, method: 'GET', status: 407 },
+      { ...own, method: 'CONNECT', status: 200 },
+      { ...own, method: 'GET', port: 25, status: 403, error: 'http_request_denied' },
+      { ...own, method: 'PUT', status: 404 },
+      { ...own, method: 'PATCH', status: 404 },
+      { contextId: null, method: null, host: null, port: null, status: 400, error: 'http_request_error', aborted: false },
+    ]));
+    assert.doesNotMatch(JSON.stringify(heard), /secret|missing/);
+    await new Promise(setImmediate);
+    process.off('warning', onWarning);
+    assert.deepEqual(warned.map(({ code, message }) => [code, /throws|rejects/.exec(message)[0]]), [['FASTTUNNEL_ON_REQUEST', 'throws'], ['FASTTUNNEL_ON_REQUEST', 'rejects']]);
+  });
+
   it('cuts what has not ended when its time to stop is over', async () => {
     const silent = createTcpServer((socket) => socket.on('error', () => {}));
     const port = await listen(silent);
@@ -278,7 +325,7 @@ describe('a proxy', PATIENT, () => {
       const worker = new Worker(`
         const { parentPort, workerData } = require('node:worker_threads');
         import(workerData).then(async ({ ProxyServer }) => {
-          const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true } });
+          const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true }, onRequest: () => {} });
           parentPort.postMessage({ port: proxy.port(), ...proxy.createContext(1) });
         });`, { eval: true, workerData: new URL('../dist/esm/proxy/index.mjs', import.meta.url).href });
       const [context] = await once(worker, 'message');
@@ -336,6 +383,7 @@ describe('a proxy', PATIENT, () => {
       [{ port: 0, ca: 'no certificate' }, 'ca'],
       [{ port: 0, limits: { dnsTimeoutMs: 0 } }, 'limits.dnsTimeoutMs'],
       [{ port: 0, limits: { dnsTimeout: 1 } }, 'limits.dnsTimeout'],
+      [{ port: 0, onRequest: 'log' }, 'onRequest'],
       ['127.0.0.1', 'listenAddr'],
       ['localhost:x', 'listenAddr'],
     ]) {

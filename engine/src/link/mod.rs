@@ -40,6 +40,7 @@ pub mod parts;
 pub mod peers;
 pub mod port;
 pub mod proxy;
+pub mod proxy_log;
 pub mod resolved;
 pub mod resolver;
 mod surplus;

@@ -1,8 +1,10 @@
 //! What the shards of a proxy share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::contexts::Contexts;
+use super::proxy_log::ProxyLog;
 use super::resolver::Resolver;
 use crate::proxy::address::Class;
 use crate::proxy::settings::Settings;
@@ -16,6 +18,8 @@ pub struct ProxyLink {
     pub trust: Trust,
     /// Who may ask.
     pub contexts: Contexts,
+    /// Who wants to hear what became of each request.
+    pub log: Option<Arc<ProxyLog>>,
     /// Looks names up.
     pub resolver: Resolver,
     /// What it is called in `Via`, unlike any other.

@@ -9,6 +9,9 @@ use crate::wire::framing::Framing;
 use crate::wire::head::{Head, Method, TargetForm};
 use crate::wire::token::trim_ows;
 
+/// Bytes of a method that are told.
+const METHOD_BYTES: usize = 32;
+
 /// What is to be done with a request whose client may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestPlan {
@@ -53,21 +56,13 @@ pub fn plan(
     if has_been_at(&fields, own) {
         return Err(Fault::Loop);
     }
-    let target = match (head.form, inside) {
-        (TargetForm::Authority, None) => {
-            let target = Target::of_authority(Scheme::Http, head.target.of(bytes)).ok_or(Fault::Target)?;
-            return Ok(match way.and_then(|way| way.rewrite(&target)) {
-                Some(routed) => RequestPlan::Intercept(target, routed),
-                None => RequestPlan::Tunnel(target),
-            });
-        }
-        (TargetForm::Absolute, None) => {
-            let origin = bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default();
-            Target::of_absolute(origin).ok_or(Fault::Target)?
-        }
-        (TargetForm::Origin | TargetForm::Asterisk, Some(target)) => target.clone(),
-        _ => return Err(Fault::Target),
-    };
+    let target = asked(head, bytes, inside).ok_or(Fault::Target)?;
+    if head.form == TargetForm::Authority {
+        return Ok(match way.and_then(|way| way.rewrite(&target)) {
+            Some(routed) => RequestPlan::Intercept(target, routed),
+            None => RequestPlan::Tunnel(target),
+        });
+    }
     let max_forwards = max_forwards(head.method, &fields)?;
     if max_forwards == Some(0) {
         return Ok(RequestPlan::Own);
@@ -84,6 +79,26 @@ pub fn plan(
         max_forwards: max_forwards.map(|left| left - 1),
         version: if head.minor_version == 0 { "1.0" } else { "1.1" },
     }))
+}
+
+/// Where a request is meant to go, as its target says, or the tunnel that it came through.
+#[must_use]
+pub fn asked(head: &Head, bytes: &[u8], inside: Option<&Target>) -> Option<Target> {
+    match (head.form, inside) {
+        (TargetForm::Authority, None) => Target::of_authority(Scheme::Http, head.target.of(bytes)),
+        (TargetForm::Absolute, None) => {
+            Target::of_absolute(bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default())
+        }
+        (TargetForm::Origin | TargetForm::Asterisk, Some(target)) => Some(target.clone()),
+        _ => None,
+    }
+}
+
+/// The name of its method, or the beginning of a long one.
+#[must_use]
+pub fn method_of(head: &Head, bytes: &[u8]) -> String {
+    let name = bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default();
+    String::from_utf8_lossy(name.get(..METHOD_BYTES).unwrap_or(name)).into_owned()
 }
 
 /// True when HTTP/2 in the clear is among the protocols that are asked for. Its requests would go on unread, past all that is

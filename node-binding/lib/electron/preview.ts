@@ -15,6 +15,8 @@ interface Configured {
 
 let starting: Promise<ProxyServer> | undefined;
 let running: ProxyServer | undefined;
+/** How Chromium is told to speak to it: in the clear, unless the app has given a certificate. */
+let scheme = '';
 const views = new Map<number, Configured>();
 
 /**
@@ -25,6 +27,7 @@ export function startPreviewProxy(logger?: PreviewLogger, options?: Omit<ProxyOp
   starting ??= ProxyServer.startWithAutoPort('127.0.0.1', FIRST_PORT, PORTS, true, options).then(
     (server) => {
       running = server;
+      scheme = options?.tls === undefined ? '' : 'https://';
       logger?.log?.('preview proxy listens', { port: server.port() });
       return server;
     },
@@ -64,7 +67,8 @@ export async function configurePreviewProxyForView({ webContents, initialUrl, pe
   views.set(id, { context, webContents, onDestroyed });
   try {
     // Without `<-loopback>` Chromium asks the own machine directly, whatever the rules say.
-    await session.setProxy({ proxyRules: `http=127.0.0.1:${server.port()};https=127.0.0.1:${server.port()}`, proxyBypassRules: '<-loopback>' });
+    const place = `${scheme}127.0.0.1:${server.port()}`;
+    await session.setProxy({ proxyRules: `http=${place};https=${place}`, proxyBypassRules: '<-loopback>' });
     await session.closeAllConnections?.();
   } catch (error) {
     webContents.removeListener('destroyed', onDestroyed);

@@ -29,15 +29,18 @@ export interface NativeProxy {
   releaseContext(id: string): void;
   setTls(tls: NativeTls): void;
   stop(drainMs: number): Promise<void>;
+  /** JSON of `ProxyRequest[]`. */
+  takeLog(): string | null;
+  endLog(): void;
   stats(): string | null;
 }
 
 interface ProxyAddon {
-  NativeProxy: new (options: NativeProxyOptions) => NativeProxy;
+  NativeProxy: new (options: NativeProxyOptions, heard: (() => void) | undefined) => NativeProxy;
 }
 
-/** Starts listening. */
-export function startNative(options: NativeProxyOptions): NativeProxy {
+/** Starts listening. `heard` is called when there is a log to take. */
+export function startNative(options: NativeProxyOptions, heard: (() => void) | undefined): NativeProxy {
   const { NativeProxy } = addon() as unknown as ProxyAddon;
-  return new NativeProxy(options);
+  return new NativeProxy(options, heard);
 }

@@ -5,17 +5,18 @@ import { asBoolean, asChoice, asGroup, asInteger, asList, fail, failHidden } fro
 import { asTls } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
 import type { NativeProxyOptions } from './native.js';
-import type { ProxyRoute } from './types.js';
+import type { ProxyRequest, ProxyRoute } from './types.js';
 
 /** Checked options. */
 export interface CheckedProxy {
   readonly native: NativeProxyOptions;
   readonly tls: TlsEngineOptions | undefined;
+  readonly onRequest: ((request: ProxyRequest) => unknown) | undefined;
   readonly drainTimeoutMs: number;
 }
 
-const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'limits'] as const;
-const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits' };
+const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
+const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits', log: 'onRequest', logger: 'onRequest', onResponse: 'onRequest' };
 const PORT: Bounds = { least: 0, most: 65_535 };
 const SHARDS: Bounds = { least: 1, most: 64 };
 const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
@@ -72,7 +73,7 @@ export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy 
     ...(ports === undefined ? {} : { ports }),
     ...(ca === undefined ? {} : { ca }),
   };
-  return { native, tls, drainTimeoutMs: asInteger('limits.drainTimeoutMs', drainTimeoutMs, DRAIN) };
+  return { native, tls, onRequest: asHook(given.onRequest), drainTimeoutMs: asInteger('limits.drainTimeoutMs', drainTimeoutMs, DRAIN) };
 }
 
 /** `host:port`, an IPv6 address in brackets. */
@@ -128,6 +129,12 @@ function asPorts(value: unknown): number[] | undefined {
     if (pair.length !== 2 || first! > last!) fail(`ports[${index}]`, range, 'must be a port, or the first and the last of several', 'Write for example [1024, 65535].');
     return [first!, last!];
   });
+}
+
+function asHook(value: unknown): CheckedProxy['onRequest'] {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'function') fail('onRequest', value, 'must be a function', 'For example ({ method, host, status }) => console.log(method, host, status).');
+  return value as CheckedProxy['onRequest'];
 }
 
 function asHosts(value: unknown): string[] {

@@ -1,5 +1,6 @@
 import { ClosedError, optionErrorOf, StateError } from '../errors/errors.js';
 import { ListenError, listenErrorOf } from '../errors/listen-error.js';
+import { describeThrown } from '../errors/task-error.js';
 import { nativeTls } from '../native/tls.js';
 import { asEncryption, forgetKeys } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
@@ -11,9 +12,9 @@ import { startNative } from './native.js';
 import type { NativeProxy } from './native.js';
 import { asAttempts, asListenAddress, asRoute, asWebContentsId, checkProxy } from './options.js';
 import type { CheckedProxy } from './options.js';
-import type { ProxyContext, ProxyOptions, ProxyRoute, ProxyStats } from './types.js';
+import type { ProxyContext, ProxyOptions, ProxyRequest, ProxyRoute, ProxyStats } from './types.js';
 
-const NOTHING: ProxyStats = { connections: 0, accepted: 0, turnedAway: 0, requests: 0, refused: 0, protocolErrors: 0, heldBytes: 0, panics: 0, contexts: [] };
+const NOTHING: ProxyStats = { connections: 0, accepted: 0, turnedAway: 0, requests: 0, refused: 0, protocolErrors: 0, heldBytes: 0, panics: 0, unheard: 0, contexts: [] };
 
 /**
  * A forward proxy with credentials and a route for each context:
@@ -32,18 +33,20 @@ export class ProxyServer {
   readonly #encrypted: boolean;
   /** Of the files of its certificates. */
   #watch: FileWatch | undefined;
+  readonly #onRequest: CheckedProxy['onRequest'];
   #stopping: Promise<void> | undefined;
 
-  private constructor({ native, tls, drainTimeoutMs }: CheckedProxy) {
+  private constructor({ native, tls, onRequest, drainTimeoutMs }: CheckedProxy) {
     const open = new OpenTunnel();
     try {
-      this.#native = startNative(tls === undefined ? native : { ...native, tls: nativeTls(tls) });
+      this.#native = startNative(tls === undefined ? native : { ...native, tls: nativeTls(tls) }, onRequest && (() => this.#tell()));
     } catch (error) {
       open.end();
       const shown = `${native.host.includes(':') ? `[${native.host}]` : native.host}:${native.port}`;
       throw listenErrorOf(optionErrorOf(error), { shown });
     }
     this.#open = open;
+    this.#onRequest = onRequest;
     this.#drainTimeoutMs = drainTimeoutMs;
     this.#alive = setInterval(() => this.#native, 2_147_483_647);
     this.#encrypted = tls !== undefined;
@@ -130,11 +133,29 @@ export class ProxyServer {
   /** Stops: answers that are under way have `limits.drainTimeoutMs` to end. Resolves when everything has ended; may be called again. */
   stop(): Promise<void> {
     this.#stopping ??= this.#native.stop(this.#drainTimeoutMs).finally(() => {
+      this.#tell();
+      this.#native.endLog();
       clearInterval(this.#alive);
       this.#watch?.stop();
       this.#open.end();
     });
     return this.#stopping;
+  }
+
+  /** Tells what became of requests since it did so last. */
+  #tell(): void {
+    const log = this.#onRequest && this.#native.takeLog();
+    if (log) for (const request of JSON.parse(log) as ProxyRequest[]) this.#hear(request);
+  }
+
+  #hear(request: ProxyRequest): void {
+    const failed = (failure: unknown): void => process.emitWarning(`onRequest has failed: ${describeThrown(failure)}`, { code: 'FASTTUNNEL_ON_REQUEST' });
+    try {
+      const outcome: unknown = this.#onRequest?.(request);
+      if (typeof outcome === 'object' && outcome !== null) Promise.resolve(outcome).catch(failed);
+    } catch (failure) {
+      failed(failure);
+    }
   }
 
   [asyncDispose](): Promise<void> {

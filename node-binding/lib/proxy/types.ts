@@ -72,7 +72,31 @@ export interface ProxyOptions {
   readonly hosts?: Readonly<Record<string, string>> | undefined;
   /** By whom servers have to be certified, in PEM; by whom browsers trust, unless said otherwise. */
   readonly ca?: string | Uint8Array | undefined;
+  /**
+   * Hears what became of each request, once that is known. It runs in the event loop, and no request waits for it. What it throws becomes a
+   * warning of the process.
+   */
+  readonly onRequest?: ((request: ProxyRequest) => void) | undefined;
   readonly limits?: ProxyLimits | undefined;
+}
+
+/** What became of a request. Nothing of its path, query, fields and content is told: there are secrets in them. */
+export interface ProxyRequest {
+  /** The context that it was for; `null` for who could not prove to have one. */
+  readonly contextId: string | null;
+  /** `CONNECT` for tunnels; `null` for what is no request. */
+  readonly method: string | null;
+  /** Where it was meant to go, before any route. */
+  readonly host: string | null;
+  readonly port: number | null;
+  /** What its client was told, if anything. */
+  readonly status: number | null;
+  /** What went wrong, as in `Proxy-Status`. */
+  readonly error: string | null;
+  /** It broke off: the client has left, the server did, or the context was released. */
+  readonly aborted: boolean;
+  /** From its head to its end; of a tunnel that is not read, and of a WebSocket, to the end of that. */
+  readonly durationMs: number;
 }
 
 /** Kinds of addresses, none of which may be connected to unless it is said here. */
@@ -99,6 +123,8 @@ export interface ProxyStats {
   readonly protocolErrors: number;
   readonly heldBytes: number;
   readonly panics: number;
+  /** Requests that `onRequest` was not told of, because too many waited to be told. */
+  readonly unheard: number;
   readonly contexts: readonly ProxyContextStats[];
 }
 

@@ -61,7 +61,7 @@ export class Chromium extends EventEmitter {
 }
 
 /** The first event of this method that `fits`. */
-export async function event(chromium, method, fits = () => true, signal = AbortSignal.timeout(10_000)) {
+export async function event(chromium, method, fits = () => true, signal = AbortSignal.timeout(30_000)) {
   for (;;) {
     const [params, sessionId] = await once(chromium, method, { signal });
     if (fits(params, sessionId)) return params;

@@ -81,8 +81,6 @@ export class WebContents extends EventEmitter {
     this.#chromium.on('Fetch.authRequired', (asked, page) => page === this.#page && this.#logIn(asked));
     await this.#ask('Fetch.enable', { handleAuthRequests: true });
     await this.#ask('Page.enable');
-    // The page is certified by nobody whom the browser knows.
-    await this.#ask('Security.setIgnoreCertificateErrors', { ignore: true });
     const loaded = event(this.#chromium, 'Page.loadEventFired', (_, page) => page === this.#page);
     const { errorText } = await this.#ask('Page.navigate', { url });
     if (errorText !== undefined) {
@@ -104,6 +102,7 @@ export class WebContents extends EventEmitter {
   }
 
   async destroy() {
+    if (this.#destroyed) return;
     this.#destroyed = true;
     this.emit('destroyed');
     if (this.#target !== undefined) await this.#chromium.send('Target.closeTarget', { targetId: this.#target });

@@ -19,7 +19,11 @@ export async function openWorkspace(title, { cert, key }, domain) {
   const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-workspace-'));
   cpSync(PAGE, folder, { recursive: true });
   const asked = [];
-  const write = (text) => writeFileSync(join(folder, 'title.js'), readFileSync(join(PAGE, 'title.js'), 'utf8').replace('A page', text));
+  let shown;
+  const write = (text) => {
+    shown = text;
+    writeFileSync(join(folder, 'title.js'), readFileSync(join(PAGE, 'title.js'), 'utf8').replace('A page', text));
+  };
   write(title);
   const server = await createServer({
     root: folder,
@@ -43,7 +47,9 @@ export async function openWorkspace(title, { cert, key }, domain) {
   return {
     address: `127.0.0.1:${port}`,
     asked,
-    /** Edits the file that the title is in. */
+    /** The title, as it is now. */
+    get title() { return shown; },
+    /** Edits the file that the title is in. Vite may miss one that follows another at once. */
     edit: write,
     async close() {
       await server.close();

@@ -52,6 +52,8 @@ pub(in crate::shard) struct Client {
     /// The deadline that was missed first.
     late: Cell<Option<Fault>>,
     line: RefCell<Option<SharedLine>>,
+    /// The status that it was told for what is under way, and what went wrong with that.
+    told: Cell<(u16, Option<&'static str>)>,
     pub(super) context: RefCell<Option<Arc<Context>>>,
     pub(super) held: Cell<usize>,
     buffers: Rc<Buffers>,
@@ -92,6 +94,7 @@ impl Client {
             hear: Cell::default(),
             late: Cell::default(),
             line: RefCell::default(),
+            told: Cell::default(),
             context: RefCell::default(),
             held: Cell::default(),
             buffers,
@@ -132,6 +135,7 @@ impl Client {
     /// A request is under way: for this context, once it is known.
     pub fn begin(&self, now_ms: u64) {
         self.busy.set(true);
+        self.told.set((0, None));
         self.sent_ms.set(now_ms);
         self.unread(now_ms);
     }
@@ -144,6 +148,26 @@ impl Client {
         self.context.replace(None);
         self.set_unread(false);
         self.receives.set(false);
+    }
+
+    /// It is told this status.
+    pub fn tell(&self, status: u16) {
+        self.told.set((status, self.told.get().1));
+    }
+
+    /// This went wrong.
+    pub fn blame(&self, fault: Fault) {
+        self.told.set((self.told.get().0, fault.error()));
+    }
+
+    /// The status that it was told, or 0, and what went wrong.
+    pub fn told(&self) -> (u16, Option<&'static str>) {
+        self.told.get()
+    }
+
+    /// Whom it is asked for, by the name of a context.
+    pub fn context_id(&self) -> Option<String> {
+        self.context.borrow().as_ref().map(|context| context.id.clone())
     }
 
     /// Whom it is asked for.

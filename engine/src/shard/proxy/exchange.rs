@@ -382,6 +382,7 @@ impl Way<'_> {
             }
         };
         self.answered.set(true);
+        self.client.tell(answers.head().status);
         self.client.expect(Wait::Hear, None);
         let found = answers.head();
         let Some(mut content) = found.content.reader(u64::MAX, self.shard.chunk_limits) else {

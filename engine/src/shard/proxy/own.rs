@@ -27,6 +27,7 @@ impl From<Result<After, Gone>> for After {
 impl Hand {
     /// Answers a request whose head was read, and none of its content, with a fault.
     pub async fn refuse(&mut self, head: &Head, fault: Fault) -> After {
+        self.client.blame(fault);
         self.answer(head, OwnAnswer::of(fault)).await
     }
 
@@ -48,6 +49,7 @@ impl Hand {
 
     /// Answers a request of which nobody knows where it ends, or whose content nobody reads.
     pub async fn refuse_and_close(&mut self, head: &Head, fault: Fault) -> After {
+        self.client.blame(fault);
         match self.say(head, OwnAnswer { close: true, ..OwnAnswer::of(fault) }).await {
             Ok(()) => After::Close,
             Err(Gone) => After::Cut,
@@ -57,6 +59,7 @@ impl Hand {
     async fn say(&mut self, head: &Head, answer: OwnAnswer<'_>) -> Result<(), Gone> {
         let answer = OwnAnswer { head_only: head.method == Method::Head, old: head.minor_version == 0, ..answer };
         self.shard.counters.refused.add(1);
+        self.client.tell(answer.status);
         let mut out = Vec::new();
         answer.encode("fasttunnel", &self.shard.clock.date(), &mut out);
         self.send(out).await

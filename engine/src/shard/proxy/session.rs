@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use bytes::{Buf, BytesMut};
 
 use crate::link::contexts::Context;
+use crate::link::proxy_log::Entry;
 use crate::proxy::credentials::Presented;
 use crate::proxy::fault::{Fault, OwnAnswer};
-use crate::proxy::request::{RequestPlan, plan};
+use crate::proxy::request::{RequestPlan, asked, method_of, plan};
 use crate::proxy::target::Target;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::proxy::exchange::Exchange;
@@ -16,7 +17,7 @@ use crate::shard::proxy::hand::Hand;
 use crate::shard::proxy::own::After;
 use crate::shard::proxy::tunnel::Inside;
 use crate::wire::frame_watch::PREFACE_HEAD;
-use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan};
+use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan, TargetForm};
 use crate::wire::scanner::begins_a_head;
 
 /// A tunnel that is read here: what it leads to, and who has asked for it.
@@ -142,13 +143,32 @@ impl Drop for Tally<'_> {
 async fn request(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -> After {
     hand.client.begin(hand.now_ms());
     hand.shard.counters.requests.add(1);
+    let (begun_ms, through) = (hand.now_ms(), inside.as_ref().map(|inside| inside.target.clone()));
     let after = decide(hand, bytes, inside).await;
+    note(hand, bytes, through.as_ref(), after, begun_ms);
     hand.client.end();
     if let Some(Tunnelled { context, .. }) = inside {
         // Whatever it waits for ends with its context.
         hand.client.set_context(context.clone());
     }
     after
+}
+
+/// Tells the application what became of a request, if it wants to hear of it.
+fn note(hand: &Hand, bytes: &[u8], inside: Option<&Target>, after: After, begun_ms: u64) {
+    let Some(log) = hand.shard.upstreams.as_ref().and_then(|upstreams| upstreams.link.log.as_ref()) else { return };
+    let (mut head, (status, error)) = (Box::<Head>::default(), hand.client.told());
+    let is_head = head.parse(bytes, &hand.shard.head_limits).is_ok();
+    let is_tunnel = status == 101 || (status == 200 && head.form == TargetForm::Authority);
+    log.note(Entry {
+        context: hand.client.context_id(),
+        method: if is_head { method_of(&head, bytes) } else { String::new() },
+        target: if is_head { asked(&head, bytes, inside) } else { None },
+        status,
+        error,
+        aborted: after == After::Cut && !is_tunnel,
+        duration_ms: hand.now_ms().saturating_sub(begun_ms),
+    });
 }
 
 async fn decide(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -> After {

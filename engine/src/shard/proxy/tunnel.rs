@@ -14,7 +14,7 @@ use crate::proxy::target::Target;
 use crate::shard::Shard;
 use crate::shard::proxy::client::{Client, Wait};
 use crate::shard::proxy::dial::dial;
-use crate::shard::proxy::hand::Hand;
+use crate::shard::proxy::hand::{Gone, Hand};
 use crate::shard::proxy::own::After;
 use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::end::End;
@@ -46,7 +46,7 @@ impl Hand {
             return self.refuse_and_close(head, Fault::Target).await;
         }
         match dial(&self.shard, upstreams, &self.client, context, target, false).await {
-            Ok(upstream) => match self.send(ESTABLISHED.to_vec()).await {
+            Ok(upstream) => match self.establish().await {
                 Ok(()) => self.carry(upstreams, context, upstream).await,
                 Err(_) => After::Cut,
             },
@@ -56,6 +56,12 @@ impl Hand {
                 self.refuse(head, fault).await
             }
         }
+    }
+
+    /// Says that the tunnel is open.
+    async fn establish(&mut self) -> Result<(), Gone> {
+        self.client.tell(200);
+        self.send(ESTABLISHED.to_vec()).await
     }
 
     /// `CONNECT` to this machine, of a context with a route: says that the tunnel is open, and looks at what comes. TLS goes on
@@ -70,7 +76,7 @@ impl Hand {
         if !matches!(head.framing, Framing::None | Framing::Length(0)) {
             return Inside::Over(self.refuse_and_close(head, Fault::Target).await);
         }
-        if self.send(ESTABLISHED.to_vec()).await.is_err() {
+        if self.establish().await.is_err() {
             return Inside::Over(After::Cut);
         }
         if self.inlet.buffer.is_empty() {
