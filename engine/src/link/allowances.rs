@@ -29,7 +29,7 @@ pub struct Allowances {
 }
 
 impl Allowances {
-    /// Room for at least so many callers. The memory is the system's until a place is used.
+    /// Room for at least so many callers.
     #[must_use]
     pub fn new(bucket: Bucket, callers: usize) -> Self {
         let sets = callers.div_ceil(WAYS).max(1);
