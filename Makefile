@@ -104,8 +104,12 @@ release-notes: ## Print what the change log says of this version
 publish: ## Publish the packages that are there, from the release workflow (ARGS=--dry-run elsewhere)
 	@node $(PACKAGING)/release.mjs publish $(ARGS)
 
+# Builds, and what only shows that something works, run beside each other: none of it measures.
 .PHONY: test
-test: test-rust loom bench-smoke fuzz-smoke test-js ## Run all tests, of Rust and of JS
+test: $(DIST) ## Run all tests, of Rust and of JS
+	@$(MAKE) test-rust
+	@scripts/beside.sh "$(MAKE) loom bench-smoke build-test" "$(MAKE) fuzz-smoke pack"
+	@$(MAKE) test-js -o build-test -o pack
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests
@@ -117,16 +121,12 @@ test-rust: ## Run the Rust tests
 .PHONY: loom
 loom: ## Model-check the code that crosses threads: every interleaving of a few steps
 	$(NEED_CARGO)
-	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --release --target-dir target/loom
+	RUSTFLAGS="--cfg loom" cargo test --locked --package fasttunnel-engine --test loom_doorbell --test loom_link --test loom_callers --profile quick --target-dir target/loom
 
-# What runs a second time where the event loop turns the shard.
-INLINE_TESTS := $(addprefix test/,$(addsuffix .test.mjs,golden vectors limits limits-bodies isolation failing-shards tls))
-
-# One file at a time: some of them measure time, count threads or fill every core.
+# Which files run beside each other, and which run twice, scripts/test.mjs says.
 .PHONY: test-js
 test-js: build-test pack $(RUNNER_APP)/node_modules/fasttunnel $(FILES)/node_modules/fasttunnel $(PREVIEW_PROXY)/node_modules/fasttunnel $(RUNTIMES)/node_modules/.package-lock.json $(TEST_RUNNERS)/node_modules/.package-lock.json $(OPENTELEMETRY)/node_modules/.package-lock.json ## Run the JS tests, on io_uring and on epoll
-	cd $(BINDING) && node --expose-gc --test --test-concurrency=1 --test-reporter=spec test/*.test.mjs
-	cd $(BINDING) && FASTTUNNEL_TEST_PLACEMENT=inline node --expose-gc --test --test-concurrency=1 --test-reporter=spec $(INLINE_TESTS)
+	cd $(BINDING) && npm test --silent
 
 .PHONY: lint
 lint: $(DIST) $(PACKAGING_TOOLS) $(API)/node_modules/.package-lock.json deny ## Check formatting, clippy, doc comments, types, dependencies, that the pure modules are pure and that both languages state the same
@@ -286,6 +286,11 @@ overload: instruments ## Call node:http and the tunnel three times as often as t
 bench-workers: instruments ## Compare one event loop, workers and node:cluster under handlers that compute (4 minutes; ARGS='--workers 4')
 	@node loadtest/workers/run.mjs $(ARGS)
 
+# Nothing else should run on the machine. `ARGS='--rounds 1 --duration-s 0.5'` only shows that it works.
+.PHONY: bench-placements
+bench-placements: instruments ## Compare inline, threads and other servers on one core and on two (12 minutes; ARGS='--cores one --servers inline,node')
+	@node loadtest/placements/run.mjs $(ARGS)
+
 # tinyproxy and nginx come from Debian.
 .PHONY: bench-proxy
 bench-proxy: build $(PEERS)/node_modules/.package-lock.json ## Compare the proxy with proxy-chain, http-proxy-3 and tinyproxy, in turns, as Markdown (8 minutes; ARGS='--rounds 3')
@@ -312,8 +317,24 @@ soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call
 RESTARTS := 20
 CALLS := 100000
 .PHONY: restarts
-restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=)
-	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER))
+restarts: build ## Restart a server by SIGTERM under load, and count that no call is lost (a minute; RESTARTS=20 CALLS=100000 DRIVER=, HANDED=1: the next process takes the socket over)
+	@node loadtest/restarts/run.mjs --restarts $(RESTARTS) --calls $(CALLS) $(if $(DRIVER),--driver $(DRIVER)) $(if $(HANDED),--handed)
+
+# In a network namespace, with HAProxy of Debian. See loadtest/fleet/README.md.
+.PHONY: fleet
+fleet: build ## Run three tunnels behind HAProxy, restart, kill, cut off, halt and overload them under load, account for every call (4 minutes; CALLS=100000 RATE=1200 OUT=folder)
+	@node loadtest/fleet/run.mjs --calls $(CALLS) --rate $(or $(RATE),1200) $(if $(OUT),--out $(OUT))
+
+.PHONY: fleet-growth
+fleet-growth: instruments ## Compare 1, 2 and 3 tunnels behind HAProxy with one alone (2 minutes; OUT=file ARGS='--rounds 5')
+	@node loadtest/fleet/growth.mjs $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# The schemas come with kubernetes-validate, from PyPI: a virtual environment of 150 MB. What HAProxy, nginx and systemd read,
+# the tests check.
+KUBERNETES := target/kubernetes/.installed
+.PHONY: manifests
+manifests: $(KUBERNETES) ## Check deploy/kubernetes.yaml by the schemas of Kubernetes
+	@$(dir $(KUBERNETES))bin/kubernetes-validate --strict deploy/kubernetes.yaml
 
 # Half a minute to install, once.
 .PHONY: h2-conformance
@@ -371,6 +392,12 @@ $(SSLYZE):
 	$(call need,python3,sslyze is installed by it, from PyPI)
 	python3 -m venv $(dir $@)
 	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: --no-binary=sslyze sslyze==6.3.1
+	@touch $@
+
+$(KUBERNETES):
+	$(call need,python3,kubernetes-validate is installed by it, from PyPI)
+	python3 -m venv $(dir $@)
+	$(dir $@)bin/pip install --quiet --disable-pip-version-check --only-binary=:all: kubernetes-validate==1.37.0
 	@touch $@
 
 $(ZIG): $(PACKAGING)/requirements.txt

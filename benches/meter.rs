@@ -7,8 +7,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use fasttunnel_benches::criterion;
 use fasttunnel_engine::link::clock::now_ns;
 use fasttunnel_engine::link::histogram::Histogram;
+use fasttunnel_engine::link::hosts::{Hosts, Offer};
 use fasttunnel_engine::link::meter::{HandoverMeter, HostMeter, Run};
+use fasttunnel_engine::link::tasks::{Label, NumbersHere};
 use fasttunnel_engine::shard::timing::ShardMeter;
+use fasttunnel_engine::tunnel::table::Kind;
 
 fn parts(criterion: &mut Criterion) {
     criterion.bench_function("meter/clock", |bencher| bencher.iter(now_ns));
@@ -64,5 +67,32 @@ fn batch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = criterion(); targets = parts, batch }
+/// What is measured of tasks one by one, where there is an admin listener: of a batch of 64 calls, beside the above.
+fn tasks(criterion: &mut Criterion) {
+    let hosts = Hosts::new(1, 0).metering_tasks();
+    let host = hosts.add(|| {}).expect("room for a host");
+    let offer = |id: u32| Offer { kind: Kind::Task, id: format!("app.tasks.{id}"), number: None };
+    let numbers = hosts.register(&host, &(0..8).map(offer).collect::<Vec<_>>()).expect("good ids");
+    let meters = host.tasks().expect("tasks are measured");
+    let mut here = NumbersHere::default();
+    let mut group = criterion.benchmark_group("meter/tasks");
+    group.throughput(Throughput::Elements(64));
+    for different in [1, 8] {
+        group.bench_with_input(BenchmarkId::from_parameter(different), &different, |bencher, different| {
+            bencher.iter(|| {
+                here.look(meters);
+                let (taken, answered) = (black_box(1_000), black_box(2_000));
+                let note = |label, since, calls| meters.note(label as Label, since, answered, calls);
+                let mut run = Run::default();
+                for number in numbers.iter().take(*different).cycle().take(64) {
+                    run.add(u32::from(here.of(black_box(*number))), taken, note);
+                }
+                run.end(note);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = benches; config = criterion(); targets = parts, batch, tasks }
 criterion_main!(benches);

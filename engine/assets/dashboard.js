@@ -141,7 +141,7 @@ function showTiles(now, last, seconds) {
   byId('tiles').replaceChildren(
     tile('calls a second', count(rate((shard) => shard.calls)), `${count(sum(now, (shard) => shard.calls))} in all`),
     tile('in flight', count(sum(now, (shard) => shard.inFlight)), `${count(now.live)} in handlers`),
-    tile('queue', count(waiting), `calls wait; ${count(Math.max(0, ...now.shards.map((shard) => shard.queueDepthMax)))} batches at most`),
+    tile('queue', count(waiting), `calls; at most ${count(Math.max(0, ...now.shards.map((shard) => shard.queueDepthMax)))} batches`),
     tile('connections', count(sum(now, (shard) => shard.connections)), `${count(sum(now, (shard) => shard.accepted))} accepted`),
     tile('CPU', `${cpu.toFixed(0)} %`, 'of one processor'),
     tile('memory', bytes(now.process.residentMemoryBytes), `${bytes(sum(now, (shard) => shard.heldBytes))} held for calls`),

@@ -1,7 +1,7 @@
 //! What every option that is a number may be: its unit, its default, its least and its most.
 
 use crate::limits::{
-    DEFAULT_BACKLOG, DEFAULT_BLOCKED_TIMEOUT_MS, DEFAULT_DRAIN_TIMEOUT_MS, LAST_ACCEPTS, Limits,
+    DEFAULT_BACKLOG, DEFAULT_BLOCKED_TIMEOUT_MS, DEFAULT_DRAIN_TIMEOUT_MS, DEFAULT_MAX_CALLERS, LAST_ACCEPTS, Limits,
     MAX_HEAD_BYTES_CEILING, MAX_HEADERS, MAX_JSON_DEPTH, MAX_SHARDS, MAX_WORKERS, MultipartLimits,
 };
 
@@ -77,13 +77,16 @@ pub const LIMITS: [Bound; 33] = [
 ];
 
 /// The numbers that stand elsewhere.
-pub const OPTIONS: [Bound; 7] = [
+pub const OPTIONS: [Bound; 10] = [
     Bound { option: "port", default: Some(0), least: 0, most: Some(u16::MAX as u64), unit: None },
     bound("backlog", DEFAULT_BACKLOG as u64, 1, LAST_ACCEPTS as u64, "connections"),
     bound("shards", 0, 0, MAX_SHARDS as u64, "threads, 0 = by the number of cores"),
     Bound { option: "workers", default: None, least: 1, most: Some(MAX_WORKERS as u64), unit: Some("event loops") },
     bound("blockedTimeoutMs", DEFAULT_BLOCKED_TIMEOUT_MS, 0, DAY_MS, "milliseconds, 0 = none"),
     bound("readinessDelayMs", 0, 0, 600_000, "milliseconds"),
+    Bound { option: "burst", default: None, least: 1, most: Some(1_000_000), unit: Some("requests") },
+    Bound { option: "maxConcurrent", default: None, least: 1, most: Some(1_000_000), unit: Some("calls") },
+    bound("maxCallers", DEFAULT_MAX_CALLERS, 64, 16_000_000, "callers"),
     // As many seconds as every cache can count (RFC 9111 1.2.2).
     Bound { option: "maxAge", default: None, least: 0, most: Some(i32::MAX as u64), unit: Some("seconds") },
 ];

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::access::line::Format;
-use crate::limits::{DEFAULT_BACKLOG, Limits, MAX_SHARDS, RESERVED_DESCRIPTORS};
+use crate::caller::rules::Rules;
+use crate::inherited::Inherited;
+use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
+use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
 use crate::tls::Tls;
 use crate::trust::Trust;
@@ -18,6 +21,8 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A unix socket at this path. A stale socket file (nobody listens) is replaced; it is removed at the end.
     Unix(PathBuf),
+    /// A socket that another process has bound. It listens on after the engine's end: for whoever else has it.
+    Inherited(Inherited),
     /// Nowhere: only [`Engine::connect`](crate::Engine::connect) makes connections.
     InProcess,
 }
@@ -64,6 +69,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where `/livez` and `/readyz` are answered; `None` (the default), like [`Listen::InProcess`]: nowhere.
     pub admin: Option<Listen>,
+    /// Where balancers are told how busy it is, one line a connection; `None` (the default): nowhere.
+    pub agent: Option<Listen>,
     /// There, a page shows what the engine does.
     pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
@@ -72,6 +79,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What the admin listener is spoken to with.
     pub admin_tls: AdminTls,
+    /// What holds of callers.
+    pub callers: Arc<Rules>,
     /// Connections that the kernel queues before they are accepted; the kernel caps it at `somaxconn`.
     pub backlog: i32,
     /// Shard threads, `1..=MAX_SHARDS`; see [`default_shards`].
@@ -106,10 +115,12 @@ impl Config {
         Config {
             listen,
             admin: None,
+            agent: None,
             dashboard: false,
             proxy: None,
             tls: None,
             admin_tls: AdminTls::None,
+            callers: Arc::default(),
             backlog: DEFAULT_BACKLOG,
             shards: default_shards(),
             driver: DriverChoice::Auto,
@@ -125,12 +136,10 @@ impl Config {
     }
 }
 
-/// One shard fewer than there are cores, because the host's thread needs one; at least 1, at most 8: a shard moves
-/// more requests than one JavaScript thread can answer, so more of them only helps answers that need no JavaScript.
+/// How many shards on threads there are by default: see [`arrange`].
 #[must_use]
 pub fn default_shards() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    cores.saturating_sub(1).clamp(1, MAX_SHARDS.min(8))
+    arrange(available_cores(), 0).shards
 }
 
 /// Nine tenths of RLIMIT_NOFILE, after [`RESERVED_DESCRIPTORS`] for the application.
@@ -144,6 +153,7 @@ pub fn default_max_connections() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_SHARDS;
 
     #[test]
     fn defaults_are_in_range() {

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use rand_chacha::rand_core::{OsRng, TryRngCore};
 
+use crate::caller::rules::Rules;
 use crate::config::{AdminTls, Config, DriverChoice, Listen, LogOptions};
 use crate::error::{ConnectError, StartError};
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_SHARDS};
 use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
+use crate::link::callers::CallerLimits;
 use crate::link::contexts::Contexts;
 use crate::link::latest::Latest;
 use crate::link::log_file;
@@ -55,11 +57,14 @@ pub struct Engine {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
+    callers: Arc<Rules>,
+    caller_limits: Arc<CallerLimits>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     figures: Arc<Figures>,
     vitals: Arc<Vitals>,
     address: Listen,
     admin_address: Option<Listen>,
+    agent_address: Option<Listen>,
     proxy: Option<Arc<ProxyLink>>,
     log: Option<Arc<AccessLog>>,
     /// Of a log that is written into a file.
@@ -116,21 +121,24 @@ impl Engine {
         place: Place,
     ) -> Result<(Engine, Option<InlineShard>), StartError> {
         let main = bind(&config.listen, config.backlog)?;
-        let admin = match &config.admin {
-            Some(listen) => bind(listen, MAX_ADMIN_CONNECTIONS as i32)?,
-            None => None,
+        let aside = |listen: &Option<Listen>| match listen {
+            Some(listen) => bind(listen, MAX_ADMIN_CONNECTIONS as i32),
+            None => Ok(None),
         };
+        let (admin, agent) = (aside(&config.admin)?, aside(&config.agent)?);
         let address = main.as_ref().map_or(Listen::InProcess, |listener| listener.address().clone());
-        let admin_address = admin.as_ref().map(|listener| listener.address().clone());
+        let [admin_address, agent_address] =
+            [&admin, &agent].map(|listener| listener.as_ref().map(|listener| listener.address().clone()));
         let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, &address)));
-        // Behind those that serve: one for the admin listener alone, which has to answer while this thread does not.
-        let apart = usize::from(place == Place::Here && admin.is_some());
+        // Behind those that serve: one for these two alone, which have to answer while this thread does not.
+        let is_asked = admin.is_some() || agent.is_some();
+        let apart = usize::from(place == Place::Here && is_asked);
         let mut boxes = Vec::with_capacity(config.shards + apart);
         for shard in 0..config.shards + apart {
             boxes.push(letter_box().map_err(|source| StartError::Shard { shard, source })?);
         }
         let (mut ports, inboxes): (Vec<ShardPort>, Vec<Inbox>) = boxes.into_iter().unzip();
-        let last = admin.as_ref().and_then(|_| if apart > 0 { ports.last() } else { ports.first() }.cloned());
+        let last = if apart > 0 { ports.last() } else { ports.first() }.filter(|_| is_asked).cloned();
         let vitals = Vitals::new(ports.len(), last, main.is_some());
         let vitals = match ports.first() {
             Some(port) if place == Place::Here => vitals.with_turned(port.clone()),
@@ -155,6 +163,8 @@ impl Engine {
             },
             tls,
             peers: Arc::default(),
+            caller_limits: Arc::new(CallerLimits::new(&config.callers.limits)),
+            callers: config.callers.clone(),
             threads: Mutex::default(),
             figures: Arc::new(Figures::new(
                 config.shards,
@@ -166,14 +176,15 @@ impl Engine {
             vitals: Arc::new(vitals),
             address,
             admin_address,
+            agent_address,
             proxy,
             log,
             log_writer,
             driver,
         };
         let listeners = match config.proxy {
-            Some(_) => Listeners { main: None, proxy: main, admin },
-            None => Listeners { main, proxy: None, admin },
+            Some(_) => Listeners { main: None, proxy: main, admin, agent },
+            None => Listeners { main, proxy: None, admin, agent },
         };
         let inline = engine.spawn(config, backend, inboxes, place, listeners)?;
         Ok((engine, inline))
@@ -196,7 +207,7 @@ impl Engine {
             let mut own = std::mem::take(&mut listeners);
             if index == 0 && place == Place::Here {
                 if !self.apart.is_empty() {
-                    listeners.admin = own.admin.take();
+                    (listeners.admin, listeners.agent) = (own.admin.take(), own.agent.take());
                 }
                 inline = Some(InlineShard::start(setup, own).map_err(failed)?);
                 continue;
@@ -238,6 +249,8 @@ impl Engine {
             tls: self.tls.clone(),
             admin_tls: self.admin_tls.clone(),
             peers: self.peers.clone(),
+            callers: self.callers.clone(),
+            caller_limits: self.caller_limits.clone(),
             max_handshakes: config.limits.max_handshakes.div_ceil(config.shards),
             max_held: config.limits.max_total_buffered_bytes.div_ceil(config.shards),
             with_host: Scales::default(),
@@ -273,7 +286,7 @@ impl Engine {
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match &self.address {
             Listen::Tcp(address) => Some(*address),
-            Listen::Unix(_) | Listen::InProcess => None,
+            Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => None,
         }
     }
 
@@ -281,6 +294,12 @@ impl Engine {
     #[must_use]
     pub fn admin_address(&self) -> Option<&Listen> {
         self.admin_address.as_ref()
+    }
+
+    /// Where balancers are told how busy it is, if anywhere; with the real port where 0 was asked for.
+    #[must_use]
+    pub fn agent_address(&self) -> Option<&Listen> {
+        self.agent_address.as_ref()
     }
 
     /// The driver that runs, and why.
@@ -405,13 +424,19 @@ impl Engine {
         self.admin_tls.as_ref().map(|place| place.set(Arc::new(tls))).is_some()
     }
 
-    /// The clients under TLS, for threads that do not hold the engine.
+    /// The peers that have called, for threads that do not hold the engine.
     #[must_use]
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// The client under TLS that calls name by this number, while it is connected.
+    /// What holds of callers, for threads that do not hold the engine.
+    #[must_use]
+    pub fn callers(&self) -> &Arc<Rules> {
+        &self.callers
+    }
+
+    /// The peer that calls name by this number, while it is connected.
     #[must_use]
     pub fn peer(&self, number: u64) -> Option<Arc<Peer>> {
         self.peers.get(number)

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::Listen;
+use crate::inherited::Bound;
 
 /// Starting failed. Nothing listens then, and no thread is left.
 #[derive(Debug, thiserror::Error)]
@@ -85,5 +86,9 @@ fn show(listen: &Listen) -> String {
         Listen::InProcess => "no address (in process)".to_owned(),
         Listen::Tcp(address) => address.to_string(),
         Listen::Unix(path) => path.display().to_string(),
+        Listen::Inherited(inherited) => match inherited.address() {
+            Bound::Tcp(address) => address.to_string(),
+            Bound::Unix(path) => path.display().to_string(),
+        },
     }
 }

@@ -237,6 +237,13 @@ pub const TLS_BARREN_READS: u32 = 32;
 /// Bytes that are read of a client that speaks plain HTTP where TLS is spoken, so that it can read the answer. More: cut.
 pub const TLS_PLAIN_BYTES: usize = 64 * 1024 * 1024;
 
+/// Bytes of a header of the PROXY protocol, which are waited for. More: cut.
+pub const PROXY_HEADER_BYTES: usize = 4 * 1024;
+
+/// Callers whose requests are counted, where nobody says how many: 1.6 MB. More: those that have asked least are forgotten, and may
+/// ask anew.
+pub const DEFAULT_MAX_CALLERS: u64 = 100_000;
+
 /// What a handshake counts for that is under way: what it needs for its messages.
 pub const HANDSHAKE_BYTES: usize = 16 * 1024;
 

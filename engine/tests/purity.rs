@@ -1,4 +1,4 @@
-//! `wire`, `tunnel` and `proxy` are pure: a byte slice drives them. Whatever could reach a socket, a clock, a thread or raw
+//! `wire`, `caller`, `tunnel` and `proxy` are pure: a byte slice drives them. Whatever could reach a socket, a clock, a thread or raw
 //! memory is refused here, by file and line.
 
 use std::path::Path;
@@ -60,9 +60,9 @@ fn violations(folder: &Path, found: &mut Vec<String>) -> usize {
 }
 
 #[test]
-fn wire_tunnel_and_proxy_touch_nothing_but_bytes() {
+fn wire_caller_tunnel_and_proxy_touch_nothing_but_bytes() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for folder in ["wire", "tunnel", "proxy"] {
+    for folder in ["wire", "caller", "tunnel", "proxy"] {
         let mut found = Vec::new();
         assert!(violations(&source.join(folder), &mut found) > 0, "{folder}: no file was read");
         assert!(found.is_empty(), "{folder} is pure, but:\n{}", found.join("\n"));

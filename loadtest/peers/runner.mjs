@@ -1,5 +1,6 @@
-// One app on @bluelibs/runner: EXPOSURE=node serves it by nodeExposure, otherwise fasttunnel does. As Runner's guide has it:
-// an allow list by a tunnel of mode `server`, callers with a token (TOKEN; without it anybody). Everything else is default.
+// One app on @bluelibs/runner: EXPOSURE=node serves it by nodeExposure, otherwise fasttunnel does (PLACEMENT=inline: not where
+// it would put its shards). As Runner's guide has it: an allow list by a tunnel of mode `server`, callers with a token (TOKEN;
+// without it anybody). Everything else is default.
 import { createRequire } from 'node:module';
 import { BASE_PATH, HOST, introduce, PORT, tasks } from './work.mjs';
 
@@ -18,6 +19,8 @@ const tunnel = r
 const exposure = byNode ? nodeExposure : (await import('../../node-binding/dist/esm/runner/index.mjs')).fastTunnel;
 const { TOKEN } = process.env;
 const http = { basePath: BASE_PATH, listen: { port: PORT, host: HOST }, auth: TOKEN === undefined ? { allowAnonymous: true } : { token: TOKEN } };
-const app = r.resource('app').register([...items, tunnel, exposure.with({ http })]).build();
+// Only ours knows of `engine`.
+const engine = byNode || process.env.PLACEMENT === undefined ? {} : { engine: { placement: process.env.PLACEMENT } };
+const app = r.resource('app').register([...items, tunnel, exposure.with({ http, ...engine })]).build();
 await run(app);
 introduce(`${byNode ? 'nodeExposure' : 'fasttunnel'} in @bluelibs/runner ${version}, Node.js ${process.version}`);

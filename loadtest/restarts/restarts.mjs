@@ -5,13 +5,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { boundSocket } from './bound-socket.mjs';
 import { ANSWERED, Callers, REFUSED, UNREAD } from './callers.mjs';
 
 const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url));
 const PATIENCE_MS = 20_000;
 
-async function start(env) {
-  const child = fork(SERVER, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+/** `handed`: descriptors that it gets, as 4 and above. */
+async function start(env, handed = []) {
+  const child = fork(SERVER, { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'pipe', 'ipc', ...handed] });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal, stderr }));
@@ -39,14 +41,20 @@ export function compare(fates, runs) {
   return counts;
 }
 
-/** `restarts` times: waits until enough calls were sent of `calls` in all, then SIGTERM and a new process on the same port. */
-export async function restarts({ driver, restarts: times, calls, shards = 2, log = () => {} }) {
+/**
+ * `restarts` times: waits until enough calls were sent of `calls` in all, then SIGTERM and a new process on the same port.
+ * `handed`: both have one socket, and the new process serves before the signal comes.
+ */
+export async function restarts({ driver, restarts: times, calls, shards = 2, handed = false, log = () => {} }) {
   const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-restarts-'));
   const ledger = join(folder, 'ledger');
   const env = { DRIVER: driver, SHARDS: String(shards), LEDGER: ledger };
   const wrong = [];
   let callers;
-  let server = await start({ ...env, PORT: '0' });
+  const socket = handed ? boundSocket() : undefined;
+  const startOn = (port) => (socket === undefined ? start({ ...env, PORT: String(port) }) : start({ ...env, FD: '4' }, [socket.fd]));
+  let server = await startOn(0);
+  let next;
   try {
     const { port } = server;
     callers = new Callers(port);
@@ -59,12 +67,15 @@ export async function restarts({ driver, restarts: times, calls, shards = 2, log
         if (performance.now() > deadline) throw new Error(`only ${callers.sent} calls before restart ${time}`);
         await new Promise((resolve) => { setTimeout(resolve, 3); });
       }
+      // The socket outlives every process: without one that follows, callers would wait for ever.
+      if (handed) next = await startOn(port);
       server.child.kill('SIGTERM');
       const began = performance.now();
       const { code, signal, stderr } = await server.ended;
       log(`restart ${time}: ${callers.sent} calls sent, ended after ${Math.round(performance.now() - began)} ms`);
       if (signal !== 'SIGTERM' || stderr !== '') wrong.push(`restart ${time}: ended by ${signal ?? code}: ${stderr}`);
-      if (time < times) server = await start({ ...env, PORT: String(port) });
+      if (handed || time < times) server = next ?? (await startOn(port));
+      next = undefined;
     }
     await callers.end();
     const counts = { ...compare(callers.fates, runsOf(ledger, callers.sent)), unconnected: callers.unconnected };
@@ -73,6 +84,8 @@ export async function restarts({ driver, restarts: times, calls, shards = 2, log
   } finally {
     if (callers !== undefined) callers.over = true;
     server.child.kill('SIGKILL');
+    next?.child.kill('SIGKILL');
+    socket?.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,15 +1,15 @@
 // The server that is restarted: ends on SIGTERM by `gracefulSignals`. Notes the id of every call that a handler begins with
 // in the file LEDGER, a line each, at once: nobody asks a process that a signal has ended.
-//   PORT (0: any), DRIVER, SHARDS, LEDGER by environment
+//   PORT (0: any) or FD (a socket that was handed over), DRIVER, SHARDS, LEDGER by environment
 import { openSync, writeSync } from 'node:fs';
 import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
 
-const { PORT, DRIVER, SHARDS, LEDGER } = process.env;
+const { PORT, FD, DRIVER, SHARDS, LEDGER } = process.env;
 const ledger = openSync(LEDGER, 'a');
 const run = (id) => { writeSync(ledger, `${id}\n`); };
 
 const tunnel = await fastTunnel({
-  port: Number(PORT),
+  ...(FD === undefined ? { port: Number(PORT) } : { fd: Number(FD) }),
   driver: DRIVER,
   shards: Number(SHARDS),
   admin: {},

@@ -15,11 +15,13 @@ export type { MetricsFormat } from './stats/metrics.js';
 export type { CallMessage } from './trace/call-trace.js';
 export type { TraceContext } from './trace/context.js';
 export type { LogFileOptions, Logger, LoggerOptions } from './options/log.js';
-export type { AdminAddress } from './options/addresses.js';
+export type { AdminAddress, AgentAddress } from './options/addresses.js';
 export type { LogStats, MemberStats, ShardStats, Stats, WorkerStats } from './stats/stats.js';
 export type { DurationHistogram, PhaseTimes, SizeHistogram } from './stats/histogram-types.js';
 export type {
+  AccessOptions,
   AdminOptions,
+  AgentOptions,
   AuthOptions,
   ByteStream,
   CallContext,
@@ -30,10 +32,13 @@ export type {
   EventHandlers,
   EventsOf,
   GracefulSignal,
+  InheritedSocket,
   LimitOptions,
   ListenOptions,
   MultipartOptions,
   NamedCertificate,
+  ProxyProtocolOptions,
+  RateLimitOptions,
   Serializer,
   StreamResult,
   TaskCall,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasttunnel_engine::link::host::Host;
+use fasttunnel_engine::placement::{Arrangement, Decision, Placement, available_cores};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::shard::inline::{InlineShard, Turned};
 use fasttunnel_engine::{Engine, StartError};
@@ -20,8 +21,17 @@ use crate::ring::{Ring, Wake};
 /// Turns in a row of which JavaScript gets the calls, before the event loop goes on.
 const ENTRIES: usize = 2;
 
+/// What was decided, as far as it is possible here.
+pub fn place(decided: Decision, ring: &Ring, driver: DriverChoice) -> Decision {
+    let Arrangement { placement: Placement::Inline, .. } = decided.arrangement else { return decided };
+    match refusal(ring, driver) {
+        Some(reason) => decided.on_threads(reason, available_cores()),
+        None => decided,
+    }
+}
+
 /// Why no shard can be turned here; `None` where one can.
-pub fn refusal(ring: &Ring, driver: DriverChoice) -> Option<String> {
+fn refusal(ring: &Ring, driver: DriverChoice) -> Option<String> {
     if !ring.is_loop() || !raw_turn::is_possible() {
         return Some("this runtime's event loop is not libuv's".to_owned());
     }

@@ -7,6 +7,8 @@
 //! JavaScript, `inline` turns a shard that has no thread, `shared` is what several event loops have of one tunnel, `raw`,
 //! `raw_ring` and `raw_turn` hold all the `unsafe`.
 //!
+//! `supervision` takes sockets over from a service manager, and tells it how the process is.
+//!
 //! `proxy` is the forward proxy, another engine without handlers.
 //!
 //! `native` is what `fasttunnel/native` does, `utilities` and `sessions` are how JavaScript sees it, `version` says what was
@@ -14,6 +16,7 @@
 #![deny(unsafe_code)]
 
 mod bounds;
+mod callers;
 mod inline;
 mod native;
 mod options;
@@ -29,6 +32,7 @@ mod sessions;
 mod shared;
 mod start_error;
 mod stats;
+mod supervision;
 mod tls;
 mod tunnel;
 mod utilities;

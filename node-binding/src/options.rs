@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fasttunnel_engine::access::line::Format;
-use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections, default_shards};
+use fasttunnel_engine::config::{AdminTls, Config, Listen, LogOptions, default_max_connections};
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::limits::{Http2Limits, Limits, MultipartLimits};
 use fasttunnel_engine::link::hosts::Offer;
+use fasttunnel_engine::placement::{self, Decision, INLINE_UP_TO_CORES, Placement, PlacementChoice, available_cores};
 use fasttunnel_engine::shard::driver::DriverChoice;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions, Origin};
@@ -19,7 +20,9 @@ use napi_derive::napi;
 use zeroize::Zeroize;
 
 use crate::bounds;
+use crate::callers::NativeCallers;
 use crate::raw;
+use crate::supervision::inherited;
 use crate::tls::NativeTls;
 
 /// An error with the code that JavaScript sees as `error.code`.
@@ -37,10 +40,12 @@ pub struct NativeOptions {
     pub in_process: bool,
     /// Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function.
     pub loop_ring: bool,
-    /// The event loop turns the one shard, if it can; otherwise shards have threads.
-    pub inline: bool,
+    /// `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads.
+    pub placement: String,
     /// Unix socket instead of host and port.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
     /// What to encrypt with; without it nothing is.
     pub tls: Option<NativeTls>,
     /// What the admin listener is to encrypt with, if it has something of its own.
@@ -49,6 +54,8 @@ pub struct NativeOptions {
     pub admin_tls_shared: bool,
     /// Where to say how it is; without it nowhere.
     pub admin: Option<NativeAdmin>,
+    /// What holds of callers.
+    pub callers: Option<NativeCallers>,
     /// Connections the kernel queues.
     pub backlog: i32,
     /// Shard threads; 0 for the default by cores.
@@ -96,7 +103,7 @@ pub struct NativeLog {
     pub sample: f64,
 }
 
-/// Where to listen.
+/// Where to say how it is.
 #[napi(object)]
 pub struct NativeAdmin {
     /// IP address.
@@ -105,8 +112,25 @@ pub struct NativeAdmin {
     pub port: u32,
     /// Unix socket instead of both.
     pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
+    /// Where to tell balancers, if anywhere.
+    pub agent: Option<NativeAgent>,
     /// A page there shows what the tunnel does.
     pub dashboard: bool,
+}
+
+/// Where to tell balancers how busy it is.
+#[napi(object)]
+pub struct NativeAgent {
+    /// IP address.
+    pub host: String,
+    /// TCP port; 0 for any.
+    pub port: u32,
+    /// Unix socket instead of both.
+    pub socket_path: Option<String>,
+    /// Descriptor of a socket that is bound to that address already.
+    pub fd: Option<i32>,
 }
 
 /// CORS options (CONTRACT 8).
@@ -312,7 +336,13 @@ impl NativeOptions {
         let none = HandlerTable::new(&[], &Allow::AllRegistered).map_err(bad_option)?;
         let mut config = Config::new(self.listen()?, Arc::new(rules.exposure(none)));
         config.admin = match &self.admin {
+            Some(NativeAdmin { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.fd", *fd)?)),
             Some(admin) => Some(listen("admin", &admin.host, admin.port, admin.socket_path.as_deref())?),
+            None => None,
+        };
+        config.agent = match self.admin.as_ref().and_then(|admin| admin.agent.as_ref()) {
+            Some(NativeAgent { fd: Some(fd), .. }) => Some(Listen::Inherited(inherited("admin.agent.fd", *fd)?)),
+            Some(agent) => Some(listen("admin.agent", &agent.host, agent.port, agent.socket_path.as_deref())?),
             None => None,
         };
         config.dashboard = self.admin.as_ref().is_some_and(|admin| admin.dashboard);
@@ -322,8 +352,10 @@ impl NativeOptions {
             None if self.admin_tls_shared => AdminTls::AsTunnel,
             None => AdminTls::None,
         };
+        if let Some(callers) = &self.callers {
+            config.callers = Arc::new(callers.rules()?);
+        }
         config.backlog = self.backlog;
-        config.shards = if self.shards == 0 { default_shards() } else { self.shards as usize };
         config.driver = driver_choice(&self.driver)?;
         config.limits = self.limits();
         config.exact_bodies = self.exact_bodies;
@@ -339,9 +371,23 @@ impl NativeOptions {
         Ok(config)
     }
 
+    /// Where the shards should run, and how many there should be.
+    pub fn decide(&self) -> Result<Decision, CodedError> {
+        let choice = match self.placement.as_str() {
+            "auto" => PlacementChoice::Auto,
+            "threads" => PlacementChoice::Only(Placement::Threads),
+            "inline" => PlacementChoice::Only(Placement::Inline),
+            other => return Err(bad_option(format!("placement: {other:?} is no placement"))),
+        };
+        Ok(placement::decide(choice, self.shards as usize, self.workers, available_cores(), INLINE_UP_TO_CORES))
+    }
+
     fn listen(&self) -> Result<Listen, CodedError> {
         if self.in_process {
             return Ok(Listen::InProcess);
+        }
+        if let Some(fd) = self.fd {
+            return Ok(Listen::Inherited(inherited("fd", fd)?));
         }
         listen("listen", &self.host, self.port, self.socket_path.as_deref())
     }

@@ -150,7 +150,7 @@ impl NativeProxy {
         let engine = Engine::start(config, Handlers::new().into_backend()).map_err(|error| start_error(&error))?;
         let port = match engine.address() {
             Listen::Tcp(address) => u32::from(address.port()),
-            Listen::Unix(_) | Listen::InProcess => 0,
+            Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => 0,
         };
         let driver = engine.driver().name();
         let life = Rc::new(RefCell::new(Some(Arc::new(engine))));

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::hint::black_box;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use napi::bindgen_prelude::Uint32Array;
 use napi::{Env, Error, JsString, JsValue, Result, Status};
@@ -111,6 +112,20 @@ unsafe extern "C" {
 pub fn release_memory() {
     // SAFETY: declared as in mimalloc.h (`void mi_collect(bool force) mi_attr_noexcept`); any thread may call it at any time.
     unsafe { mi_collect(true) }
+}
+
+/// Another descriptor of what a number stands for that another process has given this one. Programs that are started from
+/// now on get neither.
+pub fn duplicate(descriptor: i32) -> std::io::Result<OwnedFd> {
+    if descriptor < 0 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: the number is not -1. It is borrowed for the calls of this function alone, which fail with EBADF where it stands
+    // for nothing, and change nothing of what it stands for but that it is closed on exec.
+    let given = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let own = rustix::io::fcntl_dupfd_cloexec(given, 3)?;
+    rustix::io::fcntl_setfd(given, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(own)
 }
 
 fn check(status: sys::napi_status, call: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fasttunnel_engine::link::backend::Backend;
+use fasttunnel_engine::link::backend::{Backend, Pressure};
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch};
 use fasttunnel_engine::link::census::Census;
 use fasttunnel_engine::link::hosts::Hosts;
@@ -78,6 +78,10 @@ impl Backend for Saboteur {
 
     fn unseen_ns(&self, shard: usize) -> u64 {
         self.hosts.unseen_ns(shard)
+    }
+
+    fn pressure(&self) -> Pressure {
+        self.hosts.pressure()
     }
 
     fn tally(&self, shard: usize) -> Tally {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fasttunnel_engine::Engine;
+use fasttunnel_engine::caller::rules::Rules as CallerRules;
 use fasttunnel_engine::link::hosts::Hosts;
 use fasttunnel_engine::link::latest::Latest;
 use fasttunnel_engine::link::peers::Peers;
@@ -24,6 +25,7 @@ pub struct Shared {
     rules: Arc<Rules>,
     exposures: Arc<Latest<Exposure>>,
     peers: Arc<Peers>,
+    callers: Arc<CallerRules>,
     /// Which ids may be called. Held while a table is built and put in force, so that the last one is the newest.
     allow: Mutex<Allow>,
 }
@@ -33,7 +35,8 @@ impl Shared {
     pub fn new(hosts: Arc<Hosts>, rules: Arc<Rules>, engine: &Engine, allow: Allow) -> Arc<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let (exposures, peers) = (engine.exposures().clone(), engine.peers().clone());
-        Arc::new(Shared { number, hosts, rules, exposures, peers, allow: Mutex::new(allow) })
+        let callers = engine.callers().clone();
+        Arc::new(Shared { number, hosts, rules, exposures, peers, callers, allow: Mutex::new(allow) })
     }
 
     /// Lets other threads of the process find it.
@@ -57,9 +60,14 @@ impl Shared {
         &self.hosts
     }
 
-    /// Its clients under TLS.
+    /// Those that are connected to it.
     pub fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    /// What holds of its callers.
+    pub fn callers(&self) -> &CallerRules {
+        &self.callers
     }
 
     /// What decides on requests besides the handlers.

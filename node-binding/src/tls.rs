@@ -1,6 +1,6 @@
 //! TLS: certificates and keys on their way in, and what a handler hears of its client.
 
-use fasttunnel_engine::link::peers::Peer;
+use fasttunnel_engine::link::peers::TlsPeer;
 use fasttunnel_engine::tls::{Clients, Identity, MinVersion, Tls, TlsParts};
 use napi::Env;
 use napi::bindgen_prelude::BufferSlice;
@@ -74,7 +74,7 @@ pub struct NativePeer<'env> {
 
 impl<'env> NativePeer<'env> {
     /// In memory of JavaScript's own: a runtime may refuse any other.
-    pub fn new(env: &'env Env, peer: &Peer) -> napi::Result<Self> {
+    pub fn new(env: &'env Env, peer: &TlsPeer) -> napi::Result<Self> {
         let certificate = peer.certificate.as_ref().map(|der| BufferSlice::copy_from(env, der)).transpose()?;
         Ok(NativePeer {
             protocol: peer.version,

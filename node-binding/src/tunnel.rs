@@ -15,6 +15,7 @@ use fasttunnel_engine::link::beat::Beat;
 use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::Host;
 use fasttunnel_engine::link::hosts::Hosts;
+use fasttunnel_engine::placement::{Placement, available_cores as cores_of_process};
 use fasttunnel_engine::shard::report::json;
 use fasttunnel_engine::tunnel::target::Destination;
 use fasttunnel_engine::{ConnectError, Engine, Listen};
@@ -22,6 +23,7 @@ use napi::bindgen_prelude::{BufferSlice, Function, Uint8ArraySlice, Uint32Array}
 use napi::{Env, JsString};
 use napi_derive::napi;
 
+use crate::callers::NativeCaller;
 use crate::inline::{self, Inline, Rung};
 use crate::options::{CodedError, NativeAllow, NativeHandler, NativeOptions, Rules, bad_option, offers};
 use crate::raw::{CleanupHook, append_utf8, elements, keep_freed_memory};
@@ -101,6 +103,7 @@ impl Life {
 struct Facts {
     address: Listen,
     admin: Option<Listen>,
+    agent: Option<Listen>,
     driver: &'static str,
     driver_reason: Option<String>,
     shards: u32,
@@ -131,13 +134,11 @@ impl NativeTunnel {
         // Before the cleanup hook: hooks run last-in-first-out, and this one must still be alive then.
         let (ring, wake) = Ring::new(&env, &ring, options.loop_ring).map_err(coded)?;
         let ring = Rc::new(ring);
-        let refusal = if options.inline && !options.workers { inline::refusal(&ring, config.driver) } else { None };
-        let is_inline = options.inline && !options.workers && refusal.is_none();
+        let placed = inline::place(options.decide()?, &ring, config.driver);
+        let is_inline = placed.arrangement.placement == Placement::Inline;
+        config.shards = placed.arrangement.shards;
         let rung = Rung::default();
         let wake = if is_inline { rung.wake(wake) } else { wake };
-        if is_inline {
-            config.shards = 1;
-        }
         let hosts = Hosts::new(config.shards, config.limits.queue_timeout_ms);
         // Nobody but the admin listener tells it.
         let hosts = Arc::new(if config.admin.is_some() { hosts.metering_tasks() } else { hosts });
@@ -172,12 +173,13 @@ impl NativeTunnel {
         let engine_facts = Facts {
             address: engine.address().clone(),
             admin: engine.admin_address().cloned(),
+            agent: engine.agent_address().cloned(),
             driver: engine.driver().name(),
             driver_reason: engine.driver().reason().map(str::to_owned),
             shards: engine.shards() as u32,
             ring: ring.name(),
-            placement: if is_inline { "inline" } else { "threads" },
-            placement_reason: refusal,
+            placement: placed.arrangement.placement.name(),
+            placement_reason: placed.reason,
         };
         let log = engine.log().cloned();
         let shared = Shared::new(hosts, rules, &engine, allow);
@@ -500,7 +502,17 @@ impl NativeTunnel {
         let Some(number) = self.life.bridge.borrow().peer(ticket) else { return Ok(None) };
         let shared = self.life.shared.borrow();
         let peer = shared.as_ref().and_then(|shared| shared.peers().get(number));
-        peer.map(|peer| NativePeer::new(env, &peer)).transpose()
+        peer.and_then(|peer| peer.tls.as_ref().map(|tls| NativePeer::new(env, tls))).transpose()
+    }
+
+    /// Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process.
+    #[napi(catch_unwind)]
+    pub fn caller(&self, ticket: u32) -> Option<NativeCaller> {
+        let bridge = self.life.bridge.borrow();
+        let shared = self.life.shared.borrow();
+        let shared = shared.as_ref()?;
+        let peer = shared.peers().get(bridge.peer(ticket)?)?;
+        Some(NativeCaller::new(&peer, shared.callers().client(peer.address, bridge.head(ticket)?)))
     }
 
     /// Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
@@ -587,6 +599,12 @@ impl NativeTunnel {
         self.engine_facts.as_ref().and_then(|facts| facts.admin.as_ref()).map_or(0, port_of)
     }
 
+    /// TCP port where balancers are told, 0 where there is none.
+    #[napi(getter)]
+    pub fn agent_port(&self) -> u32 {
+        self.engine_facts.as_ref().and_then(|facts| facts.agent.as_ref()).map_or(0, port_of)
+    }
+
     /// The driver that runs.
     #[napi(getter)]
     pub fn driver(&self) -> &'static str {
@@ -608,10 +626,10 @@ impl NativeTunnel {
     /// Where the shards run: `threads` or `inline`.
     #[napi(getter)]
     pub fn placement(&self) -> &'static str {
-        self.engine_facts.as_ref().map_or("threads", |facts| facts.placement)
+        self.engine_facts.as_ref().map_or(Placement::Threads.name(), |facts| facts.placement)
     }
 
-    /// Why it is `threads`, where `inline` was asked for.
+    /// Why it is `threads`, where `inline` was asked for; what decided, where that was left open.
     #[napi(getter)]
     pub fn placement_reason(&self) -> Option<String> {
         self.engine_facts.as_ref().and_then(|facts| facts.placement_reason.clone())
@@ -674,7 +692,7 @@ fn check_table(table: &Uint32Array) -> Result<(), CodedError> {
 fn port_of(address: &Listen) -> u32 {
     match address {
         Listen::Tcp(address) => u32::from(address.port()),
-        Listen::Unix(_) | Listen::InProcess => 0,
+        Listen::Unix(_) | Listen::Inherited(_) | Listen::InProcess => 0,
     }
 }
 
@@ -683,6 +701,13 @@ fn port_of(address: &Listen) -> u32 {
 #[napi]
 pub fn thread_cpu_ms() -> f64 {
     clock::thread_cpu_ns() as f64 / 1e6
+}
+
+/// Cores that the process may use: by its affinity, and by the quotas of its control groups.
+#[cfg_attr(test, allow(dead_code))]
+#[napi]
+pub fn available_cores() -> u32 {
+    cores_of_process() as u32
 }
 
 /// The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build.

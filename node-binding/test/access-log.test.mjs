@@ -40,6 +40,18 @@ function raw(port, text) {
 }
 
 onBothDrivers('the access log', (driver) => {
+  it('says who has sent a request, as proxies and balancers that are believed tell', async () => {
+    const path = fresh();
+    await withTunnel({ driver, tasks, trustProxy: ['192.0.2.9'], proxyProtocol: 'optional', log: { path } }, async (tunnel) => {
+      const request = `POST /__runner/task/nowhere HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.7\r\nContent-Length: 0\r\n\r\n`;
+      await raw(tunnel.port, `PROXY TCP4 192.0.2.9 192.0.2.1 4711 80\r\n${request}`);
+      await raw(tunnel.port, `PROXY TCP4 192.0.2.8 192.0.2.1 4711 80\r\n${request}`);
+      await raw(tunnel.port, 'PROXY TCP6 2001:db8::8 2001:db8::1 4712 80\r\nNO SENSE\r\n\r\n');
+      const lines = (await written(path, 3)).map((line) => JSON.parse(line));
+      assert.deepEqual(lines.map(({ remoteAddress, remotePort }) => [remoteAddress, remotePort]), [['198.51.100.7', undefined], ['192.0.2.8', 4711], ['2001:db8::8', 4712]]);
+    });
+  });
+
   for (const placement of ['threads', 'inline']) {
     it(`has a line of every request, whoever has answered it (${placement})`, async () => {
       const path = fresh();

@@ -142,6 +142,7 @@ describe('an answer that cannot be', () => {
       await assert.rejects(client.task('bad'), bad);
       assert.deepEqual(await Promise.all(others), [0, 1, 2, 3, 4]);
       assert.equal(await client.task('t', 2), 2);
+      await until(() => server.open < server.connections.length, 'the server hears of its end');
       assert.equal(server.open, server.connections.length - 1);
     }));
   }

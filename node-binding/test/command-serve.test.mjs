@@ -144,7 +144,11 @@ describe('fasttunnel serve', () => {
       const { statusCode, headers } = await overSocket(socket, 'GET', '/api/discovery', { origin: 'https://a.example' });
       assert.deepEqual([statusCode, headers['access-control-allow-origin']], [404, 'https://a.example']);
     });
+    await serving(folder, ['slow.mjs', '--anonymous', '--port', '0', '--placement', 'inline'], async ({ said }) => {
+      assert.match(said.stdout, /^listening on \S+ \(\w+, inline\)$/m);
+    });
     for (const [args, text] of [
+      [['--placement', 'outside'], "--placement must be one of 'auto', 'threads', 'inline', got 'outside'."],
       [['--socket', socket, '--port', '1'], '--socket stands instead of --port and --host'],
       [['--driver', 'iouring'], "--driver must be one of 'auto', 'io_uring', 'epoll', got 'iouring'. Did you mean 'io_uring'?"],
       [['--base-path', '/a b'], '--base-path must be printable ASCII'],

@@ -1,14 +1,15 @@
 // The configuration files of docs/deployment.md, read by what they are for: systemd, runc, nginx and HAProxy.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
 import { freePort } from '../../loadtest/attacks/servers/free-port.mjs';
+import { findHaproxy } from '../../loadtest/attacks/servers/haproxy.mjs';
 import { findNginx } from '../../loadtest/attacks/servers/nginx.mjs';
 import { IO_URING, profileOf, written } from '../../scripts/seccomp.mjs';
-import { baseProfile, beside, fileOf, findHaproxy, inContainer, inFolder, root, withoutContainers } from './support/deployment.mjs';
+import { baseProfile, beside, fileOf, inContainer, inFolder, root, withoutContainers } from './support/deployment.mjs';
 import { withoutNginx } from './support/nginx.mjs';
 import { reasonFor } from './support/programs.mjs';
 import { callTask, sleep, until } from './support/tunnels.mjs';
@@ -89,6 +90,20 @@ describe('deployment', () => {
     for (const call of IO_URING) assert.ok(callsOfUnit().includes(call), call);
   }));
 
+  it('units with sockets that systemd takes, and that name what the page hands over', { skip: withoutSystemd }, () => inFolder((folder) => {
+    const source = join(root, 'deploy', 'systemd');
+    const names = readdirSync(source).sort();
+    assert.deepEqual(names, ['fasttunnel-admin.socket', 'fasttunnel-calls.socket', 'fasttunnel.service']);
+    const text = (name) => readFileSync(join(source, name), 'utf8');
+    for (const name of names) writeFileSync(join(folder, name), text(name).replace('/usr/bin/node', process.execPath));
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...names.map((name) => join(folder, name))], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout, stderr.split('\n').filter((line) => line.includes('fasttunnel'))], [0, '', []]);
+    const page = readFileSync(join(root, 'docs', 'supervision.md'), 'utf8');
+    for (const name of ['calls', 'admin']) assert.ok(text(`fasttunnel-${name}.socket`).includes(`FileDescriptorName=${name}\n`) && page.includes(`'systemd:${name}'`), name);
+    const confinement = (unit) => unit.slice(unit.indexOf('NoNewPrivileges='));
+    assert.equal(confinement(text('fasttunnel.service')).split('[Install]')[0], confinement(fileOf('fasttunnel.service')).split('[Install]')[0], 'the confinement is that of docs/deployment.md');
+  }));
+
   it('a seccomp profile that adds to the usual one the calls of io_uring, and nothing else', () => {
     const file = readFileSync(join(root, 'docs', 'seccomp.json'), 'utf8');
     assert.equal(file, written(profileOf(baseProfile())));
@@ -132,6 +147,26 @@ describe('deployment', () => {
     assert.equal(checked.status, 0, checked.stderr);
     await beside(haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], () => checkBalancing(port, one, two, count, () => sleep(1500)));
   })));
+
+  it('deploy/nginx.conf is a file that nginx takes', { skip: withoutNginx }, () => inFolder(async (folder) => {
+    // It tries to listen.
+    writeFileSync(join(folder, 'nginx.conf'), readFileSync(join(root, 'deploy', 'nginx.conf'), 'utf8').replace('listen 80;', `listen 127.0.0.1:${await freePort()};`));
+    const { status, stderr } = spawnSync(findNginx(), ['-t', '-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log'), '-g', `pid ${folder}/pid;`], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  }));
+
+  it('deploy/kubernetes.yaml probes as docs/deployment.md does, and waits as long', () => {
+    const manifest = readFileSync(join(root, 'deploy', 'kubernetes.yaml'), 'utf8');
+    const told = (text) => ['terminationGracePeriodSeconds', 'path', 'periodSeconds', 'failureThreshold', 'containerPort'].map((key) => [...text.matchAll(new RegExp(`${key}: ([\\w/]+)`, 'g'))].map(([, value]) => value));
+    assert.deepEqual(told(manifest), told(fileOf('pod.yaml')));
+  });
+
+  it('deploy/haproxy.cfg is a file that HAProxy takes', { skip: reasonFor(findHaproxy) }, () => {
+    const haproxy = findHaproxy();
+    const { status, stderr } = spawnSync(haproxy.path, ['-c', '-f', join(root, 'deploy', 'haproxy.cfg')], { encoding: 'utf8', env: haproxy.env });
+    assert.equal(status, 0, stderr);
+    assert.doesNotMatch(stderr, /WARNING/);
+  });
 
   it('a pod asks for what the admin listener answers, and waits longer than a stop takes', async () => {
     const pod = fileOf('pod.yaml');

@@ -2,9 +2,10 @@
 // both drivers. Skipped (and said so) where the recordings are not there. Where we depart on purpose, golden-departures.json says why; what stays is checked here.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { withFolder } from './support/folders.mjs';
 import { onBothDriversAtOnce } from './support/tunnels.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -31,6 +32,10 @@ const KINDS = {
     assert.deepEqual(got.response, want.response);
     assert.equal(got.connection, want.connection);
   },
+  'workers: ': (want, got) => {
+    assert.deepEqual(got.response, want.response);
+    assert.equal(got.connection, want.connection);
+  },
   // Results that are streams here and plain objects there.
   'stream: ': (want, got) => {
     assert.equal(got.response?.status, 200);
@@ -46,8 +51,8 @@ const THROUGH_CREATE_SERVER = {
 };
 
 function replay(driver, through, ...more) {
-  const args = [`${GOLDEN}/replay.mjs`, `--launcher=${path('fixtures/golden-launcher.mjs')}`, '--logs', '--verbose', ...more];
-  const env = { ...process.env, RUNNER_ROOT: path('..'), FASTTUNNEL_DRIVER: driver, FASTTUNNEL_THROUGH: through };
+  const args = [`${GOLDEN}/replay.mjs`, `--launcher=${path('fixtures/golden-launcher.mjs')}`, '--verbose', ...more];
+  const env = { ...process.env, RUNNER_ROOT: path('..'), FASTTUNNEL_DRIVER: driver, FASTTUNNEL_THROUGH: through, FASTTUNNEL_GOLDEN: GOLDEN };
   return new Promise((resolve) => {
     execFile(process.execPath, args, { env, maxBuffer: 256 * 2 ** 20, timeout: 240_000 }, (_error, stdout, stderr) => resolve({ stdout, stderr }));
   });
@@ -58,8 +63,8 @@ function differences(stdout) {
   return new Map(Array.from(stdout.matchAll(/^FAIL (.+) \n {2}want (.+) \n {2}got {2}(.+)$/gm), ([, name, want, got]) => [name, { want: JSON.parse(want), got: JSON.parse(got) }]));
 }
 
-async function compare(driver, through, departures) {
-  const { stdout, stderr } = await replay(driver, through);
+async function compare(driver, through, departures, { logs = true, count = 455, corpus } = {}) {
+  const { stdout, stderr } = await replay(driver, through, ...(logs ? ['--logs'] : []), ...(corpus === undefined ? [] : [`--corpus=${corpus}`]));
   const [, passed, failed] = /^(\d+) passed, (\d+) failed, 0 skipped$/m.exec(stdout) ?? assert.fail(`${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
   const differing = differences(stdout);
   assert.equal(differing.size, Number(failed), 'every difference is told');
@@ -77,7 +82,18 @@ async function compare(driver, through, departures) {
   assert.deepEqual(unexpected, [], unexpected.join('\n'));
   const stale = Object.keys(departures).filter((name) => !differing.has(name));
   assert.deepEqual(stale, [], 'these no longer depart');
-  assert.equal(Number(passed) + differing.size, 455);
+  assert.equal(Number(passed) + differing.size, count);
+}
+
+/** What workers answer: most of all, and each way in which JavaScript is asked. Every configuration is an app in three threads. */
+const OF_WORKERS = ['std', 'validatorAndToken', 'validatorMany', 'corsFunction', 'listIds', 'twoTunnels', 'open', 'customTypes', 'noAsyncContext', 'mpLimits'];
+
+/** Those cases, and how they depart: what handlers note is noted in their worker, and so is what the app logs of calls. */
+function corpusOfWorkers() {
+  const cases = JSON.parse(readFileSync(`${GOLDEN}/open.json`, 'utf8')).cases.filter(({ app }) => OF_WORKERS.includes(app.config));
+  const noted = cases.filter(({ effects }) => effects !== undefined).map(({ name }) => [name, 'workers: what its handler notes is noted in the worker']);
+  const departures = Object.entries({ ...Object.fromEntries(noted), ...DEPARTURES }).filter(([name]) => cases.some((one) => one.name === name));
+  return { cases, departures: Object.fromEntries(departures) };
 }
 
 onBothDriversAtOnce('golden corpus', (driver) => {
@@ -86,9 +102,16 @@ onBothDriversAtOnce('golden corpus', (driver) => {
   it('open.json under TLS', { skip: skip || (driver === 'epoll' ? false : 'on epoll'), timeout: 300_000 }, () => compare(driver, 'tls', DEPARTURES));
   it('open.json through createServer()', { skip, timeout: 300_000 }, () => compare(driver, 'createServer', THROUGH_CREATE_SERVER));
 
+  const here = driver === 'io_uring' ? process.env.FASTTUNNEL_TEST_PLACEMENT === 'inline' && 'workers take calls from threads' : 'on io_uring';
+  it('most of open.json with workers', { skip: skip || here, timeout: 300_000 }, () => withFolder(async (file) => {
+    const { cases, departures } = corpusOfWorkers();
+    writeFileSync(file('part.json'), JSON.stringify({ cases }));
+    await compare(driver, 'workers', departures, { logs: false, count: cases.length, corpus: file('part.json') });
+  }));
+
   it('known_hangs.json', { skip, timeout: 120_000 }, async () => {
     const corpus = `${GOLDEN}/known_hangs.json`;
-    const answered = differences((await replay(driver, 'listen', `--corpus=${corpus}`)).stdout);
+    const answered = differences((await replay(driver, 'listen', '--logs', `--corpus=${corpus}`)).stdout);
     for (const { name, recommended } of JSON.parse(readFileSync(corpus, 'utf8')).cases) {
       const { response, timedOut, connection } = answered.get(name)?.got ?? {};
       assert.equal(timedOut, undefined, `${name}: it is answered`);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
+import { Readable } from 'node:stream';
 import { it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
 import { callTask, CODES, data, Frames, goaway, headers, ping, POST, PREFACE, request, reset, settings, TYPES, withSession } from './support/http2.mjs';
@@ -175,6 +176,19 @@ onBothDrivers('HTTP/2', (driver) => {
     assert.equal(await frames.reset(1), 2, 'INTERNAL_ERROR');
     frames.destroy();
   }));
+
+  it('a streamed answer of another length than it declares is a 500 or reset, and told', async () => {
+    const declared = (length, ...pieces) => () => ({ stream: Readable.from(pieces), headers: { 'content-length': String(length) } });
+    const told = [];
+    await withTunnel({
+      driver, onError: (error, { id }) => told.push([id, error.name, error.declared, error.sent]),
+      tasks: { whole: declared(10, '0123456789ABCDEF'), more: declared(10, '01234', '56789AB'), fewer: declared(10, '01234', '567') },
+    }, (tunnel) => withSession(tunnel, async (session) => {
+      assert.equal((await callTask(session, 'whole', 0)).status, 500);
+      for (const id of ['more', 'fewer']) await assert.rejects(callTask(session, id, 0), /NGHTTP2_INTERNAL_ERROR/, id);
+      assert.deepEqual(told, [['whole', 'AnswerLengthError', 10, 16], ['more', 'AnswerLengthError', 10, 12], ['fewer', 'AnswerLengthError', 10, 8]]);
+    }));
+  });
 
   it('a client that takes nothing holds its own stream up, and what is not taken is not made', async () => {
     let made = 0;

@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import { fastTunnel, OptionError, TunnelServer } from 'fasttunnel';
+import { createClient } from 'fasttunnel/client';
+import { ProxyServer } from 'fasttunnel/proxy';
 import { fastTunnel as resource } from 'fasttunnel/runner';
 import { CORS, withBridge } from './support/bridges.mjs';
-import { atPath, RUNNER, STANDALONE } from './support/number-options.mjs';
+import { atPath, CLIENT, PROXY, RUNNER, STANDALONE } from './support/number-options.mjs';
 import { RawSocket } from './support/raw-socket.mjs';
 import { exposuresFor, QUIET, R, withApp } from './support/runner-apps.mjs';
 
@@ -87,6 +89,27 @@ describe("numbers, under Runner's configuration", () => {
         });
       }
     });
+  }
+});
+
+describe('numbers of the client and of the proxy', () => {
+  for (const [what, numbers, base, begin] of [
+    ['client', CLIENT, { url: 'http://127.0.0.1:1' }, async (options) => createClient(options)],
+    ['proxy', PROXY, { port: 0, driver: 'epoll', shards: 1 }, (options) => ProxyServer.start(options)],
+  ]) {
+    it(`${what}: all of them are known`, () => {
+      assert.deepEqual([numbers.length >= 10, numbers.filter(({ bounds }) => bounds === undefined)], [true, []]);
+    });
+
+    for (const { path, bounds } of numbers) {
+      it(`${what}, ${path}: nothing out of its range, and nothing that is no number, passes; the least and the most do`, async () => {
+        for (const value of refusedBy(path, bounds)) await assert.rejects(begin(atPath(path, value, base)), expectOptionError(path), `${path}: ${String(value)}`);
+        for (const value of path === 'port' ? [bounds.least] : takenBy(path, bounds)) {
+          const begun = await begin(atPath(path, value, base));
+          await (begun.stop?.() ?? begun.close());
+        }
+      });
+    }
   }
 });
 

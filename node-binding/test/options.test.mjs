@@ -55,6 +55,7 @@ const REFUSED = [
   ['an admin port too high', { auth, admin: { port: 65_536 } }, 'admin.port', /0 to 65535/],
   ['an admin host in brackets', { auth, admin: { host: '[::1]' } }, 'admin.host', /Write '::1'/],
   ['an admin port and path', { auth, admin: { port: 1, socketPath: '/tmp/x' } }, 'admin.port', /Leave out admin\.port or admin\.socketPath/],
+  ['a dashboard that is no boolean', { auth, admin: { dashboard: 'yes' } }, 'admin.dashboard', /must be a boolean|true or false/],
   ['an unknown admin key', { auth, admin: { prot: 1 } }, 'admin.prot', /Did you mean admin\.port\?/],
   ['an unknown signal', { auth, gracefulSignals: ['SIGHUP'] }, 'gracefulSignals', /'SIGTERM' and 'SIGINT', got \[ 'SIGHUP' \]/],
   ['a signal alone', { auth, gracefulSignals: 'SIGTERM' }, 'gracefulSignals', /list/],

@@ -1,9 +1,9 @@
 // The clients of @bluelibs/runner, unchanged, and ours in their place, against nodeExposure and against fastTunnel: the same outcomes.
 // The list is CLIENTS.md, section 5, without what needs streams or files.
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
+import { after, before, it } from 'node:test';
 import { createClient } from 'fasttunnel/runner';
-import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
+import { exposuresFor, openApp, R, TOKEN } from './support/runner-apps.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
 const { createHttpClient, createHttpMixedClient, createHttpSmartClient, globals, r, RunnerError, Serializer, useExposureContext } = R;
@@ -93,12 +93,17 @@ const CHECKS = {
 };
 
 onBothDrivers('runner clients', (driver) => {
-  const exposures = exposuresFor(driver);
-  const both = async (options, run) => {
+  // One app behind each for all checks: they leave nothing in it, and a start takes longer than a check.
+  const apps = {};
+  before(async () => {
+    for (const [name, exposure] of Object.entries(exposuresFor(driver))) apps[name] = await openApp(exposure, { items });
+  });
+  after(() => Promise.all(Object.values(apps).map(({ close }) => close())));
+  const both = async (run) => {
     const outcomes = {};
-    for (const [name, exposure] of Object.entries(exposures)) {
+    for (const name of ['nodeExposure', 'fastTunnel']) {
       seen.length = 0;
-      outcomes[name] = await withApp(exposure, { items, ...options }, run);
+      outcomes[name] = await run(apps[name]);
     }
     assert.deepEqual(outcomes.fastTunnel, outcomes.nodeExposure);
     return outcomes.fastTunnel;
@@ -108,32 +113,32 @@ onBothDrivers('runner clients', (driver) => {
     const config = (url, more) => ({ baseUrl: url, auth: { token: TOKEN }, serializer: new Serializer(), errorRegistry: new Map([[conflict.id, conflict]]), ...more });
 
     for (const [what, check] of Object.entries(CHECKS)) {
-      it(`${kind}: ${what}`, () => both({}, ({ url }) => check(create(config(url)))));
+      it(`${kind}: ${what}`, () => both(({ url }) => check(create(config(url)))));
     }
 
     it(`${kind}: knows what it should`, async () => {
-      assert.deepEqual(await both({}, async ({ url }) => {
+      assert.deepEqual(await both(async ({ url }) => {
         const client = create(config(url));
         const error = await failureOf(client.task('app.tasks.conflict', { key: 'k1' }));
         return [await client.task('app.tasks.add', { a: 1, b: 2 }), error.conflict, error.httpCode, (await failureOf(client.task('hidden.task', {}))).code];
       }), [3, true, 409, 'FORBIDDEN']);
     });
 
-    it(`${kind}: wrong token`, () => both({}, ({ url }) => failureOf(create(config(url, { auth: { token: 'wrong' } })).task('app.tasks.add', { a: 1, b: 2 }))));
+    it(`${kind}: wrong token`, () => both(({ url }) => failureOf(create(config(url, { auth: { token: 'wrong' } })).task('app.tasks.add', { a: 1, b: 2 }))));
 
     it(`${kind}: async contexts travel`, async () => {
-      assert.deepEqual(await both({}, ({ url }) => {
+      assert.deepEqual(await both(({ url }) => {
         const client = create(config(url, { contexts: [user] }));
         return user.provide({ u: 1, since: new Date(0) }, () => client.task('app.tasks.user', {}));
       }), { u: 1, since: new Date(0) });
     });
 
     it(`${kind}: request ids of the caller's`, async () => {
-      assert.equal(await both({}, ({ url }) => create(config(url, { onRequest: ({ headers }) => { headers['x-runner-request-id'] = 'mine-1'; } })).task('app.tasks.requestId', {})), 'mine-1');
+      assert.equal(await both(({ url }) => create(config(url, { onRequest: ({ headers }) => { headers['x-runner-request-id'] = 'mine-1'; } })).task('app.tasks.requestId', {})), 'mine-1');
     });
 
     it(`${kind}: a time-out aborts the task's signal`, async () => {
-      const aborted = await both({}, async ({ url }) => {
+      const aborted = await both(async ({ url }) => {
         const { name, code } = await create(config(url, { timeoutMs: 150 })).task('app.tasks.slow', {}).then(() => assert.fail('it answered'), (error) => error);
         await until(() => seen.length > 0, 'the task heard of it');
         return [name, code, seen.splice(0)];
@@ -143,7 +148,8 @@ onBothDrivers('runner clients', (driver) => {
   }
 
   it('fasttunnel/runner: outcomes are those of the smart client', async () => {
-    const of = (create) => withApp(exposures.fastTunnel, { items }, async ({ url }) => {
+    const of = async (create) => {
+      const { url } = apps.fastTunnel;
       const client = create({ baseUrl: url, auth: { token: TOKEN }, serializer: new Serializer(), errorRegistry: new Map([[conflict.id, conflict]]) });
       const outcomes = {};
       for (const [what, check] of Object.entries(CHECKS)) {
@@ -151,30 +157,29 @@ onBothDrivers('runner clients', (driver) => {
         outcomes[what] = await check(client);
       }
       return outcomes;
-    });
+    };
     assert.deepEqual(await of(createClient), await of(createHttpSmartClient));
   });
 
   it('fasttunnel/runner: a tunnel in client mode changes one line', async () => {
-    await withApp(exposures.fastTunnel, { items }, async ({ url }) => {
-      const remote = r.task('app.tasks.add').run(async () => assert.fail('it ran here')).build();
-      const tunnel = r.resource('app.clientTunnel').tags([globals.tags.tunnel]).dependencies({ serializer: globals.resources.serializer }).init(async (_config, { serializer }) => {
-        const client = createClient({ url, auth: { token: TOKEN }, serializer });
-        return { mode: 'client', transport: 'http', tasks: [remote.id], run: (task, input) => client.task(task.id, input) };
-      }).build();
-      const app = r.resource('app').register([remote, tunnel]).dependencies({ add: remote }).init(async (_config, { add }) => add({ a: 1, b: 2 })).build();
-      const runtime = await R.run(app, { logs: { printThreshold: null }, errorBoundary: false, shutdownHooks: false });
-      assert.equal(runtime.value, 3);
-      await runtime.dispose();
-    });
+    const { url } = apps.fastTunnel;
+    const remote = r.task('app.tasks.add').run(async () => assert.fail('it ran here')).build();
+    const tunnel = r.resource('app.clientTunnel').tags([globals.tags.tunnel]).dependencies({ serializer: globals.resources.serializer }).init(async (_config, { serializer }) => {
+      const client = createClient({ url, auth: { token: TOKEN }, serializer });
+      return { mode: 'client', transport: 'http', tasks: [remote.id], run: (task, input) => client.task(task.id, input) };
+    }).build();
+    const app = r.resource('app').register([remote, tunnel]).dependencies({ add: remote }).init(async (_config, { add }) => add({ a: 1, b: 2 })).build();
+    const runtime = await R.run(app, { logs: { printThreshold: null }, errorBoundary: false, shutdownHooks: false });
+    assert.equal(runtime.value, 3);
+    await runtime.dispose();
   });
 
-  it('globals.tunnels.http.createClient', () => both({}, async ({ url }) => {
+  it('globals.tunnels.http.createClient', () => both(async ({ url }) => {
     const client = globals.tunnels.http.createClient({ url, auth: { token: TOKEN }, serializer: new Serializer() });
     return [await client.task('app.tasks.add', { a: 1, b: 2 }), await client.event('app.events.notify', { m: 1 }), seen.splice(0)];
   }));
 
-  it('httpClientFactory, with the serializer and the errors of its app', () => both({}, ({ url, runtime }) => {
+  it('httpClientFactory, with the serializer and the errors of its app', () => both(({ url, runtime }) => {
     const client = runtime.getResourceValue(globals.resources.httpClientFactory)({ baseUrl: url, auth: { token: TOKEN } });
     return Promise.all([client.task('app.tasks.echo', VALUES), failureOf(client.task('app.tasks.conflict', { key: 'k' }))]);
   }));

@@ -8,9 +8,9 @@ import { Ledger, MAYBE, NEVER, ONCE } from '../../loadtest/soak/ledger.mjs';
 import { soak } from '../../loadtest/soak/soak.mjs';
 import { onBothDriversAtOnce } from './support/tunnels.mjs';
 
-const SECONDS = 60;
+const SECONDS = 30;
 const SEED = Number(process.env.FASTTUNNEL_SOAK_SEED ?? Date.now() % 1_000_000);
-/** A minute does not show whether it grows by 2%, as `make soak` does; a body that is kept each time would show. */
+/** Half a minute does not show whether it grows by 2%, as `make soak` does; a body that is kept each time would show. */
 const MOST_GROWTH = 0.1;
 
 onBothDriversAtOnce('soak', (driver) => {

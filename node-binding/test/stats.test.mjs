@@ -69,7 +69,9 @@ onBothDrivers('stats', (driver) => {
       assert.ok(shard.queueDepthMax <= shard.batches && (shard.calls === 0 || shard.queueDepthMax > 0));
       assert.ok(shard.hostWakes <= shard.batches + 1, `${shard.hostWakes} wakes for ${shard.batches} batches`);
     }
-    assert.ok(total(tunnel, (shard) => shard.hostWakes) > 0 && total(tunnel, (shard) => shard.wakes) > 0);
+    assert.ok(total(tunnel, (shard) => shard.hostWakes) > 0);
+    // Where the event loop turns the shard, there is no thread to be woken.
+    assert.equal(total(tunnel, (shard) => shard.wakes) > 0, tunnel.placement === 'threads');
   }));
 
   it('time is in the phase that takes it', () => withTunnel({ driver, tasks, shards: 1 }, async (tunnel) => {

@@ -18,6 +18,7 @@ const MAY_IMPORT = {
   options: ['facts', 'errors'],
   process: ['options'],
   native: ['facts', 'options', 'process'],
+  supervision: ['errors', 'options', 'native'],
   utilities: ['facts', 'errors', 'options', 'process', 'native'],
   proxy: ['facts', 'errors', 'options', 'process', 'native'],
   electron: ['proxy'],
@@ -33,8 +34,8 @@ const MAY_IMPORT = {
   opentelemetry: ['errors', 'trace', 'options'],
   browser: ['facts', 'errors', 'options', 'process', 'values', 'client'],
   workers: ['errors', 'options', 'values', 'calls', 'stats', 'bridge'],
-  tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers'],
-  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client'],
+  tunnel: ['errors', 'options', 'process', 'values', 'calls', 'stats', 'bridge', 'workers', 'supervision'],
+  runner: ['facts', 'errors', 'options', 'process', 'native', 'values', 'streams', 'files', 'calls', 'stats', 'bridge', 'workers', 'in-process', 'client', 'supervision'],
   cli: ['facts', 'errors', 'options', 'process', 'native', 'stats', 'tunnel'],
   index: ['errors', 'trace', 'options', 'native', 'files', 'stats', 'tunnel'],
 };

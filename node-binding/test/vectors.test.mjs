@@ -66,5 +66,8 @@ onBothDriversAtOnce('vectors', (driver) => {
   it('open.jsonl, cut into random packets', { skip }, () => withServer({ DRIVER: driver }, (port) => openPasses(port, '--reslice', '7')));
   it('app-auth with a token', { skip }, () => withServer({ DRIVER: driver, TOKEN: 't0ken' }, (port) =>
     passes(port, 'open.jsonl', '--with', 'token', '--canary-header', 'x-runner-token: t0ken', '--area', 'app-auth')));
+  // What JavaScript is asked, and what it answers; the rest never comes to it.
+  const here = driver === 'io_uring' ? process.env.FASTTUNNEL_TEST_PLACEMENT === 'inline' && 'workers take calls from threads' : 'on io_uring';
+  it('the calls of open.jsonl with workers', { skip: skip || here }, () => withServer({ DRIVER: driver, WORKERS: '2' }, (port) => passes(port, 'open.jsonl', '--layer', 'app')));
   it('json-suite.jsonl', { skip }, () => withServer({ DRIVER: driver }, (port) => passes(port, 'json-suite.jsonl')));
 });

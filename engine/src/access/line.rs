@@ -30,7 +30,10 @@ pub fn put_json(out: &mut Vec<u8>, record: &Record, now: Now) {
     put_rfc3339(out, now.unix_ns_of(record.began_ns));
     out.push(b'"');
     if let Some(remote) = record.remote {
-        let _ = write!(out, ",\"remoteAddress\":\"{}\",\"remotePort\":{}", remote.ip(), remote.port());
+        let _ = write!(out, ",\"remoteAddress\":\"{}\"", remote.ip());
+        if remote.port() != 0 {
+            let _ = write!(out, ",\"remotePort\":{}", remote.port());
+        }
     }
     put_text(out, "method", record.text(Text::Method));
     put_text(out, "path", record.text(Text::Path));

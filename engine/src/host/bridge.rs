@@ -358,7 +358,7 @@ impl Bridge {
         self.feed.loans.head(self.tickets.get(ticket)?)
     }
 
-    /// The number of the client of a call, in [`crate::link::peers::Peers`], while it is not answered.
+    /// The number of the peer that a call came from, in [`crate::link::peers::Peers`], while it is not answered.
     #[must_use]
     pub fn peer(&self, ticket: u32) -> Option<u64> {
         self.tickets.get(ticket).map(|live| live.peer)

@@ -1,6 +1,6 @@
 //! From the link to the event loop: batches are fetched, wait their turn, and are given out call by call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
 use super::frames::FrameQueue;
@@ -181,7 +181,9 @@ impl Feed {
 
     /// Answers calls that have waited too long. True when there were any that may be sent.
     pub fn shed(&mut self, outbox: &mut Outbox, link: &Host) -> bool {
-        let Some(before) = self.shedder.look(Instant::now(), self.waits_since()) else { return false };
+        let (now, oldest) = (Instant::now(), self.waits_since());
+        link.note_wait(oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)));
+        let Some(before) = self.shedder.look(now, oldest) else { return false };
         loop {
             if self.cursor.is_none() {
                 self.cursor = self.next_batch(link);

@@ -21,7 +21,7 @@ pub(super) struct Live {
     /// Nanoseconds that it had waited for the event loop by then.
     pub queued_ns: u64,
     pub head: HeadPlace,
-    /// Names its client, where that is under TLS.
+    /// Names the peer that it came from.
     pub peer: u64,
 }
 

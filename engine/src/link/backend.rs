@@ -5,6 +5,15 @@ use super::census::Census;
 use super::port::ShardPort;
 use super::tally::Tally;
 
+/// How much the hosts have to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// Calls that were handed over and are not over, of all shards.
+    pub calls: u64,
+    /// Nanoseconds for which calls wait, of late, until they begin.
+    pub waited_ns: u64,
+}
+
 /// Runs calls. A shard hands over the calls of a tick at its end; the answers come back at once, or later through
 /// the shard's [`ShardPort`] from any thread.
 pub trait Backend: Send + Sync + 'static {
@@ -26,6 +35,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Nanoseconds for which nobody has looked at what this shard has handed over; 0 when nothing waits.
     fn unseen_ns(&self, _shard: usize) -> u64 {
         0
+    }
+
+    /// How much there is to do.
+    fn pressure(&self) -> Pressure {
+        Pressure::default()
     }
 
     /// What was measured of the calls of a shard.

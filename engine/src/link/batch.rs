@@ -58,7 +58,7 @@ pub struct CallRecord {
     pub request_id: Span,
     /// The field lines as received, in [`CallBatch::heads`], directly behind the request line.
     pub fields: Span,
-    /// Names its client in [`super::peers::Peers`]; [`super::peers::NO_PEER`] where that is not under TLS.
+    /// Names the peer that it came from in [`super::peers::Peers`].
     pub peer: u64,
 }
 

@@ -1,8 +1,9 @@
 //! The host's end of the link: what a foreign thread (Node's JS thread) drains and answers through.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use super::backend::Backend;
+use super::backend::{Backend, Pressure};
 use super::batch::{AnswerBatch, CallBatch};
 use super::beat::{Beat, Heart};
 use super::census::LoopFigures;
@@ -15,6 +16,10 @@ use super::port::{ShardPort, ToShard};
 use super::sync::{AtomicBool, Ordering};
 use super::tally::Tally;
 use super::tasks::TaskMeters;
+use crate::limits::HOST_BEHIND;
+
+/// How long a host may not look before what it has noted of waiting is no longer so.
+const WAIT_COUNTS_NS: u64 = HOST_BEHIND.as_nanos() as u64;
 
 /// What the host writes.
 #[derive(Default)]
@@ -26,6 +31,8 @@ struct Own {
     running: Counter,
     /// Calls that it has taken and not begun, a moment ago.
     waiting: Counter,
+    /// How long the first of those that waited had waited when it looked, of late.
+    waited_ns: Counter,
     /// Times that it has taken calls.
     drains: Counter,
 }
@@ -159,6 +166,19 @@ impl Host {
     pub fn note_open(&self, running: usize, waiting: usize) {
         self.own.running.set(running as u64);
         self.own.waiting.set(waiting as u64);
+    }
+
+    /// The host looks at calls, of which the first has waited for so long. What is shorter than before counts less and less.
+    pub fn note_wait(&self, waited: Duration) {
+        let (now, before) = (u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), self.own.waited_ns.get());
+        self.own.waited_ns.set(now.max(before - before / 8));
+    }
+
+    /// How long calls wait, of late: what it has noted while it looks again and again, or for how long it has not looked.
+    pub(super) fn waited_ns(&self) -> u64 {
+        let unlooked = clock::now_ns().saturating_sub(self.own.looked_ns.get());
+        let noted = if unlooked < WAIT_COUNTS_NS { self.own.waited_ns.get() } else { 0 };
+        (0..self.queues.len()).map(|shard| self.unseen_ns(shard)).max().unwrap_or(0).max(noted)
     }
 
     /// It wants no more calls.
@@ -343,6 +363,10 @@ impl Backend for Host {
     fn unseen_ns(&self, shard: usize) -> u64 {
         let Some(queue) = self.queues.get(shard).filter(|queue| !queue.receiver.is_empty()) else { return 0 };
         clock::now_ns().saturating_sub(queue.begun_ns.get().max(self.own.looked_ns.get()))
+    }
+
+    fn pressure(&self) -> Pressure {
+        Pressure { calls: self.outstanding(), waited_ns: self.waited_ns() }
     }
 
     fn stopped(&self, shard: usize) {

@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::backend::Backend;
+use super::backend::{Backend, Pressure};
 use super::batch::{AnswerBatch, CallBatch};
 use super::census::{Census, LoopFigures, TaskFigures};
 use super::directory::Directory;
@@ -323,6 +323,15 @@ impl Backend for Hosts {
     fn unseen_ns(&self, shard: usize) -> u64 {
         let Some(lane) = self.lanes.get(shard) else { return 0 };
         lock!(lane).hosts().iter().map(|host| host.unseen_ns(shard)).min().unwrap_or(u64::MAX)
+    }
+
+    /// The calls of all hosts. They wait as long as with the one where they wait least, which gets the next.
+    fn pressure(&self) -> Pressure {
+        let members = self.members();
+        Pressure {
+            calls: members.iter().map(|host| host.outstanding()).sum(),
+            waited_ns: members.iter().map(|host| host.waited_ns()).min().unwrap_or(0),
+        }
     }
 
     fn tally(&self, shard: usize) -> Tally {

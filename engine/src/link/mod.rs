@@ -13,9 +13,11 @@
 //! A batch crosses, never a single call. Memory goes home: an emptied batch returns to the thread that made it.
 
 pub mod access_log;
+pub mod allowances;
 pub mod backend;
 pub mod batch;
 pub mod beat;
+pub mod callers;
 pub mod census;
 pub mod clock;
 pub mod contexts;
@@ -23,6 +25,7 @@ pub mod counter;
 mod departure;
 mod directory;
 pub mod doorbell;
+pub mod gate;
 pub mod histogram;
 pub mod host;
 mod host_queue;

@@ -1,16 +1,28 @@
-//! What is known of clients under TLS, while they are connected: shards enter them, and handlers ask for them. A call names
-//! its client by a number, so that nothing is copied for handlers that do not ask.
+//! What is known of peers while they are connected: where they are, and what their handshakes have brought about. Shards enter
+//! them, and handlers ask for them. A call names its peer by a number, so that nothing is copied for handlers that do not ask.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The number of no client: the call did not come by TLS.
+/// The number of no peer.
 pub const NO_PEER: u64 = 0;
+
+/// The other end of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is; `None`: at a unix socket, or in this process.
+    pub address: Option<SocketAddr>,
+    /// It speaks TLS to a balancer, which has said so (PROXY protocol).
+    pub secure: bool,
+    /// It speaks TLS to this server. In a box, as all that a plain connection does not need.
+    pub tls: Option<Box<TlsPeer>>,
+}
 
 /// What a handshake has brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct TlsPeer {
     /// `TLSv1.2` or `TLSv1.3`.
     pub version: &'static str,
     /// The cipher suite, as IANA names it.
@@ -30,7 +42,7 @@ pub struct Peers {
     connected: Mutex<HashMap<u64, Arc<Peer>>>,
 }
 
-/// A client in there, until this is dropped.
+/// A peer in there, until this is dropped.
 #[derive(Debug)]
 pub struct Entered {
     number: u64,
@@ -39,14 +51,14 @@ pub struct Entered {
 }
 
 impl Peers {
-    /// Enters a client that has shaken hands.
+    /// Enters one that is connected.
     pub fn enter(self: &Arc<Self>, peer: Peer) -> Entered {
         let (number, peer) = (self.last.fetch_add(1, Ordering::Relaxed) + 1, Arc::new(peer));
         self.connected.lock().unwrap_or_else(PoisonError::into_inner).insert(number, peer.clone());
         Entered { number, peer, peers: self.clone() }
     }
 
-    /// The client with this number, while it is connected.
+    /// The peer with this number, while it is connected.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<Peer>> {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
@@ -79,14 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_known_by_its_number_until_it_leaves() {
+    fn a_peer_is_known_by_its_number_until_it_leaves() {
         let peers = Arc::new(Peers::default());
-        let peer = |name: &str| Peer {
-            version: "TLSv1.3",
-            cipher: "",
-            server_name: Some(name.to_owned()),
-            alpn: None,
-            certificate: None,
+        let peer = |name: &str| {
+            let (server_name, alpn, certificate) = (Some(name.to_owned()), None, None);
+            let tls = TlsPeer { version: "TLSv1.3", cipher: "", server_name, alpn, certificate };
+            Peer { tls: Some(Box::new(tls)), ..Peer::default() }
         };
         let (first, second) = (peers.enter(peer("a")), peers.enter(peer("b")));
         assert!(peers.get(NO_PEER).is_none());

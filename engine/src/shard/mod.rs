@@ -40,10 +40,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::caller::rules::Rules;
 use crate::limits::Limits;
 use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::batch::{AnswerBatch, CallBatch};
+use crate::link::callers::CallerLimits;
 use crate::link::latest::Latest;
 use crate::link::peers::Peers;
 use crate::link::port::{Inbox, ShardPort};
@@ -91,8 +93,12 @@ pub(crate) struct Setup {
     pub tls: Option<Arc<Latest<Tls>>>,
     /// The same of the admin listener.
     pub admin_tls: Option<Arc<Latest<Tls>>>,
-    /// Clients that have shaken hands.
+    /// Peers that have called or shaken hands.
     pub peers: Arc<Peers>,
+    /// What holds of callers.
+    pub callers: Arc<Rules>,
+    /// What each caller may ask, of all shards together.
+    pub caller_limits: Arc<CallerLimits>,
     /// Handshakes under way in this shard.
     pub max_handshakes: usize,
     /// Bytes that the shard may hold.
@@ -145,6 +151,10 @@ struct Shard {
     tls: Option<Arc<Latest<Tls>>>,
     admin_tls: Option<Arc<Latest<Tls>>>,
     peers: Arc<Peers>,
+    callers: Arc<Rules>,
+    caller_limits: Arc<CallerLimits>,
+    /// Each request is asked who has sent it.
+    asks_callers: bool,
     handshakes: Handshakes<Rc<dyn Resident>>,
     exact_bodies: bool,
     bare_inputs: bool,
@@ -229,6 +239,9 @@ impl Shard {
             tls: setup.tls,
             admin_tls: setup.admin_tls,
             peers: setup.peers,
+            asks_callers: setup.callers.asks_requests(),
+            callers: setup.callers,
+            caller_limits: setup.caller_limits,
             handshakes: Handshakes::new(setup.max_handshakes),
             exact_bodies: setup.exact_bodies,
             bare_inputs: setup.bare_inputs,

@@ -16,7 +16,8 @@ use super::request::body_stream::{BodyStream, StreamStep};
 use super::*;
 use crate::limits::BODY_WINDOW_BYTES;
 use crate::link::batch::{AnswerRecord, CallKey, Frame, FrameKind, Outcome, RawAnswer, StreamHead};
-use crate::link::peers::NO_PEER;
+use crate::link::callers::Numbers;
+use crate::link::peers::{Entered, Peers};
 use crate::link::port::letter_box;
 use crate::tunnel::advice::Question;
 use crate::tunnel::auth::{AuthConfig, AuthOptions};
@@ -67,6 +68,8 @@ fn shard(change: impl FnOnce(&mut Setup)) -> Rc<Shard> {
         tls: None,
         admin_tls: None,
         peers: Arc::default(),
+        callers: Arc::default(),
+        caller_limits: Arc::default(),
         max_handshakes: 4,
         max_held: 1 << 20,
         with_host: Scales::default(),
@@ -157,8 +160,8 @@ impl Sink for Recorder<'_> {
         PLACE
     }
 
-    fn peer(&self) -> u64 {
-        NO_PEER
+    fn peer(&self, _: &Arc<Peers>) -> Option<&Entered> {
+        None
     }
 
     fn at(&self, place: Place) -> Self {
@@ -237,7 +240,15 @@ fn json_fields(length: usize) -> Vec<String> {
 }
 
 fn call(body: &'static [u8]) -> ReadyCall<'static> {
-    ReadyCall { handler: 3, event: false, old: false, own: own(), head: b"POST / HTTP/1.1\r\n\r\n", body }
+    ReadyCall {
+        handler: 3,
+        event: false,
+        caller: Numbers::default(),
+        old: false,
+        own: own(),
+        head: b"POST / HTTP/1.1\r\n\r\n",
+        body,
+    }
 }
 
 /// A call under way on `recorded`.

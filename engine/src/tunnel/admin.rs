@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::tunnel::load::Load;
 use crate::wire::field_lines::FieldLines;
 use crate::wire::method::Method;
 
@@ -16,6 +17,8 @@ pub struct Health {
     pub starting: bool,
     /// Calls wait, and the host has taken nothing for [`HOST_BEHIND`](crate::limits::HOST_BEHIND).
     pub host_behind: bool,
+    /// How busy it is.
+    pub load: Load,
 }
 
 /// What there is on the admin listener.
@@ -25,6 +28,8 @@ pub enum Page {
     Live,
     /// Whether it takes calls.
     Ready,
+    /// How busy it is, as a number.
+    Load,
     /// Its figures, for metrics systems.
     Metrics,
     /// Its figures, as JSON.
@@ -73,6 +78,7 @@ impl Page {
         let page = match path {
             b"/livez" => Page::Live,
             b"/readyz" => Page::Ready,
+            b"/load" => Page::Load,
             b"/metrics" => Page::Metrics,
             b"/stats" => Page::Stats,
             b"/dashboard" if dashboard => Page::Dashboard,
@@ -80,10 +86,12 @@ impl Page {
             b"/dashboard.css" if dashboard => Page::Style,
             b"/dashboard/events" if dashboard => Page::Events,
             _ if dashboard => {
-                let text = "not found: /livez, /readyz, /metrics, /stats and /dashboard are here";
+                let text = "not found: /livez, /readyz, /load, /metrics, /stats and /dashboard are here";
                 return Err(AdminAnswer::plain(404, text));
             }
-            _ => return Err(AdminAnswer::plain(404, "not found: /livez, /readyz, /metrics and /stats are here")),
+            _ => {
+                return Err(AdminAnswer::plain(404, "not found: /livez, /readyz, /load, /metrics and /stats are here"));
+            }
         };
         match method {
             Method::Get | Method::Head => Ok(page),
@@ -109,6 +117,24 @@ impl Health {
             .or(self.closing.then_some("closing"))
             .or(self.starting.then_some("starting"))
             .or(self.host_behind.then_some("javascript is behind"))
+    }
+
+    /// How busy it is; where it takes no calls, as busy as can be.
+    #[must_use]
+    pub fn load(self) -> Load {
+        if self.unready().is_some() { Load::FULL } else { self.load }
+    }
+
+    /// What HAProxy's agent-check is told (its manual, 5.2). The words that set the state which operators set (`ready`, `drain`,
+    /// `maint`) are not used: an agent that says `ready` would undo theirs. With a weight of 0 HAProxy lets nothing new
+    /// through, as with `drain`, until the next process says more.
+    #[must_use]
+    pub fn agent_line(self) -> String {
+        match self.unready() {
+            None => format!("up {}%\n", self.load.weight()),
+            Some(_) if self.closing && !self.shard_failed => "up 0%\n".to_owned(),
+            Some(why) => format!("down #{why}\n"),
+        }
     }
 
     /// How health is told, given what is wrong.
@@ -141,6 +167,24 @@ mod tests {
         }
         let failed = Health { shard_failed: true, ..closing };
         assert_eq!(told(failed), [said(503, "shard failed"), said(503, "shard failed")]);
+    }
+
+    #[test]
+    fn the_load_is_a_number_and_full_where_no_calls_are_taken() {
+        let busy = Health { load: Load::of(&[(37, 100)]), ..Health::default() };
+        assert_eq!((busy.load().text(), busy.unready()), ("37", None));
+        assert_eq!(Health { closing: true, ..busy }.load().text(), "100");
+    }
+
+    #[test]
+    fn a_balancer_is_told_the_weight_that_is_left_and_what_is_wrong() {
+        let busy = Health { load: Load::of(&[(37, 100)]), ..Health::default() };
+        assert_eq!(busy.agent_line(), "up 63%\n");
+        assert_eq!(Health { load: Load::FULL, ..busy }.agent_line(), "up 1%\n");
+        assert_eq!(Health { closing: true, ..busy }.agent_line(), "up 0%\n");
+        assert_eq!(Health { starting: true, ..busy }.agent_line(), "down #starting\n");
+        assert_eq!(Health { host_behind: true, ..busy }.agent_line(), "down #javascript is behind\n");
+        assert_eq!(Health { shard_failed: true, closing: true, ..busy }.agent_line(), "down #shard failed\n");
     }
 
     #[test]

@@ -162,13 +162,18 @@ impl AuthConfig {
         if self.tokens.is_empty() {
             return false;
         }
-        let presented = match fields.get(self.header.as_bytes()) {
-            FieldValue::One(value) => value,
-            FieldValue::Repeated(first) if self.first_wins => first,
+        self.presented(fields).is_some_and(|presented| is_one_of(&self.tokens, &Sha256::digest(presented)))
+    }
+
+    /// The token that a request has sent, whoever's it is.
+    #[must_use]
+    pub fn presented<'a>(&self, fields: Fields<'a>) -> Option<&'a [u8]> {
+        match fields.get(self.header.as_bytes()) {
+            FieldValue::One(value) => Some(value),
+            FieldValue::Repeated(first) if self.first_wins => Some(first),
             // Joined with ", " by node:http: not one token, so none of ours.
-            FieldValue::Repeated(_) | FieldValue::Absent => return false,
-        };
-        is_one_of(&self.tokens, &Sha256::digest(presented))
+            FieldValue::Repeated(_) | FieldValue::Absent => None,
+        }
     }
 }
 

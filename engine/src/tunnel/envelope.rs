@@ -48,6 +48,8 @@ pub enum Refusal<'a> {
     ExposureNotEnabled,
     /// 403: outside the allow list.
     NotExposed(Kind, &'a str),
+    /// 403: `access` does not let the caller in.
+    CallerDenied,
     /// 404: no such route.
     NotFound,
     /// 404: exposed but not registered.
@@ -76,6 +78,10 @@ pub enum Refusal<'a> {
     UnsupportedCoding,
     /// 417: an expectation other than `100-continue`.
     ExpectationFailed,
+    /// 429: the caller has asked too often.
+    TooManyRequests,
+    /// 429: the caller has too many calls under way.
+    TooManyCalls,
     /// 431.
     HeaderFieldsTooLarge,
     /// 499: cancelled.
@@ -150,6 +156,7 @@ impl Refusal<'_> {
             Refusal::Unauthorized => facts!(401, "UNAUTHORIZED", "Unauthorized"),
             Refusal::ExposureNotEnabled => facts!(403, "FORBIDDEN", "Exposure not enabled"),
             Refusal::NotExposed(..) => facts!(403, "FORBIDDEN"),
+            Refusal::CallerDenied => facts!(403, "FORBIDDEN", "Forbidden"),
             Refusal::NotFound => facts!(404, "NOT_FOUND", "Not Found"),
             Refusal::NotRegistered(..) => facts!(404, "NOT_FOUND"),
             Refusal::MethodNotAllowed(_) => facts!(405, "METHOD_NOT_ALLOWED", "Method Not Allowed"),
@@ -166,6 +173,8 @@ impl Refusal<'_> {
                 facts!(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Encoding is not supported; send the body as it is")
             }
             Refusal::ExpectationFailed => facts!(417, "EXPECTATION_FAILED", "Expectation Failed"),
+            Refusal::TooManyRequests => facts!(429, "TOO_MANY_REQUESTS", "Too many requests"),
+            Refusal::TooManyCalls => facts!(429, "TOO_MANY_REQUESTS", "Too many calls under way"),
             Refusal::HeaderFieldsTooLarge => {
                 facts!(431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "Request Header Fields Too Large")
             }
@@ -277,6 +286,7 @@ mod tests {
             (NotExposed(Kind::Task, "a\"b<c>\n"), 403, "Task a\\\"b<c>\\n not exposed", "FORBIDDEN"),
             (NotExposed(Kind::Task, "app\0"), 403, "Task app\\u0000 not exposed", "FORBIDDEN"),
             (NotExposed(Kind::Task, "\""), 403, "Task \\\" not exposed", "FORBIDDEN"),
+            (CallerDenied, 403, "Forbidden", "FORBIDDEN"),
             (NotFound, 404, "Not Found", "NOT_FOUND"),
             (NotRegistered(Kind::Task, "no pe/x"), 404, "Task no pe/x not found", "NOT_FOUND"),
             (MethodNotAllowed(Allowed::Post), 405, "Method Not Allowed", "METHOD_NOT_ALLOWED"),
@@ -296,6 +306,8 @@ mod tests {
                 "UNSUPPORTED_MEDIA_TYPE",
             ),
             (ExpectationFailed, 417, "Expectation Failed", "EXPECTATION_FAILED"),
+            (TooManyRequests, 429, "Too many requests", "TOO_MANY_REQUESTS"),
+            (TooManyCalls, 429, "Too many calls under way", "TOO_MANY_REQUESTS"),
             (HeaderFieldsTooLarge, 431, "Request Header Fields Too Large", "REQUEST_HEADER_FIELDS_TOO_LARGE"),
             (Aborted, 499, "Client Closed Request", "REQUEST_ABORTED"),
             (Internal, 500, "Internal Error", "INTERNAL_ERROR"),

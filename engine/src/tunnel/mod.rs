@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod json;
 pub mod json_grammar;
 pub mod json_string;
+pub mod load;
 pub mod multipart;
 pub mod request;
 pub mod request_id;

@@ -126,7 +126,7 @@ impl<'a> FieldValue<'a> {
 
 impl<'a> Fields<'a> {
     /// All lines as `(name, value)`, in order, names in the sender's case.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let bytes = self.bytes;
         self.lines.iter().map(move |line| (line.name.of(bytes), line.value.of(bytes)))
     }

@@ -1,6 +1,6 @@
 // Programs of Debian's packages: the one on the PATH, or packages that are unpacked (not installed) below target/.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,12 +13,24 @@ const CACHE = fileURLToPath(new URL('../../../target/debian', import.meta.url));
 export function unpacked(packages, found) {
   const root = join(CACHE, packages[0]);
   if (found(root)) return root;
-  mkdirSync(root, { recursive: true });
-  const download = () => spawnSync('apt-get', ['download', ...packages], { cwd: root }).status === 0;
-  // A new machine has no list of packages, or an old one.
-  if (!download() && spawnSync('apt-get', ['update']).status === 0) download();
-  for (const deb of readdirSync(root).filter((name) => name.endsWith('.deb'))) spawnSync('dpkg', ['-x', deb, '.'], { cwd: root });
-  if (!found(root)) throw new Error(`\`apt-get download ${packages.join(' ')}\` does not give what is needed`);
+  mkdirSync(CACHE, { recursive: true });
+  // Tests that run beside each other may want the same: what is at `root` is whole from the beginning.
+  const begun = mkdtempSync(`${root}.`);
+  try {
+    chmodSync(begun, 0o755);
+    const download = () => spawnSync('apt-get', ['download', ...packages], { cwd: begun }).status === 0;
+    // A new machine has no list of packages, or an old one. Two updates at a time refuse each other.
+    if (!download() && spawnSync('flock', [join(CACHE, 'update.lock'), 'apt-get', 'update']).status === 0) download();
+    for (const deb of readdirSync(begun).filter((name) => name.endsWith('.deb'))) spawnSync('dpkg', ['-x', deb, '.'], { cwd: begun });
+    if (!found(begun)) throw new Error(`\`apt-get download ${packages.join(' ')}\` does not give what is needed`);
+    if (!found(root)) rmSync(root, { recursive: true, force: true });
+    renameSync(begun, root);
+  } catch (error) {
+    // Another process was first.
+    if (!found(root)) throw error;
+  } finally {
+    rmSync(begun, { recursive: true, force: true });
+  }
   return root;
 }
 

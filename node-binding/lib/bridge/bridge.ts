@@ -61,9 +61,10 @@ type MakeNative = (handlers: NativeHandler[], table: Uint32Array, ring: () => vo
 /** Milliseconds between two looks at whether the last call is over. */
 const LEAVE_LOOK_MS = 2;
 
-function adminAddress(given: AdminEngineOptions | undefined, port: number): AdminAddress | undefined {
+function adminAddress(given: AdminEngineOptions | undefined, port: number, agentPort: number): AdminAddress | undefined {
   if (given === undefined) return undefined;
-  return { url: urlOf({ ...given, port }, given.tls !== undefined), host: given.host, port, socketPath: given.socketPath };
+  const agent = given.agent === undefined ? {} : { agent: { host: given.agent.host, port: agentPort, socketPath: given.agent.socketPath } };
+  return { url: urlOf({ ...given, port }, given.tls !== undefined), host: given.host, port, socketPath: given.socketPath, ...agent };
 }
 
 /** As long as a timer can be: only its being there matters. */
@@ -122,7 +123,7 @@ class EngineBridge implements Bridge, Membership {
     this.#native = make(this.#handlers.offer(entries), this.#table, () => this.#onRing());
     // What is only announced has no numbers here.
     if (options.workers !== true) this.#handlers.publish(entries, this.#native.handlerNumbers);
-    this.admin = adminAddress(options.admin, this.#native.adminPort);
+    this.admin = adminAddress(options.admin, this.#native.adminPort, this.#native.agentPort);
     this.#asks = new Asks(this.#native, hooks, () => {
       this.#answers.given();
       this.#askFlush();

@@ -1,3 +1,5 @@
+import { NUMBERS } from '../facts/bounds.js';
+import { addon } from '../native/addon.js';
 import type { NativeAllow, NativeOptions } from '../native/addon.js';
 import { nativeTls } from '../native/tls.js';
 import type { Allow, EngineOptions, Ring } from '../options/engine-options.js';
@@ -17,6 +19,11 @@ export function defaultRing(): Ring {
   return onNode ? 'loop' : 'threadsafe';
 }
 
+/** As many workers as there are cores for the process, which is what `auto` stands for. */
+export function workersByCores(): number {
+  return Math.min(addon().availableCores(), NUMBERS.workers.most);
+}
+
 /** A bound that is not there is none. */
 function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['limits']['multipart']> {
   return Object.fromEntries(Object.entries(bounds).filter(([, bound]) => bound !== Infinity));
@@ -24,7 +31,7 @@ function nativeMultipart(bounds: MultipartBounds): NonNullable<NativeOptions['li
 
 /** What native code takes for the options. */
 export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: BridgeHooks): NativeOptions {
-  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement, allow: _given, tempDir: _ours, tls, admin, log, ...rest } = options;
+  const { auth, cors, limits, socketPath, reference = false, http2 = !reference, inProcess = false, workers = false, ring = defaultRing(), placement = 'auto', allow: _given, tempDir: _ours, tls, admin, log, ...rest } = options;
   const { drainTimeoutMs: _bridges, multipart, ...bounds } = limits;
   const native: NativeOptions = {
     ...rest,
@@ -32,7 +39,7 @@ export function nativeOptions(options: EngineOptions, codec: ValueCodec, hooks: 
     workers,
     adminTlsShared: admin?.tls === true,
     loopRing: ring === 'loop',
-    inline: placement === 'inline',
+    placement,
     tokenHeader: auth.header,
     ...(auth.tokens === undefined ? {} : { tokens: auth.tokens }),
     allowAnonymous: auth.allowAnonymous,

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { REQUEST_ID_HEADER } from '../facts/facts.generated.js';
-import type { NativeTunnel } from '../native/addon.js';
+import type { NativeCaller, NativeTunnel } from '../native/addon.js';
 import type { CallContext, TlsPeer } from '../options/types.js';
 import type { BodyStream } from '../streams/body.js';
 import type { CallTrace } from '../trace/call-trace.js';
@@ -47,6 +47,7 @@ export class Call implements CallContext {
   #headers: Record<string, string | string[]> | undefined;
   #head: string | undefined;
   #tls: TlsPeer | undefined;
+  #caller: NativeCaller | undefined;
   #controller: AbortController | undefined;
   #gone = false;
   /** What is to be told once the outcome is certain; undefined when it is, null when it was replaced. */
@@ -78,6 +79,27 @@ export class Call implements CallContext {
     return this.#tls;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#callerOf()?.address;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#callerOf()?.port;
+  }
+
+  get protocol(): 'http' | 'https' | undefined {
+    const caller = this.#callerOf();
+    return caller === undefined ? undefined : caller.secure ? 'https' : 'http';
+  }
+
+  get host(): string | undefined {
+    return this.#callerOf()?.host ?? (this.headers['host'] as string | undefined);
+  }
+
+  #callerOf(): NativeCaller | undefined {
+    return (this.#caller ??= this.#native?.caller(this.ticket) ?? undefined);
+  }
+
   get method(): string {
     return this.#part(0);
   }
@@ -93,7 +115,7 @@ export class Call implements CallContext {
     return path === '' ? '/' : path;
   }
 
-  /** `1.1` or `1.0`. */
+  /** `1.0`, `1.1` or `2.0`. */
   get httpVersion(): string {
     return this.#part(2).slice('HTTP/'.length);
   }

@@ -27,6 +27,7 @@ const serve: Command = {
     dashboard: { type: 'boolean', help: 'show what the tunnel does on a page of that port, /dashboard' },
     shards: { type: 'integer', value: 'N', bounds: NUMBERS.shards, help: 'threads that do HTTP; 0 goes by the number of cores' },
     driver: { type: 'string', value: 'NAME', help: 'auto, io_uring or epoll (default auto)' },
+    placement: { type: 'string', value: 'NAME', help: 'auto, threads or inline (default auto)' },
     'timeout-ms': { type: 'integer', value: 'MS', bounds: LIMITS.handlerTimeoutMs, help: 'time that a function may take; 0 for any' },
     'drain-ms': { type: 'integer', value: 'MS', bounds: LIMITS.drainTimeoutMs, help: 'time for calls under way when it is stopped' },
     watch: { type: 'boolean', help: 'load the module again when one of its files changes' },

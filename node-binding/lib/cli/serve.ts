@@ -45,7 +45,7 @@ async function loaded(module: UserModule): Promise<Exposed> {
 }
 
 /** Options of a tunnel, as the command line spells them. */
-const FLAGS: Readonly<Record<string, string>> = { host: '--host', socketPath: '--socket', auth: '--token', 'auth.token': '--token', 'auth.header': '--token-header', basePath: '--base-path', corsOrigins: '--cors-origin', driver: '--driver' };
+const FLAGS: Readonly<Record<string, string>> = { host: '--host', socketPath: '--socket', auth: '--token', 'auth.token': '--token', 'auth.header': '--token-header', basePath: '--base-path', corsOrigins: '--cors-origin', driver: '--driver', placement: '--placement' };
 
 /** What is wrong with an option is said of what the user has written. */
 function serverOf(options: TunnelOptions): TunnelServer {
@@ -101,6 +101,7 @@ function optionsOf(given: Given): TunnelOptions {
     ...(adminPort === undefined ? {} : { admin: { port: adminPort, dashboard: given.flag('dashboard') } }),
     shards: given.number('shards'),
     driver: given.text('driver') as TunnelOptions['driver'],
+    placement: given.text('placement') as TunnelOptions['placement'],
     handlerTimeoutMs: given.number('timeout-ms'),
     drainTimeoutMs: given.number('drain-ms'),
     gracefulSignals: true,

@@ -42,22 +42,23 @@ export interface Where {
   /** As messages have it. */
   readonly shown: string;
   readonly socketPath?: string | undefined;
+  /** What it is for, where that is not calls. */
+  readonly role?: string | undefined;
 }
 
 /**
  * How an error from a system call becomes a {@link ListenError}; any other error stays what it is.
- * The code is taken from `error.code`, or from the message, which is all that crosses from Rust; so does which of two
- * addresses it was.
+ * The code is taken from `error.code`, or from the message, which is all that crosses from Rust; so does which of the
+ * addresses it was: that of calls, or one of the others.
  */
-export function listenErrorOf(error: unknown, main: Where, admin?: Where): unknown {
+export function listenErrorOf(error: unknown, main: Where, others: readonly Where[] = []): unknown {
   if (!(error instanceof Error) || error instanceof ListenError || error instanceof OptionError) return error;
   const given: unknown = (error as Error & { code?: unknown }).code;
   const code = typeof given === 'string' && /^E[A-Z0-9_]+$/.test(given) ? given : /\b(E[A-Z][A-Z0-9_]{2,})\b/.exec(error.message)?.[1];
   if (code === undefined) return error;
-  const isAdmin = admin !== undefined && error.message.startsWith(`cannot listen on ${admin.shown}: `);
-  const { shown, socketPath } = isAdmin ? admin : main;
+  const { shown, socketPath, role } = others.find((other) => error.message.startsWith(`cannot listen on ${other.shown}: `)) ?? main;
   const fix = (socketPath === undefined ? undefined : socketFix(code, socketPath)) ?? (code === 'EADDRINUSE' && isClusterWorker() ? IN_A_CLUSTER : undefined);
-  return new ListenError(code, isAdmin ? `${shown} (admin)` : shown, { cause: error, fix });
+  return new ListenError(code, role === undefined ? shown : `${shown} (${role})`, { cause: error, fix });
 }
 
 /** Asked when something has failed: nobody else needs that module loaded. */

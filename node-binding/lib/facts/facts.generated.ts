@@ -1,7 +1,7 @@
 // Written by `make facts` from the engine's constants (engine/src/facts.rs). Do not change it by hand.
 
 /** Another addon than the one with this hash states something below in another way. */
-export const FACTS_HASH = 'af09cc382d0ac30c';
+export const FACTS_HASH = '6c13fd8c3ef39004';
 /** What one shard has counted since it started. */
 export interface ShardCounters {
   /** Connections open now. */
@@ -16,6 +16,12 @@ export interface ShardCounters {
   readonly accepted: number;
   /** Connections closed at once: `maxConnections`, or no descriptor left. */
   readonly turnedAway: number;
+  /** Connections closed, and requests refused with 403, because `access` does not let their callers in. */
+  readonly denied: number;
+  /** Requests refused with 429 because of `rateLimit`. */
+  readonly limited: number;
+  /** Callers that `rateLimit` forgot before their time, because others needed their place. */
+  readonly callersForgotten: number;
   /** Requests whose head was complete and well-formed. */
   readonly requests: number;
   /** Requests that the shard answered by itself: refusals, preflights, discovery. */
@@ -211,6 +217,9 @@ export const NUMBERS = {
   workers: { least: 1, most: 60, unit: 'event loops' },
   blockedTimeoutMs: { fallback: 30000, least: 0, most: 86400000, unit: 'milliseconds, 0 = none' },
   readinessDelayMs: { fallback: 0, least: 0, most: 600000, unit: 'milliseconds' },
+  burst: { least: 1, most: 1000000, unit: 'requests' },
+  maxConcurrent: { least: 1, most: 1000000, unit: 'calls' },
+  maxCallers: { fallback: 100000, least: 64, most: 16000000, unit: 'callers' },
   maxAge: { least: 0, most: 2147483647, unit: 'seconds' },
 } as const;
 /** What each bound of a multipart form may be. */
@@ -246,6 +255,9 @@ export const SHARD_STATS = {
   http2Floods: { kind: 'counter', help: 'Connections of HTTP/2 ended because the client reset too many streams, or sent too many frames that ask for nothing.' },
   accepted: { kind: 'counter', help: 'Connections taken over.' },
   turnedAway: { kind: 'counter', help: 'Connections closed at once: `maxConnections`, or no descriptor left.' },
+  denied: { kind: 'counter', help: 'Connections closed, and requests refused with 403, because `access` does not let their callers in.' },
+  limited: { kind: 'counter', help: 'Requests refused with 429 because of `rateLimit`.' },
+  callersForgotten: { kind: 'counter', help: 'Callers that `rateLimit` forgot before their time, because others needed their place.' },
   requests: { kind: 'counter', help: 'Requests whose head was complete and well-formed.' },
   refused: { kind: 'counter', help: 'Requests that the shard answered by itself: refusals, preflights, discovery.' },
   protocolErrors: { kind: 'counter', help: 'Malformed, too large or too slow requests; each ended its connection.' },

@@ -9,13 +9,14 @@ export interface NativeOptions {
   inProcess: boolean;
   workers: boolean;
   loopRing: boolean;
-  inline: boolean;
+  placement: 'auto' | Placement;
   socketPath?: string;
+  fd?: number;
   tls?: NativeTls;
   adminTls?: NativeTls;
   log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
-  admin?: { host: string; port: number; socketPath?: string; dashboard: boolean };
+  admin?: { host: string; port: number; socketPath?: string; fd?: number; dashboard: boolean; agent?: { host: string; port: number; socketPath?: string; fd?: number } };
   backlog: number;
   shards: number;
   driver: string;
@@ -64,6 +65,14 @@ export interface NativePeer {
   certificate?: Buffer;
 }
 
+/** `src/callers.rs`. */
+export interface NativeCaller {
+  address?: string;
+  port?: number;
+  secure: boolean;
+  host?: string;
+}
+
 export interface NativeHandler {
   event: boolean;
   id: string;
@@ -85,6 +94,7 @@ export interface NativeTunnel {
   readonly port: number;
   /** 0 without an admin listener, or where that has no port. */
   readonly adminPort: number;
+  readonly agentPort: number;
   readonly driver: 'io_uring' | 'epoll';
   readonly driverReason: string | null;
   readonly ring: Ring;
@@ -125,6 +135,7 @@ export interface NativeTunnel {
   setTls(tls: NativeTls): void;
   setAdminTls(tls: NativeTls): void;
   peer(ticket: number): NativePeer | null;
+  caller(ticket: number): NativeCaller | null;
   /** A descriptor, which is the caller's to close. */
   connect(): number;
   /** By which threads of this process attach. */
@@ -152,8 +163,14 @@ interface Addon {
   NativeTunnel: NativeTunnelClass;
   /** The hash of all that it states as `facts.generated.ts` does. */
   factsHash(): string;
+  /** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+  availableCores(): number;
   /** Processor time of the thread that calls. */
   threadCpuMs(): number;
+  /** Where the socket of a descriptor listens that another process has bound. */
+  inheritedSocket(option: string, descriptor: number): { host?: string; port: number; socketPath?: string };
+  /** Sends one message of sd_notify(3). */
+  notifyManager(address: string, message: string): void;
 }
 
 let checked: Addon | undefined;

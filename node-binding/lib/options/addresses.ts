@@ -5,12 +5,15 @@ import { NUMBERS } from '../facts/bounds.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import type { Where } from '../errors/listen-error.js';
 import { asInteger, fail } from './checks.js';
+import { asInherited } from './inherited.js';
 
 /** An address as it was given: a socket path, or host and port. */
 export interface Address {
   host: string;
   port: number;
   socketPath?: string;
+  /** Of a socket that another process has bound. Where that is, is found out before it is listened on. */
+  fd?: number;
 }
 
 /** Where a tunnel says how it is. */
@@ -21,20 +24,33 @@ export interface AdminAddress {
   /** 0 with a socket path. */
   readonly port: number;
   readonly socketPath: string | undefined;
+  /** Where balancers are told how busy it is, if the option `admin.agent` is set. */
+  readonly agent?: AgentAddress;
 }
 
-/** `port`, `host` and `socketPath` of a group of options; `prefix` stands before their names in messages. */
-export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' | 'host' | 'socketPath', unknown>>>): Address {
+/** Where balancers are told how busy a tunnel is. */
+export interface AgentAddress {
+  readonly host: string;
+  /** 0 with a socket path. */
+  readonly port: number;
+  readonly socketPath: string | undefined;
+}
+
+/** `port`, `host`, `socketPath` and `fd` of a group of options; `prefix` stands before their names in messages. */
+export function asAddress(prefix: string, given: Readonly<Partial<Record<'port' | 'host' | 'socketPath' | 'fd', unknown>>>): Address {
   const socketPath = asSocketPath(`${prefix}socketPath`, given.socketPath);
-  if (socketPath !== undefined) {
-    for (const name of ['port', 'host'] as const) {
-      if (given[name] !== undefined) fail(`${prefix}${name}`, given[name], `cannot be combined with ${prefix}socketPath`, `Leave out ${prefix}${name} or ${prefix}socketPath.`);
+  const fd = asInherited(`${prefix}fd`, given.fd);
+  const whole = fd !== undefined ? 'fd' : 'socketPath';
+  if (given[whole] !== undefined) {
+    for (const name of ['port', 'host', 'socketPath'] as const) {
+      if (name !== whole && given[name] !== undefined) fail(`${prefix}${name}`, given[name], `cannot be combined with ${prefix}${whole}`, `Leave out ${prefix}${name} or ${prefix}${whole}.`);
     }
   }
   return {
     host: asHost(`${prefix}host`, given.host),
     port: asInteger(`${prefix}port`, given.port, NUMBERS.port),
     ...(socketPath === undefined ? {} : { socketPath }),
+    ...(fd === undefined ? {} : { fd }),
   };
 }
 
@@ -53,9 +69,14 @@ export function showAddress({ host, port, socketPath }: Address): string {
   return socketPath ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** An address as errors name it. */
-export function whereOf(address: Address): Where {
-  return { shown: showAddress(address), socketPath: address.socketPath };
+/** An address as errors name it; `role`: what it is for, where that is not calls. */
+export function whereOf(address: Address, role?: string): Where {
+  return { shown: showAddress(address), socketPath: address.socketPath, role };
+}
+
+/** The addresses beside that of calls, as errors name them. */
+export function othersOf(admin: (Address & { agent?: Address }) | undefined): Where[] {
+  return admin === undefined ? [] : [whereOf(admin, 'admin'), ...(admin.agent === undefined ? [] : [whereOf(admin.agent, 'agent')])];
 }
 
 /** What a client calls that is to reach the address. */

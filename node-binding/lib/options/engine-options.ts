@@ -1,5 +1,6 @@
 import type { LIMITS } from '../facts/facts.generated.js';
 import type { AdminEngineOptions } from './admin.js';
+import type { CallerOptions } from './callers.js';
 import type { LogEngineOptions } from './log.js';
 import type { MultipartBounds } from './multipart.js';
 import type { TlsEngineOptions } from './tls.js';
@@ -21,6 +22,8 @@ export interface EngineOptions {
   host: string;
   port: number;
   socketPath?: string;
+  /** Of a socket that is bound to that address already. */
+  fd?: number;
   /** What it encrypts with. Default: nothing is. */
   tls?: TlsEngineOptions;
   /** Where it says how it is. Default: nowhere. */
@@ -33,11 +36,14 @@ export interface EngineOptions {
   seat?: { worker: number; restarts: number };
   /** Entries are only announced: event loops of other threads join, and run the calls. */
   workers?: boolean;
+  /** What holds of callers. Default: nothing. */
+  callers?: CallerOptions;
   backlog: number;
   /** 0 = by the number of cores. */
   shards: number;
   driver: 'auto' | 'io_uring' | 'epoll';
-  placement: 'auto' | Placement;
+  /** Default `auto`. */
+  placement?: 'auto' | Placement;
   /** How native code wakes JavaScript. Default: through the event loop where that is Node's, else by a threadsafe function. */
   ring?: Ring;
   basePath: string;

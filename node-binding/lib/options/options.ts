@@ -4,6 +4,7 @@ import { asLimits } from './limits.js';
 import { asAddress } from './addresses.js';
 import { asAdmin } from './admin.js';
 import { asAuth } from './auth.js';
+import { asCallers } from './callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
 import type { EngineOptions } from './engine-options.js';
@@ -26,19 +27,20 @@ export interface CheckedOptions {
   readonly onError: TunnelOptions['onError'];
   readonly signals: readonly GracefulSignal[];
   readonly readinessDelayMs: number;
+  readonly systemd: boolean;
   readonly workers: CheckedWorkers | undefined;
 }
 
 const OPTION_NAMES = [
-  'port', 'host', 'socketPath', 'tls', 'admin', 'http2', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
-  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'tempDir', 'log', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
+  'port', 'host', 'socketPath', 'fd', 'tls', 'admin', 'trustProxy', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'backlog', 'shards', 'driver', 'placement', 'basePath', 'auth', 'cors', 'corsOrigins', 'disableDiscovery', 'limits',
+  'handlerTimeoutMs', 'drainTimeoutMs', 'gracefulSignals', 'readinessDelayMs', 'systemd', 'tempDir', 'log', 'serializer', 'onError', 'tasks', 'events', 'workers', 'handlers',
 ] as const satisfies readonly (keyof TunnelOptions)[];
 
 /** Names that people bring from elsewhere. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   token: 'auth.token', tokens: 'auth.token', allowAnonymous: 'auth.allowAnonymous', origin: 'cors.origin', origins: 'corsOrigins',
   hostname: 'host', path: 'socketPath', prefix: 'basePath', threads: 'shards', maxBodyBytes: 'limits.maxBodyBytes',
-  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', logger: 'log', accessLog: 'log', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls',
+  timeout: 'handlerTimeoutMs', multipart: 'limits.multipart', tmpDir: 'tempDir', tempDirectory: 'tempDir', listen: 'port and host', notify: 'systemd', sdNotify: 'systemd', logger: 'log', accessLog: 'log', signals: 'gracefulSignals', adminPort: 'admin.port', health: 'admin', cert: 'tls.cert', key: 'tls.key', ca: 'tls.ca', requestCert: 'tls.requireClientCert', ssl: 'tls', https: 'tls', proxy: 'trustProxy', trustedProxies: 'trustProxy', allow: 'access.allow', deny: 'access.deny', rate: 'rateLimit.rate', throttle: 'rateLimit', maxConcurrent: 'rateLimit.maxConcurrent',
 };
 
 /** Checks everything. Throws an OptionError for the first thing that is wrong. */
@@ -50,6 +52,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...asAddress('', given),
     ...asTls('tls', given.tls),
     ...asAdmin('admin', given.admin, given.tls, 'tls'),
+    ...asCallers('', given),
     ...asLog('log', given.log),
     http2: asBoolean('http2', given.http2, true),
     backlog: asInteger('backlog', given.backlog, NUMBERS.backlog),
@@ -72,6 +75,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     onError: given.onError === undefined ? undefined : asFunction('onError', given.onError),
     signals: asGracefulSignals(given.gracefulSignals),
     readinessDelayMs: asReadinessDelay(given.readinessDelayMs, given.gracefulSignals),
+    systemd: asBoolean('systemd', given.systemd, false),
     workers,
   };
 }

@@ -29,6 +29,20 @@ export interface CallContext {
    * is answered, and while the client is connected.
    */
   readonly tls: TlsPeer | undefined;
+  /**
+   * The address of the client: of the peer of the connection, or, where `trustProxy` or `proxyProtocol` is set, the one that
+   * trusted proxies name. `undefined` over a unix socket, for a request that comes through a server of the app's own, and where
+   * proxies do not say or contradict each other. Read it for the first time as `tls`; the same goes for the three below.
+   */
+  readonly remoteAddress: string | undefined;
+  /** The port of the client, where `remoteAddress` is known with one. */
+  readonly remotePort: number | undefined;
+  /** What the client speaks, to this server or to the proxy in front of it. `undefined` through a server of the app's own. */
+  readonly protocol: 'http' | 'https' | undefined;
+  /** The host and port that the client has asked for: what a trusted proxy says, or the header `Host`. */
+  readonly host: string | undefined;
+  /** `1.0`, `1.1` or `2.0`: what this server was asked with. */
+  readonly httpVersion: string;
 }
 
 /** A client under TLS. */
@@ -92,6 +106,9 @@ export type TaskHandlers = Record<string, TaskHandler>;
 /** Event handlers by event id; a list runs in its order, each after the one before has finished. */
 export type EventHandlers = Record<string, EventHandler | readonly EventHandler[]>;
 
+/** A descriptor, or a socket that systemd has handed over, by its name where there are several. */
+export type InheritedSocket = number | 'systemd' | `systemd:${string}`;
+
 /** Where the tunnel listens and what it demands. Everything is checked when it is given. */
 export interface ListenOptions {
   /** TCP port, 0 (the default) for any free one. */
@@ -100,20 +117,69 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /**
+   * A socket that another process has bound, instead of an address: its descriptor, `systemd` for the one that systemd has
+   * handed over, or `systemd:<name>`. It listens on when the tunnel closes.
+   */
+  fd?: InheritedSocket | undefined;
   /** Speak HTTPS. Default: plain HTTP. */
   tls?: TlsOptions | undefined;
   /** Where `/livez`, `/readyz`, `/metrics` and `/stats` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
+  /**
+   * Proxies that are trusted to name their clients in `Forwarded` or `X-Forwarded-For`, `-Proto` and `-Host`: networks
+   * (`'10.0.0.0/8'`, `'::1'`, `'unix'` for a unix socket), or how many proxies in a row there are. Default: none.
+   */
+  trustProxy?: number | readonly string[] | undefined;
+  /**
+   * Connections begin with a header of the PROXY protocol, version 1 or 2, or may begin with one. Without `from`, every
+   * peer is believed. Default: they do not.
+   */
+  proxyProtocol?: boolean | 'optional' | ProxyProtocolOptions | undefined;
+  /** Who may call, by address. Default: everybody. */
+  access?: AccessOptions | undefined;
+  /** What each caller may ask, one limit for each kind of callers. Refused with 429, without JavaScript. Default: anything. */
+  rateLimit?: RateLimitOptions | readonly RateLimitOptions[] | undefined;
   /** Clients may speak HTTP/2 on the same port as HTTP/1.1: in clear, by prior knowledge. Default true. */
   http2?: boolean | undefined;
   /** Connections the kernel may queue before they are accepted. Default 4096. */
   backlog?: number | undefined;
-  /** Number of shards (threads). Default 0: by the number of cores. */
+  /** Number of shards (threads). Default 0: by the number of cores that the process may use. */
   shards?: number | undefined;
   /** How the shards talk to the kernel. Default `auto`: io_uring, or epoll where that is forbidden. */
   driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   /** Where the shards run: on `threads`, or `inline`, one shard in the event loop that calls this. Default `auto`. */
   placement?: 'auto' | 'threads' | 'inline' | undefined;
+}
+
+/** The PROXY protocol, in which a balancer names its client before it passes on the first byte. */
+export interface ProxyProtocolOptions {
+  /** Networks of the balancers that are believed. Others are cut off, or, with `optional`, served as if they were clients. */
+  from?: readonly string[] | undefined;
+  /** A connection may begin without a header. Default false: it is cut off then. */
+  optional?: boolean | undefined;
+}
+
+/** Networks of callers, as in `trustProxy`. `deny` counts before `allow`. */
+export interface AccessOptions {
+  /** Those who may call, and nobody else. Default: all. */
+  allow?: readonly string[] | undefined;
+  /** Those who may not. */
+  deny?: readonly string[] | undefined;
+}
+
+/** What each caller may ask. */
+export interface RateLimitOptions {
+  /** Whose requests are counted together: of one token, or of one address (of IPv6: of one network of 64 bits). */
+  per: 'token' | 'address';
+  /** Requests a second. Default: any number. */
+  rate?: number | undefined;
+  /** Requests that may come at once. Default: as many as in a second. */
+  burst?: number | undefined;
+  /** Calls that may be under way at a time. Default: any number. */
+  maxConcurrent?: number | undefined;
+  /** Callers whose requests are counted at a time, 16 bytes each. Default 100000. */
+  maxCallers?: number | undefined;
 }
 
 /**
@@ -161,10 +227,26 @@ export interface AdminOptions {
   host?: string | undefined;
   /** Path of a Unix domain socket, instead of `port` and `host`. */
   socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
+  /** Where a line is told to whoever connects: how busy the tunnel is (the agent-check of HAProxy). Default: nowhere. */
+  agent?: AgentOptions | undefined;
   /** Speak HTTPS: with what the tunnel speaks it with (`true`), or with a certificate of its own. Default: plain HTTP. */
   tls?: boolean | TlsOptions | undefined;
   /** Show what the tunnel does on a page, `/dashboard`. Default false. */
   dashboard?: boolean | undefined;
+}
+
+/** Where balancers are told how busy the tunnel is. */
+export interface AgentOptions {
+  /** TCP port, 0 (the default) for any free one. */
+  port?: number | undefined;
+  /** Host name or address. Default `127.0.0.1`. */
+  host?: string | undefined;
+  /** Path of a Unix domain socket, instead of `port` and `host`. */
+  socketPath?: string | undefined;
+  /** A socket that another process has bound, instead of an address. */
+  fd?: InheritedSocket | undefined;
 }
 
 /** Who may call. Fail-closed: without a token, only `allowAnonymous: true` opens the tunnel. */
@@ -343,6 +425,8 @@ export interface TunnelOptions<Tasks = TaskHandlers, Events = EventHandlers> ext
   gracefulSignals?: boolean | readonly GracefulSignal[] | undefined;
   /** Milliseconds for which it serves on after such a signal, while `/readyz` says no. Default 0. */
   readinessDelayMs?: number | undefined;
+  /** Tell systemd, where it has started the process, when the tunnel serves, when it stops, and that JavaScript runs. Default false. */
+  systemd?: boolean | undefined;
   /** Directory for files of which more has come than fits in memory. Default: the system's for temporary files. */
   tempDir?: string | undefined;
   /** Where every request is written down, those that the engine refuses by itself among them: a file, or a logger of pino. Default: nowhere. */

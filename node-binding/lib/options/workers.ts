@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import * as os from 'node:os';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { NUMBERS } from '../facts/bounds.js';
@@ -8,7 +7,8 @@ import type { WorkersOptions } from './types.js';
 
 /** How many event loops there are, and what they load. */
 export interface CheckedWorkers {
-  readonly count: number;
+  /** `auto`: as many as there are cores for the process. */
+  readonly count: number | 'auto';
   /** URL of the module. */
   readonly module: string;
   readonly blockedTimeoutMs: number;
@@ -45,16 +45,10 @@ export function asGroupOfWorkers(option: string, workers: unknown, moduleOption:
   };
 }
 
-function asCount(option: string, value: unknown): number {
-  if (value === 'auto') return Math.min(cores(), NUMBERS.workers.most);
+function asCount(option: string, value: unknown): CheckedWorkers['count'] {
+  if (value === 'auto') return value;
   if (typeof value !== 'number') fail(option, value, `must be 'auto' or an integer from ${NUMBERS.workers.least} to ${NUMBERS.workers.most} (event loops)`, "'auto' is one for each core that the process may use.");
   return asInteger(option, value, NUMBERS.workers);
-}
-
-/** Those that the process may use; Node before 18.14 knows those of the machine alone. */
-function cores(): number {
-  const { availableParallelism } = os as { availableParallelism?: () => number };
-  return availableParallelism?.() ?? Math.max(1, os.cpus().length);
 }
 
 function asModule(option: string, value: unknown, how: string): string {

@@ -17,6 +17,7 @@ export interface CheckedProxy {
 const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'limits'] as const;
 const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits' };
 const PORT: Bounds = { least: 0, most: 65_535 };
+const SHARDS: Bounds = { least: 1, most: 64 };
 const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
 /** 24 days: what a timer of Node's can count. */
 const TIME: Bounds = { least: 1, most: 2_147_483_647, unit: 'milliseconds' };
@@ -43,6 +44,9 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
 /** How long a stop waits for what is under way, unless it is said. */
 const DRAIN: Bounds = { ...TIME, least: 0, fallback: 1000 };
 
+/** Every option that is a number, by the name that stands last in its path. */
+export const NUMBERS: Readonly<Record<string, Bounds>> = { port: PORT, shards: SHARDS, ...LIMITS, drainTimeoutMs: DRAIN };
+
 /** Checks the options of a proxy. */
 export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy {
   const given = asGroup('options', value, KNOWN, ELSEWHERE);
@@ -55,7 +59,7 @@ export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy 
   const native: NativeProxyOptions = {
     host,
     port: asInteger('port', given.port, PORT),
-    shards: given.shards === undefined ? 0 : asInteger('shards', given.shards, { least: 1, most: 64 }),
+    shards: given.shards === undefined ? 0 : asInteger('shards', given.shards, SHARDS),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
     http2: asBoolean('http2', given.http2, asBoolean('enableHttp2', enableHttp2, true)),
     allow: asList('allow', given.allow, asText),

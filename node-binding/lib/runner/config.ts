@@ -3,6 +3,7 @@ import { OptionError } from '../errors/errors.js';
 import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asLimits, LIMITS } from '../options/limits.js';
 import { asAdmin } from '../options/admin.js';
+import { asCallers } from '../options/callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
 import { asLog } from '../options/log.js';
@@ -11,7 +12,7 @@ import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js
 import type { MultipartBounds } from '../options/multipart.js';
 import { asPlacement } from '../options/placement.js';
 import { asTls } from '../options/tls.js';
-import type { AdminOptions, LimitOptions, TlsOptions, WorkersOptions } from '../options/types.js';
+import type { AccessOptions, AdminOptions, LimitOptions, ProxyProtocolOptions, RateLimitOptions, TlsOptions, WorkersOptions } from '../options/types.js';
 import { asGroupOfWorkers } from '../options/workers.js';
 import type { CheckedWorkers } from '../options/workers.js';
 import { asAttachable } from './attachable-server.js';
@@ -79,6 +80,14 @@ export interface FastTunnelEngine {
   tls?: TlsOptions | undefined;
   /** Where `/livez` and `/readyz` are answered, without JavaScript. Default: nowhere. */
   admin?: AdminOptions | undefined;
+  /** Proxies that are trusted to name their clients. Default: none. */
+  trustProxy?: number | readonly string[] | undefined;
+  /** Connections begin with a header of the PROXY protocol, or may. Default: they do not. */
+  proxyProtocol?: boolean | 'optional' | ProxyProtocolOptions | undefined;
+  /** Who may call, by address. Default: everybody. */
+  access?: AccessOptions | undefined;
+  /** What each caller may ask. Refused with 429, without JavaScript. Default: anything. */
+  rateLimit?: RateLimitOptions | readonly RateLimitOptions[] | undefined;
   /** Clients may speak HTTP/2, too: in clear, by prior knowledge. Default false, as with `nodeExposure`. */
   http2?: boolean | undefined;
   limits?: Omit<LimitOptions, 'json' | 'maxBodyBytes' | 'multipart'> | undefined;
@@ -120,7 +129,7 @@ const LISTEN = 'For example http: { listen: { port: 7070 } }; port 0 takes any f
 export function checkConfig(config: unknown, hasValidators: boolean): ExposureConfig {
   const given = asGroup('fastTunnel', config ?? {}, ['http', 'engine'], { listen: 'http.listen', port: 'http.listen.port', auth: 'http.auth' });
   const http = asGroup('http', given.http ?? {}, HTTP_KEYS, { port: 'http.listen.port', host: 'http.listen.host', token: 'http.auth.token' });
-  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'http2', 'limits', 'tempDir', 'log', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
+  const engine = asGroup('engine', given.engine ?? {}, ['shards', 'driver', 'placement', 'backlog', 'tls', 'admin', 'trustProxy', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'limits', 'tempDir', 'log', 'workers', 'app'], { gracefulSignals: 'shutdownHooks of run(), which Runner sets by itself' });
   const limits = asGroup('http.limits', http.limits ?? {}, ['json', 'multipart'], { maxSize: 'http.limits.json.maxSize', maxHeadBytes: 'engine.limits.maxHeadBytes', fileSize: 'http.limits.multipart.fileSize' });
   const server = http.server === undefined || http.server === null ? undefined : asAttachable('http.server', http.server);
   const [tlsOption, tls] = tlsOf(http.listen, engine.tls);
@@ -141,6 +150,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asTls(tlsOption, tls),
       ...asAdmin('engine.admin', engine.admin, tls, 'engine.tls'),
+      ...asCallers('engine.', engine),
       http2: asBoolean('engine.http2', engine.http2, false),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),

@@ -9,7 +9,7 @@ import type { BridgeHooks } from '../bridge/hooks.js';
 import type { Entry, OnError } from '../calls/entry.js';
 import { ClosedError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
-import { resolveHost, whereOf } from '../options/addresses.js';
+import { othersOf, resolveHost, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import type { Allow } from '../options/engine-options.js';
@@ -17,6 +17,7 @@ import { asEncryption } from '../options/tls.js';
 import type { TlsOptions } from '../options/types.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import type { Stats } from '../stats/stats.js';
+import { locateAdmin } from '../supervision/sockets.js';
 import { takeAllowList } from './allow-list.js';
 import type { AllowList } from './allow-list.js';
 import { AsyncContexts } from './async-contexts.js';
@@ -59,7 +60,7 @@ export interface FastTunnelExposure extends ForeignHandlers {
   readonly driverReason: string | undefined;
   /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
   readonly placement: 'threads' | 'inline';
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason: string | undefined;
   /**
    * As with `nodeExposure`: `http.server` where it is given, as it was given (an `http2` server is one still); with a
@@ -181,7 +182,7 @@ class Exposure implements FastTunnelExposure {
     const { engine, server } = this.#config;
     const listens = engine.inProcess !== true;
     const address = listens ? whereOf(engine) : { shown: 'no address (in process)' };
-    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
+    const admin = await locateAdmin('engine.admin', engine.admin);
     const listen = listens ? await resolveHost(engine) : engine;
     try {
       const pool = this.#pool;
@@ -189,7 +190,7 @@ class Exposure implements FastTunnelExposure {
       this.#bridge = await startBridge({ ...listen, ...admin, allow: pool?.allow ?? 'none' }, pool?.entries() ?? [], this.#scope.values, this.#onError, this.#hooks(validators), open);
       await pool?.join(this.#bridge.number);
     } catch (error) {
-      throw listenErrorOf(error, address, admin.admin === undefined ? undefined : whereOf(admin.admin));
+      throw listenErrorOf(error, address, othersOf(admin.admin));
     } finally {
       forgetTokens(engine);
     }

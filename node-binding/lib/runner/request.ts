@@ -15,7 +15,7 @@ export class TunnelRequest extends BodyStream {
   readonly url: string;
   readonly headers: Headers;
   readonly httpVersion: string;
-  readonly #tls: () => TlsPeer | undefined;
+  readonly #call: () => Call;
   /** The client has gone before it was answered. */
   aborted = false;
 
@@ -26,13 +26,32 @@ export class TunnelRequest extends BodyStream {
     this.url = call.url;
     this.httpVersion = call.httpVersion;
     this.headers = headers;
-    this.#tls = () => call.tls;
+    this.#call = () => call;
     if (port === undefined) this.finish();
   }
 
   /** How the client has come by TLS, and its certificate; see `CallContext`. */
   get tls(): TlsPeer | undefined {
-    return this.#tls();
+    return this.#call().tls;
+  }
+
+  /** The address of the client; see `CallContext`. */
+  get remoteAddress(): string | undefined {
+    return this.#call().remoteAddress;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#call().remotePort;
+  }
+
+  /** What the client speaks; see `CallContext`. */
+  get protocol(): 'http' | 'https' | undefined {
+    return this.#call().protocol;
+  }
+
+  /** The host that the client has asked for; see `CallContext`. */
+  get host(): string | undefined {
+    return this.#call().host;
   }
 
   /** Names and values in turn. Names are in lower case: how they were written is not kept. */

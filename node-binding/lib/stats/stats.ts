@@ -55,7 +55,7 @@ export interface Stats {
   readonly driverReason?: string;
   /** Where the shards run. */
   readonly placement: Placement;
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason?: string;
   /** How JavaScript is woken: a handle of its event loop, or a threadsafe function where there is none. */
   readonly ring: Ring;

@@ -6,7 +6,7 @@ import type { Entry } from '../calls/entry.js';
 import { eventEntry, taskEntry } from '../calls/handler-entries.js';
 import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
-import { resolveHost, urlOf, whereOf } from '../options/addresses.js';
+import { othersOf, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
 import { forgetTokens } from '../options/auth.js';
 import { asFunction, asId, checkOptions } from '../options/options.js';
@@ -17,6 +17,8 @@ import { asyncDispose } from '../process/async-dispose.js';
 import { OpenTunnel } from '../process/open-tunnel.js';
 import { stopOnSignals } from '../process/signals.js';
 import type { Stats } from '../stats/stats.js';
+import { ServiceManager } from '../supervision/service-manager.js';
+import { locate, locateAdmin } from '../supervision/sockets.js';
 import { codecOf } from '../values/codec.js';
 import { WorkerPool } from '../workers/pool.js';
 
@@ -39,7 +41,7 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   readonly driverReason: string | undefined;
   /** Where its shards run: on `threads` of their own, or `inline`, in this event loop. */
   readonly placement: 'threads' | 'inline';
-  /** Why it is not `inline`, where that was asked for. */
+  /** What decided, where `auto` left it open; why it is not `inline`, where that was asked for. */
   readonly placementReason: string | undefined;
 
   /** Adds a task, also while serving. Throws a {@link DuplicateTaskError} when the id has a handler. */
@@ -103,6 +105,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   /** Workers that are loaded for the first time. */
   #loading: WorkerPool | undefined;
   #forgetSignals: (() => void) | undefined;
+  #manager: ServiceManager | undefined;
   #referenced = true;
   /** Handlers that came or went in this turn of the event loop. */
   #changes = 0;
@@ -121,12 +124,20 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       return Promise.reject(new StateError('FASTTUNNEL_ALREADY_LISTENING', 'listen: it was called before. One TunnelServer listens once; create another for another address.'));
     }
     const open = new OpenTunnel();
-    this.#listening = this.#start(open).catch((error: unknown) => {
+    this.#listening = this.#start(open).then(() => this.#tellReady()).catch((error: unknown) => {
       open.end();
       this.#listening = undefined;
       throw error;
     });
     return this.#listening;
+  }
+
+  #tellReady(): this {
+    if (this.#options.systemd && this.#closing === undefined) {
+      this.#manager = ServiceManager.ofProcess();
+      this.#manager?.ready(this.url);
+    }
+    return this;
   }
 
   async #start(open: OpenTunnel): Promise<this> {
@@ -153,8 +164,8 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   async #startWith(pool: WorkerPool | undefined, onError: Reporter, open: OpenTunnel): Promise<this> {
     const { engine, serializer } = this.#options;
-    const listen = await resolveHost(engine);
-    const admin = engine.admin === undefined ? {} : { admin: await resolveHost(engine.admin) };
+    const listen = await locate('fd', engine);
+    const admin = await locateAdmin('admin', engine.admin);
     try {
       const entries = (): Entry[] => pool?.entries() ?? this.#entries();
       const codec = codecOf(serializer);
@@ -169,7 +180,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
       if (engine.driver === 'auto' && bridge.driver === 'epoll') warnOfEpoll(bridge.driverReason);
       return this;
     } catch (error) {
-      throw listenErrorOf(error, whereOf(engine), admin.admin === undefined ? undefined : whereOf(admin.admin));
+      throw listenErrorOf(error, whereOf(engine), othersOf(admin.admin));
     }
   }
 
@@ -306,15 +317,21 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     await this.#loading?.kill();
     // A start that is under way has to end before there is anything to stop; its error belongs to listen().
     await this.#listening?.catch(() => {});
+    this.#manager?.stopping();
     forgetTokens(this.#options.engine);
     await this.#bridge?.close();
     await this.#pool?.close();
     this.#forgetSignals?.();
+    this.#manager?.end();
   }
 
   #stopOnSignals(bridge: Bridge): void {
     const { signals, readinessDelayMs } = this.#options;
-    this.#forgetSignals = stopOnSignals({ signals, readinessDelayMs, retire: () => bridge.retire(), close: () => this.close(), cut: () => bridge.cut() });
+    const retire = (): void => {
+      this.#manager?.stopping();
+      bridge.retire();
+    };
+    this.#forgetSignals = stopOnSignals({ signals, readinessDelayMs, retire, close: () => this.close(), cut: () => bridge.cut() });
   }
 
   #running(what: string): Bridge {

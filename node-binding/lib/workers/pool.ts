@@ -1,4 +1,5 @@
 import type { Reporter } from '../bridge/error-reports.js';
+import { workersByCores } from '../bridge/native-options.js';
 import type { Entry } from '../calls/entry.js';
 import type { Allow, EngineOptions } from '../options/engine-options.js';
 import type { CheckedWorkers } from '../options/workers.js';
@@ -30,7 +31,8 @@ export class WorkerPool {
     const onLoaded = (loaded: Loaded): void => void (this.#offered = loaded);
     const report: Reporter = (error, origin) => void (this.#held?.push([error, origin]) ?? onError(error, origin));
     this.#report = onError;
-    this.#seats = Array.from({ length: workers.count }, (_, place) => new Seat({ place, workers, options, entry, onError: report }, onLoaded));
+    const length = workers.count === 'auto' ? workersByCores() : workers.count;
+    this.#seats = Array.from({ length }, (_, place) => new Seat({ place, workers, options, entry, onError: report }, onLoaded));
   }
 
   /** Resolves when at least one worker has loaded the module and the others have tried; rejects when none could, with the error of the first. */

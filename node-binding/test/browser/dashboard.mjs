@@ -62,6 +62,8 @@ try {
     await browser.command('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 500 });
     await sleep(1200);
     assert.ok(await browser.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${name}: nothing is wider than the page`);
+    const wide = await browser.evaluate("[...document.querySelectorAll('table, .tile p')].filter((one) => one.scrollWidth > one.parentElement.clientWidth - 24).map((one) => one.innerText)");
+    assert.deepEqual(wide, [], `${name}: nothing is wider than its card`);
     const dark = await browser.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).every((part) => part < 60)");
     assert.equal(dark, scheme === 'dark', name);
     const { data } = await browser.command('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true });

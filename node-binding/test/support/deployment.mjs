@@ -18,7 +18,6 @@ export function fileOf(name) {
   return block.code;
 }
 
-export const findHaproxy = () => findProgram({ name: 'haproxy', packages: ['haproxy', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1'], at: 'usr/sbin/haproxy' });
 const findRunc = () => findProgram({ name: 'runc', packages: ['runc', 'libseccomp2'], at: 'usr/sbin/runc', probe: ['--version'] });
 
 /** The profile that Podman and CRI-O give a container. */

@@ -5,14 +5,18 @@ import { fileURLToPath } from 'node:url';
 const require = createRequire(import.meta.url);
 const ts = require('typescript-5.0');
 const { LIMITS, MULTIPART, NUMBERS } = require('../../dist/cjs/facts/facts.generated.js');
+const ELSEWHERE = { client: require('../../dist/cjs/client/settings.js').NUMBERS, proxy: require('../../dist/cjs/proxy/options.js').NUMBERS };
 
 const declarations = (name) => fileURLToPath(new URL(`../../dist/cjs/${name}.d.ts`, import.meta.url));
 
+/** The declarations of all, read together, since reading takes most of the time. */
+const FILES = Object.fromEntries(['options/types', 'runner/config', 'client/types', 'proxy/types'].map((name) => [name, declarations(name)]));
+const program = ts.createProgram(Object.values(FILES), { module: ts.ModuleKind.NodeNext, strict: true, types: ['node'] });
+
 /** Paths of the numbers in an exported type, such as `limits.maxBodyBytes`. */
 function numbersIn(file, name) {
-  const program = ts.createProgram([file], { module: ts.ModuleKind.NodeNext, strict: true, types: ['node'] });
   const checker = program.getTypeChecker();
-  const [symbol] = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file))).filter((one) => one.name === name);
+  const [symbol] = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(FILES[file]))).filter((one) => one.name === name);
   const found = [];
   const walk = (type, path) => {
     for (const property of checker.getPropertiesOfType(type)) {
@@ -40,9 +44,15 @@ function boundsOf(path) {
 const withBounds = (path) => ({ path, bounds: boundsOf(path) });
 
 /** Of `fastTunnel()` and `TunnelServer`. */
-export const STANDALONE = numbersIn(declarations('options/types'), 'TunnelOptions').map(withBounds);
+export const STANDALONE = numbersIn('options/types', 'TunnelOptions').map(withBounds);
 /** Of Runner's resource. */
-export const RUNNER = numbersIn(declarations('runner/config'), 'FastTunnelConfig').map(withBounds);
+export const RUNNER = numbersIn('runner/config', 'FastTunnelConfig').map(withBounds);
+
+const withOwnBounds = (of) => (path) => ({ path, bounds: ELSEWHERE[of][path.split('.').at(-1)] });
+/** Of `createClient()`; one of them may be a word as well. */
+export const CLIENT = [...numbersIn('client/types', 'ClientOptions'), 'pipelining'].map(withOwnBounds('client'));
+/** Of `ProxyServer.start()`. */
+export const PROXY = numbersIn('proxy/types', 'ProxyOptions').map(withOwnBounds('proxy'));
 
 /** `{ a: { b: value } }` for the path `a.b`, with `rest` beside. */
 export function atPath(path, value, rest = {}) {

@@ -3,9 +3,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** Starts a program that prints where it listens, as JSON; `lines` is what it prints afterwards. */
-export async function startProgram(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+/**
+ * Starts a program that prints where it listens, as JSON; `lines` is what it prints afterwards. `handed`: descriptors that it
+ * gets, as 3 and above.
+ */
+export async function startProgram(command, args, env = {}, handed = []) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe', ...handed], env: { ...process.env, ...env } });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal, stderr }));
@@ -16,8 +19,8 @@ export async function startProgram(command, args, env = {}) {
 }
 
 /** Runs `body` with such a program, and ends it whatever happens. */
-export async function withProgram(command, args, env, body) {
-  const program = await startProgram(command, args, env);
+export async function withProgram(command, args, env, body, handed = []) {
+  const program = await startProgram(command, args, env, handed);
   try {
     return await body(program);
   } finally {

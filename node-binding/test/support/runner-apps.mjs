@@ -27,10 +27,10 @@ export function exposuresFor(driver) {
 }
 
 /**
- * Runs an app behind one exposure, hands its value, base URL and log to `body`, and disposes of it.
+ * Runs an app behind one exposure: its value, base URL and log, and `close()`, which disposes of it.
  * `items` are registered beside the tunnel; `http` goes over what every test needs.
  */
-export async function withApp(exposure, { items = [], tunnels = [everything], http = {}, engine }, body) {
+export async function openApp(exposure, { items = [], tunnels = [everything], http = {}, engine }) {
   const logs = [];
   const tap = r
     .resource('test.tap')
@@ -49,12 +49,18 @@ export async function withApp(exposure, { items = [], tunnels = [everything], ht
     .init(async (_config, dependencies) => dependencies)
     .build();
   const runtime = await R.run(app, QUIET);
+  const { exposure: value, tap: services } = runtime.value;
+  const { port } = value.server.address();
+  return { value, services, runtime, logs, port, url: `http://127.0.0.1:${port}${value.basePath}`, close: () => runtime.dispose() };
+}
+
+/** Hands such an app to `body`, and closes it whatever happens. */
+export async function withApp(exposure, options, body) {
+  const app = await openApp(exposure, options);
   try {
-    const { exposure: value, tap: services } = runtime.value;
-    const { port } = value.server.address();
-    return await body({ value, services, runtime, logs, port, url: `http://127.0.0.1:${port}${value.basePath}` });
+    return await body(app);
   } finally {
-    await runtime.dispose();
+    await app.close();
   }
 }
 

@@ -140,6 +140,8 @@ export declare class NativeTunnel {
   setAdminTls(tls: NativeTls): void
   /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
   peer(ticket: number): NativePeer | null
+  /** Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process. */
+  caller(ticket: number): NativeCaller | null
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -167,6 +169,8 @@ export declare class NativeTunnel {
   get port(): number
   /** TCP port of the admin listener, 0 where there is none. */
   get adminPort(): number
+  /** TCP port where balancers are told, 0 where there is none. */
+  get agentPort(): number
   /** The driver that runs. */
   get driver(): string
   /** Why it is epoll. */
@@ -175,7 +179,7 @@ export declare class NativeTunnel {
   get ring(): string
   /** Where the shards run: `threads` or `inline`. */
   get placement(): string
-  /** Why it is `threads`, where `inline` was asked for. */
+  /** Why it is `threads`, where `inline` was asked for; what decided, where that was left open. */
   get placementReason(): string | null
   /** Number of shards. */
   get shards(): number
@@ -229,10 +233,24 @@ export declare class NativeWriter {
   constructor(path: Uint8Array, atomic: boolean, fsync: boolean, mode?: number | undefined | null)
 }
 
+/** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
+export declare function availableCores(): number
+
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
-/** Where to listen. */
+/** Tells where a descriptor listens that another process has bound. `option` is what messages call it. */
+export declare function inheritedSocket(option: string, descriptor: number): NativeSocket
+
+/** Who may call. */
+export interface NativeAccess {
+  /** Networks of those who may; without it all may. */
+  allow?: Array<string>
+  /** Networks of those who may not. */
+  deny: Array<string>
+}
+
+/** Where to say how it is. */
 export interface NativeAdmin {
   /** IP address. */
   host: string
@@ -240,8 +258,24 @@ export interface NativeAdmin {
   port: number
   /** Unix socket instead of both. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
+  /** Where to tell balancers, if anywhere. */
+  agent?: NativeAgent
   /** A page there shows what the tunnel does. */
   dashboard: boolean
+}
+
+/** Where to tell balancers how busy it is. */
+export interface NativeAgent {
+  /** IP address. */
+  host: string
+  /** TCP port; 0 for any. */
+  port: number
+  /** Unix socket instead of both. */
+  socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
 }
 
 /** Which of the handlers may be called (CONTRACT 5). */
@@ -252,6 +286,46 @@ export interface NativeAllow {
   tasks: Array<string>
   /** Listed events. */
   events: Array<string>
+}
+
+/** Who has made a call. */
+export interface NativeCaller {
+  /** Its address, where that is known. */
+  address?: string
+  /** Its port, where that is known. */
+  port?: number
+  /** It speaks HTTPS, to this server or to a proxy that has said so. */
+  secure: boolean
+  /** The host that it has asked a proxy for, where that has said so. */
+  host?: string
+}
+
+/** What each caller may ask. */
+export interface NativeCallerLimit {
+  /** `token` or `address`. */
+  per: string
+  /** Requests a second; without it any number. */
+  rate?: number
+  /** Requests that may come at once. */
+  burst: number
+  /** Calls under way; without it any number. */
+  maxConcurrent?: number
+  /** Callers whose requests are counted. */
+  maxCallers: number
+}
+
+/** What holds of callers. */
+export interface NativeCallers {
+  /** Proxies in a row that are trusted. */
+  trustedHops?: number
+  /** Networks of proxies that are trusted; none with the one above. */
+  trustedNetworks?: Array<string>
+  /** Whether connections begin with a header of the PROXY protocol. */
+  proxyProtocol?: NativeProxyProtocol
+  /** Who may call. */
+  access?: NativeAccess
+  /** What each caller may ask. */
+  limits: Array<NativeCallerLimit>
 }
 
 /** What to run: `Spec`. */
@@ -447,10 +521,12 @@ export interface NativeOptions {
   inProcess: boolean
   /** Wake JavaScript through libuv, if it is there; otherwise by a threadsafe function. */
   loopRing: boolean
-  /** The event loop turns the one shard, if it can; otherwise shards have threads. */
-  inline: boolean
+  /** `auto`, `threads` or `inline`: the event loop turns the one shard, if it can; otherwise shards have threads. */
+  placement: string
   /** Unix socket instead of host and port. */
   socketPath?: string
+  /** Descriptor of a socket that is bound to that address already. */
+  fd?: number
   /** What to encrypt with; without it nothing is. */
   tls?: NativeTls
   /** What the admin listener is to encrypt with, if it has something of its own. */
@@ -459,6 +535,8 @@ export interface NativeOptions {
   adminTlsShared: boolean
   /** Where to say how it is; without it nowhere. */
   admin?: NativeAdmin
+  /** What holds of callers. */
+  callers?: NativeCallers
   /** Connections the kernel queues. */
   backlog: number
   /** Shard threads; 0 for the default by cores. */
@@ -579,6 +657,14 @@ export interface NativeProxyOptions {
   limits: NativeProxyLimits
 }
 
+/** Whether connections begin with a header of the PROXY protocol. */
+export interface NativeProxyProtocol {
+  /** A connection may begin without one. */
+  optional: boolean
+  /** Networks of those who are believed; without it all are. */
+  from?: Array<string>
+}
+
 /** Where hosts of the own machine lead. */
 export interface NativeRoute {
   /** The workspace. */
@@ -607,6 +693,16 @@ export interface NativeSessionFacts {
   dropped: number
 }
 
+/** Where an inherited socket listens. */
+export interface NativeSocket {
+  /** IP address; none of a unix socket. */
+  host?: string
+  /** TCP port; 0 of a unix socket. */
+  port: number
+  /** Path of a unix socket. */
+  socketPath?: string
+}
+
 /** What to encrypt with. */
 export interface NativeTls {
   /** The first is also for clients that ask for no name. At least one. */
@@ -633,6 +729,12 @@ export interface NativeVersion {
   /** The compiler. */
   rustVersion: string
 }
+
+/**
+ * Sends one message to the socket of a service manager (sd_notify(3)). `@` at the beginning of the address stands for the
+ * zero byte of an abstract one. Never waits: a manager that does not read loses the message, and that is an error.
+ */
+export declare function notifyManager(address: string, message: string): void
 
 /** Milliseconds of processor time that the calling thread has used. */
 export declare function threadCpuMs(): number

@@ -103,7 +103,10 @@ impl Shard {
         let content = Content::text(&body).withheld_if(head_only);
         let date = self.clock.date();
         let answer = json(refusal.status(), own, &date, content);
-        let given = if refusal == Refusal::ServiceUnavailable { Given::Engine(RETRY) } else { Given::Json };
+        let given = match refusal {
+            Refusal::ServiceUnavailable | Refusal::TooManyCalls => Given::Engine(RETRY),
+            _ => Given::Json,
+        };
         give(&Answer { given, ..answer })
     }
 }

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use crate::limits::{ANSWERS_POOL, BATCH_POOL, MAX_BATCH_BYTES};
 use crate::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, flags};
+use crate::link::callers::Numbers;
+use crate::link::gate::Permit;
+use crate::link::peers::{Entered, NO_PEER};
 use crate::shard::Shard;
 use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::own_fields::OwnFields;
@@ -37,10 +40,15 @@ impl Shard {
         if call.event {
             bits |= flags::EVENT;
         }
+        let Some(permits) = self.let_begin(call.caller) else {
+            self.counters.limited.add(1);
+            return self.refuse_ready(exchange, call, Refusal::TooManyCalls, last);
+        };
         let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else {
             self.counters.overloaded.add(1);
             return self.refuse_ready(exchange, call, Refusal::ServiceUnavailable, last);
         };
+        self.hold(key, permits);
         self.note_version(key, call.old);
         let mut open = self.open.borrow_mut();
         let start = open.open_body();
@@ -52,13 +60,27 @@ impl Shard {
             open.json.extend_from_slice(text);
         }
         let body = open.close_body(start);
-        let peer = exchange.sink.peer();
+        let peer = exchange.sink.peer(&self.peers).map_or(NO_PEER, Entered::number);
         let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields, peer });
         drop(open);
         exchange.sink.expect(key, call.body.len());
         if last {
             exchange.sink.begin_close();
+        }
+    }
+
+    /// What gates give for a call of this caller; `None` where one of them is full.
+    #[inline]
+    pub(in crate::shard) fn let_begin(&self, caller: Numbers) -> Option<Vec<Permit>> {
+        if caller.are_none() { Some(Vec::new()) } else { self.caller_limits.enter(caller) }
+    }
+
+    /// Holds that until the call is over.
+    #[inline]
+    pub(in crate::shard) fn hold(&self, key: CallKey, permits: Vec<Permit>) {
+        if !permits.is_empty() {
+            self.slots.borrow_mut().hold(key, permits);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The slot table: one slot per call under way, found again by index and generation.
 
 use crate::link::batch::CallKey;
+use crate::link::gate::Permit;
 use crate::shard::exchange::own_fields::{KeptFields, OwnFields};
 use crate::shard::exchange::sink::Place;
 
@@ -20,6 +21,8 @@ pub(in crate::shard) struct Slot {
     pub opened: bool,
     /// Its body or its answer streams.
     stream: bool,
+    /// What gates have given for it, until it is over.
+    permits: Vec<Permit>,
     /// When the call counts as timed out, in shard milliseconds; `u64::MAX` for never.
     pub deadline_ms: u64,
 }
@@ -69,6 +72,13 @@ impl SlotTable {
         self.streams
     }
 
+    /// Holds what gates have given for this call.
+    pub fn hold(&mut self, key: CallKey, permits: Vec<Permit>) {
+        if let Some(slot) = self.get_mut(key) {
+            slot.permits = permits;
+        }
+    }
+
     /// The body or the answer of this call streams.
     pub fn mark_stream(&mut self, key: CallKey) {
         if let Some(slot) = self.get_mut(key)
@@ -114,6 +124,7 @@ impl SlotTable {
         match self.slots.get_mut(key.slot as usize) {
             Some(slot) if slot.used && slot.generation == key.generation => {
                 slot.used = false;
+                slot.permits.clear();
                 self.streams -= usize::from(std::mem::take(&mut slot.stream));
                 slot.generation = slot.generation.wrapping_add(1);
                 self.free.push(key.slot);

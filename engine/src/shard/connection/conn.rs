@@ -1,11 +1,14 @@
 //! One connection: its queue of answers, what it waits for and since when. `serve` reads and writes it.
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use crate::limits::Limits;
 use crate::link::batch::CallKey;
+use crate::link::peers::{Entered, Peer, Peers};
 use crate::shard::connection::answer_queue::AnswerQueue;
 use crate::shard::connection::buffers::Buffers;
 use crate::shard::connection::conn_log::ConnLog;
@@ -26,6 +29,8 @@ pub(in crate::shard) struct Conn {
     pub id: u32,
     service: &'static Service,
     socket: Socket,
+    /// Its peer, once somebody has asked.
+    peer: OnceCell<Entered>,
     /// The request half of its exchanges.
     incoming: Incoming,
     /// `u64::MAX`: no send is under way.
@@ -61,6 +66,7 @@ impl Conn {
             id,
             service,
             socket,
+            peer: OnceCell::new(),
             incoming: Incoming::new(now_ms),
             writing_since_ms: Cell::new(u64::MAX),
             closing: Cell::new(false),
@@ -88,6 +94,28 @@ impl Conn {
 
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// Its peer, known by its number from now on; one that never calls is not entered. `None`: nothing is said of those who call
+    /// by its service.
+    #[inline]
+    pub fn peer(&self, peers: &Arc<Peers>) -> Option<&Entered> {
+        let enter = || peers.enter(Peer { address: self.socket.peer_address(), ..Peer::default() });
+        self.service.has_callers.then(|| self.peer.get_or_init(enter))
+    }
+
+    /// More is known of its peer than the kernel knows.
+    pub fn meet(&self, peer: Entered) {
+        if let Some(log) = self.log() {
+            log.meet(peer.peer().address);
+        }
+        // Once: what comes later would be another handshake, and there is none.
+        let _ = self.peer.set(peer);
+    }
+
+    /// Where the peer is, as far as the kernel knows.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket.peer_address()
     }
 
     /// Its streams, where it speaks HTTP/2.

@@ -1,8 +1,11 @@
 //! The answers of HTTP/2: each on the stream of its request, in any order (RFC 9113 5). A stream is an exchange.
 
+use std::sync::Arc;
+
 use h2::Reason;
 
 use crate::link::batch::CallKey;
+use crate::link::peers::{Entered, Peers};
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::connection::streams::Streams;
@@ -46,8 +49,8 @@ impl Sink for InStream<'_> {
         Place { conn: self.conn.id, sequence: self.stream.sequence() }
     }
 
-    fn peer(&self) -> u64 {
-        self.conn.socket().peer_number()
+    fn peer(&self, peers: &Arc<Peers>) -> Option<&Entered> {
+        self.conn.peer(peers)
     }
 
     /// It is the only exchange of its stream.

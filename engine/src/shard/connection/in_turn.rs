@@ -1,7 +1,10 @@
 //! The answers of HTTP/1.1: one behind the other, in the order of requests (RFC 9112 9.3.2). A connection is a queue of
 //! exchanges, and this is a place in it.
 
+use std::sync::Arc;
+
 use crate::link::batch::CallKey;
+use crate::link::peers::{Entered, Peers};
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::handle::Exchange;
@@ -71,8 +74,8 @@ impl Sink for InTurn<'_> {
         Place { conn: self.conn.id, sequence: self.sequence() }
     }
 
-    fn peer(&self) -> u64 {
-        self.conn.socket().peer_number()
+    fn peer(&self, peers: &Arc<Peers>) -> Option<&Entered> {
+        self.conn.peer(peers)
     }
 
     fn at(&self, place: Place) -> Self {

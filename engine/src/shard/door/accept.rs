@@ -18,8 +18,10 @@ use crate::limits::{ACCEPT_BURST, LAST_ACCEPTS};
 use crate::shard::Shard;
 use crate::shard::door::doors::Door;
 use crate::shard::door::listener::{Listener, Listeners};
+use crate::shard::door::watch::Closer;
 use crate::shard::service::Service;
 use crate::shard::service::admin::ADMIN;
+use crate::shard::service::agent::AGENT;
 use crate::shard::service::proxy::PROXY;
 use crate::shard::service::tunnel::TUNNEL;
 
@@ -31,9 +33,9 @@ pub(in crate::shard) type ListenerHome = Rc<Cell<Option<Listener>>>;
 pub(in crate::shard) struct Homes(Vec<(ListenerHome, &'static Service)>);
 
 impl Homes {
-    pub fn new(Listeners { main, proxy, admin }: Listeners) -> Self {
+    pub fn new(Listeners { main, proxy, admin, agent }: Listeners) -> Self {
         let home = |listener, service| (Rc::new(Cell::new(listener)), service);
-        Homes(vec![home(main, &TUNNEL), home(proxy, &PROXY), home(admin, &ADMIN)])
+        Homes(vec![home(main, &TUNNEL), home(proxy, &PROXY), home(admin, &ADMIN), home(agent, &AGENT)])
     }
 
     /// Nobody is to wait in a backlog any more.
@@ -67,24 +69,24 @@ struct Acceptor {
     home: ListenerHome,
     door: Rc<Door>,
     readiness: monoio::net::TcpStream,
-    handle: Option<OwnedFd>,
+    closer: Option<Closer>,
 }
 
 impl Acceptor {
     fn new(home: &ListenerHome, service: &'static Service) -> io::Result<Option<Self>> {
         let Some(listener) = home.take() else { return Ok(None) };
         let registered = (|| {
-            let (registered, handle) = (listener.descriptor()?, listener.descriptor()?);
-            let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(registered))?;
-            Ok((readiness, handle))
+            let watch = listener.watch()?;
+            let readiness = monoio::net::TcpStream::from_std(std::net::TcpStream::from(watch.readiness))?;
+            Ok((readiness, watch.closer))
         })();
         match registered {
-            Ok((readiness, handle)) => Ok(Some(Acceptor {
+            Ok((readiness, closer)) => Ok(Some(Acceptor {
                 listener: Some(listener),
                 home: home.clone(),
                 door: Rc::new(Door::of(service)),
                 readiness,
-                handle: Some(handle),
+                closer: Some(closer),
             })),
             Err(error) => {
                 home.set(Some(listener));
@@ -109,14 +111,14 @@ struct Running<'a>(&'a Door);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.handle.take();
+        self.0.closer.take();
     }
 }
 
 /// Accepts until the door is closed.
 async fn accept_loop(shard: Rc<Shard>, mut acceptor: Acceptor) {
     let door = acceptor.door.clone();
-    door.handle.replace(acceptor.handle.take());
+    door.closer.replace(acceptor.closer.take());
     let _running = Running(&door);
     accept(&shard, &acceptor).await;
     if shard.life.is_winding_down() {
@@ -159,7 +161,7 @@ async fn accept(shard: &Rc<Shard>, acceptor: &Acceptor) {
             }
             door.shut();
             if ready.is_none() {
-                // Ends because the socket was shut. No operation may be in flight when the ring goes.
+                // Ends because the door was shut. No operation may be in flight when the ring goes.
                 let _ = readable.await;
             }
             return;

@@ -15,7 +15,9 @@ use crate::wire::reply::Connection;
 impl Shard {
     /// Takes a connection that was accepted: gives it to a shard, or turns it away when there are too many.
     pub(in crate::shard) fn admit(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
-        if service.is_load {
+        if let Some(greet) = service.greets {
+            greet(self, &socket);
+        } else if service.is_load {
             self.place(socket, service);
         } else if self.conns.apart() >= MAX_ADMIN_CONNECTIONS {
             self.turn_away(socket);

@@ -1,25 +1,24 @@
 //! What a shard knows of its accept loops, each of which lets connections in for one service.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::shard::door::listener;
+use crate::shard::door::watch::Closer;
 use crate::shard::service::Service;
 
 /// One accept loop.
 pub(in crate::shard) struct Door {
     pub service: &'static Service,
     /// Set while the loop runs.
-    pub(super) handle: RefCell<Option<OwnedFd>>,
+    pub(super) closer: RefCell<Option<Closer>>,
     pub(super) waker: RefCell<Option<Waker>>,
     closing: Cell<bool>,
 }
 
 impl Door {
     pub fn of(service: &'static Service) -> Self {
-        Door { service, handle: RefCell::default(), waker: RefCell::default(), closing: Cell::default() }
+        Door { service, closer: RefCell::default(), waker: RefCell::default(), closing: Cell::default() }
     }
 
     /// Nobody further is let in. The loop ends soon; the address is free then.
@@ -40,13 +39,13 @@ impl Door {
     }
 
     fn is_open(&self) -> bool {
-        self.handle.borrow().is_some()
+        self.closer.borrow().is_some()
     }
 
-    /// Ends the listening at once, whatever becomes of the loop.
+    /// Ends the listening at once, whatever becomes of the loop. A socket that others have, too, is left to them.
     pub fn shut(&self) {
-        if let Some(handle) = self.handle.borrow().as_ref() {
-            listener::shut(handle);
+        if let Some(closer) = self.closer.borrow().as_ref() {
+            closer.close();
         }
     }
 }
@@ -110,14 +109,14 @@ mod tests {
         let all = [&TUNNEL, &ADMIN].map(|service| Rc::new(Door::of(service)));
         all.iter().for_each(|door| doors.add(door.clone()));
         for door in &all {
-            door.handle.replace(Some(std::fs::File::open("/dev/null").unwrap().into()));
+            door.closer.replace(Some(Closer::Leave(std::fs::File::open("/dev/null").unwrap().into())));
         }
         let is_closing = || all.each_ref().map(|door| door.is_closing());
         doors.close(Side::Load);
         assert_eq!(is_closing(), [true, false]);
         // It is open until its loop has ended.
         assert!(doors.is_open(Side::Load) && doors.is_open(Side::Apart));
-        all[0].handle.take();
+        all[0].closer.take();
         assert!(!doors.is_open(Side::Load) && doors.is_open(Side::Apart));
         doors.close(Side::Apart);
         assert_eq!(is_closing(), [true, true]);

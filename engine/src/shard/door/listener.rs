@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::Listen;
+use crate::inherited::{Bound, Inherited};
+use crate::shard::door::watch::{Watch, shut};
 
 /// A bound, listening socket.
 #[derive(Debug)]
@@ -22,7 +24,12 @@ pub struct Listener {
 enum ListenSocket {
     Tcp(TcpListener),
     // The file goes first: whoever comes then finds nobody, not somebody who refuses.
-    Unix { _file: SocketFile, listener: UnixListener },
+    Unix {
+        _file: SocketFile,
+        listener: UnixListener,
+    },
+    /// Others listen on it, too, or will: it is let go of, and never shut.
+    Inherited(Socket),
 }
 
 impl Listener {
@@ -33,6 +40,7 @@ impl Listener {
     pub fn bind(listen: &Listen, backlog: i32) -> io::Result<Self> {
         match listen {
             Listen::InProcess => Err(io::ErrorKind::InvalidInput.into()),
+            Listen::Inherited(inherited) => Self::inherit(inherited, backlog),
             Listen::Tcp(address) => {
                 let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
                 socket.set_reuse_address(true)?;
@@ -61,6 +69,23 @@ impl Listener {
         }
     }
 
+    /// Listens on what another process has bound. Where that listens already, its backlog stays what it is.
+    fn inherit(inherited: &Inherited, backlog: i32) -> io::Result<Self> {
+        let socket = Socket::from(inherited.as_fd().try_clone_to_owned()?);
+        if !socket.is_listener()? {
+            socket.listen(backlog)?;
+        }
+        socket.set_nonblocking(true)?;
+        let address = match inherited.address() {
+            Bound::Tcp(address) => {
+                socket.set_tcp_nodelay(true)?;
+                Listen::Tcp(*address)
+            }
+            Bound::Unix(path) => Listen::Unix(path.clone()),
+        };
+        Ok(Listener { socket: ListenSocket::Inherited(socket), address })
+    }
+
     /// Where it listens; with the real port where 0 was asked for.
     #[must_use]
     pub fn address(&self) -> &Listen {
@@ -71,6 +96,7 @@ impl Listener {
         match &self.socket {
             ListenSocket::Tcp(listener) => listener.accept().map(|(stream, _): (_, SocketAddr)| stream.into()),
             ListenSocket::Unix { listener, .. } => listener.accept().map(|(stream, _)| stream.into()),
+            ListenSocket::Inherited(socket) => socket.accept_raw().map(|(stream, _)| stream.into()),
         }
     }
 
@@ -79,13 +105,17 @@ impl Listener {
         match &self.socket {
             ListenSocket::Tcp(listener) => shut(listener),
             ListenSocket::Unix { listener, .. } => shut(listener),
+            // Nothing waits on the socket itself.
+            ListenSocket::Inherited(_) => {}
         }
     }
 
-    pub(in crate::shard) fn descriptor(&self) -> io::Result<OwnedFd> {
+    /// What tells an accept loop that somebody waits, and how that loop is woken for good.
+    pub(in crate::shard) fn watch(&self) -> io::Result<Watch> {
         match &self.socket {
-            ListenSocket::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
-            ListenSocket::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
+            ListenSocket::Tcp(listener) => Watch::of_own(listener.as_fd()),
+            ListenSocket::Unix { listener, .. } => Watch::of_own(listener.as_fd()),
+            ListenSocket::Inherited(socket) => Watch::of_shared(socket.as_fd()),
         }
     }
 }
@@ -133,11 +163,6 @@ fn refuses(path: &Path) -> io::Result<bool> {
     Ok(probe.connect(&SockAddr::unix(path)?).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
-/// Wakes an accept loop for good: the socket stops listening.
-pub(in crate::shard) fn shut(listener: impl AsFd) {
-    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
-}
-
 /// The sockets that a shard accepts from. The first shard has what there is, the others none.
 #[derive(Debug, Default)]
 pub struct Listeners {
@@ -147,6 +172,8 @@ pub struct Listeners {
     pub proxy: Option<Listener>,
     /// For `/livez` and `/readyz`.
     pub admin: Option<Listener>,
+    /// For balancers that are told a line.
+    pub agent: Option<Listener>,
 }
 #[cfg(test)]
 mod tests {

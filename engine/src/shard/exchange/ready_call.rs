@@ -1,5 +1,6 @@
 //! A call that is ready to go.
 
+use crate::link::callers::Numbers;
 use crate::shard::exchange::own_fields::OwnFields;
 
 /// In borrowed pieces.
@@ -8,6 +9,8 @@ pub(in crate::shard) struct ReadyCall<'a> {
     pub handler: u32,
     /// Event or task.
     pub event: bool,
+    /// By what gates know its caller.
+    pub caller: Numbers,
     /// The client speaks HTTP/1.0.
     pub old: bool,
     /// The fields of the answer that depend on the request.

@@ -1,7 +1,10 @@
 //! Where the answer to a request goes, and how its client is told. A version of HTTP implements it: HTTP/1.1 by a place in
 //! the queue of a connection, HTTP/2 by a stream.
 
+use std::sync::Arc;
+
 use crate::link::batch::CallKey;
+use crate::link::peers::{Entered, Peers};
 use crate::wire::answer::Answer;
 
 /// Names an exchange in the shard, so that its call finds it again.
@@ -37,8 +40,8 @@ pub(in crate::shard) struct Opening {
 pub(in crate::shard) trait Sink: Copy {
     fn place(&self) -> Place;
 
-    /// Names the client in [`crate::link::peers::Peers`].
-    fn peer(&self) -> u64;
+    /// The peer, as it is in `peers`; `None`: nothing is said of those who call here.
+    fn peer(&self, peers: &Arc<Peers>) -> Option<&Entered>;
 
     /// The handle of the exchange at `place`, which is on the same connection.
     fn at(&self, place: Place) -> Self;

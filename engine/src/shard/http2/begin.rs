@@ -72,15 +72,16 @@ impl Session<'_> {
             shard.counters.requests.add(1);
             self.requests += 1;
             if let Some(log) = conn.log() {
-                log.begin(stream.sequence(), &head, text, true);
+                log.begin(stream.sequence(), &head, text, true, &shard.callers);
             }
         }
         let mut lines = shard.lines.borrow_mut();
         let mut decoded = shard.decoded.borrow_mut();
         shard.proceed_first(exchange, &mut head, advised);
         let (head, bytes) = (&*head, &*text);
-        let (plan, own) = shard.plan(head, bytes, came.bytes.len(), advised, &mut lines, &mut decoded);
-        let ready = |handler, event, body| ReadyCall { handler, event, old: false, own, head: bytes, body };
+        let (plan, own, caller) =
+            shard.plan(exchange, head, bytes, came.bytes.len(), advised, (&mut lines, &mut decoded));
+        let ready = |handler, event, body| ReadyCall { handler, event, caller, old: false, own, head: bytes, body };
         let most = if shard.reference { u64::MAX } else { shard.limits.max_body_bytes };
         match plan {
             Plan::Ask(question) if shard.ask(exchange, question, own, bytes) => {

@@ -20,7 +20,7 @@ pub(super) async fn greet(shard: &Shard, client: &Rc<Client>, reader: &mut ReadH
     }
     client.clock.restart(Phase::Handshake, shard.now_ms());
     client.weigh(HANDSHAKE_BYTES);
-    let greeted = shake_hands(reader, writer, client.socket(), &shard.peers).await.is_ok();
+    let greeted = shake_hands(reader, writer, client.socket()).await.is_ok();
     client.weigh(0);
     shard.touch();
     if !greeted && !client.is_dead() {

@@ -42,7 +42,7 @@ pub(in crate::shard) fn file(page: Page) -> Option<AdminAnswer> {
         Page::Dashboard => (HTML, &include_bytes!("../../../assets/dashboard.html")[..]),
         Page::Script => (SCRIPT, &include_bytes!("../../../assets/dashboard.js")[..]),
         Page::Style => (STYLE, &include_bytes!("../../../assets/dashboard.css")[..]),
-        Page::Live | Page::Ready | Page::Metrics | Page::Stats | Page::Events => return None,
+        Page::Live | Page::Ready | Page::Load | Page::Metrics | Page::Stats | Page::Events => return None,
     };
     Some(AdminAnswer { status: 200, fields, text: Cow::Borrowed(text) })
 }

@@ -5,6 +5,7 @@ use crate::limits::{
     STREAM_READ_BYTES,
 };
 use crate::link::batch::{CallKey, CallRecord, Frame, FrameKind, flags};
+use crate::link::peers::{Entered, NO_PEER};
 use crate::shard::Shard;
 use crate::shard::answers::wording::refusal_of;
 use crate::shard::exchange::flow::{Flow, Took};
@@ -56,7 +57,9 @@ impl Shard {
         stream: &BodyStream,
         last: bool,
     ) -> bool {
+        let Some(permits) = self.let_begin(call.caller) else { return false };
         let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else { return false };
+        self.hold(key, permits);
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
         let window = self.stream_window(BODY_WINDOW_BYTES);
@@ -64,7 +67,7 @@ impl Shard {
         let start = open.open_body();
         put_decimal(&mut open.json, u64::from(window));
         let body = open.close_body(start);
-        let peer = exchange.sink.peer();
+        let peer = exchange.sink.peer(&self.peers).map_or(NO_PEER, Entered::number);
         let (request_id, fields) = open.push_call_head(call.own.request_id(), call.head);
         let bits = flags::EMPTY | if stream.form.is_some() { flags::MULTIPART } else { flags::STREAM };
         open.records.push(CallRecord { key, handler: call.handler, flags: bits, body, request_id, fields, peer });

@@ -1,5 +1,6 @@
 //! Bodies that a call waits for: gathered until they are complete.
 
+use crate::link::callers::Numbers;
 use crate::shard::Shard;
 use crate::shard::exchange::own_fields::KeptFields;
 use crate::shard::exchange::ready_call::ReadyCall;
@@ -13,6 +14,7 @@ pub(in crate::shard) struct OpenCall {
     pub body: Vec<u8>,
     pub handler: u32,
     pub event: bool,
+    pub caller: Numbers,
     pub old: bool,
     pub last: bool,
     pub own: KeptFields,
@@ -75,6 +77,7 @@ impl OpenCall {
             body: Vec::with_capacity(reserve),
             handler: call.handler,
             event: call.event,
+            caller: call.caller,
             old: call.old,
             last,
             own,
@@ -92,6 +95,7 @@ impl OpenCall {
         ReadyCall {
             handler: self.handler,
             event: self.event,
+            caller: self.caller,
             old: self.old,
             own: self.own.get(),
             head: &self.head,

@@ -168,7 +168,7 @@ impl Intake {
     fn note_request(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8]) {
         shard.counters.requests.add(1);
         if let Some(log) = conn.log() {
-            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false);
+            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false, &shard.callers);
         }
         self.requests += 1;
     }
@@ -208,10 +208,10 @@ impl Intake {
         let mut decoded = shard.decoded.borrow_mut();
         shard.proceed_first(exchange, head, advised);
         let head = &*head;
-        let (plan, own) = shard.plan(head, bytes, behind.len(), advised, &mut lines, &mut decoded);
+        let (plan, own, caller) = shard.plan(exchange, head, bytes, behind.len(), advised, (&mut lines, &mut decoded));
         let last = self.is_last(shard, head);
-        let ready =
-            |handler, event, body| ReadyCall { handler, event, old: head.minor_version == 0, own, head: bytes, body };
+        let old = head.minor_version == 0;
+        let ready = |handler, event, body| ReadyCall { handler, event, caller, old, own, head: bytes, body };
         match plan {
             Plan::Ask(question) if shard.ask(exchange, question, own, bytes) => Took::Stop(Flow::Ask),
             Plan::Ask(_) | Plan::TurnAway => self.turn_away(shard, exchange, head, own, last, behind),

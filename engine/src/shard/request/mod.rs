@@ -3,6 +3,7 @@
 pub(in crate::shard) mod body_frames;
 pub(in crate::shard) mod body_stream;
 pub(in crate::shard) mod body_whole;
+mod callers;
 pub(in crate::shard) mod decision;
 pub(in crate::shard) mod early_answer;
 pub(in crate::shard) mod intake;

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 
 use crate::limits::{ASK_READ_AHEAD_BYTES, READ_BUFFER_BYTES};
 use crate::link::batch::{AnswerRecord, CallRecord, Outcome, flags};
+use crate::link::peers::{Entered, NO_PEER};
 use crate::shard::Shard;
 use crate::shard::connection::conn::{Conn, Phase};
 use crate::shard::exchange::asking::Advised;
@@ -45,7 +46,7 @@ impl Shard {
         let start = open.open_body();
         open.json.extend_from_slice(b"null");
         let body = open.close_body(start);
-        let peer = exchange.sink.peer();
+        let peer = exchange.sink.peer(&self.peers).map_or(NO_PEER, Entered::number);
         let (request_id, fields) = open.push_call_head(own.request_id(), head);
         open.records.push(CallRecord { key, handler: 0, flags: bits, body, request_id, fields, peer });
         open.asks += 1;

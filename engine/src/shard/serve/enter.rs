@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use crate::caller::proxies::Whereabouts;
+use crate::caller::rules::ProxyHeaderRule;
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::connection::conn_log::ConnLog;
@@ -12,6 +14,7 @@ use crate::shard::proxy::begin::begin;
 use crate::shard::serve::greet::greet_and_serve;
 use crate::shard::serve::task::serve;
 use crate::shard::service::{Service, Speaks};
+use crate::shard::transport::socket::Socket;
 use crate::shard::transport::{self, Encryption};
 
 impl Shard {
@@ -19,6 +22,10 @@ impl Shard {
     pub(in crate::shard) fn adopt(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
         let log = self.log_of(&socket, service);
         match transport::open(socket, &self.driver, self.encryption(service)) {
+            Ok((socket, ..)) if !self.lets_in(&socket, service) => {
+                self.counters.denied.add(1);
+                self.forget_load(service);
+            }
             Ok((socket, reader, writer)) if (service.may_begin)(self) => {
                 self.clock.arm();
                 if service.is_load {
@@ -35,7 +42,7 @@ impl Shard {
                 if !service.takes_requests {
                     conn.begin_close();
                 }
-                if conn.socket().is_encrypted() {
+                if conn.socket().is_encrypted() || self.proxy_header(service).is_some() {
                     conn.restart(Phase::Handshake, now_ms);
                     monoio::spawn(greet_and_serve(self.begin_task(), conn, reader, writer));
                 } else {
@@ -44,6 +51,19 @@ impl Shard {
             }
             _ => self.forget_load(service),
         }
+    }
+
+    /// What is said of headers of the PROXY protocol, where connections of this service may begin with one.
+    pub(in crate::shard) fn proxy_header(&self, service: &Service) -> Option<&ProxyHeaderRule> {
+        self.callers.proxy_header.as_ref().filter(|_| service.has_callers)
+    }
+
+    /// False for one who may not call, as far as that is known before the first byte.
+    fn lets_in(&self, socket: &Socket, service: &Service) -> bool {
+        let access = self.callers.connection_access().filter(|_| service.has_callers);
+        access.is_none_or(|access| {
+            self.callers.proxy_header.is_some() || access.admits(Whereabouts::of_peer(socket.peer_address()))
+        })
     }
 
     /// Where the requests of a connection are written down, if they are.

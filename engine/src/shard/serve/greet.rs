@@ -1,20 +1,24 @@
-//! The beginning of a connection under TLS: the handshake, then what every connection does. In a box and a task of its own
-//! kind, so that plain connections do not pay for it.
+//! The beginning of a connection that does not begin with a request: what a balancer says of its client, the handshake of TLS,
+//! then what every connection does. In a box and a task of its own kind, so that plain connections do not pay for it.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
+use crate::caller::proxies::Whereabouts;
 use crate::limits::HANDSHAKE_BYTES;
+use crate::link::peers::Peer;
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::life::tick::CountedTask;
 use crate::shard::resident::Verdict;
+use crate::shard::serve::balancer::{take_header, whereabouts};
 use crate::shard::serve::task::serve;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
-use crate::shard::transport::handshake::shake_hands;
+use crate::shard::transport::handshake::{Greeting, shake_hands};
 use crate::tls::Protocol;
 
 /// Serves one connection, once the client has shaken hands.
@@ -51,7 +55,7 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
         oldest.carry_out(shard, Verdict::Cut, shard.now_ms());
     }
     conn.hold_input(HANDSHAKE_BYTES);
-    let mut handshake = pin!(shake_hands(reader, writer, conn.socket(), &shard.peers));
+    let mut handshake = pin!(hear(shard, conn, reader, writer));
     let greeted = std::future::poll_fn(|cx| {
         shard.note_step();
         conn.wakeup().remember(cx);
@@ -72,4 +76,23 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
     .await;
     conn.hold_input(0);
     greeted
+}
+
+/// Hears what comes before the first request, and enters the peer.
+async fn hear(shard: &Shard, conn: &Conn, reader: &mut ReadHalf, writer: &mut WriteHalf) -> io::Result<Protocol> {
+    let mut said = None;
+    if let Some(rule) = shard.proxy_header(conn.service()) {
+        said = take_header(shard, conn, rule).await?;
+        let at = Whereabouts::of_peer(whereabouts(said, conn));
+        if !shard.callers.connection_access().is_none_or(|access| access.admits(at)) {
+            shard.counters.denied.add(1);
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+    }
+    let Greeting { protocol, tls } = shake_hands(reader, writer, conn.socket()).await?;
+    if said.is_some() || tls.is_some() {
+        let (address, secure) = (whereabouts(said, conn), said.is_some_and(|said| said.secure));
+        conn.meet(shard.peers.enter(Peer { address, secure, tls }));
+    }
+    Ok(protocol)
 }

@@ -1,5 +1,6 @@
 //! The task of a connection: a reader and a writer side by side, under TLS behind a handshake.
 
+mod balancer;
 pub(in crate::shard) mod enter;
 mod greet;
 pub(in crate::shard) mod handshakes;

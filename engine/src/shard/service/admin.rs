@@ -3,6 +3,7 @@
 //! ends.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::limits::{HOST_BEHIND, LEAN_READ_BUFFER_BYTES};
 use crate::shard::exchange::handle::Exchange;
@@ -11,6 +12,7 @@ use crate::shard::report::pages;
 use crate::shard::service::{AtStop, Reply, Service, Speaks};
 use crate::shard::{GIVEN_UP, Shard};
 use crate::tunnel::admin::{AdminAnswer, Health, Page};
+use crate::tunnel::load::Load;
 use crate::wire::answer::{Answer, Content, Given};
 use crate::wire::field_lines::FieldLines;
 use crate::wire::head::Head;
@@ -24,14 +26,23 @@ pub(in crate::shard) static ADMIN: Service = Service {
     tls: |shard| shard.admin_tls.as_deref(),
     half_closes: true,
     speaks_http2: false,
+    has_callers: false,
     at_stop: AtStop::Stays,
     answer: Some(|shard, head, bytes| shard.reply_of_admin(head, bytes)),
+    greets: None,
     speaks: Speaks::ToServer,
 };
 
 impl Shard {
     /// How the engine is.
     pub(in crate::shard) fn health(&self) -> Health {
+        let pressure = self.backend.pressure();
+        // Without a limit for how long calls may wait, what makes the host count as behind is one.
+        let wait = match self.limits.queue_timeout_ms {
+            0 => HOST_BEHIND,
+            limit => Duration::from_millis(limit),
+        };
+        let wait_ns = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let behind = u64::try_from(HOST_BEHIND.as_nanos()).unwrap_or(u64::MAX);
         Health {
             shard_failed: self.loads.iter().any(|load| load.load(Ordering::Relaxed) == GIVEN_UP),
@@ -39,6 +50,7 @@ impl Shard {
             starting: self.vitals.is_starting(),
             host_behind: self.vitals.unturned_ns() >= behind
                 || (0..self.loads.len()).any(|shard| self.backend.unseen_ns(shard) >= behind),
+            load: Load::of(&[(pressure.calls, self.limits.max_calls_in_flight as u64), (pressure.waited_ns, wait_ns)]),
         }
     }
 
@@ -51,6 +63,7 @@ impl Shard {
         Reply::Whole(match page {
             Page::Live => Health::answer(health.dead()),
             Page::Ready => Health::answer(health.unready()),
+            Page::Load => AdminAnswer::plain(200, health.load().text()),
             Page::Metrics => {
                 let accept = head.fields.of(bytes).get(b"accept").first().unwrap_or_default();
                 self.reports.metrics(accept, health.unready())

@@ -15,7 +15,9 @@ pub(in crate::shard) static IN_PROCESS: Service = Service {
     tls: |_| None,
     half_closes: false,
     speaks_http2: false,
+    has_callers: false,
     at_stop: AtStop::IsLeft,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

@@ -2,6 +2,7 @@
 //! for each kind. A further kind is a file of its own here.
 
 pub(in crate::shard) mod admin;
+pub(in crate::shard) mod agent;
 pub(in crate::shard) mod in_process;
 pub(in crate::shard) mod proxy;
 pub(in crate::shard) mod tunnel;
@@ -35,9 +36,13 @@ pub(in crate::shard) struct Service {
     pub half_closes: bool,
     /// A client may speak HTTP/2, too.
     pub speaks_http2: bool,
+    /// What is said of callers holds for its connections.
+    pub has_callers: bool,
     pub at_stop: AtStop,
     /// What answers each request; `None` where the tunnel decides.
     pub answer: Option<Answerer>,
+    /// All that happens on a connection, where nothing is read from it: it is told something, and is over.
+    pub greets: Option<fn(&Shard, &OwnedFd)>,
     pub speaks: Speaks,
 }
 

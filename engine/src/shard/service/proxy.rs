@@ -11,9 +11,11 @@ pub(in crate::shard) static PROXY: Service = Service {
     may_begin: |shard| !shard.life.is_finished() && !shard.life.is_winding_down(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
     half_closes: true,
+    has_callers: false,
     at_stop: AtStop::Closes,
     answer: None,
     tls: |shard| shard.tls.as_deref(),
     speaks_http2: true,
+    greets: None,
     speaks: Speaks::ToProxy,
 };

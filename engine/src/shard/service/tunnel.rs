@@ -14,7 +14,9 @@ pub(in crate::shard) static TUNNEL: Service = Service {
     tls: |shard| shard.tls.as_deref(),
     half_closes: true,
     speaks_http2: true,
+    has_callers: true,
     at_stop: AtStop::Closes,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

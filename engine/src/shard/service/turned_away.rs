@@ -7,6 +7,7 @@ use crate::shard::service::{AtStop, Service, Speaks};
 pub(in crate::shard) static TURNED_AWAY: Service = Service {
     is_load: false,
     takes_requests: false,
+    has_callers: false,
     hand_over: None,
     may_begin: |shard| !shard.stopping(),
     lean_bytes: LEAN_READ_BUFFER_BYTES,
@@ -16,5 +17,6 @@ pub(in crate::shard) static TURNED_AWAY: Service = Service {
     speaks_http2: false,
     at_stop: AtStop::Stays,
     answer: None,
+    greets: None,
     speaks: Speaks::ToServer,
 };

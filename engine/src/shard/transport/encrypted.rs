@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use monoio::BufResult;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, OwnedReadHalf, OwnedWriteHalf};
@@ -11,11 +10,10 @@ use monoio::net::TcpStream;
 use rustls::Connection;
 
 use crate::limits::{HANDSHAKE_BYTES, TLS_HELLO_BYTES, TLS_READ_BYTES, TLS_RECORD_OVERHEAD_BYTES, TLS_WRITE_BYTES};
-use crate::link::peers::Peers;
+use crate::link::peers::TlsPeer;
 use crate::shard::transport::rooms::{Content, Room};
 use crate::shard::transport::session::Session;
 use crate::shard::transport::socket::{Beneath, Lent, Socket};
-use crate::tls::Protocol;
 
 pub(in crate::shard) struct EncryptedRead {
     half: OwnedReadHalf<TcpStream>,
@@ -133,12 +131,9 @@ impl EncryptedRead {
         self.beneath.hold_input(self.session.borrow().held_bytes());
     }
 
-    /// The client has shaken hands: enters it in `peers` while it is connected, and says what it wants to speak.
-    pub(super) fn meet(&self, peers: &Arc<Peers>) -> Protocol {
-        let peer = self.session.borrow().peer();
-        let protocol = Protocol::of(peer.alpn.as_deref());
-        self.beneath.meet(peers.enter(peer));
-        protocol
+    /// The client has shaken hands: what that has brought about.
+    pub(super) fn meet(&self) -> TlsPeer {
+        self.session.borrow().peer()
     }
 
     pub(super) fn is_handshaking(&self) -> bool {

@@ -1,10 +1,9 @@
 //! The handshake of TLS, before anything is read or written.
 
 use std::io;
-use std::sync::Arc;
 
 use crate::limits::TLS_PLAIN_BYTES;
-use crate::link::peers::Peers;
+use crate::link::peers::TlsPeer;
 use crate::shard::transport::encrypted::{EncryptedRead, EncryptedWrite};
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::socket::{Shutdown, Socket};
@@ -15,16 +14,23 @@ const SPEAKS_PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 60\r\n\
 Connection: close\r\n\r\nThis port speaks HTTPS only: call it with https:// instead.\n";
 
-/// Shakes hands, unless the connection is plain, and enters the client in `peers`; says what it wants to speak. An error:
-/// nothing more is to be said. It has no end of its own when the client does not play along, so somebody cuts it off.
+/// What a client has said before its first request.
+#[derive(Default)]
+pub(in crate::shard) struct Greeting {
+    /// What it wants to speak.
+    pub protocol: Protocol,
+    /// How it speaks TLS, if it does.
+    pub tls: Option<Box<TlsPeer>>,
+}
+
+/// Shakes hands, unless the connection is plain. An error: nothing more is to be said. It has no end of its own when the client does not play along, so somebody cuts it off.
 pub(in crate::shard) async fn shake_hands(
     reader: &mut ReadHalf,
     writer: &mut WriteHalf,
     socket: &Socket,
-    peers: &Arc<Peers>,
-) -> io::Result<Protocol> {
+) -> io::Result<Greeting> {
     let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else {
-        return Ok(Protocol::default());
+        return Ok(Greeting::default());
     };
     let first = reader.hear().await?;
     // A record begins with its type (RFC 8446 5.1); a request with a letter of its method, a proxy's header likewise.
@@ -36,7 +42,8 @@ pub(in crate::shard) async fn shake_hands(
         reader.shake_hands()?;
         writer.flush().await?;
         if !reader.is_handshaking() {
-            return Ok(reader.meet(peers));
+            let tls = reader.meet();
+            return Ok(Greeting { protocol: Protocol::of(tls.alpn.as_deref()), tls: Some(Box::new(tls)) });
         }
         reader.hear().await?;
     }

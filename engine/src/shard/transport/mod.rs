@@ -4,6 +4,7 @@
 //! Nobody outside knows a descriptor. A [`Socket`](socket::Socket) lends it while the halves are there, and they close it.
 //! What lies under all of them, the driver of a shard without a thread, is found by its descriptor, too ([`outlet`]).
 
+pub(in crate::shard) mod beginning;
 mod encrypted;
 pub(in crate::shard) mod halves;
 pub(in crate::shard) mod handshake;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use rustls::{CipherSuite, Connection, ProtocolVersion};
 
 use crate::limits::TLS_BARREN_READS;
-use crate::link::peers::Peer;
+use crate::link::peers::TlsPeer;
 use crate::shard::transport::records::Records;
 use crate::shard::transport::rooms::Room;
 
@@ -59,10 +59,10 @@ impl Session {
     }
 
     /// What the handshake has brought about.
-    pub fn peer(&self) -> Peer {
+    pub fn peer(&self) -> TlsPeer {
         let suite = self.tls.negotiated_cipher_suite().map(|suite| suite.suite());
         let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
-        Peer {
+        TlsPeer {
             version: if self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2) { "TLSv1.2" } else { "TLSv1.3" },
             cipher: suite.map_or("", cipher_name),
             server_name: self.server_name().map(str::to_owned),

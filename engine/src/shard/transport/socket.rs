@@ -2,7 +2,8 @@
 //! there. With `outlet` the only file of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, OnceCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::{Rc, Weak};
 
@@ -10,8 +11,6 @@ use monoio::io::{CancelHandle, Canceller};
 use monoio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
-
-use crate::link::peers::{Entered, NO_PEER};
 
 pub(in crate::shard) use rustix::net::Shutdown;
 
@@ -37,13 +36,11 @@ pub(super) struct Beneath {
     input: Cell<usize>,
     output: Cell<usize>,
     total: Rc<Cell<usize>>,
-    /// The client, once it has shaken hands.
-    peer: OnceCell<Entered>,
 }
 
 impl Beneath {
     pub fn new(total: Rc<Cell<usize>>) -> Self {
-        Beneath { input: Cell::default(), output: Cell::default(), total, peer: OnceCell::new() }
+        Beneath { input: Cell::default(), output: Cell::default(), total }
     }
 
     /// So much has come.
@@ -54,12 +51,6 @@ impl Beneath {
     /// So much is to be sent.
     pub fn hold_output(&self, bytes: usize) {
         self.total.set(self.total.get() + bytes - self.output.replace(bytes));
-    }
-
-    /// The client has shaken hands.
-    pub fn meet(&self, peer: Entered) {
-        // Once: what comes later would be another handshake, and there is none.
-        let _ = self.peer.set(peer);
     }
 
     fn bytes(&self) -> usize {
@@ -114,10 +105,10 @@ impl Socket {
         self.beneath.is_some()
     }
 
-    /// The number of the client, once it has shaken hands.
-    #[inline]
-    pub fn peer_number(&self) -> u64 {
-        self.beneath.as_ref().and_then(|beneath| beneath.peer.get()).map_or(NO_PEER, Entered::number)
+    /// Where the peer is; `None`: at a unix socket, or gone. Costs a system call.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        let address = self.lend().and_then(|socket| rustix::net::getpeername(&socket).ok().flatten());
+        address.and_then(|address| SocketAddr::try_from(address).ok())
     }
 
     /// Bytes that lie between it and the connection.

@@ -66,6 +66,12 @@ counters! {
     counter accepted,
     /// Connections closed at once: `maxConnections`, or no descriptor left.
     counter turned_away,
+    /// Connections closed, and requests refused with 403, because `access` does not let their callers in.
+    counter denied,
+    /// Requests refused with 429 because of `rateLimit`.
+    counter limited,
+    /// Callers that `rateLimit` forgot before their time, because others needed their place.
+    counter callers_forgotten,
     /// Requests whose head was complete and well-formed.
     counter requests,
     /// Requests that the shard answered by itself: refusals, preflights, discovery.
