@@ -555,6 +555,18 @@ pub const CONNECT_STAGGER_MS: u64 = 250;
 /// Idle connections to servers that one shard keeps for one context and one server. More: closed.
 pub const POOL_OF_ONE: usize = 8;
 
+/// Requests that one connection to a server carries at a time under HTTP/2, if the server takes as many. More: another connection.
+pub const UPSTREAM_STREAMS: usize = 100;
+
+/// Bytes that a server may send on one stream before its client has taken some. More: it waits.
+pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Bytes that it may send on all of them. More: it waits.
+pub const UPSTREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Servers of which a shard knows that they want HTTP/1.1. More: the first is forgotten, and asked again.
+pub const KNOWN_HTTP1: usize = 64;
+
 /// Bytes that one direction of a tunnel carries at a time, and those of an answer. A tunnel that has less to carry has a
 /// smaller buffer, down to [`LEAN_READ_BUFFER_BYTES`].
 pub const RELAY_BYTES: usize = 64 * 1024;

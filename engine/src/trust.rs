@@ -7,12 +7,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
-/// What a server may choose by ALPN.
-const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+/// What a server may choose by ALPN; the best first.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// See the module. Its clones share the tickets of sessions.
 #[derive(Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    with_http2: Arc<ClientConfig>,
+    without: Arc<ClientConfig>,
+}
 
 /// Certificates are of no use. The caller's fault.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +60,15 @@ impl Trust {
             .map_err(TrustError::Unusable)?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let mut without = config.clone();
         config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
-        Ok(Trust(Arc::new(config)))
+        without.alpn_protocols = config.alpn_protocols[1..].to_vec();
+        Ok(Trust { with_http2: Arc::new(config), without: Arc::new(without) })
     }
 
-    /// What a session is begun with.
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        self.0.clone()
+    /// What a session is begun with, whether or not HTTP/2 is offered.
+    pub(crate) fn config(&self, http2: bool) -> Arc<ClientConfig> {
+        if http2 { self.with_http2.clone() } else { self.without.clone() }
     }
 }
 

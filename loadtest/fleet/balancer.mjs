@@ -38,7 +38,7 @@ export class Balancer {
   said = new Map();
 
   async start(folder, options) {
-    this.log = createSocket('udp4').bind(0, '127.0.0.1');
+    this.log = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 }).bind(0, '127.0.0.1');
     await once(this.log, 'listening');
     this.log.on('message', (bytes) => {
       const [, call, by, status, state] = /call=(\d+) by=(\S+) status=(-?\d+) state=(\S+)/.exec(bytes.toString()) ?? [];

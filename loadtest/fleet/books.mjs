@@ -35,7 +35,9 @@ export function balance(calls, said, runs) {
       phase.latencies.push(call.doneMs - call.dueMs);
       continue;
     }
-    const { state = '', status = 0, by } = said.get(id) ?? {};
+    // A tunnel's own refusal says what it is, also where a line of the log was lost: it comes by UDP.
+    const own = call.status === 503 && call.text.startsWith('{"ok":false,') ? { status: 503, state: '--' } : {};
+    const { state = '', status = 0, by } = said.get(id) ?? own;
     const meaning = MEANINGS[`${status} ${state}`];
     if (meaning === undefined || status !== call.status) {
       wrong.push(`call ${id} (${call.phase}) got ${call.status || 'no answer'} (${call.text.slice(0, 60)}), and HAProxy says ${status || 'nothing'} ${state}`);

@@ -40,16 +40,20 @@ function raw(port, text) {
 }
 
 onBothDrivers('the access log', (driver) => {
-  it('says who has sent a request, as proxies and balancers that are believed tell', async () => {
-    const path = fresh();
-    await withTunnel({ driver, tasks, trustProxy: ['192.0.2.9'], proxyProtocol: 'optional', log: { path } }, async (tunnel) => {
-      const request = `POST /__runner/task/nowhere HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.7\r\nContent-Length: 0\r\n\r\n`;
-      await raw(tunnel.port, `PROXY TCP4 192.0.2.9 192.0.2.1 4711 80\r\n${request}`);
-      await raw(tunnel.port, `PROXY TCP4 192.0.2.8 192.0.2.1 4711 80\r\n${request}`);
-      await raw(tunnel.port, 'PROXY TCP6 2001:db8::8 2001:db8::1 4712 80\r\nNO SENSE\r\n\r\n');
-      const lines = (await written(path, 3)).map((line) => JSON.parse(line));
-      assert.deepEqual(lines.map(({ remoteAddress, remotePort }) => [remoteAddress, remotePort]), [['198.51.100.7', undefined], ['192.0.2.8', 4711], ['2001:db8::8', 4712]]);
-    });
+  it('names the client that a balancer or a trusted proxy names', async () => {
+    const call = (lines) => `POST /__runner/task/add HTTP/1.1\r\nHost: a\r\n${lines}Content-Length: 25\r\n\r\n{"input":{"a":1,"b":2}}\r\n`;
+    for (const [options, sent, remoteAddress, remotePort] of [
+      [{ proxyProtocol: true }, `PROXY TCP4 203.0.113.9 127.0.0.1 4711 1\r\n${call('')}`, '203.0.113.9', 4711],
+      [{ proxyProtocol: true }, 'PROXY TCP4 203.0.113.9 127.0.0.1 4711 1\r\nnonsense\r\n\r\n', '203.0.113.9', 4711],
+      [{ trustProxy: 1 }, call('X-Forwarded-For: 203.0.113.8, 203.0.113.9\r\n'), '203.0.113.9', undefined],
+    ]) {
+      const path = fresh();
+      await withTunnel({ driver, shards: 1, tasks, log: { path }, ...options }, async (tunnel) => {
+        await raw(tunnel.port, sent);
+        const line = JSON.parse((await written(path, 1))[0]);
+        assert.deepEqual([line.remoteAddress, line.remotePort], [remoteAddress, remotePort]);
+      });
+    }
   });
 
   for (const placement of ['threads', 'inline']) {

@@ -8,7 +8,7 @@ import { table } from '../../loadtest/fleet/table.mjs';
 import { reasonFor } from './support/programs.mjs';
 
 it('behind HAProxy a restart loses no call, kill -9 at most those under way, one that hangs is out within 2 s, and each error is explained', { skip: reasonFor(findHaproxy), timeout: 60_000 }, async () => {
-  const settings = { rate: 150, serviceMs: 5, mostCalls: 64, readinessMs: 1500, serverTimeoutMs: 2000, slowStartMs: 500, calmMs: 500, restarted: 1, rollingCalls: 1, faultMs: 800 };
+  const settings = { rate: 150, serviceMs: 5, mostCalls: 128, readinessMs: 1500, serverTimeoutMs: 2000, slowStartMs: 500, calmMs: 500, restarted: 1, rollingCalls: 1, faultMs: 800 };
   const { calls, phases, measured, wrong } = await fleet({ phases: ['calm', 'rolling', 'killed', 'hangs'], settings });
   assert.deepEqual(wrong, []);
   assert.deepEqual([...phases.keys()], ['calm', 'rolling', 'killed', 'hangs']);

@@ -1,4 +1,5 @@
 import { checkBuild } from '../facts/layout.js';
+import type { CallerOptions } from '../options/callers.js';
 import type { Placement, Ring, LimitName } from '../options/engine-options.js';
 import { loadNative } from './load.js';
 
@@ -17,6 +18,7 @@ export interface NativeOptions {
   log?: { path?: string; combined: boolean; sample: number };
   adminTlsShared: boolean;
   admin?: { host: string; port: number; socketPath?: string; fd?: number; dashboard: boolean; agent?: { host: string; port: number; socketPath?: string; fd?: number } };
+  callers?: CallerOptions;
   backlog: number;
   shards: number;
   driver: string;

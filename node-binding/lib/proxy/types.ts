@@ -58,7 +58,7 @@ export interface ProxyOptions {
   readonly driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   /** Clients are spoken to under TLS, which they have to be told: `https=` in proxy rules. Default: in the clear. */
   readonly tls?: TlsOptions | undefined;
-  /** HTTP/2 beside HTTP/1.1: with clients, by ALPN or by its preface. Default true. */
+  /** HTTP/2 beside HTTP/1.1: with clients, by ALPN or by its preface, and with servers, by ALPN. Default true. */
   readonly http2?: boolean | undefined;
   /** Ports of servers that may be asked for: 80, 443 and those from 1024 on, unless said otherwise. */
   readonly ports?: readonly PortRange[] | undefined;

@@ -106,9 +106,6 @@ impl Conn {
 
     /// More is known of its peer than the kernel knows.
     pub fn meet(&self, peer: Entered) {
-        if let Some(log) = self.log() {
-            log.meet(peer.peer().address);
-        }
         // Once: what comes later would be another handshake, and there is none.
         let _ = self.peer.set(peer);
     }

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::access::record::{Record, Text};
-use crate::caller::proxies::Whereabouts;
-use crate::caller::rules::Rules;
 use crate::shard::watch::access_log::{ShardLog, set_fields};
 use crate::tunnel::request_id::REQUEST_ID_HEADER;
 use crate::wire::answer::{Answer, Content, has_content};
@@ -18,7 +16,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// See the module.
 pub(in crate::shard) struct ConnLog {
     shared: Rc<ShardLog>,
-    /// The other end, as far as the connection itself tells.
+    /// Where the peer is; what is no request has come from there.
     remote: Cell<Option<SocketAddr>>,
     /// By the number of the exchange.
     #[allow(clippy::vec_box)]
@@ -30,19 +28,19 @@ impl ConnLog {
         ConnLog { shared, remote: Cell::new(remote), open: RefCell::default() }
     }
 
-    /// A header of the PROXY protocol has told where the other end is.
+    /// A balancer has said where the client is.
     pub fn meet(&self, remote: Option<SocketAddr>) {
         self.remote.set(remote);
     }
 
-    /// A request has come: `bytes` are its head. By `rules`, its proxies may tell who has sent it.
-    pub fn begin(&self, exchange: u64, head: &Head, bytes: &[u8], is_http2: bool, rules: &Rules) {
+    /// A request has come, from `remote`, as far as that is known: `bytes` are its head.
+    pub fn begin(&self, exchange: u64, remote: Option<SocketAddr>, head: &Head, bytes: &[u8], is_http2: bool) {
         let mut record = self.shared.begin();
+        record.remote = remote;
         record.version = if is_http2 { 20 } else { 10 + head.minor_version };
         record.set(Text::Method, bytes.get(..head.target.start.saturating_sub(1) as usize).unwrap_or_default());
         record.set(Text::Path, head.path.of(bytes));
         let fields = head.fields.of(bytes);
-        record.remote = remote_of(rules.whereabouts(self.remote.get(), fields));
         set_fields(&mut record, |name| fields.get(name).first());
         self.open.borrow_mut().push((exchange, record));
     }
@@ -112,7 +110,7 @@ impl ConnLog {
     fn take(&self, exchange: u64) -> Box<Record> {
         self.find(exchange).unwrap_or_else(|| {
             let mut record = self.shared.begin();
-            record.remote = remote_of(Whereabouts::of_peer(self.remote.get()));
+            record.remote = self.remote.get();
             record
         })
     }
@@ -121,14 +119,6 @@ impl ConnLog {
 impl Drop for ConnLog {
     fn drop(&mut self) {
         self.abort_all();
-    }
-}
-
-/// As it is written down; port 0: nobody knows.
-fn remote_of(at: Whereabouts) -> Option<SocketAddr> {
-    match at {
-        Whereabouts::At(address, port) => Some(SocketAddr::new(address, port.unwrap_or_default())),
-        Whereabouts::Local | Whereabouts::Unknown => None,
     }
 }
 

@@ -72,7 +72,8 @@ impl Session<'_> {
             shard.counters.requests.add(1);
             self.requests += 1;
             if let Some(log) = conn.log() {
-                log.begin(stream.sequence(), &head, text, true, &shard.callers);
+                let remote = shard.remote_of(conn, head.fields.of(text));
+                log.begin(stream.sequence(), remote, &head, text, true);
             }
         }
         let mut lines = shard.lines.borrow_mut();

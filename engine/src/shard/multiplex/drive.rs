@@ -22,6 +22,11 @@ pub(in crate::shard) trait Role {
 
     /// Sending makes progress now, or (`false`) is done.
     fn note_writing(&self, writing: bool);
+
+    /// The peer has some time to close when everything is said: it may still be sending.
+    fn lingers(&self) -> bool {
+        true
+    }
 }
 
 /// Drives a connection until both directions have ended. Its end is the business of whoever can cut the socket: nothing here waits
@@ -44,7 +49,12 @@ pub(in crate::shard) async fn drive(
             if !memory.is_finished() && role.turn(cx).is_ready() {
                 memory.finish();
             }
-            written = written || writing.as_mut().poll(cx).is_ready();
+            if !written && writing.as_mut().poll(cx).is_ready() {
+                written = true;
+                if !role.lingers() {
+                    socket.cut(false);
+                }
+            }
             if let Some(writing) = sent.take() {
                 role.note_writing(writing);
             }

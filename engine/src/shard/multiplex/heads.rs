@@ -1,7 +1,7 @@
 //! Heads of HTTP/2 as those of HTTP/1.1 that say the same, and the other way round (RFC 9113 8.2, 8.3).
 
 use h2::ext::Protocol;
-use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT};
+use http::header::{HOST, SEC_WEBSOCKET_ACCEPT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
@@ -94,7 +94,8 @@ pub(in crate::shard) fn response(head: &AnswerHead, bytes: &[u8], asked: &Asked)
     let headers = response.headers_mut();
     for (name, value) in fields.iter() {
         let name = HeaderName::from_bytes(name).map_err(|_| Unfit::Line)?;
-        if !is_of_connection(&name) && name != CONNECTION && !(switches && name == SEC_WEBSOCKET_ACCEPT) {
+        let is_accept = switches && name == SEC_WEBSOCKET_ACCEPT;
+        if !is_accept && !is_of_connection(&name) {
             let value = HeaderValue::from_bytes(value).map_err(|_| Unfit::Line)?;
             headers.try_append(name, value).map_err(|_| Unfit::Line)?;
         }

@@ -2,6 +2,7 @@
 //! a task of the connection moves that to and from the socket. Each stream is to whoever uses it what a connection of HTTP/1.1 is:
 //! a head as text, and content behind it. So there is one piece of code that passes requests on, and one that reads what came.
 
+mod asking;
 pub(in crate::shard) mod drive;
 pub(in crate::shard) mod heads;
 pub(in crate::shard) mod memory;

@@ -6,20 +6,24 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 
 use crate::limits::RELAY_BYTES;
-use crate::shard::multiplex::heads::{Asked, response};
+use crate::shard::multiplex::asking::{request, write_answer};
+use crate::shard::multiplex::heads::{Asked, Unfit, response};
 use crate::shard::multiplex::memory::Memory;
 use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
 use crate::wire::framing::Framing;
-use crate::wire::head::{HeadError, HeadLimits};
+use crate::wire::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
 
 /// What is sent.
 enum Send {
+    /// The head of the request is to come.
+    Request(SendRequest<Bytes>),
     /// The head of the answer is to come.
     Answer(SendResponse<Bytes>, Asked),
     /// Content.
@@ -28,10 +32,44 @@ enum Send {
     Over,
 }
 
+/// What is received.
+enum Receive {
+    /// Nothing, before the request is sent.
+    Unasked,
+    /// The head of the answer is to come.
+    Answer(ResponseFuture, Asked),
+    /// Content.
+    Content(RecvStream),
+    /// Nothing more.
+    Over,
+}
+
+/// Why a request was not answered that may be sent once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) enum Failure {
+    /// The server has not looked at it (RFC 9113 8.7).
+    Unprocessed,
+    /// It has to be sent in HTTP/1.1.
+    WantsHttp1,
+}
+
+impl Failure {
+    fn of(error: &h2::Error) -> Option<Failure> {
+        match error.reason() {
+            Some(Reason::REFUSED_STREAM) => Some(Failure::Unprocessed),
+            Some(Reason::HTTP_1_1_REQUIRED) => Some(Failure::WantsHttp1),
+            // It is told to those streams that have come too late.
+            Some(Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => Some(Failure::Unprocessed),
+            _ => None,
+        }
+    }
+}
+
 /// See the module. Used by one task; whoever likes may [end](Self::reset) it.
 pub(in crate::shard) struct Stream {
     send: RefCell<Send>,
-    receive: RefCell<Option<RecvStream>>,
+    receive: RefCell<Receive>,
+    failure: Cell<Option<Failure>>,
     /// It was ended in both directions, on this side.
     cut: Cell<bool>,
     /// What follows the heads is not HTTP.
@@ -46,9 +84,19 @@ pub(in crate::shard) struct Stream {
 impl Stream {
     /// One on which a request has come.
     pub fn answering(respond: SendResponse<Bytes>, asked: Asked, receive: RecvStream, memory: Rc<Memory>) -> Self {
+        Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory)
+    }
+
+    /// One on which a request is to be sent.
+    pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>) -> Self {
+        Stream::new(Send::Request(send), Receive::Unasked, memory)
+    }
+
+    fn new(send: Send, receive: Receive, memory: Rc<Memory>) -> Self {
         Stream {
-            send: RefCell::new(Send::Answer(respond, asked)),
-            receive: RefCell::new(Some(receive)),
+            send: RefCell::new(send),
+            receive: RefCell::new(receive),
+            failure: Cell::default(),
             cut: Cell::default(),
             tunnel: Cell::default(),
             cancellable: Cell::default(),
@@ -80,23 +128,41 @@ impl Stream {
         if self.cancelled.take() {
             return Poll::Ready(Err(io::Error::from_raw_os_error(libc::ECANCELED)));
         }
+        let broken = || Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         let mut receive = self.receive.borrow_mut();
-        while let Some(content) = &mut *receive {
-            match content.poll_data(cx) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    self.memory.took(bytes.len());
-                    let _ = content.flow_control().release_capacity(bytes.len());
-                    if !bytes.is_empty() {
-                        put(&bytes);
-                        return Poll::Ready(Ok(bytes.len()));
+        loop {
+            match &mut *receive {
+                Receive::Unasked => return Poll::Pending,
+                Receive::Over => return Poll::Ready(Ok(0)),
+                Receive::Answer(answer, asked) => match poll_answer(answer, asked, cx) {
+                    Poll::Ready(Ok((text, content))) => {
+                        put(&text);
+                        if let Some(content) = content {
+                            *receive = Receive::Content(content);
+                        }
+                        return Poll::Ready(Ok(text.len()));
                     }
-                }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-                Poll::Ready(None) => *receive = None,
-                Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(failure)) => {
+                        self.failure.set(failure);
+                        return broken();
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Receive::Content(content) => match content.poll_data(cx) {
+                    Poll::Ready(Some(Ok(bytes))) => {
+                        self.memory.took(bytes.len());
+                        let _ = content.flow_control().release_capacity(bytes.len());
+                        if !bytes.is_empty() {
+                            put(&bytes);
+                            return Poll::Ready(Ok(bytes.len()));
+                        }
+                    }
+                    Poll::Ready(Some(Err(_))) => return broken(),
+                    Poll::Ready(None) => *receive = Receive::Over,
+                    Poll::Pending => return Poll::Pending,
+                },
             }
         }
-        Poll::Ready(Ok(0))
     }
 
     /// Sends a head, and then content; `progress` hears of each piece, and once before the first. Gives the buffer back.
@@ -117,9 +183,20 @@ impl Stream {
 
     /// Sends the heads that `bytes` begin with, if none was sent; says where they end. Heads come whole.
     fn send_heads(&self, bytes: &[u8], limits: &HeadLimits) -> io::Result<usize> {
-        let mut send = self.send.borrow_mut();
         let broken = |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+        let mut send = self.send.borrow_mut();
         let mut done = 0;
+        if let Send::Request(requests) = &mut *send {
+            let (end, content, receive) = ask(requests, bytes, limits).inspect_err(|_| {
+                // Nobody answers.
+                self.receive.replace(Receive::Over);
+                self.waiter.wake();
+            })?;
+            *send = content.map_or(Send::Over, Send::Content);
+            self.receive.replace(receive);
+            self.waiter.wake();
+            done = end;
+        }
         while let Send::Answer(respond, asked) = &mut *send {
             let rest = bytes.get(done..).unwrap_or_default();
             if rest.is_empty() {
@@ -175,12 +252,17 @@ impl Stream {
         }
     }
 
+    /// Why the request was not answered, where it may be sent once more.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.get()
+    }
+
     /// Ready when the peer has ended the stream in both directions, while there is something to send.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.poll_reset(cx).map(drop),
             Send::Content(content) => content.poll_reset(cx).map(drop),
-            Send::Over => Poll::Pending,
+            Send::Request(_) | Send::Over => Poll::Pending,
         }
     }
 
@@ -193,14 +275,14 @@ impl Stream {
         match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.send_reset(reason),
             Send::Content(content) => content.send_reset(reason),
-            Send::Over => {}
+            Send::Request(_) | Send::Over => {}
         }
         self.waiter.wake();
     }
 
     /// Ends it as a connection is closed: what was sent stays whole.
     pub fn close(&self) {
-        if matches!(*self.send.borrow(), Send::Answer(..)) {
+        if matches!(*self.send.borrow(), Send::Request(_) | Send::Answer(..)) {
             return self.reset();
         }
         self.end();
@@ -215,4 +297,49 @@ impl Stream {
             self.waiter.wake();
         }
     }
+}
+
+/// The next head of an answer, and what comes behind it where that is the last.
+type Answered = (Vec<u8>, Option<RecvStream>);
+
+fn poll_answer(
+    answer: &mut ResponseFuture,
+    asked: &Asked,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Answered, Option<Failure>>> {
+    let mut text = Vec::new();
+    match answer.poll_informational(cx) {
+        Poll::Ready(Some(Ok(interim))) => {
+            let written = write_answer(&interim.into_parts().0, asked, false, &mut text);
+            return Poll::Ready(written.map(|()| (text, None)).map_err(|_| None));
+        }
+        Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Failure::of(&error))),
+        Poll::Ready(None) | Poll::Pending => {}
+    }
+    match std::pin::Pin::new(answer).poll(cx) {
+        Poll::Ready(Ok(response)) => {
+            let (parts, content) = response.into_parts();
+            let written = write_answer(&parts, asked, content.is_end_stream(), &mut text);
+            Poll::Ready(written.map(|()| (text, Some(content))).map_err(|_| None))
+        }
+        Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::of(&error))),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+/// Sends the head of a request; says where it ends.
+fn ask(
+    requests: &mut SendRequest<Bytes>,
+    bytes: &[u8],
+    limits: &HeadLimits,
+) -> io::Result<(usize, Option<SendStream<Bytes>>, Receive)> {
+    let unfit = |_| io::Error::from(io::ErrorKind::InvalidData);
+    let found = HeadScanner::default().find(bytes, limits).map_err(unfit)?;
+    let Scan::Complete { start: 0, end } = found else { return Err(io::ErrorKind::InvalidData.into()) };
+    let mut head = Box::<Head>::default();
+    head.parse(&bytes[..end], limits).map_err(unfit)?;
+    let (request, asked) = request(&head, &bytes[..end]).map_err(|_: Unfit| io::ErrorKind::InvalidData)?;
+    let empty = asked.key.is_none() && matches!(head.framing, Framing::None | Framing::Length(0));
+    let (answer, content) = requests.send_request(request, empty).map_err(io::Error::other)?;
+    Ok((end, (!empty).then_some(content), Receive::Answer(answer, asked)))
 }

@@ -15,12 +15,15 @@ use crate::shard::transport::Toward;
 use crate::shard::transport::handshake::shake_hands_with_server;
 use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::connect::{connect, in_turn};
+use crate::shard::upstream::counted::Counted;
 use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
-use crate::shard::upstream::pool::{Counted, Key, Upstream};
+use crate::shard::upstream::pool::{Key, Upstream};
 use crate::shard::{Shard, transport};
+use crate::tls::Protocol;
 
-/// A connection to `target`. Its name is looked up once, and what was checked is what is connected to.
+/// A connection to `target`, which may speak HTTP/2 if it is `offered`. Its name is looked up once, and what was checked is what is
+/// connected to.
 ///
 /// # Errors
 /// What the client hears instead.
@@ -30,8 +33,9 @@ pub(super) async fn dial(
     client: &Rc<Client>,
     context: &Context,
     target: &Target,
+    offered: bool,
 ) -> Result<Upstream, Fault> {
-    let dialled = reach(shard, upstreams, client, context, target).await;
+    let dialled = reach(shard, upstreams, client, context, target, offered).await;
     client.let_go();
     // Whatever an operation says that was ended because it was late.
     client.late().map_or(dialled, Err)
@@ -43,12 +47,13 @@ async fn reach(
     client: &Rc<Client>,
     context: &Context,
     target: &Target,
+    offered: bool,
 ) -> Result<Upstream, Fault> {
     let (link, limits) = (&upstreams.link, &upstreams.link.settings.limits);
     if !link.settings.policy.allows(target) {
         return Err(Fault::Denied);
     }
-    let counted = upstreams.pool.count_one().ok_or(Fault::TooMany)?;
+    let counted = upstreams.count_one().ok_or(Fault::TooMany)?;
     let addresses = match (link.settings.place_of(target), &target.host) {
         (Some(place), _) => vec![place],
         (None, Host::Address(address)) => permitted(upstreams, context, target, vec![*address])?,
@@ -61,7 +66,7 @@ async fn reach(
     client.expect(Wait::Hear, Some((shard.now_ms() + limits.connect_timeout_ms, Fault::ConnectLate)));
     let socket = connect(shard, &addresses, |race| client.hold(race)).await?;
     let key = Key { context: context.id.clone(), target: target.clone() };
-    open(shard, upstreams, client, key, socket, counted).await
+    open(shard, upstreams, client, key, socket, (counted, offered)).await
 }
 
 /// Those that may be connected to.
@@ -83,18 +88,18 @@ fn permitted(
 
 /// Makes a connection of a socket that is connected: under TLS once the server has proved who it is.
 async fn open(
-    shard: &Shard,
+    shard: &Rc<Shard>,
     upstreams: &Upstreams,
     client: &Rc<Client>,
     key: Key,
     socket: OwnedFd,
-    counted: Counted,
+    (counted, offered): (Counted, bool),
 ) -> Result<Upstream, Fault> {
     let link = &upstreams.link;
     let toward = match key.target.scheme {
         Scheme::Http => None,
         Scheme::Https => Some(Toward {
-            config: link.trust.config(),
+            config: link.trust.config(offered),
             name: server_name(&key.target.host).ok_or(Fault::Target)?,
             held: shard.buffers.scale(),
         }),
@@ -102,11 +107,15 @@ async fn open(
     let opened = transport::open_toward(socket, &shard.driver, toward);
     let (socket, mut reader, mut writer) = opened.map_err(|_| Fault::Unavailable)?;
     let encrypted = socket.is_encrypted();
-    let end = End::Socket(Rc::new(socket));
+    let socket = Rc::new(socket);
+    let end = End::Socket(socket.clone());
     client.hold(Rc::new(end.clone()));
     if encrypted {
         client.expect(Wait::Hear, Some((shard.now_ms() + link.settings.limits.tls_timeout_ms, Fault::ConnectLate)));
-        shake_hands_with_server(&mut reader, &mut writer).await.map_err(|error| fault_of(&error))?;
+        let agreed = shake_hands_with_server(&mut reader, &mut writer).await.map_err(|error| fault_of(&error))?;
+        if agreed == Protocol::Http2 && offered {
+            return upstreams.shares.begin(shard, key, socket, (reader, writer), counted);
+        }
     }
     Ok(Upstream::new(Inlet::new(reader), Outlet::new(writer), end, key, counted))
 }

@@ -13,6 +13,7 @@ use crate::proxy::fault::Fault;
 use crate::proxy::request::{Forward, write_head};
 use crate::proxy::trailers;
 use crate::shard::Shard;
+use crate::shard::multiplex::stream::Failure;
 use crate::shard::proxy::client::{Client, Wait};
 use crate::shard::proxy::dial::dial;
 use crate::shard::proxy::hand::{self, Hand};
@@ -71,14 +72,17 @@ impl Exchange<'_> {
     /// Passes the request on.
     pub async fn run(&self, hand: &mut Hand) -> After {
         // Once more on a new connection, if that may be done twice (RFC 9110 9.2.2): one that waited may have been closed just now.
-        let repeatable = !matches!(self.head.method, Method::Post | Method::Patch | Method::Other)
-            && matches!(self.head.framing, Framing::None | Framing::Length(0));
+        let repeatable = !matches!(self.head.method, Method::Post | Method::Patch | Method::Other) && self.is_bare();
         let key = Key { context: self.context.id.clone(), target: self.forward.routed.target.clone() };
-        let mut waiting = self.upstreams.pool.take(&key);
+        let (shares, mut tries) = (&self.upstreams.shares, 0);
+        let mut waiting = self.waiting(hand, &key);
         loop {
             let dialled = match waiting.take() {
                 Some(upstream) => Ok(upstream),
-                None => dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target).await,
+                None => {
+                    let offered = self.offers_http2(hand, &key);
+                    dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target, offered).await
+                }
             };
             let upstream = match dialled {
                 Ok(upstream) => upstream,
@@ -96,6 +100,15 @@ impl Exchange<'_> {
                     return After::Cut;
                 }
                 (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {}
+                // Whatever it is, it was not looked at.
+                (Heard::Silence, Sent::All | Sent::Part)
+                    if tries == 0 && self.is_bare() && late.is_none() && upstream.end.failure().is_some() =>
+                {
+                    tries += 1;
+                    if upstream.end.failure() == Some(Failure::WantsHttp1) {
+                        shares.note_http1(&key);
+                    }
+                }
                 (_, Sent::Bad(fault)) => return self.fail(hand, fault, false).await,
                 (Heard::Silence, sent) => {
                     return self.fail(hand, late.unwrap_or(Fault::Terminated), sent == Sent::All).await;
@@ -105,6 +118,27 @@ impl Exchange<'_> {
                 }
             }
         }
+    }
+
+    /// It has no content.
+    fn is_bare(&self) -> bool {
+        matches!(self.head.framing, Framing::None | Framing::Length(0))
+    }
+
+    /// A connection that there is, or a stream of one.
+    fn waiting(&self, hand: &Hand, key: &Key) -> Option<Upstream> {
+        let asked = self.head.fields.of(self.bytes).get(b"upgrade").first();
+        let websocket = asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+        let stream = match self.forward.upgrade && !websocket {
+            true => None,
+            false => self.upstreams.shares.take(key, self.forward.upgrade, hand.shard.head_limits),
+        };
+        stream.or_else(|| self.upstreams.pool.take(key))
+    }
+
+    /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
+    fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
+        hand.shard.limits.http2.enabled && !self.forward.upgrade && !self.upstreams.shares.wants_http1(key)
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.
@@ -125,7 +159,12 @@ impl Exchange<'_> {
             return hand.carry(self.upstreams, self.context, upstream).await;
         }
         hand.client.let_go();
-        if outcome.reusable && sent == Sent::All && upstream.inlet.buffer.is_empty() && !hand.shard.stopping() {
+        if outcome.reusable
+            && sent == Sent::All
+            && upstream.inlet.buffer.is_empty()
+            && upstream.end.socket().is_some()
+            && !hand.shard.stopping()
+        {
             self.upstreams.pool.put(upstream, hand.now_ms());
         }
         if outcome.plan.close || sent != Sent::All { After::Close } else { After::Next }
@@ -138,8 +177,16 @@ impl Exchange<'_> {
         let (sent, heard) = {
             let framed = hand.framed;
             let body = hand.body(self.head.framing);
-            let way =
-                Way { exchange: self, shard: &shard, client: &client, framed, enough: &enough, answered: &answered };
+            let toward_frames = upstream.end.socket().is_none();
+            let way = Way {
+                exchange: self,
+                shard: &shard,
+                client: &client,
+                framed,
+                toward_frames,
+                enough: &enough,
+                answered: &answered,
+            };
             let mut sending = pin!(way.send(&mut hand.inlet, &mut upstream.outlet, body));
             let mut hearing = pin!(way.hear(&mut upstream.inlet, &mut hand.outlet));
             let (mut sent, mut heard) = (None, None);
@@ -182,6 +229,8 @@ struct Way<'a> {
     client: &'a Rc<Client>,
     /// Frames tell where its content ends, and where that of an answer does.
     framed: bool,
+    /// And so for the server.
+    toward_frames: bool,
     /// The answer is complete: no more of the request is wanted.
     enough: &'a Cell<bool>,
     /// Its head has come.
@@ -214,6 +263,7 @@ impl Way<'_> {
         let mut out = Vec::with_capacity(bytes.len() + 256);
         write_head(head, bytes, forward, &self.exchange.upstreams.link.name, &mut out);
         let framing = match head.framing {
+            Framing::Chunked if self.toward_frames => AnswerFraming::UntilClose,
             Framing::Chunked => AnswerFraming::Chunked,
             Framing::Length(length) => AnswerFraming::Length(length),
             Framing::None => AnswerFraming::NoContent,
@@ -244,6 +294,9 @@ impl Way<'_> {
                 out = spare;
             }
             if done {
+                if self.toward_frames && !forward.upgrade {
+                    outlet.end().await;
+                }
                 return Sent::All;
             }
             if self.enough.get() {
@@ -264,7 +317,10 @@ impl Way<'_> {
     /// Passes the answer on.
     async fn hear(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Heard {
         let Exchange { head, forward, context, .. } = self.exchange;
-        let via = |answer: &AnswerHead| format!("1.{} {}", answer.minor_version, self.exchange.upstreams.link.name);
+        let via = |answer: &AnswerHead| {
+            let version = if self.toward_frames { "2.0".to_owned() } else { format!("1.{}", answer.minor_version) };
+            format!("{version} {}", self.exchange.upstreams.link.name)
+        };
         let limits = self.shard.head_limits;
         let reader = Reader {
             old: head.minor_version == 0,

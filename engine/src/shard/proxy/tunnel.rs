@@ -45,7 +45,7 @@ impl Hand {
         if !matches!(head.framing, Framing::None | Framing::Length(0)) {
             return self.refuse_and_close(head, Fault::Target).await;
         }
-        match dial(&self.shard, upstreams, &self.client, context, target).await {
+        match dial(&self.shard, upstreams, &self.client, context, target, false).await {
             Ok(upstream) => match self.send(ESTABLISHED.to_vec()).await {
                 Ok(()) => self.carry(upstreams, context, upstream).await,
                 Err(_) => After::Cut,
@@ -88,13 +88,15 @@ impl Hand {
         if self.inlet.buffer.first() != Some(&TLS_HANDSHAKE) {
             return Inside::Requests;
         }
-        Inside::Over(match dial(&self.shard, upstreams, &self.client, context, &routed.target.over_tcp()).await {
-            Ok(upstream) => self.carry(upstreams, context, upstream).await,
-            Err(_) => {
-                context.traffic.failed.fetch_add(1, Ordering::Relaxed);
-                After::Cut
-            }
-        })
+        Inside::Over(
+            match dial(&self.shard, upstreams, &self.client, context, &routed.target.over_tcp(), false).await {
+                Ok(upstream) => self.carry(upstreams, context, upstream).await,
+                Err(_) => {
+                    context.traffic.failed.fetch_add(1, Ordering::Relaxed);
+                    After::Cut
+                }
+            },
+        )
     }
 
     /// Carries bytes to and fro until both directions have ended.

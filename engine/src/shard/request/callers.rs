@@ -1,12 +1,13 @@
 //! Who has sent a request, where that decides about it: who may call at all, how often, and how much at a time.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::caller::proxies::Whereabouts;
 use crate::caller::rules::Per;
 use crate::link::callers::{Numbers, Said, Who};
 use crate::link::clock::now_ns;
 use crate::shard::Shard;
+use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::sink::Sink;
 use crate::tunnel::decide::Decision;
@@ -15,6 +16,15 @@ use crate::wire::decimal::put_decimal;
 use crate::wire::fields::Fields;
 
 impl Shard {
+    /// Where the one is that has sent a request with these fields, for the log; port 0 where a proxy does not say.
+    pub(in crate::shard) fn remote_of(&self, conn: &Conn, fields: Fields<'_>) -> Option<SocketAddr> {
+        let peer = conn.peer(&self.peers)?.peer().address;
+        match self.callers.whereabouts(peer, fields) {
+            Whereabouts::At(address, port) => Some(SocketAddr::new(address, port.unwrap_or_default())),
+            Whereabouts::Local | Whereabouts::Unknown => None,
+        }
+    }
+
     /// By what gates know the caller, or why the request is refused, whatever was decided on it. What limits say goes into `lines`.
     /// `first`: it is decided on for the first time, and counts.
     #[cold]

@@ -168,7 +168,8 @@ impl Intake {
     fn note_request(&mut self, shard: &Shard, conn: &Conn, head: &Head, bytes: &[u8]) {
         shard.counters.requests.add(1);
         if let Some(log) = conn.log() {
-            log.begin(shard.next_exchange(conn).sink.place().sequence, head, bytes, false, &shard.callers);
+            let (exchange, remote) = (shard.next_exchange(conn), shard.remote_of(conn, head.fields.of(bytes)));
+            log.begin(exchange.sink.place().sequence, remote, head, bytes, false);
         }
         self.requests += 1;
     }

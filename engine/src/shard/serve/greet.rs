@@ -92,6 +92,9 @@ async fn hear(shard: &Shard, conn: &Conn, reader: &mut ReadHalf, writer: &mut Wr
     let Greeting { protocol, tls } = shake_hands(reader, writer, conn.socket()).await?;
     if said.is_some() || tls.is_some() {
         let (address, secure) = (whereabouts(said, conn), said.is_some_and(|said| said.secure));
+        if let Some(log) = conn.log() {
+            log.meet(address);
+        }
         conn.meet(shard.peers.enter(Peer { address, secure, tls }));
     }
     Ok(protocol)

@@ -136,6 +136,11 @@ impl EncryptedRead {
         self.session.borrow().peer()
     }
 
+    /// What was agreed on by ALPN.
+    pub(super) fn protocol(&self) -> Protocol {
+        Protocol::of(self.session.borrow().peer().alpn.as_deref())
+    }
+
     pub(super) fn is_handshaking(&self) -> bool {
         self.session.borrow().is_handshaking()
     }

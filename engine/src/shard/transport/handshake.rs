@@ -49,13 +49,19 @@ pub(in crate::shard) async fn shake_hands(
     }
 }
 
-/// Shakes hands with a server, unless the connection is plain. As above, somebody else has to see to its end.
-pub(in crate::shard) async fn shake_hands_with_server(reader: &mut ReadHalf, writer: &mut WriteHalf) -> io::Result<()> {
-    let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else { return Ok(()) };
+/// Shakes hands with a server, unless the connection is plain, and says what it has chosen to speak. As above, somebody else has to
+/// see to its end.
+pub(in crate::shard) async fn shake_hands_with_server(
+    reader: &mut ReadHalf,
+    writer: &mut WriteHalf,
+) -> io::Result<Protocol> {
+    let (ReadHalf::Encrypted(reader), WriteHalf::Encrypted(writer)) = (reader, writer) else {
+        return Ok(Protocol::default());
+    };
     loop {
         writer.flush().await?;
         if !reader.is_handshaking() {
-            return Ok(());
+            return Ok(reader.protocol());
         }
         reader.hear().await?;
         reader.shake_hands()?;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::shard::multiplex::stream::Stream;
+use crate::shard::multiplex::stream::{Failure, Stream};
 use crate::shard::transport::socket::{Shutdown, Socket};
 use crate::shard::upstream::line::Line;
 
@@ -35,6 +35,14 @@ impl End {
         match self {
             End::Socket(socket) => drop(socket.cancel_read()),
             End::Stream(stream) => stream.cancel_read(),
+        }
+    }
+
+    /// Why a request was not answered, where it may be sent once more.
+    pub fn failure(&self) -> Option<Failure> {
+        match self {
+            End::Socket(_) => None,
+            End::Stream(stream) => stream.failure(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::limits::POOL_OF_ONE;
 use crate::proxy::target::Target;
 use crate::shard::transport::socket::{Peer, Socket, departures};
+use crate::shard::upstream::counted::{Counted, Place};
 use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 
@@ -26,21 +27,19 @@ pub(in crate::shard) struct Upstream {
     pub key: Key,
     /// It has served a request before.
     pub reused: bool,
-    _counted: Counted,
+    _counted: Option<Counted>,
+    /// It is one of several of its connection.
+    _place: Option<Place>,
 }
 
 impl Upstream {
     pub fn new(inlet: Inlet, outlet: Outlet, end: End, key: Key, counted: Counted) -> Self {
-        Upstream { inlet, outlet, end, key, reused: false, _counted: counted }
+        Upstream { inlet, outlet, end, key, reused: false, _counted: Some(counted), _place: None }
     }
-}
 
-/// A connection that counts for the bound.
-pub(in crate::shard) struct Counted(Rc<Cell<usize>>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+    /// A stream of a connection that has several.
+    pub fn on(inlet: Inlet, outlet: Outlet, end: End, key: Key, place: Place, reused: bool) -> Self {
+        Upstream { inlet, outlet, end, key, reused, _counted: None, _place: Some(place) }
     }
 }
 
@@ -64,10 +63,7 @@ impl Pool {
         if self.open.get() >= self.most {
             drop(self.idle.borrow_mut().pop_front());
         }
-        (self.open.get() < self.most).then(|| {
-            self.open.set(self.open.get() + 1);
-            Counted(self.open.clone())
-        })
+        (self.open.get() < self.most).then(|| Counted::new(self.open.clone()))
     }
 
     /// The connection that was used last, of those whose server has not left.

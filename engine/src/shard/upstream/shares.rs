@@ -1,0 +1,231 @@
+//! Connections to servers that carry several requests at a time (RFC 9113). As with those that carry one, each belongs to one context.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+
+use crate::limits::{KNOWN_HTTP1, RELAY_BYTES, UPSTREAM_STREAM_WINDOW_BYTES, UPSTREAM_STREAMS, UPSTREAM_WINDOW_BYTES};
+use crate::proxy::fault::Fault;
+use crate::shard::Shard;
+use crate::shard::multiplex::drive::{Role, drive};
+use crate::shard::multiplex::memory::{Memory, Pipe};
+use crate::shard::multiplex::stream::Stream;
+use crate::shard::transport::halves::{ReadHalf, WriteHalf};
+use crate::shard::transport::socket::Socket;
+use crate::shard::upstream::counted::{Counted, Place};
+use crate::shard::upstream::end::End;
+use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::shard::upstream::pool::{Key, Upstream};
+use crate::wire::head::HeadLimits;
+
+/// The task of a connection, to whoever does not wait for it.
+struct Carrier {
+    socket: Rc<Socket>,
+    /// Since when a send makes no progress.
+    writing_since_ms: Cell<Option<u64>>,
+    over: Cell<bool>,
+}
+
+/// A connection that takes requests.
+struct Share {
+    key: Key,
+    send: SendRequest<Bytes>,
+    carrier: Rc<Carrier>,
+    memory: Rc<Memory>,
+    /// It counts as long as anybody uses it.
+    counted: Rc<Counted>,
+    streams: Rc<Cell<usize>>,
+    /// Since when it carries nothing, as of the last sweep.
+    idle_since_ms: u64,
+}
+
+/// See the module.
+pub(in crate::shard) struct Shares {
+    all: RefCell<Vec<Share>>,
+    carriers: RefCell<Vec<Rc<Carrier>>>,
+    /// Servers that want HTTP/1.1, the latest last (RFC 9113 7, `HTTP_1_1_REQUIRED`).
+    http1: RefCell<VecDeque<Key>>,
+    most_idle: usize,
+    idle_ms: u64,
+    send_ms: u64,
+}
+
+impl Share {
+    fn open(&mut self, limits: HeadLimits, reused: bool) -> Upstream {
+        let place = Place::new(self.streams.clone(), self.counted.clone());
+        let stream = Rc::new(Stream::asking(self.send.clone(), self.memory.clone()));
+        let (inlet, outlet) = (Inlet::of(stream.clone()), Outlet::Stream(stream.clone(), limits));
+        Upstream::on(inlet, outlet, End::Stream(stream), self.key.clone(), place, reused)
+    }
+
+    /// It takes one more request.
+    fn has_room(&self) -> bool {
+        self.streams.get() < self.send.current_max_send_streams().min(UPSTREAM_STREAMS)
+    }
+
+    /// Its server takes no more, or has left.
+    fn is_over(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.carrier.over.get() || matches!(self.send.poll_ready(&mut cx), Poll::Ready(Err(_)))
+    }
+}
+
+impl Shares {
+    pub fn new(most_idle: usize, idle_ms: u64, send_ms: u64) -> Self {
+        let (all, carriers, http1) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Shares { all, carriers, http1, most_idle, idle_ms, send_ms }
+    }
+
+    /// A stream of a connection that there is; `websocket`: one on which an extended `CONNECT` may be sent.
+    pub fn take(&self, key: &Key, websocket: bool, limits: HeadLimits) -> Option<Upstream> {
+        let mut all = self.all.borrow_mut();
+        all.retain_mut(|share| share.key != *key || !share.is_over());
+        let fits = |share: &&mut Share| {
+            share.key == *key && share.has_room() && (!websocket || share.send.is_extended_connect_protocol_enabled())
+        };
+        all.iter_mut().find(fits).map(|share| share.open(limits, true))
+    }
+
+    /// Begins a connection whose server has agreed on HTTP/2, and the first stream of it.
+    pub fn begin(
+        &self,
+        shard: &Rc<Shard>,
+        key: Key,
+        socket: Rc<Socket>,
+        halves: (ReadHalf, WriteHalf),
+        counted: Counted,
+    ) -> Result<Upstream, Fault> {
+        let memory = Rc::<Memory>::default();
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .max_send_buffer_size(RELAY_BYTES)
+            .initial_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(UPSTREAM_WINDOW_BYTES)
+            .max_header_list_size(shard.limits.max_head_bytes as u32);
+        let handshake = pin!(builder.handshake(Pipe(memory.clone())));
+        // It is over when the preface is written, for which there is room.
+        let Poll::Ready(Ok((send, connection))) = handshake.poll(&mut Context::from_waker(Waker::noop())) else {
+            return Err(Fault::Unavailable);
+        };
+        let carrier = Rc::new(Carrier { socket, writing_since_ms: Cell::default(), over: Cell::default() });
+        let task = Task { shard: shard.clone(), carrier: carrier.clone(), memory: memory.clone(), connection };
+        shard.spawn(carry(task, halves));
+        self.carriers.borrow_mut().push(carrier.clone());
+        let (counted, streams) = (Rc::new(counted), Rc::default());
+        let mut share = Share { key, send, carrier, memory, counted, streams, idle_since_ms: shard.now_ms() };
+        let upstream = share.open(shard.head_limits, false);
+        self.all.borrow_mut().push(share);
+        Ok(upstream)
+    }
+
+    /// A server wants HTTP/1.1.
+    pub fn note_http1(&self, key: &Key) {
+        let mut http1 = self.http1.borrow_mut();
+        if !http1.contains(key) {
+            http1.push_back(key.clone());
+            if http1.len() > KNOWN_HTTP1 {
+                http1.pop_front();
+            }
+        }
+    }
+
+    pub fn wants_http1(&self, key: &Key) -> bool {
+        self.http1.borrow().contains(key)
+    }
+
+    /// Lets go of those that have carried nothing for long enough, or that are too many. Their tasks end by that.
+    pub fn sweep(&self, now_ms: u64) {
+        let mut all = self.all.borrow_mut();
+        all.retain_mut(|share| {
+            if share.streams.get() > 0 {
+                share.idle_since_ms = now_ms;
+            }
+            now_ms.saturating_sub(share.idle_since_ms) < self.idle_ms && !share.is_over()
+        });
+        let idle = all.iter().filter(|share| share.streams.get() == 0).count();
+        let mut surplus = idle.saturating_sub(self.most_idle);
+        all.retain(|share| {
+            let goes = surplus > 0 && share.streams.get() == 0;
+            surplus -= usize::from(goes);
+            !goes
+        });
+        drop(all);
+        self.carriers.borrow_mut().retain(|carrier| {
+            let since = carrier.writing_since_ms.get();
+            if since.is_some_and(|since| now_ms.saturating_sub(since) >= self.send_ms) {
+                carrier.socket.cut(true);
+            }
+            !carrier.over.get()
+        });
+    }
+
+    /// Makes room for another connection; false when all of them carry something.
+    pub fn drop_idle(&self) -> bool {
+        let mut all = self.all.borrow_mut();
+        let idle = all.iter().position(|share| share.streams.get() == 0);
+        idle.map(|at| all.remove(at)).is_some()
+    }
+
+    /// Closes those of contexts that are no more, by their names.
+    pub fn forget(&self, is_gone: impl Fn(&str) -> bool) {
+        self.all.borrow_mut().retain(|share| !is_gone(&share.key.context));
+    }
+
+    /// None takes a further request; those that carry nothing end.
+    pub fn clear(&self) {
+        self.all.borrow_mut().clear();
+    }
+
+    /// No task is there any more.
+    pub fn is_empty(&self) -> bool {
+        self.carriers.borrow().iter().all(|carrier| carrier.over.get())
+    }
+}
+
+struct Task {
+    shard: Rc<Shard>,
+    carrier: Rc<Carrier>,
+    memory: Rc<Memory>,
+    connection: h2::client::Connection<Pipe, Bytes>,
+}
+
+impl Role for Task {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(bytes) = self.memory.take_arrived() {
+            self.memory.feed(bytes);
+        }
+        pin!(&mut self.connection).poll(cx).map(drop)
+    }
+
+    fn note_writing(&self, writing: bool) {
+        self.carrier.writing_since_ms.set(writing.then(|| self.shard.now_ms()));
+    }
+
+    fn lingers(&self) -> bool {
+        false
+    }
+}
+
+async fn carry(mut task: Task, (reader, writer): (ReadHalf, WriteHalf)) {
+    let (shard, carrier, memory) = (task.shard.clone(), task.carrier.clone(), task.memory.clone());
+    {
+        let mut driving = Box::pin(drive(&shard, &memory, &carrier.socket, reader, writer, &mut task));
+        std::future::poll_fn(|cx| {
+            // A panic costs this connection, not the shard.
+            catch_unwind(AssertUnwindSafe(|| driving.as_mut().poll(cx))).unwrap_or_else(|_| {
+                shard.counters.panics.add(1);
+                carrier.socket.cut(true);
+                Poll::Ready(())
+            })
+        })
+        .await;
+    }
+    carrier.over.set(true);
+}
