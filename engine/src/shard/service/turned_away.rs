@@ -15,7 +15,6 @@ pub(in crate::shard) static TURNED_AWAY: Service = Service {
     tls: |_| None,
     half_closes: false,
     speaks_http2: false,
-    has_callers: false,
     at_stop: AtStop::Stays,
     answer: None,
     greets: None,

@@ -14,6 +14,7 @@ use crate::link::peers::TlsPeer;
 use crate::shard::transport::rooms::{Content, Room};
 use crate::shard::transport::session::Session;
 use crate::shard::transport::socket::{Beneath, Lent, Socket};
+use crate::tls::Protocol;
 
 pub(in crate::shard) struct EncryptedRead {
     half: OwnedReadHalf<TcpStream>,
