@@ -14,11 +14,11 @@ export declare class NativeFile {
 /** A running proxy. All methods on the JavaScript thread that made it. */
 export declare class NativeProxy {
   /**
-   * Starts listening.
+   * Starts listening. `heard` is called when there are requests to hear of; without it nobody notes any.
    *
    * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
    */
-  constructor(options: NativeProxyOptions)
+  constructor(options: NativeProxyOptions, heard?: (() => void) | undefined | null)
   /** TCP port. */
   get port(): number
   /** The driver that runs. */
@@ -35,6 +35,10 @@ export declare class NativeProxy {
   setTls(tls: NativeTls): void
   /** Stops: what is under way has `drain_ms` to end. Resolves when everything has. */
   stop(drainMs: number): Promise<unknown>
+  /** JSON: what became of requests since it was asked last; null when there were none. */
+  takeLog(): string | null
+  /** Nobody is called any more when there are requests to hear of. */
+  endLog(): void
   /** JSON: what it has done, and each context; null when it has stopped. */
   stats(): string | null
 }
