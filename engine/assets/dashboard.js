@@ -11,8 +11,8 @@ const PHASES = ['parse', 'queue', 'js', 'write'];
 const SVG = 'http://www.w3.org/2000/svg';
 
 const STATUSES = {
-  400: 'malformed', 401: 'token', 403: 'not exposed', 404: 'not found', 405: 'method', 408: 'too slow', 413: 'body too large', 414: 'target too long',
-  415: 'type of the body', 417: 'expectation', 431: 'head too large', 499: 'client has left', 500: 'handler failed', 501: 'not implemented', 503: 'overload or stop',
+  400: 'malformed', 401: 'token', 403: 'not exposed, or not let in', 404: 'not found', 405: 'method', 408: 'too slow', 413: 'body too large', 414: 'target too long',
+  415: 'type of the body', 417: 'expectation', 429: 'too many requests', 431: 'head too large', 499: 'client has left', 500: 'handler failed', 501: 'not implemented', 503: 'overload or stop',
   504: 'handler timeout', 505: 'version of HTTP',
 };
 const COUNTERS = { turnedAway: 'too many connections', evicted: 'no memory', overloaded: 'too many calls', shed: 'waited too long' };

@@ -20,6 +20,7 @@ mod callers;
 mod inline;
 mod native;
 mod options;
+mod process;
 mod proxy;
 mod raw;
 mod raw_ring;

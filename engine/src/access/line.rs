@@ -92,17 +92,33 @@ fn put_text(out: &mut Vec<u8>, name: &str, text: &[u8]) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":\"");
-    let is_utf8 = std::str::from_utf8(text).is_ok();
-    let is_plain = |byte: u8| match byte {
-        b'"' | b'\\' => false,
-        0x20..=0x7e => true,
-        byte => byte >= 0x80 && is_utf8,
-    };
-    put_escaped(out, text, is_plain, |out, byte| match byte {
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-        byte => drop(write!(out, "\\u{byte:04x}")),
-    });
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.is_ascii() => put_unicode(out, text),
+        _ => {
+            let is_plain = |byte: u8| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\');
+            put_escaped(out, text, is_plain, |out, byte| match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                byte => drop(write!(out, "\\u{byte:04x}")),
+            });
+        }
+    }
     out.push(b'"');
+}
+
+/// As [`put_escaped`] does for JSON. What steers a terminal, or ends a line for some readers, is escaped as well.
+fn put_unicode(out: &mut Vec<u8>, text: &str) {
+    let is_odd =
+        |c: char| c.is_control() || matches!(c, '"' | '\\' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    for piece in text.split_inclusive(is_odd) {
+        let last = piece.chars().next_back().filter(|c| is_odd(*c));
+        let plain = last.map_or(piece, |c| piece.strip_suffix(c).unwrap_or(piece));
+        out.extend_from_slice(plain.as_bytes());
+        match last {
+            Some(c @ ('"' | '\\')) => out.extend_from_slice(&[b'\\', c as u8]),
+            Some(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            None => {}
+        }
+    }
 }
 
 fn put_quoted_or_dash(out: &mut Vec<u8>, text: &[u8]) {
@@ -143,6 +159,13 @@ mod tests {
         let mut out = Vec::new();
         put_line(&mut out, format, record, NOW);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_steers_a_terminal_or_ends_a_line_is_escaped_in_text_of_any_language() {
+        let mut out = Vec::new();
+        put_text(&mut out, "userAgent", "ä\u{9b}2J\u{2028}\"x\\\u{202e}\u{85}ß".as_bytes());
+        assert_eq!(String::from_utf8(out).unwrap(), r#","userAgent":"ä\u009b2J\u2028\"x\\\u202e\u0085ß""#);
     }
 
     fn record() -> Record {

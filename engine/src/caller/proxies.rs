@@ -3,11 +3,12 @@
 //! A client may send the fields of proxies itself. A proxy appends to them or replaces them, so what stands on the right was
 //! written by the peer of this connection, what stands to the left of that by the proxy before, and so on: each is believed
 //! as long as the one who wrote it is trusted. Where both kinds of fields are there and name different clients, one of them is the
-//! client's own, and nobody knows which: its address is not known then, which no list has and no rule lets in.
+//! client's own, and nobody knows which: its address is not known then, which no list has and no rule lets in. Of scheme and host only
+//! what both say is believed.
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::forwarded;
+use super::forwarded::{self, Element};
 use super::forwarded_for;
 use super::networks::Networks;
 use super::node;
@@ -101,7 +102,7 @@ impl Proxies {
         self.find(Whereabouts::of_peer(peer), fields).0.at
     }
 
-    fn find(&self, peer: Whereabouts, fields: Fields<'_>) -> (Found, Vec<forwarded::Element>) {
+    fn find(&self, peer: Whereabouts, fields: Fields<'_>) -> (Found, Vec<Element>) {
         if !self.trusts(0, peer) {
             return (Found { at: peer, hops: 0 }, Vec::new());
         }
@@ -115,8 +116,11 @@ impl Proxies {
         let lost = Found { at: Whereabouts::Unknown, hops: 0 };
         let Ok(elements) = forwarded::from_the_right(fields) else { return (lost, Vec::new()) };
         let found = self.walk(peer, elements.iter().map(|element| place(element.client.as_deref())));
-        if fields.get(FORWARDED_FOR) != FieldValue::Absent && of_list().at.address() != found.at.address() {
-            return (lost, Vec::new());
+        if fields.get(FORWARDED_FOR) != FieldValue::Absent {
+            let listed = of_list().at;
+            if listed.address() != found.at.address() || (listed == Whereabouts::Local) != (found.at == Whereabouts::Local) {
+                return (lost, Vec::new());
+            }
         }
         (found, elements)
     }
@@ -129,12 +133,16 @@ impl Proxies {
             return Client { at, secure: None, host: None };
         }
         let nearest = hops.saturating_sub(1);
+        let listed = |name| forwarded_for::at(fields, name, nearest);
         let (scheme, host) = match elements.get(nearest).or(elements.last()) {
+            // Both kinds are there. A client knows its own address and can name it in the one that its proxy does not write: of the
+            // rest, too, only what both say is believed.
+            Some(element) if fields.get(FORWARDED_FOR) != FieldValue::Absent => {
+                let Element { scheme, host, .. } = element;
+                (agreed(scheme.as_deref(), listed(FORWARDED_PROTO)), agreed(host.as_deref(), listed(FORWARDED_HOST)))
+            }
             Some(element) => (element.scheme.as_deref(), element.host.as_deref()),
-            None => (
-                forwarded_for::at(fields, FORWARDED_PROTO, nearest),
-                forwarded_for::at(fields, FORWARDED_HOST, nearest),
-            ),
+            None => (listed(FORWARDED_PROTO), listed(FORWARDED_HOST)),
         };
         let host = host.filter(|host| !host.is_empty() && host::is_host(host)).map(<[u8]>::to_vec);
         Client { at, secure: scheme.and_then(is_secure), host }
@@ -143,6 +151,10 @@ impl Proxies {
 
 fn place(said: Option<&[u8]>) -> Whereabouts {
     said.and_then(node::parse).map_or(Whereabouts::Unknown, |(address, port)| Whereabouts::At(address, port))
+}
+
+fn agreed<'a>(said: Option<&'a [u8]>, listed: Option<&[u8]>) -> Option<&'a [u8]> {
+    said.filter(|said| listed.is_some_and(|listed| said.eq_ignore_ascii_case(listed)))
 }
 
 fn is_secure(scheme: &[u8]) -> Option<bool> {

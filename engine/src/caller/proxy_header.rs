@@ -119,12 +119,11 @@ fn read_binary(bytes: &[u8]) -> Result<Begin, Malformed> {
         return Err(Malformed);
     }
     let Some(header) = bytes.get(..end) else { return Ok(Begin::Partial) };
-    let rest = header.get(FIXED..).unwrap_or_default();
-    let (source, fields) = read_addresses(family, rest)?;
     if command == LOCAL {
-        // A check of the balancer's own: what it says of addresses does not count.
+        // A check of the balancer's own: all that follows does not count, the family included (2.2).
         return Ok(Begin::Header(end, Said { source: Source::Peer, secure: false }));
     }
+    let (source, fields) = read_addresses(family, header.get(FIXED..).unwrap_or_default())?;
     let secure = read_fields(header, fields)?;
     Ok(Begin::Header(end, Said { source, secure }))
 }

@@ -53,6 +53,12 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Where a peer is has to be known before it is served, because something depends on it.
+    #[must_use]
+    pub fn ask_peers(&self) -> bool {
+        self.proxies.is_some() || self.proxy_header.is_some() || self.access.is_some() || !self.limits.is_empty()
+    }
+
     /// Who may call is decided by connection, before anything is said: no proxy sends requests of several.
     #[must_use]
     pub fn connection_access(&self) -> Option<&Access> {

@@ -3,7 +3,7 @@
 //! A caller is known by a number: a hash, with a key of this process, of its token or of its address (of IPv6: its network of 64
 //! bits). Nobody can choose who shares a number with whom, and two that do by chance, one pair in 2^64, share what they may.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -115,10 +115,21 @@ impl CallerLimits {
     /// The number of a caller, where it is one.
     fn number(&self, per: Per, who: Who<'_>) -> Option<u64> {
         let hash = match per {
-            Per::Token => self.hasher.hash_one(who.token?),
+            Per::Token => self.of_token(who.token?),
             Per::Address => self.hasher.hash_one(of_caller(who.address?)),
         };
         Some(hash.max(1))
+    }
+
+    /// Blanks and the case of a scheme (RFC 9110 11.1) make no other caller: validators may take all of them.
+    fn of_token(&self, token: &[u8]) -> u64 {
+        let scheme = token.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or_default();
+        let (scheme, rest) = token.split_at(scheme);
+        let mut hasher = self.hasher.build_hasher();
+        scheme.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+        hasher.write_u8(b' ');
+        hasher.write(rest.trim_ascii());
+        hasher.finish()
     }
 }
 
@@ -141,6 +152,17 @@ impl std::fmt::Debug for CallerLimits {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_spelling_of_a_token_is_no_other_caller() {
+        let limits = CallerLimits::default();
+        let of = |token: &str| limits.of_token(token.as_bytes());
+        assert_eq!(of("Bearer a"), of("bEARER \t a "));
+        assert_eq!(of("a"), of(" a"));
+        for other in ["Bearer A", "Bearer", "a", "Bearera", "Basic a"] {
+            assert_ne!(of("Bearer a"), of(other), "{other}");
+        }
+    }
 
     fn rule(per: Per, burst: Option<u32>, most_at_once: Option<u32>) -> LimitRule {
         LimitRule { per, bucket: burst.map(|burst| Bucket::new(1.0, burst)), most_at_once, max_callers: 100 }

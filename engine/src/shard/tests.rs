@@ -262,7 +262,7 @@ fn dispatched(shard: &Shard, recorded: &Recorded) -> CallKey {
 /// A call under way whose body is read as it comes.
 fn streaming(shard: &Shard, recorded: &Recorded, framing: Framing) -> (CallKey, BodyStream) {
     let stream = BodyStream { reader: shard.body_reader(framing, u64::MAX), form: None };
-    assert!(shard.dispatch_stream(recorded.exchange(), &call(b""), &stream, false));
+    assert_eq!(shard.dispatch_stream(recorded.exchange(), &call(b""), &stream, false), Ok(()));
     let key = recorded.incoming.inflow().unwrap().key;
     assert_eq!(recorded.told(), [Told::Expect(key, 0)]);
     assert_eq!(recorded.incoming.clock.phase(), Phase::Stream);

@@ -55,15 +55,16 @@ export class AccessLog {
     const text = this.#native.readLog(LINES);
     if (text === null) return false;
     const lines = JSON.parse(text) as { method?: string; path?: string; status: number }[];
+    let failure: { readonly error: unknown } | undefined;
     for (const line of lines) {
       try {
         logger.info(line, `${line.method ?? '-'} ${line.path ?? '-'} ${line.status}`);
       } catch (error) {
-        // Most likely it throws for the others as well: one report for all of them.
-        this.#report(error);
-        break;
+        failure ??= { error };
       }
     }
+    // Most likely it throws for the others as well: one report for all of them.
+    if (failure !== undefined) this.#report(failure.error);
     return lines.length === LINES;
   }
 

@@ -18,6 +18,18 @@ export function asInherited(option: string, value: unknown, env: NodeJS.ProcessE
   return ofSystemd(option, value, name[1], env);
 }
 
+/** One socket is for one listener: two that take from it would each get some of the connections. */
+export function refuseSharedSockets(sockets: readonly (readonly [option: string, address: { readonly fd?: number } | undefined])[]): void {
+  const taken = new Map<number, string>();
+  for (const [option, address] of sockets) {
+    const fd = address?.fd;
+    if (fd === undefined) continue;
+    const other = taken.get(fd);
+    if (other !== undefined) fail(option, fd, `is the socket of ${other}`, 'Bind one for each: callers would find the admin listener, and probes the tunnel.');
+    taken.set(fd, option);
+  }
+}
+
 function ofSystemd(option: string, value: unknown, name: string | undefined, env: NodeJS.ProcessEnv): number {
   const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = env;
   const count = /^[1-9]\d{0,3}$/.test(LISTEN_FDS ?? '') ? Number(LISTEN_FDS) : 0;

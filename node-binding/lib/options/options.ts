@@ -11,6 +11,7 @@ import type { EngineOptions } from './engine-options.js';
 import { asGracefulSignals } from './graceful-signals.js';
 import type { GracefulSignal } from './graceful-signals.js';
 import { asTempDir } from './multipart.js';
+import { refuseSharedSockets } from './inherited.js';
 import { asLog } from './log.js';
 import { asPlacement } from './placement.js';
 import { asTls } from './tls.js';
@@ -67,6 +68,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     tempDir: asTempDir('tempDir', given.tempDir),
     ...(workers === undefined ? {} : { workers: true }),
   };
+  refuseSharedSockets([['fd', engine], ['admin.fd', engine.admin], ['admin.agent.fd', engine.admin?.agent]]);
   return {
     engine,
     tasks: asTasks(given.tasks),

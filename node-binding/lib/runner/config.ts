@@ -6,6 +6,7 @@ import { asAdmin } from '../options/admin.js';
 import { asCallers } from '../options/callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
+import { refuseSharedSockets } from '../options/inherited.js';
 import { asLog } from '../options/log.js';
 import type { LogFileOptions, Logger, LoggerOptions } from '../options/log.js';
 import { asMultipart, asTempDir, PARSER_DEFAULTS } from '../options/multipart.js';
@@ -140,6 +141,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const basePath = asBasePath(http.basePath);
   const workers = asEngineWorkers(engine.workers, engine.app);
   const cors = asCors(http.cors);
+  const told = asAdmin('engine.admin', engine.admin, tls, 'engine.tls');
+  refuseSharedSockets([['engine.admin.fd', told.admin], ['engine.admin.agent.fd', told.admin?.agent]]);
   return {
     open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
     cors,
@@ -149,7 +152,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
     engine: {
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asTls(tlsOption, tls),
-      ...asAdmin('engine.admin', engine.admin, tls, 'engine.tls'),
+      ...told,
       ...asCallers('engine.', engine),
       http2: asBoolean('engine.http2', engine.http2, false),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),

@@ -277,7 +277,6 @@ class Exposure implements FastTunnelExposure {
   }
 
   reopenLog(): void {
-    if (this.#closing !== undefined) throw new ClosedError('reopenLog');
     if (!this.#running().reopenLog()) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reopenLog: the access log is written into no file. Set the option engine.log.path.');
   }
 

@@ -2,6 +2,8 @@ import { addon } from '../native/addon.js';
 
 /** Beats per interval of the watchdog: one may be late. */
 const BEATS = 2;
+/** A longer one would run all the time. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Tells the service manager that has started this process (systemd, by sd_notify(3)) how it is: that it serves, that it stops,
@@ -23,11 +25,12 @@ export class ServiceManager {
   static ofProcess({ NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv = process.env): ServiceManager | undefined {
     if (!NOTIFY_SOCKET) return undefined;
     const isWatched = /^[1-9]\d*$/.test(WATCHDOG_USEC ?? '') && (WATCHDOG_PID === undefined || WATCHDOG_PID === String(process.pid));
-    return new ServiceManager(NOTIFY_SOCKET, isWatched ? Math.max(1, Number(WATCHDOG_USEC) / 1000 / BEATS) : undefined);
+    return new ServiceManager(NOTIFY_SOCKET, isWatched ? Math.min(MAX_TIMER_MS, Math.max(1, Number(WATCHDOG_USEC) / 1000 / BEATS)) : undefined);
   }
 
   ready(url: string): void {
-    this.#tell(`READY=1\nSTATUS=serves ${url}`);
+    // A zero byte (of an abstract socket) makes systemd drop the message, and a line end would begin another field.
+    this.#tell(`READY=1\nSTATUS=serves ${url.replace(/[\u0000-\u001f]/g, '@')}`);
     if (this.#beatMs === undefined || this.#timer !== undefined) return;
     this.#timer = setInterval(() => this.#tell('WATCHDOG=1'), this.#beatMs).unref();
   }
@@ -37,6 +40,14 @@ export class ServiceManager {
     if (this.#stops) return;
     this.#stops = true;
     this.#tell('STOPPING=1\nSTATUS=closes');
+  }
+
+  /** It serves no more, and nobody has told it to stop: a watchdog that is fed no longer starts the process anew. */
+  failed(): void {
+    if (this.#stops) return;
+    this.#stops = true;
+    this.end();
+    this.#tell('STATUS=a shard has failed: serves no more');
   }
 
   end(): void {

@@ -4,7 +4,7 @@ import { containErrors, reportOnStderr } from '../bridge/error-reports.js';
 import type { Reporter } from '../bridge/error-reports.js';
 import type { Entry } from '../calls/entry.js';
 import { eventEntry, taskEntry } from '../calls/handler-entries.js';
-import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
+import { ClosedError, DuplicateTaskError, ShardError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import { othersOf, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
@@ -142,7 +142,14 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   async #start(open: OpenTunnel): Promise<this> {
     const { workers, engine } = this.#options;
-    const onError = containErrors(this.#options.onError ?? reportOnStderr);
+    const report = containErrors(this.#options.onError ?? reportOnStderr);
+    const onError: Reporter = (error, origin) => {
+      report(error, origin);
+      if (!(error instanceof ShardError) || error.code !== 'FASTTUNNEL_SHARD_FAILED') return;
+      // The bridge closes by itself. Workers, signals and the watchdog go with it.
+      this.#manager?.failed();
+      this.close().catch((failure: unknown) => report(failure, origin));
+    };
     if (workers === undefined) return await this.#startWith(undefined, onError, open);
     const pool = new WorkerPool(workers, engine, onError);
     try {
@@ -274,7 +281,6 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
   }
 
   reopenLog(): this {
-    this.#mustBeOpen('reopenLog');
     if (!this.#running('reopenLog').reopenLog()) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'reopenLog: the access log is written into no file. Set the option log.path.');
     return this;
   }

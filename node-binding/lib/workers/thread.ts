@@ -37,8 +37,8 @@ function inheritedFlags(): { execArgv?: string[] } {
   return process.execArgv.some(isForText) ? { execArgv: process.execArgv.filter((flag) => !isForText(flag)) } : {};
 }
 
-/** Tokens and keys are the engine's: what else a worker holds is for anybody there. */
-function withoutSecrets({ tls: _keys, admin, ...options }: EngineOptions, seat: NonNullable<EngineOptions['seat']>): EngineOptions {
+/** Tokens and keys are the engine's: what else a worker holds is for anybody there. The log is written where the engine is; a logger could not even be sent. */
+function withoutSecrets({ tls: _keys, log: _log, admin, ...options }: EngineOptions, seat: NonNullable<EngineOptions['seat']>): EngineOptions {
   return { ...options, auth: { ...options.auth, tokens: undefined }, ...(admin === undefined ? {} : { seat }) };
 }
 

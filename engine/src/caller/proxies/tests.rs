@@ -103,7 +103,9 @@ fn fields_that_contradict_each_other_tell_nothing() {
         ("2.2.2.2", "for=\"", "unknown|-|-|-"),
         ("2.2.2.2", "for=unknown", "unknown|-|-|-"),
         ("10.0.0.9", "for=2.2.2.2", "unknown|-|-|-"),
-        ("2.2.2.2", "for=\"2.2.2.2:80\";proto=https", "2.2.2.2|80|true|-"),
+        // The client has named itself in the field that its proxy does not write.
+        ("2.2.2.2", "for=\"2.2.2.2:80\";proto=https;host=evil", "2.2.2.2|80|-|-"),
+        ("2.2.2.2", "for=\"2.2.2.2:80\";proto=HTTP", "2.2.2.2|80|false|-"),
         ("1.1.1.1, 2.2.2.2", "for=3.3.3.3, for=2.2.2.2", "2.2.2.2|-|-|-"),
     ] {
         assert_eq!(
@@ -113,4 +115,10 @@ fn fields_that_contradict_each_other_tell_nothing() {
         );
     }
     assert_eq!(told(&proxies, "10.0.0.1", &[("Forwarded", "for=2.2.2.2;for=3.3.3.3")]), "unknown|-|-|-");
+    let both = [(FOR, "2.2.2.2"), ("Forwarded", "for=2.2.2.2;proto=https;host=a.example")];
+    let agrees = [&both[..], &[(PROTO, "https"), (HOST, "a.example")]].concat();
+    assert_eq!(told(&proxies, "10.0.0.1", &both), "2.2.2.2|-|-|-");
+    assert_eq!(told(&proxies, "10.0.0.1", &agrees), "2.2.2.2|-|true|a.example");
+    // To be at the other end of a unix socket is not the same as not to be known.
+    assert_eq!(told(&networks(&["unix"]), "unix", &[(FOR, "unix:"), ("Forwarded", ",")]), "unknown|-|-|-");
 }

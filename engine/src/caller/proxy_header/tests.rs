@@ -95,6 +95,8 @@ fn addresses_of_version_2_are_read_in_every_family() {
         (PROXY, 0x00, b"whatever", Source::Peer),
         (LOCAL, 0x00, &[], Source::Peer),
         (LOCAL, 0x11, &INET, Source::Peer),
+        (LOCAL, 0x11, &[], Source::Peer),
+        (LOCAL, 0xff, b"whatever", Source::Peer),
     ] {
         assert_eq!(
             whole(&binary(command, family, content)),

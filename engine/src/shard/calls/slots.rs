@@ -79,6 +79,11 @@ impl SlotTable {
         }
     }
 
+    /// Nothing more becomes of any call: what gates have given for them goes back, though the table stays.
+    pub fn give_back(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.permits.clear());
+    }
+
     /// The body or the answer of this call streams.
     pub fn mark_stream(&mut self, key: CallKey) {
         if let Some(slot) = self.get_mut(key)

@@ -1,7 +1,6 @@
 //! One connection: its queue of answers, what it waits for and since when. `serve` reads and writes it.
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -100,7 +99,9 @@ impl Conn {
     /// by its service.
     #[inline]
     pub fn peer(&self, peers: &Arc<Peers>) -> Option<&Entered> {
-        let enter = || peers.enter(Peer { address: self.socket.peer_address(), ..Peer::default() });
+        // Where something depends on it, it was met before its first request. Of one that is gone only handlers would be told.
+        let address = || self.socket.peer_address().ok().flatten();
+        let enter = || peers.enter(Peer { address: address(), ..Peer::default() });
         self.service.has_callers.then(|| self.peer.get_or_init(enter))
     }
 
@@ -108,11 +109,6 @@ impl Conn {
     pub fn meet(&self, peer: Entered) {
         // Once: what comes later would be another handshake, and there is none.
         let _ = self.peer.set(peer);
-    }
-
-    /// Where the peer is, as far as the kernel knows.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.socket.peer_address()
     }
 
     /// Its streams, where it speaks HTTP/2.

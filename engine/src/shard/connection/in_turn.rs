@@ -69,6 +69,13 @@ impl InTurn<'_> {
     }
 }
 
+impl InTurn<'_> {
+    /// Says something behind all answers that is none to a request, and the last: it is not written down.
+    pub(super) fn take_leave(&self, notice: &Answer<'_>) {
+        self.put_next(|out| notice.encode(out, self.connection(true)));
+    }
+}
+
 impl Sink for InTurn<'_> {
     fn place(&self) -> Place {
         Place { conn: self.conn.id, sequence: self.sequence() }

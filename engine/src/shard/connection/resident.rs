@@ -7,7 +7,6 @@ use crate::shard::connection::conn::Conn;
 use crate::shard::connection::streams::{Order, Streams};
 use crate::shard::exchange::own_fields::OwnFields;
 use crate::shard::exchange::phase::Phase;
-use crate::shard::exchange::sink::Sink;
 use crate::shard::resident::standing::Standing;
 use crate::shard::resident::{Resident, Verdict};
 use crate::shard::service::Service;
@@ -181,7 +180,7 @@ impl Conn {
         }
         let (own, given, date) = (FieldLines::NONE, Given::Engine(FieldLines::NONE), &shard.clock.date());
         let notice = Answer { status: 408, own, given, security: false, date, content: Content::text(b"") };
-        shard.next_exchange(self).sink.answer(&notice, true);
+        shard.next_exchange(self).sink.take_leave(&notice);
     }
 
     /// Ends when the last answer is out, or a little later.

@@ -111,8 +111,8 @@ impl Session<'_> {
                 shard.expect_body(exchange, head, &came.bytes);
                 let form = boundary.map(|boundary| shard.form_reader(&boundary));
                 let content = BodyStream { reader: BodyReader::until_close(u64::MAX), form };
-                if !shard.dispatch_stream(exchange, &ready(handler, false, b""), &content, false) {
-                    self.turn_away(stream, head, own);
+                if let Err(refusal) = shard.dispatch_stream(exchange, &ready(handler, false, b""), &content, false) {
+                    self.answer(stream, head, Decision::Refuse(refusal), own);
                     return self.leave_unread(stream, came);
                 }
                 self.keep(stream, came, Wanted::Streamed(Box::new(content)));

@@ -133,6 +133,10 @@ impl Life {
     /// Lets go of what cannot be taken down.
     pub fn abandon(self) {
         self.shard.shut_sockets();
+        // Its callers have others to call.
+        if let Ok(mut slots) = self.shard.slots.try_borrow_mut() {
+            slots.give_back();
+        }
         std::mem::forget(self.main);
         std::mem::forget(self.runtime);
     }

@@ -49,16 +49,26 @@ impl Shard {
         (BODY_WINDOWS_BYTES / streams).clamp(BODY_WINDOW_MIN_BYTES, most)
     }
 
-    /// Appends a call whose body follows in frames to the open batch; false when too many calls are under way.
+    /// Appends a call whose body follows in frames to the open batch.
+    ///
+    /// # Errors
+    /// Too many calls are under way, of the caller or altogether.
     pub(in crate::shard) fn dispatch_stream(
         &self,
         exchange: Exchange<'_, impl Sink>,
         call: &ReadyCall<'_>,
         stream: &BodyStream,
         last: bool,
-    ) -> bool {
-        let Some(permits) = self.let_begin(call.caller) else { return false };
-        let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else { return false };
+    ) -> Result<(), Refusal<'static>> {
+        // Another shard may have let one in since the head was looked at.
+        let Some(permits) = self.let_begin(call.caller) else {
+            self.counters.limited.add(1);
+            return Err(Refusal::TooManyCalls);
+        };
+        let Some(key) = self.take_slot(exchange.sink.place(), call.own, false) else {
+            self.counters.overloaded.add(1);
+            return Err(Refusal::ServiceUnavailable);
+        };
         self.hold(key, permits);
         self.slots.borrow_mut().mark_stream(key);
         self.note_version(key, call.old);
@@ -77,7 +87,7 @@ impl Shard {
         let rest = stream.reader.remaining_length().unwrap_or(0);
         exchange.restart(stream.phase(), self.now_ms());
         exchange.set_inflow(Some(Inflow::new(key, window, rest, last)));
-        true
+        Ok(())
     }
 
     /// Takes in what has come of a body.

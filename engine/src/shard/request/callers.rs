@@ -1,6 +1,6 @@
 //! Who has sent a request, where that decides about it: who may call at all, how often, and how much at a time.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::caller::proxies::Whereabouts;
 use crate::caller::rules::Per;
@@ -10,10 +10,13 @@ use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::exchange::handle::Exchange;
 use crate::shard::exchange::sink::Sink;
+use crate::tunnel::advice::Question;
+use crate::tunnel::auth::AuthVerdict;
 use crate::tunnel::decide::Decision;
 use crate::tunnel::envelope::Refusal;
 use crate::wire::decimal::put_decimal;
 use crate::wire::fields::Fields;
+use crate::wire::head::Method;
 
 impl Shard {
     /// Where the one is that has sent a request with these fields, for the log; port 0 where a proxy does not say.
@@ -32,7 +35,7 @@ impl Shard {
     pub(super) fn judge_caller(
         &self,
         exchange: Exchange<'_, impl Sink>,
-        fields: Fields<'_>,
+        (method, fields): (Method, Fields<'_>),
         decision: Decision<'_>,
         first: bool,
         lines: &mut Vec<u8>,
@@ -48,18 +51,32 @@ impl Shard {
             self.counters.denied.add(1);
             return Err(Refusal::CallerDenied);
         }
-        let kinds: &[Per] = match decision {
-            // A browser's question costs nothing, and a refusal of it says nothing to those who ask.
-            Decision::Preflight => return Ok(Numbers::default()),
-            Decision::Call { .. } | Decision::Discovery | Decision::Ask(_) => &[Per::Address, Per::Token],
-            // Whoever guesses tokens has none.
-            Decision::Outside | Decision::Refuse(_) => &[Per::Address],
-        };
         if self.caller_limits.is_empty() {
             return Ok(Numbers::default());
         }
         let exposure = self.exposure.borrow();
-        let who = Who { token: exposure.auth.presented(fields), address: address_of(at) };
+        let accepted = match decision {
+            // A browser's question costs nothing, and a refusal of it says nothing to those who ask; nor where JavaScript is asked
+            // about its origin first.
+            Decision::Preflight => return Ok(Numbers::default()),
+            Decision::Ask(_) if method == Method::Options => return Ok(Numbers::default()),
+            // The refusals are those that are decided behind the token (CONTRACT 3).
+            Decision::Call { .. }
+            | Decision::Discovery
+            | Decision::Ask(Question { auth: true, .. })
+            | Decision::Refuse(
+                Refusal::ExposureNotEnabled
+                | Refusal::NotExposed(..)
+                | Refusal::NotRegistered(..)
+                | Refusal::UnsupportedCoding,
+            ) => true,
+            // What else was decided on it, nobody says before its origin is known.
+            Decision::Ask(_) => exposure.auth.verdict(fields) == AuthVerdict::Pass,
+            // Whoever guesses tokens has none.
+            Decision::Outside | Decision::Refuse(_) => false,
+        };
+        let kinds: &[Per] = if accepted { &[Per::Address, Per::Token] } else { &[Per::Address] };
+        let who = Who { token: fields.get(exposure.auth.header().as_bytes()).first(), address: address_of(at) };
         let mut wait_ns = 0;
         let passed = self.caller_limits.take(who, kinds, now_ns(), first, |said| {
             self.counters.callers_forgotten.add(u64::from(said.forgot));
@@ -83,10 +100,11 @@ impl Shard {
 }
 
 /// The address that counts. Those whose address nobody knows are one caller together: to contradict oneself is to be one of them.
+/// They have an address that no client has; `::` would be in one network with `::1`.
 fn address_of(at: Whereabouts) -> Option<IpAddr> {
     match at {
         Whereabouts::At(address, _) => Some(address),
-        Whereabouts::Unknown => Some(Ipv6Addr::UNSPECIFIED.into()),
+        Whereabouts::Unknown => Some(Ipv4Addr::UNSPECIFIED.into()),
         Whereabouts::Local => None,
     }
 }

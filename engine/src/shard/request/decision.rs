@@ -28,7 +28,8 @@ impl Shard {
         let verdict = self.decide(head, bytes, advised, lines, decoded);
         let request_id = verdict.request_id.map(|id| Span { start: id.start as u32, end: id.end as u32 });
         let judged = if self.asks_callers {
-            self.judge_caller(exchange, head.fields.of(bytes), verdict.decision, advised.is_none(), lines)
+            let request = (head.method, head.fields.of(bytes));
+            self.judge_caller(exchange, request, verdict.decision, advised.is_none(), lines)
         } else {
             Ok(Numbers::default())
         };

@@ -239,8 +239,9 @@ impl Intake {
                 shard.expect_body(exchange, head, behind);
                 let form = boundary.map(|boundary| shard.form_reader(&boundary));
                 let stream = BodyStream { reader: shard.body_reader(head.framing, u64::MAX), form };
-                if !shard.dispatch_stream(exchange, &ready(handler, false, b""), &stream, last) {
-                    return self.turn_away(shard, exchange, head, own, last, behind);
+                if let Err(refusal) = shard.dispatch_stream(exchange, &ready(handler, false, b""), &stream, last) {
+                    let answer = Decision::Refuse(refusal);
+                    return self.settle(shard.answer_early(exchange, head, answer, own, last, behind));
                 }
                 self.state = State::Stream(Box::new(stream));
                 Took::Bytes(0)

@@ -12,16 +12,24 @@ use crate::shard::transport::beginning::Beginning;
 
 /// Takes the header that a connection begins with. `None`: there is none, and need not be. An error: nothing more is to be read.
 /// It has no end of its own when the peer does not play along, so somebody cuts it off.
-pub(super) async fn take_header(shard: &Shard, conn: &Conn, rule: &ProxyHeaderRule) -> io::Result<Option<Said>> {
-    let peer = conn.peer_address().map(|peer| peer.ip());
-    if !rule.from.as_ref().is_none_or(|from| from.has_peer(peer)) {
+pub(super) async fn take_header(
+    shard: &Shard,
+    conn: &Conn,
+    peer: Option<SocketAddr>,
+    rule: &ProxyHeaderRule,
+) -> io::Result<Option<Said>> {
+    if !rule.from.as_ref().is_none_or(|from| from.has_peer(peer.map(|peer| peer.ip()))) {
         // What it sends instead is a request, or not.
         return if rule.optional { Ok(None) } else { Err(io::ErrorKind::PermissionDenied.into()) };
     }
     let (beginning, mut room) = (Beginning::of(conn.socket())?, vec![0; PROXY_HEADER_BYTES]);
     let mut waited = false;
     loop {
-        beginning.wait().await?;
+        match beginning.wait().await {
+            // A signal that the thread has handled: see `Signal::wait`. Looking tells.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            outcome => outcome?,
+        }
         let bytes = beginning.look(&mut room)?;
         match read(room.get(..bytes).unwrap_or_default()) {
             Ok(Begin::Header(header, said)) => {
@@ -40,10 +48,10 @@ pub(super) async fn take_header(shard: &Shard, conn: &Conn, rule: &ProxyHeaderRu
     }
 }
 
-/// Where the client is, given what was said of it.
-pub(super) fn whereabouts(said: Option<Said>, conn: &Conn) -> Option<SocketAddr> {
+/// Where the client of this peer is, given what was said of it.
+pub(super) fn whereabouts(said: Option<Said>, peer: Option<SocketAddr>) -> Option<SocketAddr> {
     match said.map(|said| said.source) {
-        None | Some(Source::Peer) => conn.peer_address(),
+        None | Some(Source::Peer) => peer,
         Some(Source::At(address)) => Some(address),
         Some(Source::Unix) => None,
     }

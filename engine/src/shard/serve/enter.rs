@@ -1,11 +1,15 @@
 //! How a connection comes into its shard, and how it goes.
 
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use crate::caller::access::Access;
 use crate::caller::proxies::Whereabouts;
 use crate::caller::rules::ProxyHeaderRule;
+use crate::link::peers::Peer;
 use crate::shard::Shard;
 use crate::shard::connection::conn::Conn;
 use crate::shard::connection::conn_log::ConnLog;
@@ -21,12 +25,9 @@ impl Shard {
     /// Takes a connection over that was accepted here or elsewhere, or made in this process.
     pub(in crate::shard) fn adopt(self: &Rc<Self>, socket: OwnedFd, service: &'static Service) {
         let log = self.log_of(&socket, service);
-        match transport::open(socket, &self.driver, self.encryption(service)) {
-            Ok((socket, ..)) if !self.lets_in(&socket, service) => {
-                self.counters.denied.add(1);
-                self.forget_load(service);
-            }
-            Ok((socket, reader, writer)) if (service.may_begin)(self) => {
+        let opened = transport::open(socket, &self.driver, self.encryption(service));
+        match opened.and_then(|(socket, reader, writer)| Ok((self.meet(&socket, service)?, socket, reader, writer))) {
+            Ok((peer, socket, reader, writer)) if (service.may_begin)(self) => {
                 self.clock.arm();
                 if service.is_load {
                     self.counters.accepted.add(1);
@@ -46,6 +47,10 @@ impl Shard {
                     conn.restart(Phase::Handshake, now_ms);
                     monoio::spawn(greet_and_serve(self.begin_task(), conn, reader, writer));
                 } else {
+                    if service.has_callers && self.callers.ask_peers() {
+                        // Now: when its first request is looked at it may be gone, and would be nobody.
+                        conn.meet(self.peers.enter(Peer { address: peer, ..Peer::default() }));
+                    }
                     monoio::spawn(serve(self.begin_task(), conn, reader, writer));
                 }
             }
@@ -58,12 +63,20 @@ impl Shard {
         self.callers.proxy_header.as_ref().filter(|_| service.has_callers)
     }
 
-    /// False for one who may not call, as far as that is known before the first byte.
-    fn lets_in(&self, socket: &Socket, service: &Service) -> bool {
-        let access = self.callers.connection_access().filter(|_| service.has_callers);
-        access.is_none_or(|access| {
-            self.callers.proxy_header.is_some() || access.admits(Whereabouts::of_peer(socket.peer_address()))
-        })
+    /// Where the peer is, where something depends on that. An error: it may not call, as far as that is known before the first
+    /// byte, or it is gone, so that nobody knows who has sent what can still be read.
+    fn meet(&self, socket: &Socket, service: &Service) -> io::Result<Option<SocketAddr>> {
+        if !service.has_callers || !self.callers.ask_peers() {
+            return Ok(None);
+        }
+        let peer = socket.peer_address()?;
+        let admits = |access: &Access| self.callers.proxy_header.is_some() || access.admits(Whereabouts::of_peer(peer));
+        if self.callers.connection_access().is_none_or(admits) {
+            Ok(peer)
+        } else {
+            self.counters.denied.add(1);
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
     }
 
     /// Where the requests of a connection are written down, if they are.

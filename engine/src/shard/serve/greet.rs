@@ -80,18 +80,22 @@ async fn greet(shard: &Shard, conn: &Rc<Conn>, reader: &mut ReadHalf, writer: &m
 
 /// Hears what comes before the first request, and enters the peer.
 async fn hear(shard: &Shard, conn: &Conn, reader: &mut ReadHalf, writer: &mut WriteHalf) -> io::Result<Protocol> {
+    // Before anything is waited for: of one that is gone nobody knows any more where it was.
+    let peer = conn.socket().peer_address()?;
     let mut said = None;
     if let Some(rule) = shard.proxy_header(conn.service()) {
-        said = take_header(shard, conn, rule).await?;
-        let at = Whereabouts::of_peer(whereabouts(said, conn));
+        said = take_header(shard, conn, peer, rule).await?;
+        let at = Whereabouts::of_peer(whereabouts(said, peer));
         if !shard.callers.connection_access().is_none_or(|access| access.admits(at)) {
             shard.counters.denied.add(1);
+            // It has broken no rule of the protocol.
+            shard.cut_off(conn);
             return Err(io::ErrorKind::PermissionDenied.into());
         }
     }
     let Greeting { protocol, tls } = shake_hands(reader, writer, conn.socket()).await?;
-    if said.is_some() || tls.is_some() {
-        let (address, secure) = (whereabouts(said, conn), said.is_some_and(|said| said.secure));
+    if said.is_some() || tls.is_some() || (conn.service().has_callers && shard.callers.ask_peers()) {
+        let (address, secure) = (whereabouts(said, peer), said.is_some_and(|said| said.secure));
         if let Some(log) = conn.log() {
             log.meet(address);
         }

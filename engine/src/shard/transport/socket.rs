@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::{Rc, Weak};
@@ -105,10 +106,14 @@ impl Socket {
         self.beneath.is_some()
     }
 
-    /// Where the peer is; `None`: at a unix socket, or gone. Costs a system call.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        let address = self.lend().and_then(|socket| rustix::net::getpeername(&socket).ok().flatten());
-        address.and_then(|address| SocketAddr::try_from(address).ok())
+    /// Where the peer is; `None`: at a unix socket. Costs a system call.
+    ///
+    /// # Errors
+    /// It is gone, and the kernel does not know any more where it was: not that it is at a unix socket. What it has sent before it
+    /// went can still be read.
+    pub fn peer_address(&self) -> io::Result<Option<SocketAddr>> {
+        let socket = self.lend().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(rustix::net::getpeername(&socket)?.and_then(|address| SocketAddr::try_from(address).ok()))
     }
 
     /// Bytes that lie between it and the connection.

@@ -3,7 +3,8 @@
 use crate::link::counter::Counter;
 
 /// Those that there are: what [`crate::tunnel::envelope::Refusal`] answers with.
-pub const STATUSES: [u16; 17] = [400, 401, 403, 404, 405, 408, 413, 414, 415, 417, 431, 499, 500, 501, 503, 504, 505];
+pub const STATUSES: [u16; 18] =
+    [400, 401, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 499, 500, 501, 503, 504, 505];
 
 /// A counter for each: one thread writes, anyone reads.
 #[derive(Debug, Default)]
@@ -32,9 +33,11 @@ mod tests {
     #[test]
     fn statuses_that_were_said_are_told_and_no_others() {
         let refusals = Refusals::default();
-        for status in [401, 401, Refusal::ServiceUnavailable.status(), 200] {
+        let refused = [Refusal::TooManyRequests, Refusal::TooManyCalls, Refusal::ServiceUnavailable]
+            .map(|refusal| refusal.status());
+        for status in [401, 401, 200].into_iter().chain(refused) {
             refusals.note(status);
         }
-        assert_eq!(refusals.seen().collect::<Vec<_>>(), [(401, 2), (503, 1)]);
+        assert_eq!(refusals.seen().collect::<Vec<_>>(), [(401, 2), (429, 2), (503, 1)]);
     }
 }
