@@ -155,6 +155,45 @@ describe('instrument', () => {
     }
   });
 
+  it('runs a handler in the context of its request where a runtime enters stores without running them (Node.js 26)', async () => {
+    const { channel } = await import('node:diagnostics_channel');
+    const start = channel('tracing:fasttunnel.call:start');
+    start.runStores = (message, work) => {
+      // As Node.js 26 does: a store is told what it holds, and is not asked to run anything.
+      start.publish(message);
+      return work();
+    };
+    try {
+      const where = async () => {
+        await new Promise(setImmediate);
+        return trace.getActiveSpan()?.spanContext().traceId ?? null;
+      };
+      await withTunnel({ tasks: { where } }, async (tunnel) => {
+        const { text } = await callTask(tunnel, 'where', 1, { headers: { traceparent: PARENT } });
+        assert.equal(JSON.parse(text).result, TRACE);
+      });
+    } finally {
+      delete start.runStores;
+    }
+  });
+
+  it('ends the spans that have begun when it is ended', async () => {
+    const apart = new InMemorySpanExporter();
+    const stop = instrument({ tracerProvider: new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(apart)] }) });
+    let begun;
+    let goOn;
+    const running = new Promise((resolve) => { begun = resolve; });
+    const tasks = { t: () => { begun(); return new Promise((resolve) => { goOn = resolve; }); } };
+    await withTunnel({ tasks }, async (tunnel) => {
+      const answer = callTask(tunnel, 't', 1);
+      await running;
+      stop();
+      goOn(1);
+      await answer;
+      await until(() => apart.getFinishedSpans().length === 1, 'its span is over');
+    });
+  });
+
   it('names the option that is wrong, and ends when it is told to', async () => {
     assert.throws(() => instrument({ tracerProvider: 1 }), (error) => error instanceof OptionError && /tracerProvider/.test(error.message));
     assert.throws(() => instrument({ tracer: {} }), (error) => error instanceof OptionError && /tracer/.test(error.message));

@@ -1,7 +1,7 @@
 import type { Context } from '@opentelemetry/api';
 import { context, diag } from '@opentelemetry/api';
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
+import { runWithin } from '../trace/channel.js';
 
 /** What follows the work of a tracing channel. Nothing of it throws into the work. */
 export interface Follower<Message> {
@@ -11,51 +11,50 @@ export interface Follower<Message> {
   finish(message: Message): void;
 }
 
-/** The context manager of the SDK, as a store that a channel can be bound to. */
-class ContextStore extends AsyncLocalStorage<Context> {
-  override run<Result>(store: Context, code: (...given: any[]) => Result, ...given: any[]): Result {
-    return context.with(store, code, undefined, ...given);
-  }
-}
-
-/** Subscribes to the tracing channel of this name. Returns what ends that. */
+/** Subscribes to the tracing channel of this name. Returns what ends that: work that has begun is followed to its end. */
 export function follow<Message extends { readonly settled: boolean }>(name: string, follower: Follower<Message>): () => void {
   const [start, end, asyncEnd] = ['start', 'end', 'asyncEnd'].map((event) => channel(`tracing:${name}:${event}`)) as [Channel, Channel, Channel];
-  const store = new ContextStore();
-  /** Work whose end has not come. */
+  /** Work whose end has not come, and how much of it there is. */
   const open = new WeakSet<object>();
+  let opened = 0;
+  let over = false;
   // What a channel's subscriber throws ends the process.
-  const transform = (message: unknown): Context => {
+  const onStart = (message: unknown): void => {
     open.add(message as Message);
+    opened += 1;
     try {
-      return follower.begin(message as Message);
+      const inside = follower.begin(message as Message);
+      runWithin(message as Message, (code) => context.with(inside, code));
     } catch (error) {
       diag.error(`${name}: no span was begun`, error);
-      return context.active();
     }
   };
   const conclude = (message: unknown): void => {
     if (!open.delete(message as Message)) return;
+    opened -= 1;
     try {
       follower.finish(message as Message);
     } catch (error) {
       diag.error(`${name}: a span was not ended`, error);
     }
+    // Not while the channel goes through its subscribers.
+    if (over && opened === 0) queueMicrotask(leave);
   };
   const onEnd = (message: unknown): void => {
     if ((message as Message).settled) conclude(message);
   };
-  // Not every runtime can bind stores: there are spans then, and handlers run outside of them.
-  const binds = typeof start.bindStore === 'function';
-  if (binds) start.bindStore(store, transform);
-  else start.subscribe(transform);
+  const leave = (): void => {
+    end.unsubscribe(onEnd);
+    asyncEnd.unsubscribe(conclude);
+  };
+  start.subscribe(onStart);
   end.subscribe(onEnd);
   asyncEnd.subscribe(conclude);
   return () => {
-    if (binds) start.unbindStore(store);
-    else start.unsubscribe(transform);
-    end.unsubscribe(onEnd);
-    asyncEnd.unsubscribe(conclude);
+    if (over) return;
+    over = true;
+    start.unsubscribe(onStart);
+    if (opened === 0) leave();
   };
 }
 

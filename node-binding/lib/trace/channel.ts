@@ -1,5 +1,20 @@
 import { channel } from 'node:diagnostics_channel';
 
+/** Runs the work that a message tells of. */
+type Within = (code: () => unknown) => unknown;
+/** Where a message keeps it; the same in every copy of the package. */
+const WITHIN = Symbol.for('fasttunnel.trace.within');
+
+/**
+ * Said of a message while `start` is published: its work runs within this. A store that is bound to a channel does not do that for
+ * what is no store: how runtimes enter their stores is their own business.
+ */
+export function runWithin(message: object, within: Within): void {
+  const told = message as { [WITHIN]?: Within };
+  const outer = told[WITHIN];
+  told[WITHIN] = outer === undefined ? within : (code) => outer(() => within(code));
+}
+
 /**
  * The five channels that `tracingChannel(name)` of `node:diagnostics_channel` gives its subscribers. They are looked up one by
  * one because not every runtime has tracing channels.
@@ -24,11 +39,16 @@ export class TracedWork<Message extends object> {
     return this.#start.hasSubscribers || this.#asyncEnd.hasSubscribers || this.#end.hasSubscribers || this.#error.hasSubscribers || this.#asyncStart.hasSubscribers;
   }
 
-  /** The work begins: `begin` runs with the stores that are bound to the channel. */
+  /** The work begins: `begin` runs with the stores that are bound to the channel, and within what subscribers have said. */
   start<Result>(message: Message, begin: () => Result): Result {
-    if (typeof this.#start.runStores === 'function') return this.#start.runStores(message, begin);
+    const work = (): Result => {
+      const within = (message as { [WITHIN]?: Within })[WITHIN];
+      return within === undefined ? begin() : (within(begin) as Result);
+    };
+    // Subscribers are told before the work begins, here as there.
+    if (typeof this.#start.runStores === 'function') return this.#start.runStores(message, work);
     this.#start.publish(message);
-    return begin();
+    return work();
   }
 
   /** Its synchronous part is over. */
