@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { fastTunnel, OptionError, TaskError } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
 import { instrument } from 'fasttunnel/opentelemetry';
+import { exposuresFor, post, R, withApp } from './support/runner-apps.mjs';
 import { callTask, until, withTunnel } from './support/tunnels.mjs';
 
 const require = createRequire(new URL('opentelemetry/package.json', import.meta.url));
@@ -191,6 +192,15 @@ describe('instrument', () => {
       goOn(1);
       await answer;
       await until(() => apart.getFinishedSpans().length === 1, 'its span is over');
+    });
+  });
+
+  it('tells what a task of a Runner app has thrown', async () => {
+    const bad = R.r.task('app.bad').run(async () => { throw new Error('broken'); }).build();
+    await withApp(exposuresFor('epoll').fastTunnel, { items: [bad] }, async ({ url }) => {
+      await post(url, '/task/app.bad', {});
+      const [span] = await finished(1);
+      assert.equal(span.events[0]?.attributes['exception.message'], 'broken');
     });
   });
 

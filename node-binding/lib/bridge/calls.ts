@@ -325,7 +325,7 @@ export class Calls {
   #answerFailure(call: Call, error: unknown): void {
     if (CallFailure.is(error)) {
       const answer = answerOfFailure(error);
-      call.trace?.failed(answer.status, error);
+      call.trace?.failed(answer.status, error.cause ?? error);
       this.#answers.raw(call, answer, this.#native);
       call.trace?.ended();
       return;

@@ -80,13 +80,14 @@ export class StreamAnswer {
   }
 }
 
-/** Thrown: the call failed with this status and this whole body text (an error envelope). Not reported to `onError`. */
+/** Thrown: the call failed with this status and this whole body text (an error envelope), because of `cause`, if there is one. Not reported to `onError`. */
 export class CallFailure {
   readonly #brand = true;
 
   constructor(
     readonly status: number,
     readonly body: string,
+    readonly cause?: unknown,
   ) {}
 
   static is(value: unknown): value is CallFailure {

@@ -42,7 +42,7 @@ export class EventEntry implements Entry {
       (payload) => (wanted ? this.#scope.values.settle(payload) : DONE),
       (error: unknown) => {
         const { status, body: text } = this.#scope.failures.answerTo(error, 'event', call.requestId);
-        throw new CallFailure(status, text);
+        throw new CallFailure(status, text, error);
       },
     );
   };

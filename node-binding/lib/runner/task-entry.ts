@@ -93,7 +93,7 @@ export class TaskEntry implements Entry {
     stream.events = {
       failed: (error) => {
         const { status, body } = failures.answerTo(error, 'task', requestId);
-        return new CallFailure(status, body);
+        return new CallFailure(status, body, error);
       },
       broken: (error) => failures.broken(error, requestId),
     };
@@ -104,9 +104,12 @@ export class TaskEntry implements Entry {
     const { failures } = this.#scope;
     const { status, body } = failures.answerTo(error, 'task', call.requestId, (tell) => call.note(tell));
     const response = ExposedCall.responseOf(call);
-    if (response === undefined) throw new CallFailure(status, body);
+    if (response === undefined) throw new CallFailure(status, body, error);
     if (response.headersSent) call.note(() => failures.tooLate());
-    else if (!response.destroyed) response.answer(status, body);
+    else if (!response.destroyed) {
+      call.trace?.failed(status, error);
+      response.answer(status, body);
+    }
     return LATER;
   }
 }
