@@ -235,6 +235,15 @@ onBothDrivers('the access log', (driver) => {
     assert.equal(linesOf(workers).length, 1);
   });
 
+  it('gives a logger the lines of what workers answer', async () => {
+    const statuses = [];
+    const handlers = new URL('fixtures/workers/tasks.mjs', import.meta.url);
+    await withTunnel({ driver, workers: 1, handlers, log: { info: ({ status }) => statuses.push(status) } }, async (tunnel) => {
+      await callTask(tunnel, 'add', { a: 1, b: 2 });
+    });
+    assert.deepEqual(statuses, [200]);
+  });
+
   it('outlives a logger that throws', async () => {
     const errors = [];
     await withTunnel({ driver, ...placed({}), tasks, onError: (error, { id }) => errors.push(`${id}: ${error.message}`), log: { logger: { info() { throw new Error('no'); } } } }, async (tunnel) => {
