@@ -184,6 +184,7 @@ describe('rateLimit', () => {
       [{ per: 'token', rate: 1, max: 1 }, /^rateLimit\.max is not an option\. Did you mean rateLimit\.burst\?/],
       [[{ per: 'token', rate: 1 }, { per: 'token', rate: 2 }], /^rateLimit has two limits for the same callers/],
       [[{ per: 'token', rate: 1 }, { per: 'address', rate: -1 }], /^rateLimit\[1\]\.rate must be/],
+      [{ per: 'token', rate: 1 }, /^rateLimit\.per limits nobody where no token is asked for, got 'token'\. Give auth\.token/],
     ]) {
       await assert.rejects(fastTunnel({ auth: { allowAnonymous: true }, rateLimit }), (error) => {
         assert.match(error.message, message);

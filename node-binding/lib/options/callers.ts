@@ -72,6 +72,12 @@ function asAccess(option: string, value: unknown): Pick<CallerOptions, 'access'>
   return { access: allow === undefined ? rule : { ...rule, allow: asList(`${option}.allow`, allow, asNetwork) } };
 }
 
+/** Throws where a limit counts tokens, and nobody is asked for one: callers would choose what they are counted by, or send none. */
+export function mustAskForTokens(option: string, { callers, auth }: { readonly callers?: CallerOptions; readonly auth: { readonly tokens: readonly string[] | undefined; readonly validators?: boolean } }): void {
+  if (auth.tokens !== undefined || auth.validators === true) return;
+  if (callers?.limits.some(({ per }) => per === 'token') === true) fail(`${option}.per`, 'token', 'limits nobody where no token is asked for', "Give auth.token, or count by per: 'address'.");
+}
+
 /** One limit, or one for each kind of callers. */
 function asRateLimits(option: string, value: unknown): CallerLimit[] {
   if (value === undefined) return [];

@@ -4,7 +4,7 @@ import { asLimits } from './limits.js';
 import { asAddress } from './addresses.js';
 import { asAdmin } from './admin.js';
 import { asAuth } from './auth.js';
-import { asCallers } from './callers.js';
+import { asCallers, mustAskForTokens } from './callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, fail, isPlainObject } from './checks.js';
 import { asCors } from './cors.js';
 import type { EngineOptions } from './engine-options.js';
@@ -69,6 +69,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     ...(workers === undefined ? {} : { workers: true }),
   };
   refuseSharedSockets([['fd', engine], ['admin.fd', engine.admin], ['admin.agent.fd', engine.admin?.agent]]);
+  mustAskForTokens('rateLimit', engine);
   return {
     engine,
     tasks: asTasks(given.tasks),

@@ -3,7 +3,7 @@ import { OptionError } from '../errors/errors.js';
 import { BASE_PATH, TOKEN_HEADER } from '../facts/facts.generated.js';
 import { asLimits, LIMITS } from '../options/limits.js';
 import { asAdmin } from '../options/admin.js';
-import { asCallers } from '../options/callers.js';
+import { asCallers, mustAskForTokens } from '../options/callers.js';
 import { asBoolean, asChoice, asGroup, asInteger, asToken, fail, failHidden, isPlainObject } from '../options/checks.js';
 import type { EngineOptions } from '../options/engine-options.js';
 import { refuseSharedSockets } from '../options/inherited.js';
@@ -143,6 +143,8 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
   const cors = asCors(http.cors);
   const told = asAdmin('engine.admin', engine.admin, tls, 'engine.tls');
   refuseSharedSockets([['engine.admin.fd', told.admin], ['engine.admin.agent.fd', told.admin?.agent]]);
+  const callers = asCallers('engine.', engine);
+  mustAskForTokens('engine.rateLimit', { ...callers, auth });
   return {
     open: asBoolean('http.dangerouslyAllowOpenExposure', http.dangerouslyAllowOpenExposure, false),
     cors,
@@ -153,7 +155,7 @@ export function checkConfig(config: unknown, hasValidators: boolean): ExposureCo
       ...(server === undefined ? asListen(http.listen) : IN_PROCESS),
       ...asTls(tlsOption, tls),
       ...told,
-      ...asCallers('engine.', engine),
+      ...callers,
       http2: asBoolean('engine.http2', engine.http2, false),
       backlog: asInteger('engine.backlog', engine.backlog, NUMBERS.backlog),
       shards: asInteger('engine.shards', engine.shards, NUMBERS.shards),
