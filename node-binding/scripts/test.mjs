@@ -32,12 +32,35 @@ const every = [
 for (const title of [...ALONE, ...FIRST]) if (!every.some((job) => job.title === title)) throw new Error(`there is no run ${title}`);
 const jobs = every.filter(({ name }) => asked.length === 0 || asked.includes(name));
 
+/** Longer than any run takes: one that hangs is ended, and what it has said until then is printed. */
+const LONGEST_MS = 15 * 60_000;
+
 /** What a file has said is printed when it has ended: two that run at a time do not mix. */
 function run({ name, env }) {
   const child = spawn(process.execPath, ['--expose-gc', '--test', '--test-reporter=spec', `test/${name}.test.mjs`], { cwd: FOLDER, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => { said += text; });
-  return new Promise((resolve) => child.once('close', (code, signal) => resolve({ ok: code === 0, said, end: signal ?? code })));
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    // The runner ends its file by SIGTERM, and says which tests were under way.
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+  }, LONGEST_MS);
+  return new Promise((resolve) => {
+    const conclude = (code, signal) => {
+      clearTimeout(timer);
+      resolve({ ok: code === 0 && !late, said, end: late ? `ended after ${LONGEST_MS / 60_000} minutes` : signal ?? code });
+    };
+    child.once('error', (error) => conclude(error.code, null));
+    child.once('close', conclude);
+    // What a test has left running may keep the pipes open for ever.
+    child.once('exit', (code, signal) => setTimeout(() => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+      conclude(code, signal);
+    }, 10_000).unref());
+  });
 }
 
 const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0 };
