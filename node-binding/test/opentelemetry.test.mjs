@@ -204,6 +204,28 @@ describe('instrument', () => {
     });
   });
 
+  it('names the address that the client of a trusted proxy has asked for', async () => {
+    await withTunnel({ trustProxy: 1, tasks: { t: () => 1 } }, async (tunnel) => {
+      await callTask(tunnel, 't', 1, { headers: { 'x-forwarded-for': '203.0.113.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'api.example' } });
+      const [{ attributes }] = await finished(1);
+      assert.deepEqual([attributes['url.scheme'], attributes['server.address'], attributes['server.port']], ['https', 'api.example', 443]);
+    });
+  });
+
+  it('tells the status of a stream at the calling end, too', async () => {
+    await withTunnel({ tasks: { t: () => new Response('ab', { status: 206 }) } }, async (tunnel) => {
+      const client = createClient({ url: tunnel.url });
+      try {
+        const answer = await client.stream('t');
+        for await (const _chunk of answer);
+        const span = (await finished(2)).find(({ kind }) => kind === SpanKind.CLIENT);
+        assert.equal(span.attributes['http.response.status_code'], 206);
+      } finally {
+        await client.close();
+      }
+    });
+  });
+
   it('names the option that is wrong, and ends when it is told to', async () => {
     assert.throws(() => instrument({ tracerProvider: 1 }), (error) => error instanceof OptionError && /tracerProvider/.test(error.message));
     assert.throws(() => instrument({ tracer: {} }), (error) => error instanceof OptionError && /tracer/.test(error.message));

@@ -77,7 +77,11 @@ export class TunnelClient {
   }
 
   async stream(id: string, input?: unknown, options: StreamOptions = {}): Promise<IncomingMessage> {
-    if (CLIENT_CALLS.wanted) return this.#traced('task', id, options, async (given, trace) => this.#streams.stream(this.#streamed(id, input, given, trace)));
+    if (CLIENT_CALLS.wanted) return this.#traced('task', id, options, async (given, trace) => {
+        const answer = await this.#streams.stream(this.#streamed(id, input, given, trace));
+        trace.statusCode = answer.statusCode;
+        return answer;
+      });
     return this.#streams.stream(this.#streamed(id, input, options));
   }
 
@@ -89,7 +93,9 @@ export class TunnelClient {
 
   async #either(id: string, input: unknown, options: StreamOptions, trace?: ClientCallTrace): Promise<unknown> {
     const answer = await this.#streams.either(this.#streamed(id, input, options, trace));
-    return 'value' in answer ? answer.value : answer.stream;
+    if ('value' in answer) return answer.value;
+    if (trace !== undefined) trace.statusCode = answer.stream.statusCode;
+    return answer.stream;
   }
 
   /** A call with a connection of its own. It begins in the tick in which it is made, or close() would not know of it. */

@@ -16,7 +16,7 @@ export class ServerSpans implements Follower<CallMessage> {
 
   begin(call: CallMessage): Context {
     const { tracer, propagator } = this.#tools;
-    const { kind, id, requestId, headers, method, path, httpVersion, encrypted, queuedMs } = call;
+    const { kind, id, requestId, headers, method, path, httpVersion, protocol, host = '', queuedMs } = call;
     const route = routeOf(call);
     const parent = propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
     const agent = headers['user-agent'];
@@ -26,14 +26,14 @@ export class ServerSpans implements Follower<CallMessage> {
       SpanKind.SERVER,
       {
         'url.path': path,
-        ...addressOf(String(headers.host ?? ''), encrypted ? 443 : 80),
+        ...addressOf(host, protocol === 'https' ? 443 : 80),
         ...(agent === undefined ? {} : { 'user_agent.original': String(agent) }),
         'fasttunnel.kind': kind,
         'fasttunnel.id': id,
         'fasttunnel.request_id': requestId,
         'fasttunnel.queue.duration': queuedMs / 1000,
       },
-      { 'http.request.method': method, 'url.scheme': encrypted ? 'https' : 'http', 'http.route': route, 'network.protocol.version': httpVersion === '2.0' ? '2' : httpVersion },
+      { 'http.request.method': method, 'url.scheme': protocol, 'http.route': route, 'network.protocol.version': httpVersion === '2.0' ? '2' : httpVersion },
       queuedMs,
       parent,
     );

@@ -14,6 +14,8 @@ export interface TracedCall {
   readonly path: string;
   readonly httpVersion: string;
   readonly tls: object | undefined;
+  readonly protocol: 'http' | 'https' | undefined;
+  readonly host: string | undefined;
   readonly queuedMs: number;
   readonly gone: boolean;
 }
@@ -37,6 +39,10 @@ export interface CallMessage {
   readonly httpVersion: string;
   /** The client speaks TLS. */
   readonly encrypted: boolean;
+  /** What the client speaks, to the tunnel or to a trusted proxy in front of it. */
+  readonly protocol: 'http' | 'https';
+  /** The host that it has asked for: of a trusted proxy, or the header `Host`. */
+  readonly host: string | undefined;
   /** Milliseconds between the request's being complete and its reaching the event loop. */
   readonly queuedMs: number;
   /** The client has left, or the call has taken longer than `handlerTimeoutMs`: the answer is dropped. */
@@ -102,6 +108,14 @@ export class CallTrace implements CallMessage {
 
   get encrypted(): boolean {
     return this.#call.tls !== undefined;
+  }
+
+  get protocol(): 'http' | 'https' {
+    return this.#call.protocol ?? (this.encrypted ? 'https' : 'http');
+  }
+
+  get host(): string | undefined {
+    return this.#call.host;
   }
 
   get queuedMs(): number {

@@ -52,7 +52,7 @@ export class ClientCallTrace implements ClientCallMessage {
     CLIENT_CALLS.end(this);
     try {
       const result = await answer;
-      this.statusCode = 200;
+      this.statusCode ??= 200;
       this.result = result;
       return result;
     } catch (error) {
