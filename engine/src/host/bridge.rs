@@ -297,12 +297,14 @@ impl Bridge {
     /// Takes a whole answer; it leaves with the next ones. What may not be written gives a 500.
     pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
         let Some(live) = self.tickets.remove(ticket) else { return };
-        note_one(&self.link, &live, live.taken_ns, raw.status >= 400.0);
+        // What may not be written is a 500.
+        let compiled = raw.compile();
+        note_one(&self.link, &live, live.taken_ns, compiled.is_none() || raw.status >= 400.0);
         let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return };
         if live.ask {
             return batch.push_advice(live.key, false, b"");
         }
-        match raw.compile() {
+        match compiled {
             Some((answer, head)) => batch.push_raw(live.key, Outcome::Raw(answer), |bytes| {
                 bytes.extend_from_slice(&head);
                 bytes.extend_from_slice(raw.body);

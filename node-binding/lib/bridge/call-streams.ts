@@ -173,7 +173,9 @@ class CallStreams implements BodyPort, OutletPort {
     const written = this.#native.openStream(ticket, status, reason, lines, length ?? (empty ? 0 : -1), own.cors, own.security);
     this.#host.given();
     if (!written) {
-      this.#host.report(new TypeError('a status, reason or header line of the answer may not be sent'), this.#call);
+      const error = new TypeError('a status, reason or header line of the answer may not be sent');
+      this.#call.trace?.failed(500, error);
+      this.#host.report(error, this.#call);
       this.#call.end();
     }
     return written;
