@@ -561,8 +561,8 @@ pub const UPSTREAM_STREAMS: usize = 100;
 /// Bytes that a server may send on one stream before its client has taken some. More: it waits.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// Bytes that it may send on all of them. More: it waits.
-pub const UPSTREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Bytes that it may send on all of them. More: it waits. Clients of 32 answers have to take nothing before they hold up the others.
+pub const UPSTREAM_WINDOW_BYTES: u32 = 32 * UPSTREAM_STREAM_WINDOW_BYTES;
 
 /// Servers of which a shard knows that they want HTTP/1.1. More: the first is forgotten, and asked again.
 pub const KNOWN_HTTP1: usize = 64;

@@ -232,6 +232,14 @@ for (const [driver, secure] of [['io_uring', false], ['io_uring', true], ['epoll
       }
     });
 
+    it('takes no answer for an open WebSocket that is none', async () => {
+      const page = createServer((request, response) => response.end('<html>'));
+      const { status, headers } = await answerOf(ask({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/', ':authority': `127.0.0.1:${await listen(page)}` }));
+      assert.equal(status, 502);
+      assert.match(headers['proxy-status'], /error=http_upgrade_failed/);
+      page.close();
+    });
+
     it('serves HTTP/1.1 at the same port', async () => {
       const { stdout } = await curl('-i', '--max-time', '10', '--proxy-insecure', '--proxy', `${secure ? 'https' : 'http'}://127.0.0.1:${proxy.port()}`, '--proxy-user', `${context.username}:${context.password}`, `http://127.0.0.1:${port}/old`);
       assert.match(stdout, /^HTTP\/1\.1 200 OK\r\n[\s\S]*GET \/old $/);

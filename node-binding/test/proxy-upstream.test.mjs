@@ -3,14 +3,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { createServer as createSecureServer } from 'node:https';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 import { fetch, ProxyAgent } from 'undici';
 import { WebSocket } from 'ws';
 import proxyAgents from 'https-proxy-agent';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
-import { CODES } from './support/http2.mjs';
+import { CODES, settings, windowUpdate } from './support/http2.mjs';
 
 const { HttpsProxyAgent } = proxyAgents;
 const PATIENT = { timeout: 60_000 };
@@ -137,10 +139,8 @@ for (const driver of ['io_uring', 'epoll']) {
       await assert.rejects(ask('/break'), 'what breaks off does not look whole');
     });
 
-    it('sends once more what was not looked at, and in HTTP/1.1 what a server wants so', async () => {
+    it('sends once more what was not looked at', async () => {
       assert.equal((await ask('/refuse-once')).text, 'GET /refuse-once ');
-      const old = await ask('/old');
-      assert.deepEqual([old.text, old.seen[0]], ['GET /old ', '1.1']);
       const fresh = edge();
       const own = await start({ '*.cmux.test': `127.0.0.1:${await listen(fresh.server)}` });
       const by = agent(own.createContext(1, ROUTE), own);
@@ -223,6 +223,66 @@ for (const driver of ['io_uring', 'epoll']) {
       assert.ok(Date.now() - begun < 5000);
       assert.equal(quiet.seen.sockets, 2);
       close(quiet);
+    });
+
+    it('keeps a connection that is in use, however short its requests are', async () => {
+      const busy = edge();
+      const own = await start({ '*.cmux.test': `127.0.0.1:${await listen(busy.server)}` }, { limits: { idleUpstreamTimeoutMs: 500 } });
+      const by = agent(own.createContext(1, ROUTE), own);
+      for (let count = 0; count < 15; count++) {
+        await ask('/a', {}, by);
+        await sleep(100);
+      }
+      assert.equal(busy.seen.sockets, 1);
+      await by.destroy();
+      await own.stop();
+      close(busy);
+    });
+
+    it('asks in HTTP/1.1 from then on when a server wants that, also with content', async () => {
+      for (const first of [
+        async (by) => assert.equal((await ask('/old', { method: 'POST', body: 'x' }, by)).status, 502, 'it may have been read'),
+        async (by) => assert.deepEqual((({ text, seen }) => [text, seen[0]])(await ask('/old', {}, by)), ['GET /old ', '1.1']),
+      ]) {
+        const old = edge();
+        const own = await start({ '*.cmux.test': `127.0.0.1:${await listen(old.server)}` });
+        const by = agent(own.createContext(1, ROUTE), own);
+        await first(by);
+        assert.equal((await ask('/old', { method: 'POST', body: 'x' }, by)).text, 'POST /old x');
+        assert.equal((await ask('/after', {}, by)).seen[0], '1.1');
+        await by.destroy();
+        await own.stop();
+        close(old);
+      }
+    });
+
+    it('asks in HTTP/1.1 for what HTTP/2 cannot say', async () => {
+      const asked = () => new Promise((resolve, reject) => {
+        let text = '';
+        const client = connect(proxy.port(), '127.0.0.1', () => client.write(`GET http://localhost:5173/a<b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nProxy-Authorization: ${basic(context)}\r\n\r\n`));
+        client.setEncoding('utf8').on('data', (part) => { text += part; }).on('error', reject).on('close', () => resolve(text));
+      });
+      for (const _ of [1, 2]) assert.match(await asked(), /^HTTP\/1\.1 200 [^]*GET \/a<b /);
+    });
+
+    it('ends although a server takes nothing any more', async () => {
+      const sockets = [];
+      const stuck = createTlsServer({ ...workspace.pem, ALPNProtocols: ['h2'] }, (socket) => {
+        sockets.push(socket.on('error', () => {}));
+        // It takes as much as one likes, and reads none of it.
+        socket.write(Buffer.concat([settings({ 4: 0x7fffffff }), windowUpdate(0, 0x7fff0000)]));
+      });
+      const own = await start({ '*.cmux.test': `127.0.0.1:${await listen(stuck)}` }, { limits: { drainTimeoutMs: 200 } });
+      const client = connect(own.port(), '127.0.0.1').on('error', () => {});
+      client.write(`POST http://localhost:5173/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: ${basic(own.createContext(1, ROUTE))}\r\nContent-Length: ${64 << 20}\r\n\r\n`);
+      client.write(Buffer.alloc(64 << 20));
+      const sent = () => own.stats().contexts[0].sentBytes;
+      for (let before = -1; before !== sent() || before === 0; await sleep(300)) before = sent();
+      const ended = await Promise.race([own.stop().then(() => true), sleep(8000).then(() => false)]);
+      sockets.forEach((socket) => socket.destroy());
+      client.destroy();
+      stuck.close();
+      assert.ok(ended);
     });
 
     it('has nothing open when everything has ended', async () => {

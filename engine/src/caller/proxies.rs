@@ -118,7 +118,9 @@ impl Proxies {
         let found = self.walk(peer, elements.iter().map(|element| place(element.client.as_deref())));
         if fields.get(FORWARDED_FOR) != FieldValue::Absent {
             let listed = of_list().at;
-            if listed.address() != found.at.address() || (listed == Whereabouts::Local) != (found.at == Whereabouts::Local) {
+            if listed.address() != found.at.address()
+                || (listed == Whereabouts::Local) != (found.at == Whereabouts::Local)
+            {
                 return (lost, Vec::new());
             }
         }

@@ -46,6 +46,8 @@ pub fn plan(head: &AnswerHead, reader: Reader) -> Result<AnswerPlan, Fault> {
         AnswerContent::Tunnel => return Err(Fault::Upgrade),
         // A server could have the credentials sent to it that are for the proxy.
         _ if head.status == 407 => return Err(Fault::Challenge),
+        // Over frames any success would say that it has switched (RFC 8441 5).
+        _ if reader.framed && reader.upgrades && (200..300).contains(&head.status) => return Err(Fault::Upgrade),
         AnswerContent::Framed(Framing::None) => AnswerFraming::NoContent,
         AnswerContent::Framed(Framing::Length(length)) => AnswerFraming::Length(length),
         AnswerContent::Framed(Framing::Chunked) | AnswerContent::UntilClose if reader.old || reader.framed => {

@@ -12,6 +12,14 @@ fn parsed(text: &str, asked: Method) -> AnswerHead {
     head
 }
 
+#[test]
+fn over_frames_an_answer_that_is_no_switch_does_not_open_what_was_asked_for() {
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let framed = |framed| passed(text, Method::Get, Reader { framed, upgrades: true, ..NEW });
+    assert_eq!(framed(true), Err(Fault::Upgrade));
+    assert!(framed(false).is_ok());
+}
+
 /// The head that a client gets, without its final empty line, or why it gets none.
 fn passed(text: &str, asked: Method, reader: Reader) -> Result<String, Fault> {
     let head = parsed(text, asked);

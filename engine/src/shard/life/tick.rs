@@ -77,14 +77,18 @@ impl Shard {
     fn cut_residents(&self) {
         let now = self.now_ms();
         self.conns.residents(|_| true).iter().for_each(|resident| resident.carry_out(self, Verdict::Cut, now));
-        self.close_upstreams();
+        self.end_upstreams();
     }
 
-    /// Closes the connections to servers that wait for a request.
-    fn close_upstreams(&self) {
-        if let Some(upstreams) = &self.upstreams {
-            upstreams.rest(self.now_ms(), true);
+    /// Closes connections to servers, and cuts them off once the drain is over: nobody looks at their deadlines behind the last turn
+    /// of the timer. True when none is left.
+    fn end_upstreams(&self) -> bool {
+        let Some(upstreams) = &self.upstreams else { return true };
+        upstreams.rest(self.now_ms(), true);
+        if !self.life.was_told_to_stop() || self.life.is_drain_over(self.now_ms()) {
+            upstreams.shares.cut();
         }
+        upstreams.shares.is_empty()
     }
 
     /// Spawns a task and counts it: the shard ends when all tasks have, so that no operation is in flight then.
@@ -257,9 +261,12 @@ impl Shard {
         if self.stopping() && !self.doors.is_open(Side::Load) && !self.has_calls() && self.may_leave() {
             self.end_admin();
         }
-        if self.life.is_admin_over() && self.conns.is_empty() && !self.doors.is_open(Side::Apart) && self.life.finish()
+        if self.life.is_admin_over()
+            && self.conns.is_empty()
+            && !self.doors.is_open(Side::Apart)
+            && self.end_upstreams()
+            && self.life.finish()
         {
-            self.close_upstreams();
             // Both descriptors complete their pending reads, so that nothing is in flight when the ring goes.
             self.inbox.bell.wake();
             self.clock.strike_last();

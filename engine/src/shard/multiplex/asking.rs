@@ -1,7 +1,7 @@
 //! Requests of HTTP/1.1 as those of HTTP/2 that ask for the same, and the answers to them the other way round (RFC 9113 8.3).
 
 use h2::ext::Protocol;
-use http::header::{CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY};
+use http::header::{CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 
@@ -59,7 +59,7 @@ pub(super) fn write_answer(parts: &Parts, asked: &Asked, empty: bool, text: &mut
     text.extend_from_slice(format!("HTTP/1.1 {code} {}\r\n", reason_phrase(code)).as_bytes());
     for (name, value) in &parts.headers {
         // What has no end has no length.
-        let is_void = key.is_some() && name == CONTENT_LENGTH;
+        let is_void = key.is_some() && (name == CONTENT_LENGTH || name == SEC_WEBSOCKET_ACCEPT);
         if !is_void && !is_of_connection(name) {
             put_line(text, name.as_str().as_bytes(), value.as_bytes());
         }

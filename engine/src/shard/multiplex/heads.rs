@@ -64,7 +64,10 @@ pub(in crate::shard) fn write_request(
     put_line(text, b"host", authority.as_bytes());
     write_fields(parts, authority, text)?;
     if let Some(protocol) = protocol {
-        if !protocol.as_str().eq_ignore_ascii_case("websocket") || parts.headers.contains_key("sec-websocket-key") {
+        if !protocol.as_str().eq_ignore_ascii_case("websocket")
+            || parts.headers.contains_key("sec-websocket-key")
+            || parts.headers.contains_key(http::header::CONTENT_LENGTH)
+        {
             return Err(Malformed);
         }
         let key = websocket::key(random());
@@ -82,6 +85,10 @@ pub(in crate::shard) fn response(head: &AnswerHead, bytes: &[u8], asked: &Asked)
     let fields = head.fields.of(bytes);
     let mut response = Response::new(());
     let switches = head.status == 101;
+    if asked.key.is_some() && (200..300).contains(&head.status) {
+        // Over frames it would say that it has switched (RFC 8441 5).
+        return Err(Unfit::NoWebSocket);
+    }
     if switches {
         let accept = fields.get(b"sec-websocket-accept").first();
         let expected = asked.key.as_deref().map(websocket::accept);

@@ -103,6 +103,11 @@ impl Memory {
         self.unread.set(self.unread.get().saturating_sub(bytes as u64));
     }
 
+    /// Nobody is left who would take any.
+    pub fn none_unread(&self) {
+        self.unread.set(0);
+    }
+
     /// Bytes that it holds, and those of content that wait for whoever takes them.
     pub fn held_bytes(&self) -> usize {
         let (arrived, input, output) = (self.arrived.borrow(), self.input.borrow(), self.output.borrow());

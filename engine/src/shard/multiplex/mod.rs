@@ -4,6 +4,7 @@
 
 mod asking;
 pub(in crate::shard) mod drive;
+pub(in crate::shard) mod head_watch;
 pub(in crate::shard) mod heads;
 pub(in crate::shard) mod memory;
 pub(in crate::shard) mod stream;

@@ -327,6 +327,9 @@ fn poll_answer(
     }
 }
 
+/// Bytes that the proxy adds to a head at most.
+const ADDED_BYTES: usize = 1024;
+
 /// Sends the head of a request; says where it ends.
 fn ask(
     requests: &mut SendRequest<Bytes>,
@@ -334,6 +337,8 @@ fn ask(
     limits: &HeadLimits,
 ) -> io::Result<(usize, Option<SendStream<Bytes>>, Receive)> {
     let unfit = |_| io::Error::from(io::ErrorKind::InvalidData);
+    // It was within bounds when it came; what the proxy has added may be more.
+    let limits = &HeadLimits { max_head_bytes: limits.max_head_bytes + ADDED_BYTES, ..*limits };
     let found = HeadScanner::default().find(bytes, limits).map_err(unfit)?;
     let Scan::Complete { start: 0, end } = found else { return Err(io::ErrorKind::InvalidData.into()) };
     let mut head = Box::<Head>::default();

@@ -92,6 +92,9 @@ impl Exchange<'_> {
             let reused = upstream.reused;
             let (sent, heard, upstream) = self.exchange(hand, upstream).await;
             let late = hand.client.late();
+            if upstream.end.failure() == Some(Failure::WantsHttp1) {
+                shares.note_http1(&key);
+            }
             match (heard, sent) {
                 _ if hand.client.is_dead() => return After::Cut,
                 (Heard::All(outcome), sent) => return self.finish(hand, outcome, sent, upstream).await,
@@ -105,9 +108,6 @@ impl Exchange<'_> {
                     if tries == 0 && self.is_bare() && late.is_none() && upstream.end.failure().is_some() =>
                 {
                     tries += 1;
-                    if upstream.end.failure() == Some(Failure::WantsHttp1) {
-                        shares.note_http1(&key);
-                    }
                 }
                 (_, Sent::Bad(fault)) => return self.fail(hand, fault, false).await,
                 (Heard::Silence, sent) => {
@@ -129,16 +129,27 @@ impl Exchange<'_> {
     fn waiting(&self, hand: &Hand, key: &Key) -> Option<Upstream> {
         let asked = self.head.fields.of(self.bytes).get(b"upgrade").first();
         let websocket = asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
-        let stream = match self.forward.upgrade && !websocket {
+        let shares = &self.upstreams.shares;
+        let cannot = (self.forward.upgrade && !websocket) || shares.wants_http1(key) || !self.fits_http2();
+        let stream = match cannot {
             true => None,
-            false => self.upstreams.shares.take(key, self.forward.upgrade, hand.shard.head_limits),
+            false => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
         };
         stream.or_else(|| self.upstreams.pool.take(key))
     }
 
     /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
     fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
-        hand.shard.limits.http2.enabled && !self.forward.upgrade && !self.upstreams.shares.wants_http1(key)
+        hand.shard.limits.http2.enabled
+            && !self.forward.upgrade
+            && !self.upstreams.shares.wants_http1(key)
+            && self.fits_http2()
+    }
+
+    /// HTTP/2 can say it: HTTP/1.1 looks less closely at targets.
+    fn fits_http2(&self) -> bool {
+        let target = self.bytes.get(self.head.path.start as usize..self.head.target.end as usize).unwrap_or_default();
+        target.is_empty() || self.forward.asterisk || http::uri::PathAndQuery::try_from(target).is_ok()
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.

@@ -19,6 +19,8 @@ pub(super) fn begin(shard: &Rc<Shard>, connection: &Rc<Client>, stream: Stream, 
     let stream = Rc::new(stream);
     let client = Rc::new(Client::on(connection, stream.clone(), shard.now_ms()));
     client.id.set(connection.carried.enter(client.clone()));
+    // A stop finds it under way.
+    client.begin(shard.now_ms());
     shard.counters.http2_streams.add(1);
     let hand = Hand {
         shard: shard.clone(),

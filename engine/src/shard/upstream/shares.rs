@@ -14,6 +14,7 @@ use crate::limits::{KNOWN_HTTP1, RELAY_BYTES, UPSTREAM_STREAM_WINDOW_BYTES, UPST
 use crate::proxy::fault::Fault;
 use crate::shard::Shard;
 use crate::shard::multiplex::drive::{Role, drive};
+use crate::shard::multiplex::head_watch::HeadWatch;
 use crate::shard::multiplex::memory::{Memory, Pipe};
 use crate::shard::multiplex::stream::Stream;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
@@ -83,13 +84,16 @@ impl Shares {
     }
 
     /// A stream of a connection that there is; `websocket`: one on which an extended `CONNECT` may be sent.
-    pub fn take(&self, key: &Key, websocket: bool, limits: HeadLimits) -> Option<Upstream> {
+    pub fn take(&self, key: &Key, websocket: bool, limits: HeadLimits, now_ms: u64) -> Option<Upstream> {
         let mut all = self.all.borrow_mut();
         all.retain_mut(|share| share.key != *key || !share.is_over());
         let fits = |share: &&mut Share| {
             share.key == *key && share.has_room() && (!websocket || share.send.is_extended_connect_protocol_enabled())
         };
-        all.iter_mut().find(fits).map(|share| share.open(limits, true))
+        all.iter_mut().find(fits).map(|share| {
+            share.idle_since_ms = now_ms;
+            share.open(limits, true)
+        })
     }
 
     /// Begins a connection whose server has agreed on HTTP/2, and the first stream of it.
@@ -115,10 +119,18 @@ impl Shares {
             return Err(Fault::Unavailable);
         };
         let carrier = Rc::new(Carrier { socket, writing_since_ms: Cell::default(), over: Cell::default() });
-        let task = Task { shard: shard.clone(), carrier: carrier.clone(), memory: memory.clone(), connection };
+        let (counted, streams) = (Rc::new(counted), Rc::<Cell<usize>>::default());
+        let task = Task {
+            shard: shard.clone(),
+            carrier: carrier.clone(),
+            memory: memory.clone(),
+            connection,
+            streams: streams.clone(),
+            watch: HeadWatch::default(),
+            held: 0,
+        };
         shard.spawn(carry(task, halves));
         self.carriers.borrow_mut().push(carrier.clone());
-        let (counted, streams) = (Rc::new(counted), Rc::default());
         let mut share = Share { key, send, carrier, memory, counted, streams, idle_since_ms: shard.now_ms() };
         let upstream = share.open(shard.head_limits, false);
         self.all.borrow_mut().push(share);
@@ -183,6 +195,16 @@ impl Shares {
         self.all.borrow_mut().clear();
     }
 
+    /// Cuts all of them off, so that their tasks end.
+    pub fn cut(&self) {
+        self.clear();
+        self.carriers
+            .borrow()
+            .iter()
+            .filter(|carrier| !carrier.over.get())
+            .for_each(|carrier| carrier.socket.cut(true));
+    }
+
     /// No task is there any more.
     pub fn is_empty(&self) -> bool {
         self.carriers.borrow().iter().all(|carrier| carrier.over.get())
@@ -194,14 +216,30 @@ struct Task {
     carrier: Rc<Carrier>,
     memory: Rc<Memory>,
     connection: h2::client::Connection<Pipe, Bytes>,
+    streams: Rc<Cell<usize>>,
+    watch: HeadWatch,
+    /// Bytes that the shard counts for it.
+    held: usize,
 }
 
 impl Role for Task {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(bytes) = self.memory.take_arrived() {
+            let Some(content) = self.watch.take(&bytes) else {
+                self.shard.counters.http2_floods.add(1);
+                return Poll::Ready(());
+            };
+            self.memory.count_unread(content, UPSTREAM_WINDOW_BYTES);
             self.memory.feed(bytes);
         }
-        pin!(&mut self.connection).poll(cx).map(drop)
+        let step = pin!(&mut self.connection).poll(cx).map(drop);
+        if self.streams.get() == 0 {
+            self.memory.none_unread();
+        }
+        let before = std::mem::replace(&mut self.held, self.memory.held_bytes());
+        self.shard.buffers.let_go(before);
+        self.shard.buffers.hold(self.held);
+        step
     }
 
     fn note_writing(&self, writing: bool) {
@@ -210,6 +248,12 @@ impl Role for Task {
 
     fn lingers(&self) -> bool {
         false
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.shard.buffers.let_go(self.held);
     }
 }
 
