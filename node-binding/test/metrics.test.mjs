@@ -12,7 +12,7 @@ const sizes = (count, size) => ({ count, sum: count * size, p50: size, p90: size
 const COUNTERS = [
   'connections', 'accepted', 'turnedAway', 'requests', 'refused', 'protocolErrors', 'calls', 'answered', 'dropped', 'overloaded', 'abandoned', 'shed', 'restarts', 'heldBytes', 'discardedAnswers', 'evicted', 'handlerTimeouts', 'inFlight', 'asks', 'noticesDropped',
   'streamedBodies', 'streamedAnswers', 'cutAnswers', 'frames', 'hostErrors', 'batches', 'wakes', 'hostWakes', 'queueDepth', 'queueDepthMax', 'ticks', 'panics',
-  'http2Connections', 'http2Streams', 'http2Floods',
+  'http2Connections', 'http2Streams', 'http2Floods', 'denied', 'limited', 'callersForgotten',
 ];
 const shard = (first) => ({
   ...Object.fromEntries(COUNTERS.map((name, index) => [name, first + index])),

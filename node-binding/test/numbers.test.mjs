@@ -115,8 +115,8 @@ describe('numbers of the client and of the proxy', () => {
 
 describe('numbers that the engine has as well', () => {
   it('are all of them options', () => {
-    // What stands in `workers`, which may be a number itself: workers.test.mjs holds it.
-    const named = new Set([...STANDALONE.map(({ path }) => path.split('.').at(-1)), 'workers', 'blockedTimeoutMs']);
+    // What stands in `workers`, which may be a number itself, and in `rateLimit`, which may be a list: their own tests hold them.
+    const named = new Set([...STANDALONE.map(({ path }) => path.split('.').at(-1)), 'workers', 'blockedTimeoutMs', 'burst', 'maxConcurrent', 'maxCallers']);
     for (const name of [...Object.keys(LIMITS), ...Object.keys(NUMBERS), ...Object.keys(MULTIPART)]) assert.ok(named.has(name), name);
   });
 
@@ -131,9 +131,9 @@ describe('numbers that the engine has as well', () => {
   });
 
   it('are an OptionError where the engine refuses them, as is whatever else it refuses', async () => {
-    // What the engine is never told: how long it waits at its end, and in front of it, and how many workers will join.
+    // What the engine is never told: how long it waits at its end, and in front of it, and how many workers will join; and what it is told in a list.
     const { drainTimeoutMs: _end, ...limits } = LIMITS;
-    const { readinessDelayMs: _before, workers: _many, blockedTimeoutMs: _long, maxAge, ...numbers } = NUMBERS;
+    const { readinessDelayMs: _before, workers: _many, blockedTimeoutMs: _long, burst: _most, maxConcurrent: _beside, maxCallers: _known, maxAge, ...numbers } = NUMBERS;
     const outOf = ({ least, most }) => [least - 1, most + 1];
     const ranges = [
       ...Object.entries(limits).flatMap(([option, range]) => outOf(range).map((value) => [option, { limits: { [option]: value } }])),

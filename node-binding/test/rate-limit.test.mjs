@@ -1,5 +1,6 @@
 // What each caller may ask: 429 with the fields that say why, decided by the shards, for all of them together.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { describe, it } from 'node:test';
 import { fastTunnel } from 'fasttunnel';
 import { tasks } from './support/callers.mjs';
@@ -44,8 +45,34 @@ onBothDrivers('limits by caller', (driver) => {
     assert.ok(Number(retry) > 95 && Number(retry) <= 100, retry);
     assert.equal(total(tunnel, 'calls'), 3);
     assert.equal(total(tunnel, 'limited'), 2);
+    assert.equal(tunnel.stats().shards.reduce((sum, { refusals }) => sum + (refusals[429] ?? 0), 0), 2);
     assert.equal(answers[4].headers['access-control-allow-origin'], '*', 'browsers may read it');
     assert.deepEqual(await statuses(tunnel, [from('203.0.113.10')]), [200], 'others are not held up');
+  }));
+
+  it('a client that is gone before it is looked at is not nobody', async () => {
+    const sendAndVanish = (tunnel) => new Promise((resolve) => {
+      const socket = net.connect(tunnel.port, tunnel.host, () => socket.end(taskBytes('add', ADD), () => socket.resetAndDestroy()));
+      socket.on('error', () => {}).on('close', resolve);
+    });
+    for (const placement of ['inline', 'threads']) {
+      for (const [rules, most] of [[{ rateLimit: { per: 'address', ...SLOW } }, 3], [{ access: { deny: ['127.0.0.0/8'] } }, 0]]) {
+        let ran = 0;
+        await withTunnel({ driver, shards: 1, placement, tasks: { add: () => (ran += 1) }, ...rules }, async (tunnel) => {
+          for (let count = 0; count < 30; count++) await sendAndVanish(tunnel);
+          // One that was accepted behind them.
+          const last = await RawSocket.connect(tunnel);
+          last.write(taskBytes('add', ADD, { connection: 'close' }));
+          await last.end();
+        });
+        assert.ok(ran <= most, `${placement} ${JSON.stringify(rules)}: ${ran}`);
+      }
+    }
+  });
+
+  it('what is refused behind the token counts for it', () => serve({ auth: { token: ['one', 'two'] }, rateLimit: { per: 'token', ...SLOW } }, async (tunnel) => {
+    assert.deepEqual(await statuses(tunnel, Array(4).fill(by('one')), 'nowhere'), [403, 403, 403, 429]);
+    assert.deepEqual(await statuses(tunnel, [by('two')]), [200]);
   }));
 
   it('a bucket fills at its rate', () => serve({ rateLimit: { per: 'address', rate: 1, burst: 1 } }, async (tunnel) => {
@@ -57,6 +84,7 @@ onBothDrivers('limits by caller', (driver) => {
     const seen = (list) => statuses(tunnel, list.map(from));
     assert.deepEqual(await seen(['2001:db8::1', '2001:db8::2', '2001:db8::3:4', '2001:db8::5', '2001:db8:0:1::1']), [200, 200, 200, 429, 200]);
     assert.deepEqual(await seen(['unknown', '_a', 'x', 'unknown', '203.0.113.1']), [200, 200, 200, 429, 200]);
+    assert.deepEqual(await seen(['::1']), [200]);
     assert.deepEqual(await statuses(tunnel, [{ ...from('203.0.113.2'), forwarded: 'for=203.0.113.3' }]), [429], 'to contradict oneself is to be one of them');
   }));
 

@@ -132,6 +132,7 @@ describe('the option fd', () => {
     ['the same of the admin listener', { admin: { fd: 9998 } }, {}, /^admin\.fd: descriptor 9998 is not open/],
     ['a process that systemd has not started', { fd: 'systemd' }, {}, /LISTEN_FDS is not set.*Start the process by its \.socket unit/],
     ['sockets that a program in between has got', { fd: 'systemd' }, { LISTEN_FDS: '1', LISTEN_PID: '1' }, /has handed its sockets to process 1; this is process \d+.*Start node itself, not npm/],
+    ['one socket twice', { fd: 'systemd', admin: { fd: 'systemd' } }, { LISTEN_FDS: '1', LISTEN_PID }, /^admin\.fd is the socket of fd, got 3\. Bind one for each/],
     ['several without a name', { fd: 'systemd' }, { LISTEN_FDS: '2', LISTEN_PID, LISTEN_FDNAMES: 'calls:health' }, /may be several of the sockets.*calls \(3\), health \(4\).*Give a name/],
     ['a name that two have', { fd: 'systemd:calls' }, { LISTEN_FDS: '2', LISTEN_PID, LISTEN_FDNAMES: 'calls:calls' }, /may be several.*a name of its own/],
     ['a name that none has', { fd: 'systemd:cals' }, { LISTEN_FDS: '1', LISTEN_PID, LISTEN_FDNAMES: 'calls' }, /names none of the sockets that systemd has handed over: calls \(3\)/],

@@ -2,10 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// Between two tries to write into what takes nothing now, where others have made it so that nobody can wait for it.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Opens a file to append to, and makes it where there is none, for its owner and its group. A FIFO that nobody reads is an
 /// error: to wait for a reader would be for ever.
@@ -14,11 +20,28 @@ use rustix::fs::OFlags;
 /// What `open` said.
 pub fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags.bits() as i32).open(path)?;
+    let opened = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags.bits() as i32).open(path);
+    let file = match opened {
+        // The journal's, or a pipe of Node's, is a socket: it has no path by which it could be opened again, but it can be shared.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            return standard(path).unwrap_or(Err(error));
+        }
+        opened => opened?,
+    };
     // Whoever reads a FIFO or a terminal slowly is waited for, by a thread that has nothing else to do.
     let before = rustix::fs::fcntl_getfl(&file)?;
     rustix::fs::fcntl_setfl(&file, before - OFlags::NONBLOCK)?;
     Ok(file)
+}
+
+/// Standard output or error, as the process has it. Its flags are others' as well, and stay.
+fn standard(path: &Path) -> Option<io::Result<File>> {
+    let own = match path.to_str()? {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => io::stdout().as_fd().try_clone_to_owned(),
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => io::stderr().as_fd().try_clone_to_owned(),
+        _ => return None,
+    };
+    Some(own.map(File::from))
 }
 
 /// Lines on their way into a file.
@@ -51,6 +74,10 @@ impl<Out: Write> LogFile<Out> {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(RETRY_PAUSE);
+                    continue;
+                }
                 Err(error) => error,
             };
             let (done, _) = lines.split_at(written);
