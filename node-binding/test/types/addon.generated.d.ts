@@ -66,20 +66,6 @@ export declare class NativeSessionStore {
 /** A running tunnel, or another event loop of one. All methods on the JavaScript thread that made it. */
 export declare class NativeTunnel {
   /**
-   * Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
-   * `table` is written by `poll` and `complete` (see `layout`).
-   *
-   * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
-   */
-  constructor(options: NativeOptions, handlers: Array<NativeHandler>, allow: NativeAllow, table: Uint32Array, ring: () => void)
-  /**
-   * Attaches the event loop of this thread to a tunnel of another one, that was made with `workers` and has this number.
-   * It runs the calls of these handlers from now on.
-   *
-   * Throws with `code` `FASTTUNNEL_CLOSED` when there is no such tunnel (any more).
-   */
-  static attach(number: number, loopRing: boolean, handlers: Array<NativeHandler>, table: Uint32Array, ring: () => void): NativeTunnel
-  /**
    * Drains waiting calls: fills the table, returns the JSON array of their bodies, or null when there are none.
    * At most `max_calls`, but one at least. When there is nothing at all, the next call rings.
    */
@@ -95,6 +81,10 @@ export declare class NativeTunnel {
   head(ticket: number): string | null
   /** Milliseconds that a call has waited for the event loop, while it is not answered. */
   queuedMs(ticket: number): number
+  /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
+  peer(ticket: number): NativePeer | null
+  /** Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process. */
+  caller(ticket: number): NativeCaller | null
   /** Says what a request that was asked about may do; it leaves with the next `complete`. */
   advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
   /**
@@ -121,31 +111,19 @@ export declare class NativeTunnel {
   discardBody(ticket: number): void
   /** The refusals of which the table has told: the members of a JSON array. */
   notices(): string
-  /** The numbers by which calls name the handlers that it was made with, in their order. */
-  get handlerNumbers(): Array<number>
   /** Replaces the handlers; counts from the next request on. Returns their numbers, in their order. */
   setHandlers(handlers: Array<NativeHandler>, allow: NativeAllow): Array<number>
-  /** By which a thread of this process attaches to it. */
-  get number(): number
-  /** The engine's number of this event loop. */
-  get member(): number
   /**
    * The event loop says how it is: how late it was for its last timer, the most that was, and the part of the time in
    * which it did not wait for events. `worker` is negative for the one that has opened the tunnel.
    */
   beat(delayMs: number, delayMaxMs: number, utilization: number, worker: number, restarts: number): void
-  /** Calls that it has begun and not answered. */
-  get live(): number
   /** Takes no more calls: what this event loop has not begun goes to others. Then answer what is live, and call `finish`. */
   leave(): void
   /** Replaces what clients are spoken to with; counts from the next connection on. */
   setTls(tls: NativeTls): void
   /** Replaces what the admin listener encrypts with, where it has something of its own. */
   setAdminTls(tls: NativeTls): void
-  /** What is known of the client of a call that is not answered yet, where it came by TLS and is connected. */
-  peer(ticket: number): NativePeer | null
-  /** Who has made a call that is not answered yet, while the peer is connected; nothing of one of this process. */
-  caller(ticket: number): NativeCaller | null
   /**
    * Makes a connection to the engine. The descriptor belongs to the caller, who has to close it.
    *
@@ -163,12 +141,14 @@ export declare class NativeTunnel {
   stop(drainMs: number): void
   /** Goes on with the access log in this file, which is opened to be appended to. */
   reopenLog(path: string): void
-  /** The next lines of the access log as a JSON array, at most so many; nothing where there are none. Also after `finish`. */
-  readLog(most: number): string | null
-  /** Why the access log could not be written, once for each time that it began. */
-  logFailure(): string | null
-  /** Joins the threads and lets the ring go. Cuts off what has not ended. */
-  finish(): void
+  /** By which a thread of this process attaches to it. */
+  get number(): number
+  /** The engine's number of this event loop. */
+  get member(): number
+  /** The numbers by which calls name the handlers that it was made with, in their order. */
+  get handlerNumbers(): Array<number>
+  /** Calls that it has begun and not answered. */
+  get live(): number
   /** TCP port, 0 where it does not listen on one. */
   get port(): number
   /** TCP port of the admin listener, 0 where there is none. */
@@ -192,6 +172,26 @@ export declare class NativeTunnel {
    * shards and members after `finish`.
    */
   stats(): string
+  /** The next lines of the access log as a JSON array, at most so many; nothing where there are none. Also after `finish`. */
+  readLog(most: number): string | null
+  /** Why the access log could not be written, once for each time that it began. */
+  logFailure(): string | null
+  /**
+   * Starts listening. `ring` is called when calls wait and JavaScript is idle; it should call `poll`.
+   * `table` is written by `poll` and `complete` (see `layout`).
+   *
+   * Throws with `code` set to the operating system's name (`EADDRINUSE`, …) or `FASTTUNNEL_BAD_OPTION`.
+   */
+  constructor(options: NativeOptions, handlers: Array<NativeHandler>, allow: NativeAllow, table: Uint32Array, ring: () => void)
+  /**
+   * Attaches the event loop of this thread to a tunnel of another one, that was made with `workers` and has this number.
+   * It runs the calls of these handlers from now on.
+   *
+   * Throws with `code` `FASTTUNNEL_CLOSED` when there is no such tunnel (any more).
+   */
+  static attach(number: number, loopRing: boolean, handlers: Array<NativeHandler>, table: Uint32Array, ring: () => void): NativeTunnel
+  /** Joins the threads and lets the ring go. Cuts off what has not ended. */
+  finish(): void
 }
 
 /** The utilities of one environment. All methods on its JavaScript thread; none of them waits. */
