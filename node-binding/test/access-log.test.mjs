@@ -1,15 +1,17 @@
 // The access log: what its lines say of requests, whoever has answered them, and what becomes of lines that cannot be written.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { fastTunnel, OptionError } from 'fasttunnel';
 import { placed } from './support/placed.mjs';
+import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { exposuresFor, R, TOKEN, withApp } from './support/runner-apps.mjs';
 import { callTask, onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
 
@@ -242,6 +244,52 @@ onBothDrivers('the access log', (driver) => {
       await callTask(tunnel, 'add', { a: 1, b: 2 });
     });
     assert.deepEqual(statuses, [200]);
+  });
+
+  it('has a line of each request and none of what a client is told when the tunnel closes', async () => {
+    const path = fresh();
+    let socket;
+    await withTunnel({ driver, tasks, log: { path, sample: 1 } }, async (tunnel) => {
+      socket = await RawSocket.connect(tunnel);
+      socket.write(taskBytes('add', { a: 1, b: 2 }, { connection: 'keep-alive, fasttunnel-notice' }));
+      assert.equal((await socket.answer()).status, 200);
+    });
+    assert.equal((await socket.answer()).status, 408, 'that no further request is read');
+    socket.destroy();
+    assert.deepEqual(linesOf(path).map((line) => JSON.parse(line).status), [200]);
+  });
+
+  it('is written to standard output, also where that is a socket', async () => {
+    const program = `
+      const { fastTunnel } = await import(${JSON.stringify(import.meta.resolve('fasttunnel'))});
+      const tunnel = await fastTunnel({ driver: '${driver}', auth: { allowAnonymous: true }, tasks: { add: () => 1 }, log: { path: '/dev/stdout' } });
+      await fetch(tunnel.url + '/task/add', { method: 'POST' });
+      await tunnel.close();`;
+    // A child of Node's has a pipe that is a socket.
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    assert.equal(JSON.parse(stdout).status, 200);
+  });
+
+  it('goes on behind a line that a logger throws for, and is reopened while the tunnel closes', async () => {
+    const [lines, errors, path] = [[], [], fresh()];
+    let count = 0;
+    const logger = { info: ({ path: of }) => { if ((count += 1) === 1) throw new Error('no'); lines.push(of); } };
+    await withTunnel({ driver, ...placed({}), tasks, onError: (error, { id }) => errors.push(id), log: logger }, async (tunnel) => {
+      await raw(tunnel.port, ['1', '2', '3'].map((id) => `POST /__runner/task/${id} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`).join(''));
+      await until(() => count === 3, 'all are told');
+    });
+    assert.deepEqual([lines.length, errors], [2, ['(log)']]);
+    await withTunnel({ driver, tasks: { slow: () => new Promise((resolve) => setTimeout(resolve, 200, 1)) }, log: { path } }, async (tunnel) => {
+      const answer = callTask(tunnel, 'slow', {});
+      await until(() => tunnel.stats().live === 1, 'it runs');
+      const closing = tunnel.close();
+      writeFileSync(path, '');
+      renameSync(path, `${path}.1`);
+      assert.equal(tunnel.reopenLog(), tunnel);
+      assert.equal((await answer).status, 200);
+      await closing;
+      assert.equal(linesOf(path).length, 1);
+    });
   });
 
   it('outlives a logger that throws', async () => {
