@@ -158,6 +158,31 @@ for (const [driver, secure] of [['io_uring', false], ['io_uring', true], ['epoll
       endless.close();
     });
 
+    it('counts no content that came on streams that are no more', async () => {
+      const silent = createTcpServer((socket) => socket.on('error', () => {}));
+      const dark = await ProxyServer.start({ port: 0, driver, addresses: { loopback: true }, hosts: { '*.cmux.test': `127.0.0.1:${await listen(silent)}` }, ca: workspace.pem.cert, ...(secure ? { tls: own.pem } : {}) });
+      const asking = http2.connect(`${secure ? 'https' : 'http'}://127.0.0.1:${dark.port()}`, { ca: own.pem.cert }).on('error', () => {});
+      // Nothing is read before its server has shaken hands, which it never does.
+      const waiting = dark.createContext(1, ROUTE);
+      const fields = { ':method': 'POST', ':scheme': 'http', ':authority': 'localhost:5173', ':path': '/', 'proxy-authorization': basic(waiting) };
+      const streams = Array.from({ length: 20 }, () => {
+        const stream = asking.request(fields).on('error', () => {});
+        stream.end(Buffer.alloc(60_000));
+        return stream;
+      });
+      const held = () => dark.stats().heldBytes;
+      const until = async (fits) => {
+        for (const deadline = Date.now() + 5000; !fits(); await sleep(10)) assert.ok(Date.now() < deadline, `${held()} bytes are held`);
+      };
+      await until(() => held() > 512 << 10);
+      // One is left: the connection is not idle.
+      for (const stream of streams.slice(1)) stream.close(CODES.CANCEL);
+      await until(() => held() < 512 << 10);
+      asking.destroy();
+      await dark.stop();
+      silent.close();
+    });
+
     it('opens tunnels on streams, of which each direction ends by itself', async () => {
       const peer = createTcpServer({ allowHalfOpen: true }, (socket) => {
         socket.on('error', () => {});

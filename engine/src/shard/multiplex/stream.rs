@@ -81,6 +81,15 @@ pub(in crate::shard) struct Stream {
     memory: Rc<Memory>,
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // What has come of it, and nobody will take.
+        if let Receive::Content(content) = self.receive.get_mut() {
+            self.memory.took(content.flow_control().used_capacity());
+        }
+    }
+}
+
 impl Stream {
     /// One on which a request has come.
     pub fn answering(respond: SendResponse<Bytes>, asked: Asked, receive: RecvStream, memory: Rc<Memory>) -> Self {

@@ -171,6 +171,9 @@ impl Session {
     /// Says what is waited for, and what is held.
     fn note_state(&self) {
         let idle = self.client.carried.len() == 0;
+        if idle {
+            self.memory.none_unread();
+        }
         let phase = if self.watch.is_within() {
             Phase::Head
         } else if (self.finishing || self.leaving) && idle {
