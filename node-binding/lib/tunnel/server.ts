@@ -83,6 +83,15 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** True when shards have failed too often. What handlers throw may throw when it is looked at. */
+function isGivenUp(error: unknown): boolean {
+  try {
+    return error instanceof ShardError && error.code === 'FASTTUNNEL_SHARD_FAILED';
+  } catch {
+    return false;
+  }
+}
+
 /**
  * A tunnel for people who register one by one:
  *
@@ -145,7 +154,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     const report = containErrors(this.#options.onError ?? reportOnStderr);
     const onError: Reporter = (error, origin) => {
       report(error, origin);
-      if (!(error instanceof ShardError) || error.code !== 'FASTTUNNEL_SHARD_FAILED') return;
+      if (origin.id !== '(shard)' || !isGivenUp(error)) return;
       // The bridge closes by itself. Workers, signals and the watchdog go with it.
       this.#manager?.failed();
       this.close().catch((failure: unknown) => report(failure, origin));
