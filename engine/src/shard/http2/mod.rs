@@ -4,6 +4,7 @@
 
 mod begin;
 mod content;
+mod ending;
 pub(in crate::shard) mod head_text;
 mod pipe;
 pub(in crate::shard) mod reader;

@@ -168,12 +168,7 @@ impl<'a> Session<'a> {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
                 Poll::Ready(Some(Err(error))) => {
-                    if !error.is_io() && !error.is_remote() {
-                        self.shard.counters.protocol_errors.add(1);
-                        if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && error.is_library() {
-                            self.shard.counters.http2_floods.add(1);
-                        }
-                    }
+                    self.shard.note_http2_end(&error);
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),

@@ -130,26 +130,23 @@ impl Exchange<'_> {
         let asked = self.head.fields.of(self.bytes).get(b"upgrade").first();
         let websocket = asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
         let shares = &self.upstreams.shares;
-        let cannot = (self.forward.upgrade && !websocket) || shares.wants_http1(key) || !self.fits_http2();
-        let stream = match cannot {
-            true => None,
-            false => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
+        let stream = match (websocket || !self.forward.upgrade) && self.may_take_http2(key) {
+            false => None,
+            true => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
         };
         stream.or_else(|| self.upstreams.pool.take(key))
     }
 
     /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
     fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
-        hand.shard.limits.http2.enabled
-            && !self.forward.upgrade
-            && !self.upstreams.shares.wants_http1(key)
-            && self.fits_http2()
+        hand.shard.limits.http2.enabled && !self.forward.upgrade && self.may_take_http2(key)
     }
 
-    /// HTTP/2 can say it: HTTP/1.1 looks less closely at targets.
-    fn fits_http2(&self) -> bool {
+    /// The server has not asked for HTTP/1.1, and HTTP/2 can say it: HTTP/1.1 looks less closely at targets.
+    fn may_take_http2(&self, key: &Key) -> bool {
         let target = self.bytes.get(self.head.path.start as usize..self.head.target.end as usize).unwrap_or_default();
-        target.is_empty() || self.forward.asterisk || http::uri::PathAndQuery::try_from(target).is_ok()
+        let fits = target.is_empty() || self.forward.asterisk || http::uri::PathAndQuery::try_from(target).is_ok();
+        fits && !self.upstreams.shares.wants_http1(key)
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.
