@@ -366,6 +366,7 @@ class EngineBridge implements Bridge, Membership {
     if ((news & NEWS_RESTARTED) !== 0) this.#reportShard(new ShardError('FASTTUNNEL_SHARD_RESTARTED'));
     if ((news & NEWS_FAILED) !== 0) {
       this.#reportShard(new ShardError('FASTTUNNEL_SHARD_FAILED'));
+      this.#hooks.onFailed?.();
       // Half of a tunnel would look well from without.
       this.close().catch((error: unknown) => this.#reportShard(error));
     }

@@ -35,6 +35,8 @@ export interface BridgeHooks {
    * for each batch; the surplus is counted (`noticesDropped`).
    */
   onRefused?(refusal: Refusal): void;
+  /** Shards have failed too often: the bridge closes by itself. */
+  onFailed?(): void;
 }
 
 /** Requests that wait for a hook's word. Each gets exactly one, also when its client has gone. */

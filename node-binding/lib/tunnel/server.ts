@@ -4,7 +4,7 @@ import { containErrors, reportOnStderr } from '../bridge/error-reports.js';
 import type { Reporter } from '../bridge/error-reports.js';
 import type { Entry } from '../calls/entry.js';
 import { eventEntry, taskEntry } from '../calls/handler-entries.js';
-import { ClosedError, DuplicateTaskError, ShardError, StateError } from '../errors/errors.js';
+import { ClosedError, DuplicateTaskError, StateError } from '../errors/errors.js';
 import { listenErrorOf } from '../errors/listen-error.js';
 import { othersOf, urlOf, whereOf } from '../options/addresses.js';
 import type { AdminAddress } from '../options/addresses.js';
@@ -83,15 +83,6 @@ export interface Tunnel<Tasks = TaskHandlers, Events = EventHandlers> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** True when shards have failed too often. What handlers throw may throw when it is looked at. */
-function isGivenUp(error: unknown): boolean {
-  try {
-    return error instanceof ShardError && error.code === 'FASTTUNNEL_SHARD_FAILED';
-  } catch {
-    return false;
-  }
-}
-
 /**
  * A tunnel for people who register one by one:
  *
@@ -151,14 +142,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
 
   async #start(open: OpenTunnel): Promise<this> {
     const { workers, engine } = this.#options;
-    const report = containErrors(this.#options.onError ?? reportOnStderr);
-    const onError: Reporter = (error, origin) => {
-      report(error, origin);
-      if (origin.id !== '(shard)' || !isGivenUp(error)) return;
-      // The bridge closes by itself. Workers, signals and the watchdog go with it.
-      this.#manager?.failed();
-      this.close().catch((failure: unknown) => report(failure, origin));
-    };
+    const onError = containErrors(this.#options.onError ?? reportOnStderr);
     if (workers === undefined) return await this.#startWith(undefined, onError, open);
     const pool = new WorkerPool(workers, engine, onError);
     try {
@@ -185,7 +169,7 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     try {
       const entries = (): Entry[] => pool?.entries() ?? this.#entries();
       const codec = codecOf(serializer);
-      const bridge = await startBridge({ ...listen, ...admin }, entries(), pool === undefined ? codec : { ...codec, exact: pool.exact }, onError, {}, open);
+      const bridge = await startBridge({ ...listen, ...admin }, entries(), pool === undefined ? codec : { ...codec, exact: pool.exact }, onError, { onFailed: () => this.#giveUp(onError) }, open);
       [this.#bridge, this.#pool] = [bridge, pool];
       forgetTokens(engine);
       // What was registered or said while it started.
@@ -338,6 +322,12 @@ export class TunnelServer<Tasks = TaskHandlers, Events = EventHandlers> implemen
     await this.#pool?.close();
     this.#forgetSignals?.();
     this.#manager?.end();
+  }
+
+  /** The bridge closes by itself. Workers, signals and the watchdog go with it. */
+  #giveUp(onError: Reporter): void {
+    this.#manager?.failed();
+    this.close().catch((error: unknown) => onError(error, { kind: 'task', id: '(shard)', requestId: '' }));
   }
 
   #stopOnSignals(bridge: Bridge): void {
