@@ -13,6 +13,7 @@ import { after, before, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import proxyAgents from 'https-proxy-agent';
 import { WebSocket, WebSocketServer } from 'ws';
+import { localCAVerifier } from '../dist/esm/electron/index.mjs';
 import { createLocalCA, keepLocalCA, OptionError, ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
 import { curl } from './support/curl.mjs';
@@ -151,6 +152,27 @@ for (const driver of ['io_uring', 'epoll']) {
         socket.destroy();
       }
       assert.equal((await greet('localhost:1', { servername: 'localhost', maxVersion: 'TLSv1.2' })).destroy().authorized, true);
+    });
+
+    it('has what it signs trusted by sessions of Electron, for the host that is asked for, and leaves all else to Chromium', async () => {
+      const socket = await greet('[::1]:1', { servername: 'a.localhost' });
+      const named = new X509Certificate(socket.getPeerCertificate().raw).toString();
+      socket.destroy();
+      const other = await greet('[::1]:1', { servername: '', host: '::1', checkServerIdentity: () => undefined });
+      const address = new X509Certificate(other.getPeerCertificate().raw).toString();
+      other.destroy();
+      const judge = (cert, hostname, data) => {
+        let judged;
+        localCAVerifier(cert)({ hostname, certificate: { data } }, (result) => { judged = result; });
+        return judged;
+      };
+      assert.deepEqual([judge(ca.cert, 'a.localhost', named), judge(ca.cert, '::1', address), judge(ca.cert, '[::1]', address)], [0, 0, 0]);
+      const example = certificate({ names: 'DNS:example.com', authority: true });
+      for (const [cert, hostname, data] of [[ca.cert, 'b.localhost', named], [ca.cert, '127.0.0.1', address], [createLocalCA().cert, 'a.localhost', named], [ca.cert, 'localhost', ca.cert], [ca.cert, 'a.localhost', 'nothing'], [example.pem.cert, 'example.com', example.pem.cert]]) {
+        assert.equal(judge(cert, hostname, data), -3, hostname);
+      }
+      assert.throws(() => localCAVerifier(own.pem.key), { option: 'cert' });
+      assert.throws(() => localCAVerifier(workspace.pem.cert), /is not that of a CA/);
     });
 
     it('keeps certificates, no more than it may, and shows them again', async () => {

@@ -2,7 +2,8 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { optionErrorOf } from '../errors/errors.js';
-import { fail } from '../options/checks.js';
+import { asChain } from '../options/certificates.js';
+import { fail, failHidden } from '../options/checks.js';
 import { makeLocalCA } from './native.js';
 import type { LocalCA } from './types.js';
 
@@ -45,6 +46,13 @@ export function keepLocalCA(file: string): LocalCA {
   } finally {
     rmSync(beside, { force: true });
   }
+}
+
+/** The certificate of a CA, given as an option. */
+export function readLocalCA(option: string, value: unknown): X509Certificate {
+  const [ca] = asChain(option, value);
+  if (!ca.ca) failHidden(option, 'is not that of a CA', 'Give the cert of what keepLocalCA() or createLocalCA() gives.');
+  return ca;
 }
 
 function readKept(file: string): LocalCA | undefined {
