@@ -283,7 +283,10 @@ impl Way<'_> {
                 content += piece.len();
                 encoder.put(piece, &mut out);
             });
-            let Ok(step) = step else { return Sent::Bad(Fault::Content) };
+            let step = match step {
+                Ok(step) => step,
+                Err(error) => return Sent::Bad(error.into()),
+            };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
             let done = body.done();
