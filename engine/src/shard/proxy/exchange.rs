@@ -22,7 +22,7 @@ use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
-use crate::wire::answer_head::AnswerHead;
+use crate::wire::answer_head::{AnswerContent, AnswerHead};
 use crate::wire::answer_reader::AnswerReader;
 use crate::wire::body::BodyReader;
 use crate::wire::framing::Framing;
@@ -250,6 +250,11 @@ impl Way<'_> {
         &self.exchange.upstreams.link.settings.limits
     }
 
+    /// Frames carry content of a known length on both sides: fields may follow it, which a length in HTTP/1.1 has no place for.
+    fn awaits_trailers(&self, framing: Framing, inlet: &Inlet) -> bool {
+        self.framed && self.toward_frames && matches!(framing, Framing::Length(1..)) && !inlet.has_ended()
+    }
+
     fn expect(&self, wait: Wait, within_ms: u64, fault: Fault) {
         self.client.expect(wait, Some((self.shard.now_ms() + within_ms, fault)));
     }
@@ -289,8 +294,9 @@ impl Way<'_> {
             };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
-            let done = body.done();
-            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
+            let done = body.done() && !self.awaits_trailers(head.framing, inlet);
+            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            if done && !encoder.finish_with(&trailers, &mut out) {
                 return Sent::Bad(Fault::Content);
             }
             if !out.is_empty() {
@@ -306,7 +312,7 @@ impl Way<'_> {
             }
             if done {
                 if self.toward_frames && !forward.upgrade {
-                    outlet.end().await;
+                    outlet.end_with(&trailers);
                 }
                 return Sent::All;
             }
@@ -319,7 +325,13 @@ impl Way<'_> {
                 _ if self.client.is_dead() => return Sent::Gone,
                 _ if self.enough.get() => return Sent::Part,
                 Ok(1..) => {}
-                Ok(0) if self.framed && body.close() => body.end(),
+                Ok(0) if self.framed && body.close() => {
+                    body.end();
+                    lines = inlet.take_trailers();
+                    if let Err(error) = self.shard.chunk_limits.check_trailers(&lines) {
+                        return Sent::Bad(error.into());
+                    }
+                }
                 _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
             }
         }
@@ -403,6 +415,10 @@ impl Way<'_> {
             };
         };
         let (mut encoder, mut lines) = (AnswerBody::new(plan.framing), Vec::new());
+        let framing = match found.content {
+            AnswerContent::Framed(framing) => framing,
+            AnswerContent::UntilClose | AnswerContent::Tunnel => Framing::None,
+        };
         let mut over = false;
         loop {
             let mut bytes = 0;
@@ -413,8 +429,10 @@ impl Way<'_> {
             let Ok(step) = step else { return Heard::Part };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
-            let done = content.done() || (over && content.close());
-            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
+            let is_whole = content.done() && !self.awaits_trailers(framing, inlet);
+            let done = is_whole || (over && content.close());
+            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            if done && !encoder.finish_with(&trailers, &mut out) {
                 return Heard::Part;
             }
             if !out.is_empty() {
@@ -424,6 +442,9 @@ impl Way<'_> {
                 }
             }
             if done {
+                if !trailers.is_empty() {
+                    outlet.end_with(&trailers);
+                }
                 return Heard::All(Outcome { plan, reusable: found.keep_alive && !over });
             }
             if over {
@@ -434,7 +455,13 @@ impl Way<'_> {
             let read = inlet.fill(None).await;
             self.client.expect(Wait::Hear, None);
             match read {
-                Ok(0) => over = true,
+                Ok(0) => {
+                    over = true;
+                    lines.append(&mut inlet.take_trailers());
+                    if self.shard.chunk_limits.check_trailers(&lines).is_err() {
+                        return Heard::Part;
+                    }
+                }
                 Ok(_) => {}
                 Err(_) => return Heard::Part,
             }
