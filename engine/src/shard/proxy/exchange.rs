@@ -15,7 +15,6 @@ use crate::proxy::trailers;
 use crate::shard::Shard;
 use crate::shard::multiplex::stream::Failure;
 use crate::shard::proxy::client::{Client, Wait};
-use crate::shard::proxy::dial::dial;
 use crate::shard::proxy::hand::{self, Hand};
 use crate::shard::proxy::own::After;
 use crate::shard::upstream::Upstreams;
@@ -79,10 +78,7 @@ impl Exchange<'_> {
         loop {
             let dialled = match waiting.take() {
                 Some(upstream) => Ok(upstream),
-                None => {
-                    let offered = self.offers_http2(hand, &key);
-                    dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target, offered).await
-                }
+                None => self.connect(hand, &key).await,
             };
             let upstream = match dialled {
                 Ok(upstream) => upstream,
@@ -123,30 +119,6 @@ impl Exchange<'_> {
     /// It has no content.
     fn is_bare(&self) -> bool {
         matches!(self.head.framing, Framing::None | Framing::Length(0))
-    }
-
-    /// A connection that there is, or a stream of one.
-    fn waiting(&self, hand: &Hand, key: &Key) -> Option<Upstream> {
-        let asked = self.head.fields.of(self.bytes).get(b"upgrade").first();
-        let websocket = asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
-        let shares = &self.upstreams.shares;
-        let stream = match (websocket || !self.forward.upgrade) && self.may_take_http2(key) {
-            false => None,
-            true => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
-        };
-        stream.or_else(|| self.upstreams.pool.take(key))
-    }
-
-    /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
-    fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
-        hand.shard.limits.http2.enabled && !self.forward.upgrade && self.may_take_http2(key)
-    }
-
-    /// The server has not asked for HTTP/1.1, and HTTP/2 can say it: HTTP/1.1 looks less closely at targets.
-    fn may_take_http2(&self, key: &Key) -> bool {
-        let target = self.bytes.get(self.head.path.start as usize..self.head.target.end as usize).unwrap_or_default();
-        let fits = target.is_empty() || self.forward.asterisk || http::uri::PathAndQuery::try_from(target).is_ok();
-        fits && !self.upstreams.shares.wants_http1(key)
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.
