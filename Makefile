@@ -292,9 +292,9 @@ bench-workers: instruments ## Compare one event loop, workers and node:cluster u
 bench-placements: instruments ## Compare inline, threads and other servers on one core and on two (12 minutes; ARGS='--cores one --servers inline,node')
 	@node loadtest/placements/run.mjs $(ARGS)
 
-# tinyproxy and nginx come from Debian.
+# tinyproxy, nginx and h2load come from Debian.
 .PHONY: bench-proxy
-bench-proxy: build $(PEERS)/node_modules/.package-lock.json ## Compare the proxy with proxy-chain, http-proxy-3 and tinyproxy, in turns, as Markdown (8 minutes; ARGS='--rounds 3')
+bench-proxy: build $(PEERS)/node_modules/.package-lock.json ## Compare the proxy with proxy-chain, http-proxy-3 and tinyproxy, in turns, as Markdown (a quarter of an hour; ARGS='--rounds 3 --cores one')
 	cargo build --locked --release --package fasttunnel-loadtest --bin loadtest
 	@node loadtest/proxies/run.mjs $(ARGS)
 

@@ -1,9 +1,12 @@
-// The proxy of this checkout, for `make bench-proxy`. Tells its memory, and makes contexts, when it is asked to.
+// The proxy of this checkout, for `make bench-proxy`: with WORKSPACE its context has a route, with TLS its clients speak that to it.
+// Tells its memory, and makes contexts, when it is asked to.
 import { ProxyServer } from '../../node-binding/dist/esm/proxy/index.mjs';
+import { ROUTE, workspace } from './route.mjs';
+import { pem } from './tls.mjs';
 
-const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.app' };
-const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true } });
-const { username, password } = proxy.createContext(1);
+const led = workspace && { hosts: { [`*.${ROUTE.domainSuffix}`]: `${workspace.host}:${workspace.port}` }, ca: workspace.ca };
+const proxy = await ProxyServer.start({ port: 0, addresses: { loopback: true }, tls: pem, ...led });
+const { username, password } = proxy.createContext(1, workspace && ROUTE);
 
 /** Makes so many contexts, and releases them, a hundred at a time. */
 async function turnOver(count) {

@@ -11,10 +11,14 @@ import { freePort } from '../attacks/servers/free-port.mjs';
 
 export const ANSWER = 'ok';
 
-/** `{ port, close }`. One worker, and connections that are kept. */
-export async function openNginx() {
+/**
+ * `{ port, close }`. One worker, and connections that are kept. With a folder of a certificate it listens under TLS as well, at
+ * `secure` with HTTP/1.1 and at `http2` with both versions.
+ */
+export async function openNginx(certificate) {
   const root = mkdtempSync(join(tmpdir(), 'bench-proxy-'));
-  const port = await freePort();
+  const [port, secure, http2] = [await freePort(), await freePort(), await freePort()];
+  const tls = (at, more) => `server { listen 127.0.0.1:${at} ssl${more} backlog=4096; ssl_certificate ${certificate}/own.crt; ssl_certificate_key ${certificate}/own.key; location / { return 200 '${ANSWER}'; } }`;
   writeFileSync(join(root, 'nginx.conf'), `
 ${process.getuid() === 0 ? 'user root;' : ''}
 daemon off; pid ${root}/pid; error_log ${root}/error.log crit; worker_processes 1; worker_rlimit_nofile 20000;
@@ -23,6 +27,7 @@ http {
   access_log off; default_type text/plain; keepalive_requests 1000000000; keepalive_timeout 600s;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${root}/${name};`).join(' ')}
   server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 '${ANSWER}'; } }
+  ${certificate === undefined ? '' : tls(secure, '') + tls(http2, ' http2')}
 }`);
   const nginx = spawn(findNginx(), ['-c', join(root, 'nginx.conf'), '-p', root, '-e', join(root, 'error.log')], { stdio: 'ignore' });
   const ended = once(nginx, 'exit');
@@ -34,6 +39,8 @@ http {
   }
   return {
     port,
+    secure,
+    http2,
     async close() {
       nginx.kill('SIGTERM');
       await ended;

@@ -1,16 +1,20 @@
 // Forward proxies beside each other, as tables in Markdown: the proxy of this checkout, proxy-chain, http-proxy-3 and tinyproxy, in turns.
-//   node run.mjs [--rounds 5] [--duration-s 3] [--connections 64] [--idle 1000] [--contexts 100000] [--proxies ours,proxy-chain,…]
-// Small GETs are asked of nginx by loadtest. What is beside the proxy on the machine's cores is the same for all of them.
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+//   node run.mjs [--rounds 5] [--duration-s 3] [--connections 64] [--streams 64] [--idle 1000] [--contexts 100000] [--rate 4000] [--cores one]
+//                [--parts plain,routed,contexts] [--proxies ours,proxy-chain,…]
+// Small GETs are asked of nginx by loadtest, over HTTP/2 by h2load. What is beside the proxy on the machine's cores is the same for all of them.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ANSWER, openBytes, openNginx } from './origins.mjs';
-import { start } from './servers.mjs';
-import { asked, close, download, many, proofOf, tunnel } from './tunnels.mjs';
+import { certificateFolder } from '../attacks/servers/certificate.mjs';
+import { ROUTE } from '../peers/route.mjs';
+import { CORES } from '../placements/servers.mjs';
+import { Loads } from './loads.mjs';
+import { contexts, kept, latency, most, tunnels, using } from './measure.mjs';
+import { openBytes, openNginx } from './origins.mjs';
+import { Table } from './table.mjs';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const { values: options } = parseArgs({
@@ -19,122 +23,96 @@ const { values: options } = parseArgs({
     'duration-s': { type: 'string', default: '3' },
     'warmup-s': { type: 'string', default: '0.5' },
     connections: { type: 'string', default: '64' },
+    'h2-connections': { type: 'string', default: '4' },
+    streams: { type: 'string', default: '64' },
     idle: { type: 'string', default: '1000' },
     contexts: { type: 'string', default: '100000' },
+    rate: { type: 'string' },
+    cores: { type: 'string', default: 'both' },
+    parts: { type: 'string', default: 'plain,routed,contexts' },
     proxies: { type: 'string', default: 'ours,proxy-chain,http-proxy-3,tinyproxy' },
     loadtest: { type: 'string', default: at('../../target/release/loadtest') },
   },
 });
-/** tinyproxy closes each connection behind its answer. */
-const CLOSES = new Set(['tinyproxy']);
-const MIB = 2 ** 20;
-const scratch = mkdtempSync(join(tmpdir(), 'bench-proxy-'));
-const seconds = Number(options['duration-s']);
-
-/** A run of loadtest, of which no request may fail: through a proxy, or straight. */
-async function load(port, proxy, ...args) {
-  const file = join(scratch, 'result.json');
-  const way = proxy === undefined ? [] : ['--proxy', `127.0.0.1:${proxy.port}`, '--proxy-basic', proofOf(proxy)];
-  const line = ['get', `http://127.0.0.1:${port}/`, '--expect', ANSWER, '--connections', options.connections, '--warmup-s', options['warmup-s'], '--duration-s', options['duration-s'], '--json', file, ...way, ...args];
-  await new Promise((resolve, reject) => execFile(options.loadtest, line, (error, stdout, stderr) => (error === null ? resolve() : reject(new Error(`${line.join(' ')}\n${stdout}${stderr}`)))));
-  return JSON.parse(readFileSync(file, 'utf8'));
-}
-
-const msOf = (result, quantile) => result.latency_us.quantiles.find(([one]) => one === quantile)[1] / 1000;
-
-/** Memory that each of `count` connections takes, and what the process has with them, in KiB and MiB. */
-async function memoryOf(proxy, count, open) {
-  await close(await many(Math.min(count, 50), open));
-  await sleep(200);
-  const before = proxy.usage().rss;
-  const sockets = await many(count, open);
-  await sleep(200);
-  const { rss } = proxy.usage();
-  await close(sockets);
-  return { each: ((rss - before) * 1024) / count, whole: rss };
-}
-
-/** Everything that is measured of one proxy, once. */
-async function measure(name, { nginx, bytes }) {
-  const row = {};
-  const proxy = await start(name);
-  try {
-    const kept = CLOSES.has(name) ? undefined : await load(nginx, proxy);
-    const fresh = await load(nginx, proxy, '--fresh', 'yes');
-    const cpuOf = (result) => result.server.cpu_us_per_answer;
-    Object.assign(row, { 'GET/s': kept?.answers_per_s, 'CPU us': kept && cpuOf(kept), 'fresh GET/s': fresh.answers_per_s, 'fresh CPU us': cpuOf(fresh) });
-    if (kept !== undefined) {
-      const rate = ['--rate', String(Math.max(1, Math.round(kept.answers_per_s / 2)))];
-      const [through, straight] = [await load(nginx, proxy, ...rate), await load(nginx, undefined, ...rate)];
-      for (const [title, quantile] of [['p50', 0.5], ['p99', 0.99]]) row[`+${title} ms`] = msOf(through, quantile) - msOf(straight, quantile);
-    }
-    let [cpu, last] = [0, 0];
-    const come = await download(proxy, bytes, seconds, () => { [cpu, last] = [proxy.usage().cpu - last, proxy.usage().cpu]; });
-    Object.assign(row, { 'CONNECT MiB/s': come.bytes / MIB / come.seconds, 'CPU ms/GiB': (cpu * 1000) / (come.bytes / MIB / 1024) });
-  } finally {
-    await proxy.stop();
-  }
-  // A process of its own, which has not grown under load.
-  const idle = await start(name);
-  try {
-    const tunnels = await memoryOf(idle, Number(options.idle), () => tunnel(idle, bytes));
-    row['KiB/tunnel'] = tunnels.each;
-    if (!CLOSES.has(name)) row[`MiB at ${options.idle}`] = (await memoryOf(idle, Number(options.idle), () => asked(idle, nginx))).whole;
-  } finally {
-    await idle.stop();
-  }
-  return row;
-}
-
-/** Memory over contexts that come and go: what is there after a tenth of them is what has to suffice for all. */
-async function contexts(count) {
-  const proxy = await start('ours');
-  try {
-    await proxy.tell(Math.ceil(count / 10));
-    const before = proxy.usage().rss;
-    const left = await proxy.tell(count);
-    return { before, after: proxy.usage().rss, left: left.contexts };
-  } finally {
-    await proxy.stop();
-  }
-}
-
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-const line = (cells) => `| ${cells.join(' | ')} |`;
-const shown = (figure, value) => (value === undefined ? '–' : value.toFixed(/\/s$|GiB/.test(figure) ? 0 : figure.startsWith('+') ? 2 : 1));
-
+const PARTS = ['plain', 'routed', 'contexts'];
+const parts = options.parts.split(',');
+for (const part of parts) if (!PARTS.includes(part)) throw new Error(`--parts takes ${PARTS.join(', ')}, not ${part}`);
+if (!['one', 'both'].includes(options.cores)) throw new Error(`--cores takes one and both, not ${options.cores}`);
 if (!existsSync(options.loadtest)) throw new Error(`there is no ${options.loadtest}: make instruments builds it`);
-const nginx = await openNginx();
-const source = await openBytes();
-const bytes = source.port;
-try {
-  const [versions, seen] = [new Map(), new Map()];
-  for (const name of options.proxies.split(',')) {
+/** What this process starts has the other core with it, unless it is a proxy. */
+const core = options.cores === 'one' ? CORES.server : undefined;
+if (core !== undefined) execFileSync('taskset', ['-a', '-c', '-p', CORES.generator, String(process.pid)], { stdio: 'ignore' });
+
+const certificate = certificateFolder(`DNS:localhost,DNS:*.${ROUTE.domainSuffix}`, 'basicConstraints=critical,CA:FALSE');
+const [nginx, source, loads] = [await openNginx(certificate), await openBytes(), new Loads(options)];
+const [seconds, idle, rounds] = [Number(options['duration-s']), Number(options.idle), Number(options.rounds)];
+const names = options.proxies.split(',');
+
+/** tinyproxy closes each connection behind its answer. */
+const plain = names.map((program) => ({ program, http2: program === 'ours', closes: program === 'tinyproxy', certificate }));
+/** Those that have a workspace, and what that speaks. */
+const routed = [['ours', nginx.secure, 'HTTP/1.1'], ['ours', nginx.http2, 'HTTP/2'], ['proxy-chain-route', nginx.secure, 'HTTP/1.1']]
+  .filter(([program]) => names.includes(program.replace('-route', '')))
+  .map(([program, port, version]) => ({ program, http2: program === 'ours', certificate, behind: ` → ${version}`, env: { WORKSPACE: `127.0.0.1:${port}`, CA: join(certificate, 'own.crt') } }));
+
+/** Those that start, with their titles. */
+async function present(entries) {
+  const there = [];
+  for (const entry of entries) {
     try {
-      const proxy = await start(name);
-      versions.set(name, proxy.version);
-      seen.set(name, []);
-      await proxy.stop();
+      there.push({ ...entry, title: `${await using(entry, core, ({ version }) => version)}${entry.behind ?? ''}` });
     } catch (error) {
-      console.error(`left out: ${name}: ${error.message}`);
+      console.error(`left out: ${entry.program}: ${error.message}`);
     }
   }
-  if (!seen.has('ours')) throw new Error('the proxy of this checkout does not start');
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (const name of seen.keys()) {
-      const row = await measure(name, { nginx: nginx.port, bytes });
-      console.error(name, JSON.stringify(row));
-      seen.get(name).push(row);
+  return there;
+}
+
+/** Half of what the slowest of them can do, unless it is said. */
+async function rateFor(entries, url) {
+  if (options.rate !== undefined) return Number(options.rate);
+  const figures = [];
+  for (const entry of entries.filter(({ closes }) => !closes)) figures.push(await using(entry, core, (proxy) => loads.get(url, proxy)));
+  return Math.max(1, Math.floor(Math.min(...figures.map(({ perS }) => perS)) / 2));
+}
+
+/** Two tables: what proxies can do and take, and latencies. `more` are further figures of one of them. */
+async function compare(all, { heading, url, straightUrl, fresh, more }) {
+  const entries = await present(all);
+  if (!entries.some(({ program }) => program === 'ours')) throw new Error('the proxy of this checkout does not start');
+  const [figures, latencies] = [new Table(), new Table()];
+  const rate = await rateFor(entries, url);
+  for (let round = 0; round < rounds; round++) {
+    const straight = await loads.get(straightUrl, undefined, '--rate', String(rate));
+    latencies.add('none', { 'p50 ms': straight.p50, 'p99 ms': straight.p99 });
+    // Forth and back: what a machine does to the first, it does to the last.
+    for (const entry of round % 2 === 0 ? entries : [...entries].reverse()) {
+      const row = { ...(await most(entry, { url, core, loads, fresh })), ...(await more(entry)), ...(await kept(entry, { url, core, idle })) };
+      figures.add(entry.title, row);
+      const times = entry.closes ? undefined : await latency(entry, { url, straightUrl, core, loads, rate, half: row['GET/s'] / 2, straight });
+      if (times !== undefined) latencies.add(entry.title, times);
+      console.error(entry.title, JSON.stringify({ ...row, ...times }));
     }
   }
-  const figures = Object.keys(seen.get('ours')[0]);
-  const cells = (name) => figures.map((figure) => shown(figure, seen.get(name)[0][figure] === undefined ? undefined : median(seen.get(name).map((row) => row[figure]))));
-  console.log([line(['proxy', ...figures]), line(['---', ...figures.map(() => '---:')]), ...[...seen.keys()].map((name) => line([versions.get(name), ...cells(name)]))].join('\n'));
-  const { before, after, left } = await contexts(Number(options.contexts));
-  console.log(`\n${options.contexts} contexts created and released: ${before.toFixed(1)} MiB before, ${after.toFixed(1)} after; ${left} is left.`);
-  console.log(`\nMedians of ${options.rounds} rounds of ${options['duration-s']} s, ${options.connections} connections, ${cpus().length} cores (${cpus()[0].model}), Node.js ${process.version}.`);
+  console.log(`### ${heading}\n\n${figures}\n\nLatency at ${rate} requests a second, and at half of what each can do:\n\n${latencies}\n`);
+}
+
+try {
+  const url = `http://127.0.0.1:${nginx.port}/`;
+  if (parts.includes('plain')) {
+    await compare(plain, { heading: 'What is asked for is what is connected to', url, straightUrl: url, fresh: true, more: (entry) => tunnels(entry, { bytes: source.port, core, seconds, idle }) });
+  }
+  if (parts.includes('routed')) {
+    await compare(routed, { heading: 'localhost leads to a workspace, under TLS', url: 'http://localhost:5173/', straightUrl: `https://127.0.0.1:${nginx.secure}/`, fresh: false, more: () => ({}) });
+  }
+  if (parts.includes('contexts')) {
+    const { before, after, left } = await contexts(Number(options.contexts), core);
+    console.log(`${options.contexts} contexts created and released: ${before.toFixed(1)} MiB before, ${after.toFixed(1)} after; ${left} is left.\n`);
+  }
+  const placed = core === undefined ? 'shared by all' : 'one of them for the proxy, another for the rest';
+  console.log(`Medians of ${rounds} rounds of ${seconds} s, ${options.connections} connections, over HTTP/2 ${options.streams} streams on ${options['h2-connections']}, ${cpus().length} cores (${cpus()[0].model}), ${placed}, Node.js ${process.version}.`);
 } finally {
+  loads.close();
   await source.close();
   await nginx.close();
-  rmSync(scratch, { recursive: true, force: true });
 }

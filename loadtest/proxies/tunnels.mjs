@@ -18,8 +18,8 @@ async function ask(proxy, line, host) {
 /** A tunnel to `port` of this machine. */
 export const tunnel = (proxy, port) => ask(proxy, `CONNECT 127.0.0.1:${port}`, `127.0.0.1:${port}`);
 
-/** One small request to it, over a connection that stays open. */
-export const asked = (proxy, port) => ask(proxy, `GET http://127.0.0.1:${port}/`, `127.0.0.1:${port}`);
+/** One small request for `host`, over a connection that stays open. */
+export const asked = (proxy, host) => ask(proxy, `GET http://${host}/`, host);
 
 /** Opens `count`, some at a time. */
 export async function many(count, open) {

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configurePreviewProxyForView, getProxyCredentialsForWebContents, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { Chromium } from './preview/devtools.mjs';
 import { App, WebContents } from './preview/electron.mjs';
+import { connectionsTo, readNetLog } from './preview/net-log.mjs';
 import { findVite, openWorkspace } from './preview/workspace.mjs';
 import { certificate } from './support/certificates.mjs';
 
@@ -41,7 +44,8 @@ async function until(read, fits) {
 describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
   const { pem } = certificate({ names: `DNS:*.${DOMAIN}`, authority: false });
   const app = new App();
-  let chromium, one, other, server;
+  const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-preview-'));
+  let chromium, logged, one, other, server;
   const views = [];
 
   const view = () => {
@@ -74,7 +78,8 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
   });
 
   after(async () => {
-    await chromium?.close();
+    await Promise.all([chromium?.close(), logged?.close()]);
+    rmSync(folder, { recursive: true });
     await stopPreviewProxy();
     await Promise.all([one, other].map((workspace) => workspace?.close()));
   });
@@ -145,7 +150,10 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
     await assert.rejects(webContents.loadURL(PAGE), /ERR_CONNECTION_REFUSED/);
   });
 
-  it('asks for a hundred things at a time over one connection under TLS, and for 32 over as many in the clear', async () => {
+  it('asks for a hundred things at a time over one connection of HTTP/2 under TLS, and for 32 over as many in the clear, as its net log says', async () => {
+    const log = join(folder, 'net-log.json');
+    logged = new Chromium(PROGRAM, '--ignore-certificate-errors', `--log-net-log=${log}`);
+    const ports = [];
     const waiting = [];
     const origin = createServer((request, response) => {
       response.setHeader('access-control-allow-origin', '*');
@@ -160,8 +168,9 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
         event.preventDefault();
         give(username, password);
       });
-      const webContents = new WebContents(chromium, ownApp);
+      const webContents = new WebContents(logged, ownApp);
       views.push(webContents);
+      ports.push(proxy.port());
       const place = `${tls === undefined ? '' : 'https://'}127.0.0.1:${proxy.port()}`;
       await webContents.session.setProxy({ proxyRules: `http=${place};https=${place}`, proxyBypassRules: '<-loopback>' });
       await webContents.loadURL('http://page.test/');
@@ -178,5 +187,9 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
     }
     origin.close();
     origin.closeAllConnections();
+    // Chromium says the same.
+    await logged.finish();
+    const events = readNetLog(log);
+    assert.deepEqual(ports.map((port) => connectionsTo(events, port)), [{ sockets: 32, streams: [] }, { sockets: 1, streams: [100] }]);
   });
 });

@@ -4,13 +4,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-let folder;
+const folders = new Map();
 
-/** Where `own.crt` and `own.key` are, as long as this process lives. */
-export function certificateFolder() {
-  if (folder !== undefined) return folder;
-  folder = mkdtempSync(join(tmpdir(), 'attacks-tls-'));
+/** Where `own.crt` and `own.key` for these names are, as long as this process lives; `more` are further extensions. */
+export function certificateFolder(names = 'DNS:localhost', ...more) {
+  const key = [names, ...more].join();
+  if (folders.has(key)) return folders.get(key);
+  const folder = mkdtempSync(join(tmpdir(), 'attacks-tls-'));
+  folders.set(key, folder);
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  execFileSync('openssl', ['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-keyout', join(folder, 'own.key'), '-out', join(folder, 'own.crt'), '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'], { stdio: 'ignore' });
+  const extensions = [`subjectAltName=${names}`, ...more].flatMap((extension) => ['-addext', extension]);
+  execFileSync('openssl', ['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-keyout', join(folder, 'own.key'), '-out', join(folder, 'own.crt'), '-days', '2', '-subj', '/CN=localhost', ...extensions], { stdio: 'ignore' });
   return folder;
 }

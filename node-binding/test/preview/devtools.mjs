@@ -41,6 +41,12 @@ export class Chromium extends EventEmitter {
     });
   }
 
+  /** Ends it in order, so that what it writes is whole. */
+  async finish() {
+    await this.send('Browser.close').catch(() => {});
+    await this.close();
+  }
+
   async close() {
     // It ends when its pipes do; the program that was started may be a script around it.
     for (const pipe of this.#browser.stdio.slice(3)) pipe.destroy();
