@@ -3,4 +3,4 @@ export { configurePreviewProxyForView, getProxyCredentialsForWebContents, releas
 export { previewPartition, previewRoute } from './route.js';
 export type { PreviewLogger, PreviewSession, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
 export { ProxyServer } from '../proxy/server.js';
-export type { ProxyContext, ProxyContextStats, ProxyOptions, ProxyRequest, ProxyRoute, ProxyStats } from '../proxy/types.js';
+export type { ProxyContext, ProxyContextStats, ProxyHttp2Stats, ProxyOptions, ProxyRequest, ProxyRoute, ProxyServerStreamStats, ProxyStats, ProxyStreamStats } from '../proxy/types.js';
