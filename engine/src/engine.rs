@@ -19,6 +19,7 @@ use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::callers::CallerLimits;
 use crate::link::contexts::Contexts;
+use crate::link::http2_counts::Http2Counts;
 use crate::link::latest::Latest;
 use crate::link::log_file;
 use crate::link::log_writer::LogWriter;
@@ -535,6 +536,7 @@ fn proxy_link(
         local_ca,
         contexts: Contexts::default(),
         log,
+        http2: Http2Counts::default(),
         resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
         address,

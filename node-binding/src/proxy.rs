@@ -10,6 +10,7 @@ use fasttunnel_engine::config::{Bell, Config, default_max_connections, default_s
 use fasttunnel_engine::handlers::Handlers;
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::link::contexts::Context;
+use fasttunnel_engine::link::http2_counts::Http2Counts;
 use fasttunnel_engine::link::proxy_log::{Entry, ProxyLog};
 use fasttunnel_engine::proxy::policy::{HostRule, Policy};
 use fasttunnel_engine::proxy::route::Route;
@@ -289,7 +290,7 @@ impl NativeProxy {
             .map(|proxy| proxy.contexts.all().iter().map(|it| context_json(it)).collect())
             .unwrap_or_default();
         Some(format!(
-            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"unheard\":{},\"contexts\":[{}]}}",
+            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"unheard\":{},\"http2\":{},\"contexts\":[{}]}}",
             sum(|it| it.connections),
             sum(|it| it.accepted),
             sum(|it| it.turned_away),
@@ -299,6 +300,7 @@ impl NativeProxy {
             sum(|it| it.held_bytes),
             sum(|it| it.panics),
             self.log.as_ref().map_or(0, |log| log.dropped()),
+            engine.proxy().map_or_else(|| "null".to_owned(), |proxy| http2_json(&proxy.http2)),
             contexts.join(",")
         ))
     }
@@ -320,6 +322,20 @@ fn entry_json(entry: &Entry) -> String {
         text(entry.error),
         entry.aborted,
         entry.duration_ms
+    )
+}
+
+fn http2_json(counts: &Http2Counts) -> String {
+    let texts = |numbers: &[(&str, u64)]| {
+        let texts: Vec<_> = numbers.iter().map(|(name, number)| format!("\"{name}\":{number}")).collect();
+        texts.join(",")
+    };
+    let (clients, servers) = (counts.clients.read(), counts.servers.read());
+    format!(
+        "{{\"clients\":{{{}}},\"servers\":{{{},{}}}}}",
+        texts(&clients),
+        texts(&servers),
+        texts(&counts.of_servers())
     )
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::contexts::Contexts;
+use super::http2_counts::Http2Counts;
 use super::proxy_log::ProxyLog;
 use super::resolver::Resolver;
 use crate::proxy::address::Class;
@@ -23,6 +24,8 @@ pub struct ProxyLink {
     pub contexts: Contexts,
     /// Who wants to hear what became of each request.
     pub log: Option<Arc<ProxyLog>>,
+    /// What is counted of HTTP/2.
+    pub http2: Http2Counts,
     /// Looks names up.
     pub resolver: Resolver,
     /// What it is called in `Via`, unlike any other.

@@ -147,7 +147,39 @@ export interface ProxyStats {
   readonly panics: number;
   /** Requests that `onRequest` was not told of, because too many waited to be told. */
   readonly unheard: number;
+  /** What of that went over HTTP/2, and what went to servers over it. */
+  readonly http2: ProxyHttp2Stats;
   readonly contexts: readonly ProxyContextStats[];
+}
+
+/** What a proxy has done over HTTP/2. */
+export interface ProxyHttp2Stats {
+  readonly clients: ProxyStreamStats;
+  readonly servers: ProxyServerStreamStats;
+}
+
+/** Connections of HTTP/2, and their streams, on one side of a proxy. */
+export interface ProxyStreamStats {
+  /** Connections now. */
+  readonly connections: number;
+  /** Connections since the start. */
+  readonly opened: number;
+  /** Streams now: requests that are received, passed on or answered, and tunnels. */
+  readonly streams: number;
+  /** Streams since the start. */
+  readonly requests: number;
+  /** Of those, the ones that have ended before their time: reset by either end, or with their connection. */
+  readonly resets: number;
+}
+
+/** The same of servers, and what became of HTTP/2 with them. */
+export interface ProxyServerStreamStats extends ProxyStreamStats {
+  /** Requests that a server has refused unseen (`REFUSED_STREAM`, `GOAWAY`). */
+  readonly refused: number;
+  /** Requests that were sent once more, over another connection. */
+  readonly retried: number;
+  /** Times that a server which was offered HTTP/2 wanted HTTP/1.1: by ALPN, or by `HTTP_1_1_REQUIRED`. */
+  readonly fallbacks: number;
 }
 
 /** What was done for a context that is not released. */

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::limits::RELAY_BYTES;
 use crate::link::contexts::Context;
+use crate::link::http2_counts::count;
 use crate::proxy::answer::{self, AnswerPlan, Reader};
 use crate::proxy::fault::Fault;
 use crate::proxy::request::{Forward, write_head};
@@ -73,7 +74,7 @@ impl Exchange<'_> {
         // Once more on a new connection, if that may be done twice (RFC 9110 9.2.2): one that waited may have been closed just now.
         let repeatable = !matches!(self.head.method, Method::Post | Method::Patch | Method::Other) && self.is_bare();
         let key = Key { context: self.context.id.clone(), target: self.forward.routed.target.clone() };
-        let (shares, mut tries) = (&self.upstreams.shares, 0);
+        let (shares, counts, mut tries) = (&self.upstreams.shares, &self.upstreams.link.http2, 0);
         let mut waiting = self.waiting(hand, &key);
         loop {
             let dialled = match waiting.take() {
@@ -88,8 +89,13 @@ impl Exchange<'_> {
             let reused = upstream.reused;
             let (sent, heard, upstream) = self.exchange(hand, upstream).await;
             let late = hand.client.late();
-            if upstream.end.failure() == Some(Failure::WantsHttp1) {
-                shares.note_http1(&key);
+            match upstream.end.failure() {
+                Some(Failure::WantsHttp1) => {
+                    shares.note_http1(&key);
+                    count(&counts.fallbacks);
+                }
+                Some(Failure::Unprocessed) => count(&counts.refused),
+                None => {}
             }
             match (heard, sent) {
                 _ if hand.client.is_dead() => return After::Cut,
@@ -98,12 +104,17 @@ impl Exchange<'_> {
                     hand.client.cut(true);
                     return After::Cut;
                 }
-                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {}
+                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {
+                    if upstream.end.socket().is_none() {
+                        count(&counts.retried);
+                    }
+                }
                 // Whatever it is, it was not looked at.
                 (Heard::Silence, Sent::All | Sent::Part)
                     if tries == 0 && self.is_bare() && late.is_none() && upstream.end.failure().is_some() =>
                 {
                     tries += 1;
+                    count(&counts.retried);
                 }
                 (_, Sent::Bad(fault)) => return self.fail(hand, fault, false).await,
                 (Heard::Silence, sent) => {
