@@ -31,12 +31,14 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const caFile = join(folder, 'ca.crt');
 writeFileSync(caFile, ca.cert);
 
+const LONG = Buffer.alloc(3 << 20, 'a long answer ');
+
 /** What a server of a workspace was asked, and WebSockets that send back what they get. */
 async function edge() {
   const server = createServer(workspace.pem, async (message, response) => {
     let bytes = 0;
     for await (const chunk of message) bytes += chunk.length;
-    response.setHeader('x-port', message.socket.remotePort);
+    if (message.url === '/long') return void response.end(LONG);
     response.end(JSON.stringify([message.method, message.url, message.headers.host, bytes]));
   });
   new WebSocketServer({ server }).on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })));
@@ -110,6 +112,10 @@ for (const driver of ['io_uring', 'epoll']) {
         assert.deepEqual([response.statusCode, JSON.parse(text)], [200, ['POST', path, 'cmux-abc-base-5173.cmux.test', content.length]]);
         assert.match(response.headers.via, /fasttunnel/);
       }
+      const [response] = await once(request('https://localhost:5173/long', { agent, ca: ca.cert }).end(), 'response');
+      const chunks = [];
+      for await (const chunk of response) chunks.push(chunk);
+      assert.ok(Buffer.concat(chunks).equals(LONG));
       agent.destroy();
     });
 
@@ -262,6 +268,11 @@ for (const driver of ['io_uring', 'epoll']) {
       await assert.rejects(curl('--max-time', '10', '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), 'https://localhost:1/'), { code: 60 });
       const h2 = connectTls({ socket: await tunnel('localhost:1'), ca: ca.cert, servername: 'localhost', ALPNProtocols: ['h2'] });
       assert.match((await once(h2, 'error'))[0].code, /NO_APPLICATION_PROTOCOL/);
+      const carrier = await tunnel('localhost:1');
+      const late = connectTls({ socket: carrier, ca: ca.cert, servername: 'localhost' }).on('error', () => {});
+      await once(late, 'secureConnect');
+      carrier.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      await new Promise((resolve) => { carrier.once('close', resolve); });
       while (proxy.stats().protocolErrors < protocolErrors + 4) await new Promise((resolve) => { setTimeout(resolve, 5); });
       assert.equal(proxy.stats().panics, panics);
       (await greet('localhost:1', { servername: 'localhost' })).destroy();
