@@ -135,7 +135,7 @@ for (const driver of ['io_uring', 'epoll']) {
         const frames = await Frames.connect({ host: '127.0.0.1', port: proxy.port() });
         const request = [[':method', 'POST'], [':scheme', 'http'], [':path', '/'], [':authority', 'localhost:5173'], ['proxy-authorization', basic(context)]];
         const sections = [
-          [[['connection', 'x']]], [[['transfer-encoding', 'chunked']]], [[['te', 'gzip']]], [[['x', '1'], [':path', '/']]], [[['x', ' 1']]], [[['x', '1']], { end: false }],
+          [[['connection', 'x']]], [[['transfer-encoding', 'chunked']]], [[['te', 'gzip']]], [[['x', '1'], [':path', '/']]], [[[':path', '/'], ['x', '1']]], [[[':status', '200']]], [[['x', ' 1']]], [[['x', '1']], { end: false }],
         ];
         let stream = 1;
         for (const [section, options] of sections) {
@@ -156,7 +156,7 @@ for (const driver of ['io_uring', 'epoll']) {
 
   describe(`fields behind content that a server sends against the rules, on ${driver}`, PATIENT, () => {
     it('cost the answer that they are behind', async () => {
-      const sections = { '/connection': [[['connection', 'x']]], '/pseudo': [[['x', '1'], [':path', '/']]], '/blank': [[['x', ' 1']]], '/open': [[['x', '1']], { end: false }], '/good': [[['x', '1']]] };
+      const sections = { '/connection': [[['connection', 'x']]], '/pseudo': [[['x', '1'], [':path', '/']]], '/pseudo-first': [[[':path', '/'], ['x', '1']]], '/status': [[[':status', '200']]], '/blank': [[['x', ' 1']]], '/open': [[['x', '1']], { end: false }], '/good': [[['x', '1']]] };
       const server = createTlsServer({ ...workspace.pem, ALPNProtocols: ['h2'] }, (socket) => {
         const frames = new Frames(socket, { answering: true });
         const [section, options] = sections[server.path];

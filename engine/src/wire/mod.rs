@@ -18,6 +18,7 @@ pub mod date;
 pub mod decimal;
 pub mod field_lines;
 mod field_reader;
+pub mod field_start;
 pub mod fields;
 pub mod frame_watch;
 pub mod framing;

@@ -29,7 +29,12 @@ pub(in crate::shard) struct Memory {
     moved: Cell<bool>,
     /// Bytes of content that have come, and that nobody has taken.
     unread: Cell<u64>,
+    /// Streams behind whose content something has come that `h2` leaves out, and that must not be. The latest last.
+    spoiled: RefCell<Vec<u32>>,
 }
+
+/// So many of those are known: as many as a connection has streams.
+const SPOILED_STREAMS: usize = 128;
 
 impl Memory {
     /// True when something has come or gone since this was asked.
@@ -91,6 +96,22 @@ impl Memory {
     /// Bytes that `h2` has written since this was asked.
     pub fn take_written(&self) -> u64 {
         self.written.take()
+    }
+
+    /// What comes behind the content of a stream is malformed.
+    pub fn spoil(&self, stream: u32) {
+        let mut spoiled = self.spoiled.borrow_mut();
+        if spoiled.len() == SPOILED_STREAMS {
+            spoiled.remove(0);
+        }
+        spoiled.push(stream);
+    }
+
+    /// Whether it is; asked once.
+    pub fn take_spoiled(&self, stream: u32) -> bool {
+        let mut spoiled = self.spoiled.borrow_mut();
+        let at = spoiled.iter().position(|known| *known == stream);
+        at.map(|at| spoiled.remove(at)).is_some()
     }
 
     /// So much content has come, of which no more than `most` can be there.

@@ -204,7 +204,9 @@ impl Stream {
                         return broken();
                     }
                     Poll::Ready(None) => match content.poll_trailers(cx) {
-                        Poll::Ready(Ok(fields)) if self.end_content(fields.as_ref()) => *receive = Receive::Over,
+                        Poll::Ready(Ok(fields)) if self.end_content(content.stream_id().as_u32(), fields.as_ref()) => {
+                            *receive = Receive::Over
+                        }
                         Poll::Ready(_) => return broken(),
                         Poll::Pending => return Poll::Pending,
                     },
@@ -215,10 +217,11 @@ impl Stream {
     }
 
     /// Content has ended, with these fields behind it; false when they are malformed.
-    fn end_content(&self, fields: Option<&HeaderMap>) -> bool {
+    fn end_content(&self, number: u32, fields: Option<&HeaderMap>) -> bool {
         let Some(fields) = fields else { return true };
         // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
-        let fits = !self.tunnel.get() && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
+        let may_be = !self.tunnel.get() && !self.memory.take_spoiled(number);
+        let fits = may_be && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
         if !fits {
             self.refuse(Reason::PROTOCOL_ERROR);
             self.note_reset();
