@@ -15,6 +15,7 @@ const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
 const workspace = certificate({ names: 'DNS:*.cmux.test', authority: false });
 const basic = ({ username, password }) => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 const LARGE = { 'x-large': 'x'.repeat(9000) };
+const HUGE = { 'x-some': '1', 'x-huge': 'a'.repeat(30_000) };
 const MANY = Object.fromEntries(Array.from({ length: 120 }, (_, at) => [`x-${at}`, '1']));
 /** Of what a server sends behind content, `set-cookie` belongs into a head. */
 const ANSWERED = { 'x-sum': '1', 'grpc-status': '0', 'set-cookie': 'a=b' };
@@ -27,7 +28,7 @@ async function listen(server) {
 
 /** What a server has been asked, as the content of its answer; its path says how that is delimited, and what follows it. */
 const seen = (fields, trailers, content) => JSON.stringify({ te: fields.te ?? null, trailers: { ...trailers }, content });
-const behind = (path) => ({ '/large': LARGE, '/many': MANY })[path] ?? ANSWERED;
+const behind = (path) => ({ '/large': LARGE, '/huge': HUGE, '/many': MANY })[path] ?? ANSWERED;
 
 /** A server that says behind content what it has heard behind content. */
 const SERVERS = {
@@ -114,7 +115,7 @@ for (const driver of ['io_uring', 'epoll']) {
         });
 
         it(`are no more, and no larger, than behind chunks, for a client that speaks ${from}`, async () => {
-          for (const [path, trailers] of [['/large', LARGE], ['/many', MANY]]) {
+          for (const [path, trailers] of [['/large', LARGE], ['/huge', HUGE], ['/many', MANY]]) {
             assert.equal((await ask({ proxy, context, session }, '/', trailers)).status, 431, path);
             assert.deepEqual(await ask({ proxy, context, session }, path, {}), { broken: true }, path);
           }

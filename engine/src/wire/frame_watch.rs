@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::field_start::FieldStart;
+use super::section_watch::{Flaw, SectionWatch};
 
 /// Bytes that every client begins with (RFC 9113 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -128,10 +128,10 @@ pub struct FrameWatch {
     earned: u64,
     /// Where the type of the first `GOAWAY` is in what was taken last.
     goaway: Option<usize>,
-    /// The beginning of fields behind content, until it is known what they begin with.
-    section: Option<FieldStart>,
-    /// Streams behind whose content pseudo-fields have come, by what was taken last.
-    spoiled: Vec<u32>,
+    /// The fields behind content that come, as long as nothing is wrong with them.
+    section: Option<SectionWatch>,
+    /// Streams behind whose content fields have come that are wrong, by what was taken last.
+    spoiled: Vec<(u32, Flaw)>,
     seen: Seen,
 }
 
@@ -220,13 +220,11 @@ impl FrameWatch {
         Ok(())
     }
 
-    /// Looks at what fields behind content begin with.
+    /// Looks at fields behind content.
     fn note_section(&mut self, payload: &[u8]) {
-        if let Some(is_pseudo) = self.section.as_mut().and_then(|section| section.take(payload)) {
+        if let Some(flaw) = self.section.as_mut().and_then(|section| section.take(payload)) {
             self.section = None;
-            if is_pseudo {
-                self.spoiled.push(self.stream());
-            }
+            self.spoiled.push((self.stream(), flaw));
         }
     }
 
@@ -291,7 +289,7 @@ impl FrameWatch {
                 self.seen.data = true;
                 self.in_fields = flags & END_HEADERS == 0;
                 if self.streams.back().is_some_and(|(last, _)| self.stream() <= *last) {
-                    self.section = Some(FieldStart::of(flags));
+                    self.section = Some(SectionWatch::of(flags));
                 }
                 self.note_stream(true, flags & END_STREAM != 0)?;
                 self.earned = self.earned.saturating_add(BYTES_A_FRAME);
@@ -337,9 +335,9 @@ impl FrameWatch {
         self.goaway
     }
 
-    /// Streams behind whose content pseudo-fields have come (RFC 9113 8.1), by what was taken last: `h2` leaves those out.
+    /// Streams behind whose content fields have come that are wrong, by what was taken last: `h2` leaves those out.
     #[must_use]
-    pub fn spoiled(&self) -> &[u32] {
+    pub fn spoiled(&self) -> &[(u32, Flaw)] {
         &self.spoiled
     }
 
@@ -513,7 +511,7 @@ mod tests {
                 for piece in [&bytes[..cut], &bytes[cut..]] {
                     // What else is wrong with these frames does not matter here.
                     let _ = watch.take(piece, 0);
-                    spoiled.extend_from_slice(watch.spoiled());
+                    spoiled.extend(watch.spoiled().iter().map(|(stream, _)| *stream));
                 }
                 assert_eq!(spoiled, expected, "{name}, cut at {cut}");
             }

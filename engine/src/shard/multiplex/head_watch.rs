@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::limits::{MAX_INTERIM_ANSWERS, UPSTREAM_STREAMS};
-use crate::wire::field_start::FieldStart;
+use crate::wire::section_watch::{Flaw, SectionWatch};
 
 /// Bytes in front of what a frame holds (RFC 9113 4.1).
 const FRAME_HEADER: usize = 9;
@@ -25,10 +25,10 @@ pub(in crate::shard) struct HeadWatch {
     streams: VecDeque<Open>,
     /// The one of them that had content last.
     content: u32,
-    /// The beginning of fields behind content, until it is known what they begin with.
-    section: Option<FieldStart>,
-    /// Streams behind whose content pseudo-fields have come, by what was taken last.
-    spoiled: Vec<u32>,
+    /// The fields behind content that come, as long as nothing is wrong with them.
+    section: Option<SectionWatch>,
+    /// Streams behind whose content fields have come that are wrong, by what was taken last.
+    spoiled: Vec<(u32, Flaw)>,
 }
 
 /// A stream that has not ended.
@@ -71,19 +71,17 @@ impl HeadWatch {
         }
     }
 
-    /// Streams behind whose content pseudo-fields have come (RFC 9113 8.1), by what was taken last: `h2` leaves those out.
-    pub fn spoiled(&self) -> &[u32] {
+    /// Streams behind whose content fields have come that are wrong, by what was taken last: `h2` leaves those out.
+    pub fn spoiled(&self) -> &[(u32, Flaw)] {
         &self.spoiled
     }
 
-    /// Looks at what fields behind content begin with.
+    /// Looks at fields behind content.
     fn note_section(&mut self, payload: &[u8]) {
-        if let Some(is_pseudo) = self.section.as_mut().and_then(|section| section.take(payload)) {
+        if let Some(flaw) = self.section.as_mut().and_then(|section| section.take(payload)) {
             self.section = None;
-            if is_pseudo {
-                let [.., a, b, c, d] = self.header;
-                self.spoiled.push(u32::from_be_bytes([a & 0x7f, b, c, d]));
-            }
+            let [.., a, b, c, d] = self.header;
+            self.spoiled.push((u32::from_be_bytes([a & 0x7f, b, c, d]), flaw));
         }
     }
 
@@ -92,7 +90,7 @@ impl HeadWatch {
             self.section = None;
         }
         if kind == HEADERS && self.streams.iter().any(|open| open.stream == stream && open.content) {
-            self.section = Some(FieldStart::of(flags));
+            self.section = Some(SectionWatch::of(flags));
         }
         if kind == RST_STREAM || (matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0) {
             self.streams.retain(|open| open.stream != stream);
@@ -153,7 +151,7 @@ mod tests {
                 let (mut watch, mut spoiled) = (HeadWatch::default(), Vec::new());
                 for piece in [&bytes[..cut], &bytes[cut..]] {
                     assert!(watch.take(piece).is_some());
-                    spoiled.extend_from_slice(watch.spoiled());
+                    spoiled.extend(watch.spoiled().iter().map(|(stream, _)| *stream));
                 }
                 assert_eq!(spoiled, expected, "{name}, cut at {cut}");
             }

@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::RELAY_BYTES;
+use crate::wire::section_watch::Flaw;
 
 /// See the module. Nobody has to be woken by it: what uses it is one task, which looks again while anything has [moved](Self::moved).
 #[derive(Debug, Default)]
@@ -29,8 +30,8 @@ pub(in crate::shard) struct Memory {
     moved: Cell<bool>,
     /// Bytes of content that have come, and that nobody has taken.
     unread: Cell<u64>,
-    /// Streams behind whose content something has come that `h2` leaves out, and that must not be. The latest last.
-    spoiled: RefCell<Vec<u32>>,
+    /// Streams behind whose content fields have come that are wrong. The latest last.
+    spoiled: RefCell<Vec<(u32, Flaw)>>,
 }
 
 /// So many of those are known: as many as a connection has streams.
@@ -98,20 +99,20 @@ impl Memory {
         self.written.take()
     }
 
-    /// What comes behind the content of a stream is malformed.
-    pub fn spoil(&self, stream: u32) {
+    /// The fields behind the content of a stream are wrong.
+    pub fn spoil(&self, stream: u32, flaw: Flaw) {
         let mut spoiled = self.spoiled.borrow_mut();
         if spoiled.len() == SPOILED_STREAMS {
             spoiled.remove(0);
         }
-        spoiled.push(stream);
+        spoiled.push((stream, flaw));
     }
 
-    /// Whether it is; asked once.
-    pub fn take_spoiled(&self, stream: u32) -> bool {
+    /// What is wrong with them; asked once.
+    pub fn take_flaw(&self, stream: u32) -> Option<Flaw> {
         let mut spoiled = self.spoiled.borrow_mut();
-        let at = spoiled.iter().position(|known| *known == stream);
-        at.map(|at| spoiled.remove(at)).is_some()
+        let at = spoiled.iter().position(|(known, _)| *known == stream)?;
+        Some(spoiled.remove(at).1)
     }
 
     /// So much content has come, of which no more than `most` can be there.

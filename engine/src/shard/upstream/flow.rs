@@ -10,6 +10,7 @@ use crate::limits::{LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, RELAY_BYTES};
 use crate::shard::multiplex::stream::Stream;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::socket::Socket;
+use crate::wire::body::BodyError;
 use crate::wire::head::HeadLimits;
 
 /// Where it comes from.
@@ -46,9 +47,12 @@ impl Inlet {
     }
 
     /// The fields behind content that has ended, as lines, where they came in a frame.
-    pub fn take_trailers(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// They are more than allowed.
+    pub fn take_trailers(&self) -> Result<Vec<u8>, BodyError> {
         match &self.source {
-            Source::Half(_) => Vec::new(),
+            Source::Half(_) => Ok(Vec::new()),
             Source::Stream(stream) => stream.take_trailers(),
         }
     }
