@@ -15,6 +15,7 @@ use fasttunnel_engine::link::proxy_log::{Entry, ProxyLog};
 use fasttunnel_engine::proxy::policy::{HostRule, Policy};
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::{Place, Settings};
+use fasttunnel_engine::tls::{LocalCa, LocalCaPem};
 use fasttunnel_engine::trust::Trust;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions};
@@ -31,7 +32,7 @@ use crate::raw::{self, CleanupHook};
 use crate::raw_ring::stay_loaded;
 use crate::ring::Ring;
 use crate::start_error::{coded, start_error};
-use crate::tls::NativeTls;
+use crate::tls::{NativeIdentity, NativeTls};
 
 /// What TypeScript's options of a proxy become; what is missing has the engine's default.
 #[napi(object, object_to_js = false)]
@@ -46,6 +47,8 @@ pub struct NativeProxyOptions {
     pub driver: String,
     /// What clients are spoken to under TLS with; without it in the clear.
     pub tls: Option<NativeTls>,
+    /// The CA by which TLS within tunnels to this machine is read; without it, it goes on as it is.
+    pub intercept_tls: Option<NativeIdentity>,
     /// HTTP/2 is spoken, too.
     pub http2: bool,
     /// Ports that may be connected to: first and last in turn.
@@ -103,6 +106,8 @@ pub struct NativeProxyLimits {
     pub tunnel_timeout_ms: Option<f64>,
     /// Time for the first byte through a tunnel that is read.
     pub sniff_timeout_ms: Option<f64>,
+    /// Certificates of the CA that are kept.
+    pub max_certificates: Option<f64>,
 }
 
 /// Where hosts of the own machine lead.
@@ -129,6 +134,24 @@ pub struct NativeContext {
     pub password: String,
     /// What it was made for.
     pub web_contents_id: u32,
+}
+
+/// A CA, in PEM.
+#[napi(object)]
+#[cfg_attr(test, allow(dead_code))]
+pub struct NativeLocalCa {
+    /// Its certificate.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
+}
+
+/// Makes a CA that may certify hosts of this machine, and no others.
+#[napi(catch_unwind)]
+#[cfg_attr(test, allow(dead_code))]
+pub fn create_local_ca() -> Result<NativeLocalCa, CodedError> {
+    let made = LocalCa::create().map_err(|error| CodedError::new(codes::INTERNAL.to_owned(), error.to_string()));
+    made.map(|LocalCaPem { cert, key }| NativeLocalCa { cert, key })
 }
 
 /// A running proxy. All methods on the JavaScript thread that made it.
@@ -409,6 +432,10 @@ impl NativeProxyOptions {
         config.limits.max_connections = default_max_connections();
         config.limits.http2.enabled = self.http2;
         self.limits.apply(&mut config, &mut settings);
+        if let Some(NativeIdentity { cert, key, .. }) = &self.intercept_tls {
+            let ca = LocalCa::read(cert.as_bytes(), key.as_bytes(), settings.limits.max_certificates);
+            config.local_ca = Some(Arc::new(ca.map_err(bad_option)?));
+        }
         config.proxy = Some((settings, trust.map_err(bad_option)?));
         Ok(config)
     }
@@ -421,6 +448,7 @@ impl NativeProxyLimits {
             (self.max_connections, &mut client.max_connections),
             (self.max_upstreams, &mut proxy.max_upstreams),
             (self.max_idle_upstreams, &mut proxy.max_idle_upstreams),
+            (self.max_certificates, &mut proxy.max_certificates),
         ] {
             if let Some(given) = given {
                 *place = given as usize;

@@ -9,6 +9,7 @@ use super::proxy_log::ProxyLog;
 use super::resolver::Resolver;
 use crate::proxy::address::Class;
 use crate::proxy::settings::Settings;
+use crate::tls::LocalCa;
 use crate::trust::Trust;
 
 /// See the module.
@@ -17,6 +18,8 @@ pub struct ProxyLink {
     pub settings: Settings,
     /// By whom servers have to be certified.
     pub trust: Trust,
+    /// By what TLS within tunnels to this machine is read; `None`: it is not.
+    pub local_ca: Option<Arc<LocalCa>>,
     /// Who may ask.
     pub contexts: Contexts,
     /// Who wants to hear what became of each request.

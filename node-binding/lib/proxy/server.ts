@@ -51,6 +51,7 @@ export class ProxyServer {
     this.#drainTimeoutMs = drainTimeoutMs;
     this.#alive = setInterval(() => this.#native, 2_147_483_647);
     this.#encrypted = tls !== undefined;
+    if (native.interceptTls !== undefined) forgetKeys({ identities: [native.interceptTls] });
     if (tls !== undefined) {
       forgetKeys(tls);
       this.#watchFiles(tls);
