@@ -21,8 +21,10 @@ use crate::shard::multiplex::trailers;
 use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
+use crate::wire::body::BodyError;
 use crate::wire::framing::Framing;
 use crate::wire::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
+use crate::wire::section_watch::Flaw;
 
 /// What is sent.
 enum Send {
@@ -75,7 +77,7 @@ pub(in crate::shard) struct Stream {
     receive: RefCell<Receive>,
     failure: Cell<Option<Failure>>,
     /// The fields behind content that has ended, as lines.
-    trailers: RefCell<Vec<u8>>,
+    trailers: RefCell<Result<Vec<u8>, BodyError>>,
     /// It was ended in both directions, on this side.
     cut: Cell<bool>,
     /// What follows the heads is not HTTP.
@@ -123,7 +125,7 @@ impl Stream {
             send: RefCell::new(send),
             receive: RefCell::new(receive),
             failure: Cell::default(),
-            trailers: RefCell::default(),
+            trailers: RefCell::new(Ok(Vec::new())),
             cut: Cell::default(),
             tunnel: Cell::default(),
             cancellable: Cell::default(),
@@ -204,7 +206,9 @@ impl Stream {
                         return broken();
                     }
                     Poll::Ready(None) => match content.poll_trailers(cx) {
-                        Poll::Ready(Ok(fields)) if self.end_content(fields.as_ref()) => *receive = Receive::Over,
+                        Poll::Ready(Ok(fields)) if self.end_content(content.stream_id().as_u32(), fields.as_ref()) => {
+                            *receive = Receive::Over
+                        }
                         Poll::Ready(_) => return broken(),
                         Poll::Pending => return Poll::Pending,
                     },
@@ -215,20 +219,35 @@ impl Stream {
     }
 
     /// Content has ended, with these fields behind it; false when they are malformed.
-    fn end_content(&self, fields: Option<&HeaderMap>) -> bool {
+    fn end_content(&self, number: u32, fields: Option<&HeaderMap>) -> bool {
         let Some(fields) = fields else { return true };
-        // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
-        let fits = !self.tunnel.get() && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
-        if !fits {
-            self.refuse(Reason::PROTOCOL_ERROR);
-            self.note_reset();
+        let mut lines = Vec::new();
+        let fits = match self.memory.take_flaw(number) {
+            // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
+            _ if self.tunnel.get() => false,
+            Some(Flaw::PseudoField) => false,
+            Some(Flaw::TooLarge) => {
+                drop(self.trailers.replace(Err(BodyError::TrailersTooLarge)));
+                return true;
+            }
+            None => trailers::write_lines(fields, &mut lines).is_ok(),
+        };
+        match fits {
+            true => drop(self.trailers.replace(Ok(lines))),
+            false => {
+                self.refuse(Reason::PROTOCOL_ERROR);
+                self.note_reset();
+            }
         }
         fits
     }
 
     /// The fields behind content that has ended, as lines.
-    pub fn take_trailers(&self) -> Vec<u8> {
-        self.trailers.take()
+    ///
+    /// # Errors
+    /// They are more than allowed.
+    pub fn take_trailers(&self) -> Result<Vec<u8>, BodyError> {
+        self.trailers.replace(Ok(Vec::new()))
     }
 
     /// Nothing more comes, and no fields behind what has come.

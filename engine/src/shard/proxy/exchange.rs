@@ -24,7 +24,7 @@ use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
 use crate::wire::answer_head::{AnswerContent, AnswerHead};
 use crate::wire::answer_reader::AnswerReader;
-use crate::wire::body::BodyReader;
+use crate::wire::body::{BodyError, BodyReader};
 use crate::wire::framing::Framing;
 use crate::wire::head::{Head, HeadError, Method};
 
@@ -238,6 +238,12 @@ impl Way<'_> {
         self.framed && self.toward_frames && matches!(framing, Framing::Length(1..)) && !inlet.has_ended()
     }
 
+    /// The fields behind content, where frames have carried it: within the bounds of those behind chunks.
+    fn take_trailers(&self, inlet: &Inlet) -> Result<Vec<u8>, BodyError> {
+        let lines = inlet.take_trailers()?;
+        self.shard.chunk_limits.check_trailers(&lines).map(|()| lines)
+    }
+
     fn expect(&self, wait: Wait, within_ms: u64, fault: Fault) {
         self.client.expect(wait, Some((self.shard.now_ms() + within_ms, fault)));
     }
@@ -310,9 +316,9 @@ impl Way<'_> {
                 Ok(1..) => {}
                 Ok(0) if self.framed && body.close() => {
                     body.end();
-                    lines = inlet.take_trailers();
-                    if let Err(error) = self.shard.chunk_limits.check_trailers(&lines) {
-                        return Sent::Bad(error.into());
+                    match self.take_trailers(inlet) {
+                        Ok(found) => lines = found,
+                        Err(error) => return Sent::Bad(error.into()),
                     }
                 }
                 _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
@@ -440,9 +446,9 @@ impl Way<'_> {
             match read {
                 Ok(0) => {
                     over = true;
-                    lines.append(&mut inlet.take_trailers());
-                    if self.shard.chunk_limits.check_trailers(&lines).is_err() {
-                        return Heard::Part;
+                    match self.take_trailers(inlet) {
+                        Ok(mut found) => lines.append(&mut found),
+                        Err(_) => return Heard::Part,
                     }
                 }
                 Ok(_) => {}

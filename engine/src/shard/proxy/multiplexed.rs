@@ -97,6 +97,7 @@ impl Session {
             // `h2` would end the connection as soon as it is idle, before what the client has sent behind that is answered.
             *kind = UNKNOWN;
         }
+        self.watch.spoiled().iter().for_each(|(stream, flaw)| self.memory.spoil(*stream, *flaw));
         let seen = self.watch.take_seen();
         self.memory.count_unread(seen.data_bytes, self.shard.limits.http2.connection_window_bytes);
         self.leaving |= seen.leaves;

@@ -12,6 +12,7 @@ use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::layer::Layer;
 use crate::shard::transport::rooms::Room;
 use crate::shard::transport::socket::Socket;
+use crate::wire::body::BodyError;
 use crate::wire::head::HeadLimits;
 
 /// Where it comes from.
@@ -58,9 +59,12 @@ impl Inlet {
     }
 
     /// The fields behind content that has ended, as lines, where they came in a frame.
-    pub fn take_trailers(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// They are more than allowed.
+    pub fn take_trailers(&self) -> Result<Vec<u8>, BodyError> {
         match &self.source {
-            Source::Half(_) | Source::Layer(..) => Vec::new(),
+            Source::Half(_) | Source::Layer(..) => Ok(Vec::new()),
             Source::Stream(stream) => stream.take_trailers(),
         }
     }

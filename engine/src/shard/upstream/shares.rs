@@ -236,6 +236,7 @@ impl Role for Task {
                 self.shard.counters.http2_floods.add(1);
                 return Poll::Ready(());
             };
+            self.watch.spoiled().iter().for_each(|(stream, flaw)| self.memory.spoil(*stream, *flaw));
             self.memory.count_unread(content, UPSTREAM_WINDOW_BYTES);
             self.memory.feed(bytes);
         }
