@@ -19,6 +19,7 @@ use crate::link::access_log::AccessLog;
 use crate::link::backend::Backend;
 use crate::link::callers::CallerLimits;
 use crate::link::contexts::Contexts;
+use crate::link::http2_counts::Http2Counts;
 use crate::link::latest::Latest;
 use crate::link::log_file;
 use crate::link::log_writer::LogWriter;
@@ -40,7 +41,7 @@ use crate::shard::listener::{Listener, Listeners};
 use crate::shard::report::figures::Figures;
 use crate::shard::timing::ShardMeter;
 use crate::shard::{GIVEN_UP, Setup, open_connections};
-use crate::tls::Tls;
+use crate::tls::{LocalCa, Tls};
 use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
@@ -131,7 +132,9 @@ impl Engine {
         let [admin_address, agent_address] =
             [&admin, &agent].map(|listener| listener.as_ref().map(|listener| listener.address().clone()));
         let log = config.proxy_bell.clone().map(|Bell(ring)| Arc::new(ProxyLog::new(move || ring())));
-        let proxy = config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, log, &address)));
+        let ca = config.local_ca.clone();
+        let proxy =
+            config.proxy.clone().map(|(settings, trust)| Arc::new(proxy_link(settings, trust, ca, log, &address)));
         // Behind those that serve: one for these two alone, which have to answer while this thread does not.
         let is_asked = admin.is_some() || agent.is_some();
         let apart = usize::from(place == Place::Here && is_asked);
@@ -516,7 +519,13 @@ fn open_log(
 }
 
 /// What the shards of a proxy share.
-fn proxy_link(settings: Settings, trust: Trust, log: Option<Arc<ProxyLog>>, address: &Listen) -> ProxyLink {
+fn proxy_link(
+    settings: Settings,
+    trust: Trust,
+    local_ca: Option<Arc<LocalCa>>,
+    log: Option<Arc<ProxyLog>>,
+    address: &Listen,
+) -> ProxyLink {
     let mut random = [0; 8];
     // Not a secret: it only has to be unlike that of another proxy on the way.
     let _ = random_bytes(&mut random);
@@ -524,8 +533,10 @@ fn proxy_link(settings: Settings, trust: Trust, log: Option<Arc<ProxyLog>>, addr
     ProxyLink {
         settings,
         trust,
+        local_ca,
         contexts: Contexts::default(),
         log,
+        http2: Http2Counts::default(),
         resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
         address,

@@ -3,17 +3,21 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 
 use crate::limits::RELAY_BYTES;
+use crate::link::http2_counts::{CountedStream, Side};
 use crate::shard::multiplex::asking::{request, write_answer};
 use crate::shard::multiplex::heads::{Asked, Unfit, response};
 use crate::shard::multiplex::memory::Memory;
+use crate::shard::multiplex::trailers;
 use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
@@ -70,6 +74,8 @@ pub(in crate::shard) struct Stream {
     send: RefCell<Send>,
     receive: RefCell<Receive>,
     failure: Cell<Option<Failure>>,
+    /// The fields behind content that has ended, as lines.
+    trailers: RefCell<Vec<u8>>,
     /// It was ended in both directions, on this side.
     cut: Cell<bool>,
     /// What follows the heads is not HTTP.
@@ -79,6 +85,9 @@ pub(in crate::shard) struct Stream {
     cancelled: Cell<bool>,
     waiter: Waiter,
     memory: Rc<Memory>,
+    side: Arc<Side>,
+    /// Once its request has begun.
+    counted: RefCell<Option<CountedStream>>,
 }
 
 impl Drop for Stream {
@@ -92,26 +101,49 @@ impl Drop for Stream {
 
 impl Stream {
     /// One on which a request has come.
-    pub fn answering(respond: SendResponse<Bytes>, asked: Asked, receive: RecvStream, memory: Rc<Memory>) -> Self {
-        Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory)
+    pub fn answering(
+        respond: SendResponse<Bytes>,
+        asked: Asked,
+        receive: RecvStream,
+        memory: Rc<Memory>,
+        side: Arc<Side>,
+    ) -> Self {
+        let stream = Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory, side);
+        stream.count();
+        stream
     }
 
     /// One on which a request is to be sent.
-    pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>) -> Self {
-        Stream::new(Send::Request(send), Receive::Unasked, memory)
+    pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>, side: Arc<Side>) -> Self {
+        Stream::new(Send::Request(send), Receive::Unasked, memory, side)
     }
 
-    fn new(send: Send, receive: Receive, memory: Rc<Memory>) -> Self {
+    fn new(send: Send, receive: Receive, memory: Rc<Memory>, side: Arc<Side>) -> Self {
         Stream {
             send: RefCell::new(send),
             receive: RefCell::new(receive),
             failure: Cell::default(),
+            trailers: RefCell::default(),
             cut: Cell::default(),
             tunnel: Cell::default(),
             cancellable: Cell::default(),
             cancelled: Cell::default(),
             waiter: Waiter::default(),
             memory,
+            side,
+            counted: RefCell::default(),
+        }
+    }
+
+    /// Its request begins.
+    fn count(&self) {
+        self.counted.replace(Some(self.side.stream()));
+    }
+
+    /// It has ended with a reset, or does.
+    fn note_reset(&self) {
+        if let Some(counted) = &mut *self.counted.borrow_mut() {
+            counted.note_reset();
         }
     }
 
@@ -153,6 +185,7 @@ impl Stream {
                     }
                     Poll::Ready(Err(failure)) => {
                         self.failure.set(failure);
+                        self.note_reset();
                         return broken();
                     }
                     Poll::Pending => return Poll::Pending,
@@ -166,11 +199,44 @@ impl Stream {
                             return Poll::Ready(Ok(bytes.len()));
                         }
                     }
-                    Poll::Ready(Some(Err(_))) => return broken(),
-                    Poll::Ready(None) => *receive = Receive::Over,
+                    Poll::Ready(Some(Err(_))) => {
+                        self.note_reset();
+                        return broken();
+                    }
+                    Poll::Ready(None) => match content.poll_trailers(cx) {
+                        Poll::Ready(Ok(fields)) if self.end_content(fields.as_ref()) => *receive = Receive::Over,
+                        Poll::Ready(_) => return broken(),
+                        Poll::Pending => return Poll::Pending,
+                    },
                     Poll::Pending => return Poll::Pending,
                 },
             }
+        }
+    }
+
+    /// Content has ended, with these fields behind it; false when they are malformed.
+    fn end_content(&self, fields: Option<&HeaderMap>) -> bool {
+        let Some(fields) = fields else { return true };
+        // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
+        let fits = !self.tunnel.get() && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
+        if !fits {
+            self.refuse(Reason::PROTOCOL_ERROR);
+            self.note_reset();
+        }
+        fits
+    }
+
+    /// The fields behind content that has ended, as lines.
+    pub fn take_trailers(&self) -> Vec<u8> {
+        self.trailers.take()
+    }
+
+    /// Nothing more comes, and no fields behind what has come.
+    pub fn has_ended(&self) -> bool {
+        match &*self.receive.borrow() {
+            Receive::Over => true,
+            Receive::Content(content) => content.is_end_stream(),
+            Receive::Unasked | Receive::Answer(..) => false,
         }
     }
 
@@ -201,6 +267,7 @@ impl Stream {
                 self.receive.replace(Receive::Over);
                 self.waiter.wake();
             })?;
+            self.count();
             *send = content.map_or(Send::Over, Send::Content);
             self.receive.replace(receive);
             self.waiter.wake();
@@ -252,11 +319,16 @@ impl Stream {
         }
     }
 
-    /// Nothing more is sent.
-    pub fn end(&self) {
+    /// Nothing more is sent but fields behind the content, given as lines.
+    pub fn end(&self, trailers: &[u8]) {
         let mut send = self.send.borrow_mut();
         if let Send::Content(content) = &mut *send {
-            let _ = content.send_data(Bytes::new(), true);
+            let fields = trailers::section(trailers);
+            // When it cannot be sent, the stream has ended already.
+            let _ = match fields.is_empty() {
+                true => content.send_data(Bytes::new(), true),
+                false => content.send_trailers(fields),
+            };
             *send = Send::Over;
         }
     }
@@ -268,11 +340,15 @@ impl Stream {
 
     /// Ready when the peer has ended the stream in both directions, while there is something to send.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut *self.send.borrow_mut() {
+        let gone = match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.poll_reset(cx).map(drop),
             Send::Content(content) => content.poll_reset(cx).map(drop),
             Send::Request(_) | Send::Over => Poll::Pending,
+        };
+        if gone.is_ready() {
+            self.note_reset();
         }
+        gone
     }
 
     /// Ends it in both directions. Of a tunnel that means that the connection behind it was reset (RFC 9113 8.5).
@@ -280,13 +356,21 @@ impl Stream {
         if self.cut.replace(true) {
             return;
         }
-        let reason = if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL };
+        let is_over = matches!(*self.send.borrow(), Send::Over) && self.has_ended();
+        self.refuse(if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL });
+        if !is_over {
+            self.note_reset();
+        }
+        self.waiter.wake();
+    }
+
+    /// Tells the peer why it ends, if that can be.
+    fn refuse(&self, reason: Reason) {
         match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.send_reset(reason),
             Send::Content(content) => content.send_reset(reason),
             Send::Request(_) | Send::Over => {}
         }
-        self.waiter.wake();
     }
 
     /// Ends it as a connection is closed: what was sent stays whole.
@@ -294,7 +378,7 @@ impl Stream {
         if matches!(*self.send.borrow(), Send::Request(_) | Send::Answer(..)) {
             return self.reset();
         }
-        self.end();
+        self.end(b"");
         self.cut.set(true);
         self.waiter.wake();
     }
