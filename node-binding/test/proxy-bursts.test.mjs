@@ -5,6 +5,7 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
 import { CODES } from './support/http2.mjs';
@@ -24,9 +25,15 @@ const answer = (request, response) => {
   if (request.httpVersion !== '2.0') response.setHeader('connection', 'close');
   response.end(request.httpVersion);
 };
+let asked = 0;
 const SERVERS = {
   'HTTP/1.1': () => https.createServer(workspace.pem, answer),
   'HTTP/2': () => http2.createSecureServer({ ...workspace.pem, allowHTTP1: true }, answer),
+  'HTTP/2, five at a time': () => http2.createSecureServer({ ...workspace.pem, settings: { maxConcurrentStreams: 5 } }, answer),
+  'HTTP/2, and answers nothing': () => http2.createSecureServer(workspace.pem).on('stream', (stream) => {
+    asked += 1;
+    stream.on('error', () => {}).close(CODES.INTERNAL_ERROR);
+  }),
 };
 
 /** A proxy, and what lies between it and its server: a connection passes there once that is said. */
@@ -45,8 +52,9 @@ async function open(driver, version, limits = {}) {
   const { username, password } = proxy.createContext(1, ROUTE);
   const session = http2.connect(`http://127.0.0.1:${proxy.port()}`).on('error', () => {});
   const fields = { ':scheme': 'http', ':authority': 'localhost:5173', ':path': '/', 'proxy-authorization': `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
-  const ask = () => {
-    const stream = session.request(fields);
+  const ask = (content) => {
+    const stream = session.request(content === undefined ? fields : { ...fields, ':method': 'POST' });
+    if (content !== undefined) stream.end(content);
     const answered = new Promise((resolve) => {
       let [status, text] = [0, ''];
       stream.setEncoding('utf8').on('error', () => {}).on('response', (head) => { status = head[':status']; }).on('data', (chunk) => { text += chunk; });
@@ -57,7 +65,7 @@ async function open(driver, version, limits = {}) {
   return {
     ask,
     connections,
-    burst: (count) => Promise.all(Array.from({ length: count }, () => ask().answered)),
+    burst: (count, content) => Promise.all(Array.from({ length: count }, () => ask(content).answered)),
     /** Resolves when so many connections have come. */
     async come(count) {
       while (connections.length < count) await new Promise((resolve) => { changed = resolve; });
@@ -132,6 +140,36 @@ for (const driver of ['io_uring', 'epoll']) {
       pass(connections[1]);
       assert.deepEqual(await others, Array.from({ length: 10 }, () => [200, '2.0']));
       assert.equal(connections.length, 2);
+      await close();
+    });
+
+    it('are sent once more and no more often to a server that answers none', async () => {
+      asked = 0;
+      const { burst, connections, passAll, close } = await open(driver, 'HTTP/2, and answers nothing');
+      passAll();
+      assert.deepEqual(await burst(20), Array.from({ length: 20 }, () => [502, 'Bad Gateway']));
+      assert.ok(asked <= 40 && connections.length <= 3, `${asked} requests on ${connections.length} connections`);
+      await close();
+    });
+
+    it('that cannot be sent again wait until it is known how many a server takes', async () => {
+      const { burst, connections, passAll, close } = await open(driver, 'HTTP/2, five at a time');
+      passAll();
+      assert.deepEqual(await burst(20, 'abc'), Array.from({ length: 20 }, () => [200, '2.0']));
+      assert.ok(connections.length <= 20, String(connections.length));
+      await close();
+    });
+
+    it('that come late have some of the time of a first connection that hangs left', async () => {
+      const { ask, come, connections, pass, close } = await open(driver, 'HTTP/2', { connectTimeoutMs: 3000, tlsTimeoutMs: 600 });
+      const first = ask();
+      await come(1);
+      await sleep(400);
+      const second = ask();
+      assert.equal((await first.answered)[0], 504);
+      await come(2);
+      pass(connections[1]);
+      assert.deepEqual(await second.answered, [200, '2.0']);
       await close();
     });
 

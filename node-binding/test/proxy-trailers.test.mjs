@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
 import { CODES, Frames, TYPES, data, headers, settings } from './support/http2.mjs';
+import { until } from './support/tunnels.mjs';
 
 const PATIENT = { timeout: 30_000 };
 const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
@@ -130,6 +131,20 @@ for (const driver of ['io_uring', 'epoll']) {
         assert.deepEqual(sized.trailers, { 'x-sum': '1', 'grpc-status': '0' });
         const old = await CLIENTS['HTTP/1.1']({ proxy, context, session }, '/sized', {});
         assert.deepEqual([old.status, JSON.parse(old.content).content, old.trailers], [200, 'abc', both ? {} : { 'x-sum': '1', 'grpc-status': '0' }]);
+      });
+
+      it('stay behind chunks in a tunnel on a stream, which goes on', async () => {
+        const tunnel = session.request({ ':method': 'CONNECT', ':authority': 'localhost:5173', 'proxy-authorization': basic(context) }).on('error', () => {});
+        await once(tunnel, 'response');
+        let [text, sections, ended] = ['', 0, false];
+        tunnel.setEncoding('latin1').on('trailers', () => { sections += 1; }).on('end', () => { ended = true; }).on('data', (chunk) => { text += chunk; });
+        const answers = () => text.split(/grpc-status: 0\r\n\r\n/i).length - 1;
+        for (const count of [1, 2]) {
+          tunnel.write('POST / HTTP/1.1\r\nHost: localhost:5173\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n');
+          await until(() => answers() === count || ended, `answer ${count}`);
+          assert.deepEqual([answers(), sections, ended], [count, 0, false]);
+        }
+        tunnel.close(CODES.CANCEL);
       });
 
       it('reset the stream of a client when they are malformed, and no other', async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -200,6 +201,19 @@ describe('the option systemd', () => {
       socket.close();
     }));
   }
+
+  it('takes its exit code back when another tunnel of the process serves', () => withManager(join(folder, 'again'), async (NOTIFY_SOCKET) => {
+    const { ServiceManager } = createRequire(import.meta.url)('../dist/cjs/supervision/service-manager.js');
+    assert.equal(process.exitCode, undefined);
+    try {
+      ServiceManager.ofProcess({ NOTIFY_SOCKET }).failed();
+      assert.equal(process.exitCode, 1);
+      ServiceManager.ofProcess({ NOTIFY_SOCKET }).ready('http://x');
+      assert.equal(process.exitCode, undefined);
+    } finally {
+      process.exitCode = undefined;
+    }
+  }));
 
   it('a process that nothing else keeps ends by itself when a shard is given up, with an exit code for which it is started anew', () => withManager(join(folder, 'ends'), async (NOTIFY_SOCKET, messages) => {
     const socket = boundSocket();
