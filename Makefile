@@ -279,7 +279,7 @@ attacks: build ## Attack node:http, nginx and the tunnel alike, and tinyproxy an
 	@node loadtest/attacks/proxies.mjs --hold $(HOLD) $(if $(OUT),--out $(basename $(OUT))-proxies.md)
 
 .PHONY: overload
-overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--tasks spin-1ms --times 10')
+overload: instruments ## Call node:http and the tunnel three times as often as they can answer (5 minutes; ARGS='--servers fasttunnel:inline --tasks spin-1ms')
 	@node loadtest/overload/run.mjs $(ARGS)
 
 # As ever, `ARGS='--rounds 1 --duration-s 1'` is too short to mean anything.

@@ -306,8 +306,10 @@ fn whole_and_streamed_answers_and_words_on_questions() {
     let tickets: Vec<_> = told.calls.iter().map(|(ticket, ..)| *ticket).collect();
     let headers = ["x-a".to_owned(), "b".to_owned()];
     let raw = RawParts { status: 201.0, reason: "", headers: &headers, body: b"body", cors: false, security: false };
-    rig.bridge.answer_raw(tickets[0], &raw);
-    assert!(!rig.bridge.open_stream(tickets[1], &RawParts { status: 99.5, ..raw }, None), "it may not be written");
+    assert!(rig.bridge.answer_raw(tickets[0], &raw));
+    let bad = RawParts { status: 99.5, ..raw };
+    assert!(!rig.bridge.open_stream(tickets[1], &bad, None) && !rig.bridge.answer_raw(tickets[1], &bad));
+    assert!(rig.bridge.request_id(tickets[1]).is_some(), "the call is still to be answered");
     assert!(rig.bridge.open_stream(tickets[2], &RawParts { body: b"", ..raw }, Some(4)));
     assert!(rig.bridge.append(tickets[2], Outcome::Data, b"piece"));
     rig.bridge.close_stream(tickets[2], Outcome::End);
@@ -315,14 +317,14 @@ fn whole_and_streamed_answers_and_words_on_questions() {
     // Nothing but `advise` may speak for a client.
     assert!(!rig.bridge.append(tickets[3], Outcome::Data, b"x"));
     rig.bridge.advise(tickets[3], true, Some("https://a.example"));
-    rig.answer(&[], "");
+    rig.answer(&[(tickets[1], Answer::Nonsense)], "");
     let home = rig.home(0).0;
-    assert_eq!(home.iter().map(|(key, ..)| key.slot).collect::<Vec<_>>(), [0, 1, 2, 2, 2, 3]);
+    assert_eq!(home.iter().map(|(key, ..)| key.slot).collect::<Vec<_>>(), [0, 2, 2, 2, 3, 1]);
     assert!(matches!(home[0], (_, Outcome::Raw(_), ref text) if text.ends_with("x-a: b\r\nbody")), "{home:?}");
-    assert_eq!(home[1].1, Outcome::InternalError);
-    assert!(matches!(home[2].1, Outcome::Open(head) if head.length == Some(4)));
-    assert_eq!((&home[3].1, home[3].2.as_str(), &home[4].1), (&Outcome::Data, "piece", &Outcome::End));
-    assert_eq!((home[5].1, home[5].2.as_str()), (Outcome::Advice { passed: true }, "https://a.example"));
+    assert!(matches!(home[1].1, Outcome::Open(head) if head.length == Some(4)));
+    assert_eq!((&home[2].1, home[2].2.as_str(), &home[3].1), (&Outcome::Data, "piece", &Outcome::End));
+    assert_eq!((home[4].1, home[4].2.as_str()), (Outcome::Advice { passed: true }, "https://a.example"));
+    assert_eq!(home[5].1, Outcome::InternalError);
     assert_eq!(rig.bridge.live(), 0);
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use fasttunnel_engine::limits::{DEFAULT_CHUNK_EXTENSION_BYTES, DEFAULT_TRAILER_BYTES};
 use support::origin::{Origin, Proxy, credentials};
 use support::{DriverChoice, eventually, ms};
 
@@ -19,6 +20,7 @@ on_both_drivers!(
     an_answer_that_two_readers_could_read_in_two_ways_is_refused,
     an_answer_that_breaks_off_does_not_look_whole,
     requests_that_two_readers_could_read_in_two_ways_go_nowhere,
+    what_stands_around_chunks_has_the_bounds_and_statuses_of_the_tunnel,
     a_connection_that_was_closed_while_it_waited_costs_nobody_a_request,
     a_tunnel_carries_bytes_both_ways_and_ends_each_way_by_itself,
     another_protocol_begins_when_the_server_says_so,
@@ -342,6 +344,30 @@ fn requests_that_two_readers_could_read_in_two_ways_go_nowhere(driver: DriverCho
     let rest = seen.recv_timeout(Duration::from_secs(5)).unwrap();
     assert!(!rest.ends_with(b"0\r\n\r\n"), "{}", rest.escape_ascii());
     assert_eq!(origin.accepted(), 0);
+}
+
+fn what_stands_around_chunks_has_the_bounds_and_statuses_of_the_tunnel(driver: DriverChoice) {
+    let proxy = Proxy::start(driver);
+    let origin = Origin::start(|mut peer, _| {
+        while peer.request().is_some() {
+            peer.send(OK);
+        }
+    });
+    let line = format!("POST {}", origin.url("/"));
+    let extension = |bytes: usize| format!("1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(bytes - 1));
+    let trailer = |bytes: usize| format!("1\r\nx\r\n0\r\na:{}\r\n\r\n", "b".repeat(bytes - 4));
+    for (content, status) in [
+        (extension(DEFAULT_CHUNK_EXTENSION_BYTES), 200),
+        (extension(DEFAULT_CHUNK_EXTENSION_BYTES + 1), 413),
+        (trailer(DEFAULT_TRAILER_BYTES), 200),
+        (trailer(DEFAULT_TRAILER_BYTES + 1), 431),
+        ("1;\r\nx\r\n0\r\n\r\n".to_owned(), 400),
+    ] {
+        let mut client = proxy.client();
+        client.send(proxy.request(&line, "Transfer-Encoding: chunked\r\n") + &content);
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.closes()), (status, status != 200), "{} bytes", content.len());
+    }
 }
 
 fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request(driver: DriverChoice) {

@@ -1,6 +1,6 @@
 // Overload, as a table: each server's capacity under a kind of task, then so many times that (open loop), and what comes
 // of it: answers in time, refusals, how late the app's own timers are, memory. `make overload` calls it.
-//   node run.mjs [--servers fasttunnel,node:http] [--tasks spin-1ms,…] [--times 3] [--duration-s 5] [--deadline-ms 1000]
+//   node run.mjs [--servers fasttunnel,fasttunnel:inline,node:http] [--tasks spin-1ms,…] [--times 3] [--duration-s 5] [--deadline-ms 1000]
 import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A server to be overloaded, fasttunnel or node:http: `node server.mjs fasttunnel`, started by run.mjs, which it tells how
-// late its own timers were.
+// A server to be overloaded, fasttunnel (with its placement, fasttunnel:inline) or node:http: `node server.mjs fasttunnel`,
+// started by run.mjs, which it tells how late its own timers were.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fastTunnel } from '../../node-binding/dist/esm/index.mjs';
 import { serveTasks } from '../peers/node-tasks.mjs';
@@ -19,12 +19,13 @@ const tasks = {
   'spin-100ms': (input) => { spin(100); return input; },
 };
 
-async function startTunnel() {
+async function startTunnel(placement) {
   const { DRIVER: driver = 'auto', LIMITS: limits = '{}' } = process.env;
-  return (await fastTunnel({ driver, limits: JSON.parse(limits), auth: { allowAnonymous: true }, tasks })).port;
+  return (await fastTunnel({ driver, placement, limits: JSON.parse(limits), auth: { allowAnonymous: true }, tasks })).port;
 }
 
-const port = await (process.argv[2] === 'node:http' ? serveTasks(tasks) : startTunnel());
+const [, , name] = process.argv;
+const port = await (name === 'node:http' ? serveTasks(tasks) : startTunnel(name.split(':')[1]));
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 process.on('message', (word) => {

@@ -10,7 +10,7 @@ const AT_ONCE = 2;
 
 /** Runs that measure times or memory within narrow bounds, or fill every core: nothing runs beside them. */
 const ALONE = [
-  'attacks', 'client-attacks', 'client-spread', 'flooding', 'health', 'health, inline', 'http2-attacks', 'inline', 'limits-load', 'limits-load, inline', 'memory', 'overload', 'proxy-soak', 'soak', 'stats', 'stats, inline',
+  'attacks', 'client-attacks', 'client-spread', 'flooding', 'health', 'health, inline', 'http2-attacks', 'inline', 'limits-load', 'limits-load, inline', 'memory', 'overload', 'overload, inline', 'proxy-soak', 'soak', 'stats', 'stats, inline',
   // A client that sends no more has its answer within 100 ms, or goes without.
   'tls, inline',
 ];
@@ -19,7 +19,7 @@ const ALONE = [
 const FIRST = ['vectors', 'golden', 'golden, inline', 'vectors, inline', 'limits-times'];
 
 /** What runs a second time where the event loop turns the shard. */
-const INLINE = ['golden', 'vectors', 'limits', 'limits-bodies', 'limits-load', 'isolation', 'failing-shards', 'tls', 'stats', 'health'];
+const INLINE = ['golden', 'vectors', 'limits', 'limits-bodies', 'limits-load', 'isolation', 'failing-shards', 'tls', 'stats', 'health', 'overload'];
 
 const all = readdirSync(`${FOLDER}/test`).filter((name) => name.endsWith('.test.mjs')).map((name) => name.replace('.test.mjs', '')).sort();
 const asked = process.argv.slice(2);

@@ -1,7 +1,7 @@
 // Answers that the Runner layer makes itself: raw ones, failures in words, and entries that see the whole body.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { CallFailure, CORS, DONE, http, plainCodec, RawAnswer, task, withBridge } from './support/bridges.mjs';
+import { CallFailure, CORS, DONE, http, plainCodec, RawAnswer, StreamAnswer, task, withBridge } from './support/bridges.mjs';
 import { postBytes, RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { E500, onBothDrivers, sleep, until } from './support/tunnels.mjs';
 
@@ -111,11 +111,12 @@ onBothDrivers('raw answers', (driver) => {
     socket.destroy();
   }));
 
-  it('what may not be written is a 500, and harms no neighbour', () => {
+  it('what may not be written is a 500, of which onError hears, and harms no neighbour', () => {
     const errors = [];
+    const ids = [];
     const names = Object.keys(REFUSED);
     return withBridge({
-      driver, entries: [task('good', (input) => input), task('goodRaw', raw(201, [], 'raw')), ...names.map((name) => task(name, REFUSED[name]))], onError: (error, { id }) => errors.push(id),
+      driver, entries: [task('good', (input) => input), task('goodRaw', raw(201, [], 'raw')), ...names.map((name) => task(name, REFUSED[name]))], onError: (error, { id, requestId }) => errors.push([id, requestId]),
     }, async (bridge) => {
       const socket = await RawSocket.connect(bridge);
       await socket.write(names.map((name, n) => taskBytes('good', n) + taskBytes(name, 1) + taskBytes('goodRaw', 1)).join(''));
@@ -123,10 +124,32 @@ onBothDrivers('raw answers', (driver) => {
         assert.equal((await socket.answer()).body, `{"ok":true,"result":${n}}`, name);
         const { status, body, headers } = await socket.answer();
         assert.deepEqual([status, body, headers.evil], [500, E500, undefined], name);
+        ids.push([name, headers['x-runner-request-id']]);
         const good = await socket.answer();
         assert.deepEqual([good.status, good.body], [201, 'raw'], name);
       }
       assert.equal(socket.rest, '');
+      assert.deepEqual(errors, ids);
+      socket.destroy();
+    });
+  });
+
+  it('the head of a stream that may not be written is a 500, of which onError hears, and ends its source', () => {
+    const errors = [];
+    let ended = 0;
+    const source = () => ({ start: (outlet) => { if (outlet.write('piece')) outlet.end(); }, resume: () => {}, destroy: () => { ended += 1; } });
+    const heads = { status: [199, []], name: [200, [['a b', 'x']]], value: [200, [['a', 'x\r\nevil: 1']]] };
+    return withBridge({
+      driver, entries: Object.entries(heads).map(([id, [status, headers]]) => task(id, async () => new StreamAnswer(status, headers, source(), ALL))), onError: ({ name, message }, { id, requestId }) => errors.push([id, requestId, name, message]),
+    }, async (bridge) => {
+      const socket = await RawSocket.connect(bridge);
+      for (const [at, id] of Object.keys(heads).entries()) {
+        await socket.write(taskBytes(id, 1));
+        const { status, body, headers } = await socket.answer();
+        assert.deepEqual([status, body, headers.evil], [500, E500, undefined], id);
+        assert.deepEqual(errors[at], [id, headers['x-runner-request-id'], 'TypeError', 'a status, reason or header line of the answer may not be sent']);
+      }
+      assert.deepEqual([ended, errors.length, bridge.stats().live], [3, 3, 0]);
       socket.destroy();
     });
   });

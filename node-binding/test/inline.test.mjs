@@ -7,9 +7,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { fastTunnel } from 'fasttunnel';
+import { boundSocket } from '../../loadtest/restarts/bound-socket.mjs';
 import { startTraffic, terminateInTraffic } from './fixtures/traffic.mjs';
+import { probe } from './support/probes.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
 import { cannotSabotage, sabotage } from './support/sabotage.mjs';
+import { shutDown } from './support/shut-down.mjs';
 import { callTask, onBothDrivers, sleep, uncaught, until, withTunnel } from './support/tunnels.mjs';
 
 const WORKER = new URL('fixtures/worker.mjs', import.meta.url);
@@ -175,6 +178,22 @@ onBothDrivers('inline', (driver) => {
       }
       assert.deepEqual(errors, Array(3).fill('FASTTUNNEL_SHARD_RESTARTED'));
     });
+  });
+
+  it('of the thread of the admin listener that can go on no more onError hears, and stats() say it', async () => {
+    const errors = [];
+    const socket = boundSocket();
+    await withTunnel({ ...inline, admin: { fd: socket.fd }, tasks: add, onError: (error, { id }) => errors.push(`${error.code} ${id}`) }, async (tunnel) => {
+      assert.deepEqual([(await probe(tunnel.admin, '/livez')).status, tunnel.stats().failedShards], [200, 0]);
+      shutDown(socket.fd);
+      await until(() => errors.at(-1) === 'FASTTUNNEL_SHARD_FAILED (shard)', 'it says so');
+      const before = errors.slice(0, -1);
+      assert.ok(before.length > 0 && before.every((error) => error === 'FASTTUNNEL_SHARD_RESTARTED (shard)'), errors.join());
+      await until(() => callTask(tunnel, 'app.tasks.add', { a: 1, b: 2 }, { headers: { connection: 'close' } }).then(() => false, () => true), 'the tunnel has closed');
+      await tunnel.close();
+      assert.deepEqual([tunnel.stats().failedShards, errors.length], [1, before.length + 1]);
+    });
+    socket.close();
   });
 
   it('does not keep a process alive that unrefs it, and does one that does not', async () => {

@@ -11,6 +11,9 @@ import { callTask, onBothDrivers, sleep, until, withTunnel } from './support/tun
 
 const SERVER = fileURLToPath(new URL('fixtures/overloaded.mjs', import.meta.url));
 
+/** Tasks that compute at once, behind an await, and behind a timer. One is enough to see that a turn of the shard sheds as well. */
+const KINDS = INLINE ? ['spin'] : ['spin', 'spinAfterAwait', 'sleepAndSpin'];
+
 /** A tunnel in another process; `facts()` tells of it, and begins to count anew. */
 async function withServer(options, body) {
   const child = fork(SERVER, { env: { ...process.env, OPTIONS: JSON.stringify({ shards: 1, ...options }) } });
@@ -46,7 +49,7 @@ async function capacity(server, bytes) {
 }
 
 onBothDrivers('overload', (driver) => {
-  for (const id of ['spin', 'spinAfterAwait', 'sleepAndSpin']) {
+  for (const id of KINDS) {
     it(`at three times the capacity, ${id} is answered as often as before and the rest is refused`, () => withServer({ driver }, async (server) => {
       const bytes = taskBytes(id, 2);
       const most = await capacity(server, bytes);

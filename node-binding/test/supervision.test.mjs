@@ -15,6 +15,7 @@ import { restarts } from '../../loadtest/restarts/restarts.mjs';
 import { probe } from './support/probes.mjs';
 import { startProgram, withProgram } from './support/processes.mjs';
 import { RawSocket, taskBytes } from './support/raw-socket.mjs';
+import { shutDown } from './support/shut-down.mjs';
 import { callTask, onBothDrivers, sleep, until } from './support/tunnels.mjs';
 
 const FIXTURE = fileURLToPath(new URL('fixtures/graceful.mjs', import.meta.url));
@@ -182,6 +183,34 @@ describe('the option systemd', () => {
     await until(() => beats() > before, 'it is fed again');
     socket.destroy();
   })));
+
+  for (const placement of ['threads', 'inline']) {
+    it(`feeds the watchdog no more when a shard is given up, although JavaScript runs (${placement})`, () => withManager(join(folder, `failed-${placement}`), async (NOTIFY_SOCKET, messages) => {
+      const socket = boundSocket();
+      await withServer({ systemd: true, placement, fd: 3 }, { NOTIFY_SOCKET, WATCHDOG_USEC: '100000', WAY: 'stays' }, async (server) => {
+        const beats = () => messages().filter((text) => text === 'WATCHDOG=1').length;
+        await until(() => beats() >= 2, 'the watchdog is fed');
+        shutDown(socket.fd);
+        await until(() => messages().includes('STATUS=a shard has failed: serves no more'), 'it is told');
+        const before = beats();
+        await sleep(300);
+        assert.deepEqual([beats(), server.child.exitCode], [before, null], 'the process is there, and for the manager to end');
+        assert.ok(!messages().some((text) => text.startsWith('STOPPING')), 'it does not say that it stops: nobody has asked for that');
+      }, [socket.fd]);
+      socket.close();
+    }));
+  }
+
+  it('a process that nothing else keeps ends by itself when a shard is given up, with an exit code for which it is started anew', () => withManager(join(folder, 'ends'), async (NOTIFY_SOCKET, messages) => {
+    const socket = boundSocket();
+    await withServer({ systemd: true, fd: 3 }, { NOTIFY_SOCKET, WATCHDOG_USEC: '100000' }, async (server) => {
+      shutDown(socket.fd);
+      const { code, signal } = await server.ended;
+      assert.deepEqual([code, signal], [1, null]);
+      assert.equal(messages().at(-1), 'STATUS=a shard has failed: serves no more');
+    }, [socket.fd]);
+    socket.close();
+  }));
 
   it('tells nobody where nobody wants to know, or where the watchdog is that of another process', async () => {
     await withServer({ systemd: true, gracefulSignals: true }, { NOTIFY_SOCKET: '' }, async (server) => {

@@ -6,11 +6,14 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { fastTunnel, TaskError } from 'fasttunnel';
 import { createClient } from 'fasttunnel/client';
+import { RawAnswer, StreamAnswer } from './support/bridges.mjs';
 import { placed } from './support/placed.mjs';
 import { exposuresFor, post, R, withApp } from './support/runner-apps.mjs';
 import { callTask, onBothDrivers, until, withTunnel } from './support/tunnels.mjs';
 
 const EVENTS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'];
+const OWN = { cors: true, security: true };
+const EMPTY = { start: (outlet) => outlet.end(), resume: () => {}, destroy: () => {} };
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 /** Writes down what a tracing channel publishes, while `body` runs. */
@@ -37,6 +40,9 @@ onBothDrivers('the tracing channel of calls', (driver) => {
     'an error that is thrown at once': { handler: () => { throw new Error('no'); }, events: ['start', 'error', 'end'], status: 500, error: 'no' },
     'a promise that is rejected': { handler: async () => { throw new TaskError('full', { httpCode: 409 }); }, events: ['start', 'end', 'error', 'asyncStart', 'asyncEnd'], status: 409, error: 'full' },
     'a result that has no JSON form': { handler: () => { const a = {}; a.a = a; return a; }, events: ['start', 'error', 'end'], status: 500, error: /circular/i },
+    'an answer that may not be written': { handler: () => new RawAnswer(199, [], '', OWN), events: ['start', 'error', 'end'], status: 500, error: /may not be sent/ },
+    'an answer that may not be written, later': { handler: async () => new RawAnswer(200, [['a b', 'x']], '', OWN), events: ['start', 'end', 'error', 'asyncStart', 'asyncEnd'], status: 500, error: /may not be sent/ },
+    'a stream whose head may not be written': { handler: async () => new StreamAnswer(200, [['a b', 'x']], EMPTY, OWN), events: ['start', 'end', 'error', 'asyncStart', 'asyncEnd'], status: 500, error: /may not be sent/ },
     'a stream, whose end is that of the call': { handler: () => Readable.from([Buffer.from('ab')]), events: ['start', 'end', 'asyncStart', 'asyncEnd'], status: 200, text: 'ab' },
   };
   for (const [what, { handler, events, status, result, error, text }] of Object.entries(outcomes)) {

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { fastTunnel, metricsText, OptionError, StateError, WorkerError } from 'fasttunnel';
+import { boundSocket } from '../../loadtest/restarts/bound-socket.mjs';
+import { shutDown } from './support/shut-down.mjs';
 import { callTask, onBothDrivers, post, sleep, until, withTunnel } from './support/tunnels.mjs';
 
 const TASKS = new URL('fixtures/workers/tasks.mjs', import.meta.url);
@@ -174,6 +176,21 @@ onBothDrivers('workers', (driver) => {
     const before = held();
     for (let round = 0; round < 5; round++) await cycle();
     await until(() => held().threads <= before.threads && held().descriptors <= before.descriptors, `${JSON.stringify(held())} are back to ${JSON.stringify(before)}`);
+  });
+});
+
+onBothDrivers('workers whose tunnel closes by itself', (driver) => {
+  it('end when a shard is given up', async () => {
+    const held = () => readdirSync('/proc/self/task').length;
+    const [socket, errors, before] = [boundSocket(), [], held()];
+    await withWorkers(driver, { fd: socket.fd, onError: ({ code }) => errors.push(code) }, async (tunnel) => {
+      assert.equal(await call(tunnel, 'add', { a: 1, b: 2 }), 3);
+      shutDown(socket.fd);
+      await until(() => errors.includes('FASTTUNNEL_SHARD_FAILED'), 'it is told');
+      await until(() => tunnel.stats().workers.every(({ threadId }) => threadId === undefined), 'they have ended');
+      await until(() => held() <= before, `${held()} threads are ${before} again`);
+    });
+    socket.close();
   });
 });
 

@@ -294,32 +294,29 @@ impl Bridge {
         }
     }
 
-    /// Takes a whole answer; it leaves with the next ones. What may not be written gives a 500.
-    pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) {
-        let Some(live) = self.tickets.remove(ticket) else { return };
-        // What may not be written is a 500.
-        let compiled = raw.compile();
-        note_one(&self.link, &live, live.taken_ns, compiled.is_none() || raw.status >= 400.0);
-        let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return };
+    /// Takes a whole answer; it leaves with the next ones. False when any of it may not be written: the call is to be
+    /// answered with something else.
+    #[must_use]
+    pub fn answer_raw(&mut self, ticket: u32, raw: &RawParts<'_>) -> bool {
+        let Some((answer, head)) = raw.compile() else { return false };
+        let Some(live) = self.tickets.remove(ticket) else { return true };
+        note_one(&self.link, &live, live.taken_ns, raw.status >= 400.0);
+        let Some(batch) = self.outbox.of(live.shard).filter(|_| !live.gone) else { return true };
         if live.ask {
-            return batch.push_advice(live.key, false, b"");
-        }
-        match compiled {
-            Some((answer, head)) => batch.push_raw(live.key, Outcome::Raw(answer), |bytes| {
+            batch.push_advice(live.key, false, b"");
+        } else {
+            batch.push_raw(live.key, Outcome::Raw(answer), |bytes| {
                 bytes.extend_from_slice(&head);
                 bytes.extend_from_slice(raw.body);
-            }),
-            None => batch.push(live.key, Outcome::InternalError, b""),
+            });
         }
+        true
     }
 
     /// Takes the head of an answer whose body follows in pieces; like them it leaves with the next answers. False when
-    /// any of it may not be written: then it was a 500, and the call is over.
+    /// any of it may not be written, or there is no such call (any more).
     pub fn open_stream(&mut self, ticket: u32, raw: &RawParts<'_>, length: Option<u64>) -> bool {
-        let Some((head, bytes)) = raw.compile() else {
-            self.answer_raw(ticket, raw);
-            return false;
-        };
+        let Some((head, bytes)) = raw.compile() else { return false };
         if let Some(live) = self.tickets.get_mut(ticket) {
             // What follows goes at the pace of its source and of the client.
             let taken_ns = std::mem::take(&mut live.taken_ns);

@@ -135,6 +135,9 @@ impl Feed {
 
     /// Fetches what the shards have sent, in turn, into the backlog. False when that was not all.
     pub fn fetch(&mut self, tickets: &mut Tickets, outbox: &mut Outbox, link: &Host) -> bool {
+        let apart = link.apart_news();
+        self.restarted |= apart.restarted;
+        self.failed |= apart.failed;
         let mut empty = 0;
         while empty < self.shards {
             // Refusals and frames need no call to travel: without a bound, a crowd of them would keep this loop going.

@@ -98,15 +98,15 @@ impl Model {
                 self.over(ticket);
             }
             7 => {
-                self.bridge.answer_raw(ticket, &raw(how));
-                self.over(ticket);
+                let taken = self.bridge.answer_raw(ticket, &raw(how));
+                assert_eq!(taken, raw(how).compile().is_some());
+                if taken {
+                    self.over(ticket);
+                }
             }
             8 => {
                 let opened = self.bridge.open_stream(ticket, &raw(how), Some(u64::from(how)));
                 assert!(!opened || self.out.contains_key(&ticket));
-                if raw(how).compile().is_none() {
-                    self.over(ticket);
-                }
             }
             9 => {
                 let outcome = [Outcome::Data, Outcome::Credit(u32::from(how)), Outcome::Discard][usize::from(how) % 3];

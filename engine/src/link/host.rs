@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::apart::{Apart, ApartNews};
 use super::backend::{Backend, Pressure};
 use super::batch::{AnswerBatch, CallBatch};
 use super::beat::{Beat, Heart};
@@ -51,6 +52,7 @@ pub struct Host {
     heart: Heart,
     /// Where tasks are measured one by one.
     tasks: Option<TaskMeters>,
+    apart: Apart,
     /// It is about to leave, and wants no more calls.
     leaves: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -72,6 +74,7 @@ impl Host {
             own: Own::default(),
             heart: Heart::default(),
             tasks: None,
+            apart: Apart::new(),
             leaves: AtomicBool::new(false),
             wake: Box::new(wake),
         }
@@ -227,6 +230,17 @@ impl Host {
         next
     }
 
+    /// What is new of the shard that hands no calls over.
+    pub fn apart_news(&self) -> ApartNews {
+        self.apart.take()
+    }
+
+    /// That shard was started anew.
+    pub(super) fn hear_restart(&self) {
+        self.apart.note_restart();
+        self.ring(None);
+    }
+
     /// Batches waiting, all shards together.
     #[must_use]
     pub fn queued(&self) -> usize {
@@ -293,8 +307,10 @@ impl Host {
     }
 
     fn part(&self, shard: usize, last: ToHost) {
-        if let Some(queue) = self.queues.get(shard) {
-            queue.part(last);
+        match self.queues.get(shard) {
+            Some(queue) => queue.part(last),
+            None if matches!(last, ToHost::Failed) => self.apart.note_failure(),
+            None => {}
         }
         self.ring(self.queues.get(shard));
     }

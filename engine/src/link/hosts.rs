@@ -252,13 +252,23 @@ impl Hosts {
         }
     }
 
+    /// All that hear of shards.
+    fn everybody(&self) -> Vec<Arc<Host>> {
+        let roster = lock!(self.roster);
+        roster.hosts.iter().chain(&roster.observers).cloned().collect()
+    }
+
     /// A shard has ended. Its hosts are told without the lane: that may wait.
     fn end(&self, shard: usize, end: End) {
-        let Some(lane) = self.lanes.get(shard) else { return };
-        let hosts = {
-            let mut lane = lock!(lane);
-            lane.end(end);
-            [lane.hosts(), lane.observers()].concat()
+        let hosts = match self.lanes.get(shard) {
+            Some(lane) => {
+                let mut lane = lock!(lane);
+                lane.end(end);
+                [lane.hosts(), lane.observers()].concat()
+            }
+            // It hands no calls over, and nobody waits for its end.
+            None if end == End::Stopped => return,
+            None => self.everybody(),
         };
         for host in hosts {
             match end {
@@ -310,9 +320,16 @@ impl Backend for Hosts {
     }
 
     #[inline]
-    fn submit(&self, shard: usize, calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
-        let Some(lane) = self.lanes.get(shard) else { return Some(calls) };
-        lock!(lane).submit(calls, answers)
+    fn submit(&self, shard: usize, mut calls: Box<CallBatch>, answers: &mut AnswerBatch) -> Option<Box<CallBatch>> {
+        if let Some(lane) = self.lanes.get(shard) {
+            return lock!(lane).submit(calls, answers);
+        }
+        // It hands no calls over, and has nothing else to say.
+        if calls.restarted {
+            self.everybody().iter().for_each(|host| host.hear_restart());
+        }
+        calls.reset();
+        Some(calls)
     }
 
     fn takes_frames(&self) -> bool {

@@ -14,6 +14,7 @@
 
 pub mod access_log;
 pub mod allowances;
+mod apart;
 pub mod backend;
 pub mod batch;
 pub mod beat;

@@ -1,6 +1,7 @@
 //! Why a request does not get the answer of the server that it is for: what its client hears (RFC 9110 15, RFC 9209).
 
 use crate::proxy::credentials::REALM;
+use crate::wire::body::BodyError;
 use crate::wire::date::HttpDate;
 use crate::wire::head_error::HeadError;
 use crate::wire::status::reason_phrase;
@@ -49,6 +50,10 @@ faults! {
     MaxForwards => 400, Some("http_request_error");
     /// The coding of the content is broken.
     Content => 400, Some("http_request_error");
+    /// More of chunk extensions than allowed (RFC 9112 7.1.1).
+    Extensions => 413, Some("http_request_error");
+    /// More of trailers than allowed.
+    Trailers => 431, Some("http_request_error");
     /// The client has not sent all of its content in time.
     ContentLate => 408, Some("http_request_error");
     /// The head has not come in time.
@@ -93,6 +98,17 @@ faults! {
     Upgrade => 502, Some("http_upgrade_failed");
     /// The server demands credentials of a proxy, which it is not.
     Challenge => 502, Some("http_protocol_error");
+}
+
+impl From<BodyError> for Fault {
+    fn from(error: BodyError) -> Fault {
+        match error {
+            // Of the size of content there is no bound.
+            BodyError::Malformed(_) | BodyError::TooLarge => Fault::Content,
+            BodyError::ExtensionsTooLarge => Fault::Extensions,
+            BodyError::TrailersTooLarge => Fault::Trailers,
+        }
+    }
 }
 
 /// An answer that the proxy gives by itself.
@@ -182,6 +198,13 @@ mod tests {
         assert!(
             !text.contains("Proxy-Status") && text.ends_with("Content-Length: 29\r\nConnection: keep-alive\r\n\r\n")
         );
+    }
+
+    #[test]
+    fn content_that_cannot_be_read_has_the_status_that_the_tunnel_has_for_it() {
+        for error in [BodyError::Malformed("x"), BodyError::ExtensionsTooLarge, BodyError::TrailersTooLarge] {
+            assert_eq!(Fault::from(error).status(), error.status(), "{error}");
+        }
     }
 
     #[test]

@@ -28,6 +28,20 @@ impl Default for ChunkLimits {
     }
 }
 
+impl ChunkLimits {
+    /// Whether a trailer section that has come in another way, given as lines, is within the bounds of those behind chunks.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_trailers(&self, lines: &[u8]) -> Result<(), BodyError> {
+        let count = lines.iter().filter(|byte| **byte == b'\n').count();
+        match lines.len() <= self.max_trailer_bytes && count <= self.max_trailer_lines {
+            true => Ok(()),
+            false => Err(BodyError::TrailersTooLarge),
+        }
+    }
+}
+
 /// Reads a chunked message. Chunk extensions and trailer fields are checked and bounded. The former are dropped, and the latter
 /// as well where nobody asks for them.
 #[derive(Clone, Copy, Debug)]

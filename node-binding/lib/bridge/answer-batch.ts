@@ -1,4 +1,5 @@
 import type { Call } from '../calls/call.js';
+import { HEAD_REFUSED } from '../calls/outcome.js';
 import type { RawAnswer } from '../calls/outcome.js';
 import { INTERNAL_ERROR as INTERNAL_ERROR_ANSWER } from '../errors/task-error.js';
 import type { ErrorAnswer } from '../errors/task-error.js';
@@ -86,7 +87,8 @@ export class AnswerBatch {
   raw(call: Call, answer: RawAnswer, native: NativeTunnel): void {
     try {
       const { status, headers, body, own, reason = '' } = answer;
-      native.raw(call.ticket, status, reason, headers.flatMap(([name, value]) => [name, value]), bytesOf(body), Boolean(own.cors), Boolean(own.security));
+      const lines = headers.flatMap(([name, value]) => [name, value]);
+      if (!native.raw(call.ticket, status, reason, lines, bytesOf(body), Boolean(own.cors), Boolean(own.security))) throw new TypeError(HEAD_REFUSED);
       this.#given = true;
       call.end();
     } catch (error) {

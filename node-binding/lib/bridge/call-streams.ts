@@ -1,6 +1,6 @@
 import type { Call } from '../calls/call.js';
 import type { MakeBody } from '../calls/entry.js';
-import { hasContent } from '../calls/outcome.js';
+import { HEAD_REFUSED, hasContent } from '../calls/outcome.js';
 import type { StreamAnswer } from '../calls/outcome.js';
 import { FRAME, FRAME_CREDIT, FRAME_DATA, FRAME_END, FRAME_FILE, FRAME_FILE_END, FRAME_MANIFEST, FRAME_REFUSED } from '../facts/facts.generated.js';
 import type { MultipartCall, MultipartPort } from '../forms/multipart-call.js';
@@ -171,12 +171,11 @@ class CallStreams implements BodyPort, OutletPort {
     const { ticket } = this.#call;
     const lines = headers.flatMap(([name, value]) => [name, value]);
     const written = this.#native.openStream(ticket, status, reason, lines, length ?? (empty ? 0 : -1), own.cors, own.security);
-    this.#host.given();
-    if (!written) {
-      const error = new TypeError('a status, reason or header line of the answer may not be sent');
-      this.#call.trace?.failed(500, error);
-      this.#host.report(error, this.#call);
-      this.#call.end();
+    if (written) {
+      this.#host.given();
+    } else {
+      this.#outlet = undefined;
+      this.#host.fail(this.#call, new TypeError(HEAD_REFUSED));
     }
     return written;
   }

@@ -17,9 +17,10 @@ export interface OwnLines {
  * A whole answer made in JavaScript.
  *
  * Native code checks it before it is written: a status outside 200..599, a name that is no token, or a value or reason
- * with a control character or a character beyond latin-1 gives a 500. `connection`, `keep-alive`, `transfer-encoding`
- * and `content-length` are left out: they are written by what frames the message. A line replaces ours of the same name
- * (request id, CORS, `date`); security lines replace it, and `vary` stands beside ours.
+ * with a control character or a character beyond latin-1 gives a 500, and `onError` hears of it. `connection`,
+ * `keep-alive`, `transfer-encoding` and `content-length` are left out: they are written by what frames the message. A
+ * line replaces ours of the same name (request id, CORS, `date`); security lines replace it, and `vary` stands beside
+ * ours.
  */
 export class RawAnswer {
   // A private name is looked up without running anybody's code: instances of other classes may be Proxies.
@@ -37,6 +38,9 @@ export class RawAnswer {
     return typeof value === 'object' && value !== null && #brand in value && value.#brand;
   }
 }
+
+/** Why native code has refused an answer. */
+export const HEAD_REFUSED = 'a status, reason or header line of the answer may not be sent';
 
 /** False for the statuses whose answers end with the head, whatever was written (RFC 9110 6.4.1). */
 export function hasContent(status: number): boolean {

@@ -119,10 +119,11 @@ export interface NativeTunnel {
   /** Why the access log could not be written, once for each time that it began. */
   logFailure(): string | null;
   advise(ticket: number, passed: boolean, origin: string | undefined): void;
-  raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): void;
+  /** False: it may not be written, and the call is to be answered with something else. */
+  raw(ticket: number, status: number, reason: string, headers: string[], body: Uint8Array, cors: boolean, security: boolean): boolean;
   /** The next frame's bytes, if it has any; the table says what it is. */
   frame(): Buffer | null;
-  /** False: it may not be written, and was answered 500. */
+  /** False: as of {@link raw}. */
   openStream(ticket: number, status: number, reason: string, headers: string[], length: number, cors: boolean, security: boolean): boolean;
   sendData(ticket: number, bytes: Uint8Array): void;
   endStream(ticket: number): void;

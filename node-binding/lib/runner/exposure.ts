@@ -187,7 +187,7 @@ class Exposure implements FastTunnelExposure {
     try {
       const pool = this.#pool;
       await pool?.load();
-      this.#bridge = await startBridge({ ...listen, ...admin, allow: pool?.allow ?? 'none' }, pool?.entries() ?? [], this.#scope.values, this.#onError, this.#hooks(validators), open);
+      this.#bridge = await startBridge({ ...listen, ...admin, allow: pool?.allow ?? 'none' }, pool?.entries() ?? [], this.#scope.values, this.#onError, { ...this.#hooks(validators), onFailed: () => this.#giveUp() }, open);
       await pool?.join(this.#bridge.number);
     } catch (error) {
       throw listenErrorOf(error, address, othersOf(admin.admin));
@@ -304,6 +304,11 @@ class Exposure implements FastTunnelExposure {
       this.#logs.write('warn', '[runner] Tunnel allow-list selector failed; item skipped.', { error, data: { ...where } });
     });
     return { entries: this.#entriesOf(list), allow: this.#allowOf(list) };
+  }
+
+  /** The bridge closes by itself. Workers would keep the process, and serve nobody. */
+  #giveUp(): void {
+    this.close().catch((error: unknown) => this.#logs.write('error', 'fasttunnel has not closed', { error }));
   }
 
   close(): Promise<void> {

@@ -16,7 +16,7 @@ export interface Source {
 
 /** Where an {@link Outlet} leads. */
 export interface OutletPort {
-  /** The head, before anything else. False: it may not be written; the call is answered, and over. */
+  /** The head, before anything else. False: it may not be written, and the call is answered with something else. */
   open(empty: boolean): boolean;
   data(bytes: Uint8Array): void;
   end(): void;

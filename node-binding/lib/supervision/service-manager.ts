@@ -42,10 +42,14 @@ export class ServiceManager {
     this.#tell('STOPPING=1\nSTATUS=closes');
   }
 
-  /** It serves no more, and nobody has told it to stop: a watchdog that is fed no longer starts the process anew. */
+  /**
+   * It serves no more, and nobody has told it to stop: the process is to be started anew. Where something else keeps it, a
+   * watchdog that is fed no longer does that; where nothing does, its exit code (`Restart=on-failure`).
+   */
   failed(): void {
     if (this.#stops) return;
     this.#stops = true;
+    process.exitCode ??= 1;
     this.end();
     this.#tell('STATUS=a shard has failed: serves no more');
   }

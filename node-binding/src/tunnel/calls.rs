@@ -99,7 +99,7 @@ impl NativeTunnel {
     }
 
     /// Answers a call with a status, header lines (names and values in turn) and a body of its own; it leaves with the
-    /// next `complete`. What may not be written gives a 500.
+    /// next `complete`. False when it may not be written: the call is to be answered with something else.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments)]
     pub fn raw(
@@ -111,9 +111,9 @@ impl NativeTunnel {
         body: Uint8ArraySlice<'_>,
         cors: bool,
         security: bool,
-    ) {
+    ) -> bool {
         let parts = RawParts { status, reason: &reason, headers: &headers, body: &body, cors, security };
-        self.life.bridge.borrow_mut().answer_raw(ticket, &parts);
+        self.life.bridge.borrow_mut().answer_raw(ticket, &parts)
     }
 
     /// The next of the frames of which the table has told: what it is goes into the table, its bytes are copied.
@@ -131,7 +131,7 @@ impl NativeTunnel {
     }
 
     /// Begins an answer whose body follows in pieces: `length` bytes, or any number if it is negative. Leaves with the
-    /// next `complete`, like all that follows. False when it may not be written, which gives a 500.
+    /// next `complete`, like all that follows. False when it may not be written, as of `raw`.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments)]
     pub fn open_stream(

@@ -5,7 +5,7 @@ const require = createRequire(import.meta.url);
 const { startBridge } = require('../../dist/cjs/bridge/bridge.js');
 const { LIMITS } = require('../../dist/cjs/facts/facts.generated.js');
 const { plainCodec } = require('../../dist/cjs/values/codec.js');
-export const { CallFailure, DONE, RawAnswer } = require('../../dist/cjs/calls/outcome.js');
+export const { CallFailure, DONE, RawAnswer, StreamAnswer } = require('../../dist/cjs/calls/outcome.js');
 export { plainCodec };
 
 const DEFAULTS = Object.fromEntries(Object.entries(LIMITS).map(([name, { fallback }]) => [name, fallback]));

@@ -102,11 +102,14 @@ export function translated(bytes) {
 export class Frames {
   #buffer = Buffer.alloc(0);
   #waiting = [];
+  #skipped = 0;
   frames = [];
   closed = false;
 
-  constructor(socket) {
+  /** `answering`: what comes begins with the preface of a client. */
+  constructor(socket, { answering = false } = {}) {
     this.socket = socket;
+    this.#skipped = answering ? PREFACE.length : 0;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('error', () => {});
@@ -167,6 +170,9 @@ export class Frames {
 
   #take(chunk) {
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+    if (this.#buffer.length < this.#skipped) return;
+    this.#buffer = this.#buffer.subarray(this.#skipped);
+    this.#skipped = 0;
     while (this.#buffer.length >= 9) {
       const length = this.#buffer.readUIntBE(0, 3);
       if (this.#buffer.length < 9 + length) break;

@@ -89,14 +89,14 @@ export declare class NativeTunnel {
   advise(ticket: number, passed: boolean, origin?: string | undefined | null): void
   /**
    * Answers a call with a status, header lines (names and values in turn) and a body of its own; it leaves with the
-   * next `complete`. What may not be written gives a 500.
+   * next `complete`. False when it may not be written: the call is to be answered with something else.
    */
-  raw(ticket: number, status: number, reason: string, headers: Array<string>, body: Uint8Array, cors: boolean, security: boolean): void
+  raw(ticket: number, status: number, reason: string, headers: Array<string>, body: Uint8Array, cors: boolean, security: boolean): boolean
   /** The next of the frames of which the table has told: what it is goes into the table, its bytes are copied. */
   frame(): Buffer | null
   /**
    * Begins an answer whose body follows in pieces: `length` bytes, or any number if it is negative. Leaves with the
-   * next `complete`, like all that follows. False when it may not be written, which gives a 500.
+   * next `complete`, like all that follows. False when it may not be written, as of `raw`.
    */
   openStream(ticket: number, status: number, reason: string, headers: Array<string>, length: number, cors: boolean, security: boolean): boolean
   /** The next piece of that body. */

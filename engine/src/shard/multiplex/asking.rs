@@ -1,7 +1,7 @@
 //! Requests of HTTP/1.1 as those of HTTP/2 that ask for the same, and the answers to them the other way round (RFC 9113 8.3).
 
 use h2::ext::Protocol;
-use http::header::{CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
+use http::header::{CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE};
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 
@@ -43,6 +43,10 @@ pub(super) fn request(head: &Head, bytes: &[u8]) -> Result<(Request<()>, Asked),
             let value = HeaderValue::from_bytes(value).map_err(|_| Unfit::Line)?;
             request.headers_mut().try_append(name, value).map_err(|_| Unfit::Line)?;
         }
+    }
+    if first(b"te").is_some_and(|coding| coding.eq_ignore_ascii_case(b"trailers")) {
+        // The one value that it may have (RFC 9113 8.2.2).
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok((request, Asked { method: head.method, key }))
 }
@@ -95,7 +99,7 @@ mod tests {
         let (request, asked) = request(&head, text).unwrap();
         assert_eq!((request.method().as_str(), request.uri().to_string().as_str()), ("PUT", "https://x.y:8443/a?b"));
         let names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
-        assert_eq!((names, asked.key), (vec!["x-a", "via"], None));
+        assert_eq!((names, asked.key), (vec!["x-a", "via", "te"], None));
     }
 
     #[test]

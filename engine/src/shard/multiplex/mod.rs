@@ -8,3 +8,4 @@ pub(in crate::shard) mod head_watch;
 pub(in crate::shard) mod heads;
 pub(in crate::shard) mod memory;
 pub(in crate::shard) mod stream;
+mod trailers;

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 
 use crate::limits::RELAY_BYTES;
 use crate::shard::multiplex::asking::{request, write_answer};
 use crate::shard::multiplex::heads::{Asked, Unfit, response};
 use crate::shard::multiplex::memory::Memory;
+use crate::shard::multiplex::trailers;
 use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
@@ -70,6 +72,8 @@ pub(in crate::shard) struct Stream {
     send: RefCell<Send>,
     receive: RefCell<Receive>,
     failure: Cell<Option<Failure>>,
+    /// The fields behind content that has ended, as lines.
+    trailers: RefCell<Vec<u8>>,
     /// It was ended in both directions, on this side.
     cut: Cell<bool>,
     /// What follows the heads is not HTTP.
@@ -106,6 +110,7 @@ impl Stream {
             send: RefCell::new(send),
             receive: RefCell::new(receive),
             failure: Cell::default(),
+            trailers: RefCell::default(),
             cut: Cell::default(),
             tunnel: Cell::default(),
             cancellable: Cell::default(),
@@ -167,10 +172,39 @@ impl Stream {
                         }
                     }
                     Poll::Ready(Some(Err(_))) => return broken(),
-                    Poll::Ready(None) => *receive = Receive::Over,
+                    Poll::Ready(None) => match content.poll_trailers(cx) {
+                        Poll::Ready(Ok(fields)) if self.end_content(fields.as_ref()) => *receive = Receive::Over,
+                        Poll::Ready(_) => return broken(),
+                        Poll::Pending => return Poll::Pending,
+                    },
                     Poll::Pending => return Poll::Pending,
                 },
             }
+        }
+    }
+
+    /// Content has ended, with these fields behind it; false when they are malformed.
+    fn end_content(&self, fields: Option<&HeaderMap>) -> bool {
+        let Some(fields) = fields else { return true };
+        // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
+        let fits = !self.tunnel.get() && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
+        if !fits {
+            self.refuse(Reason::PROTOCOL_ERROR);
+        }
+        fits
+    }
+
+    /// The fields behind content that has ended, as lines.
+    pub fn take_trailers(&self) -> Vec<u8> {
+        self.trailers.take()
+    }
+
+    /// Nothing more comes, and no fields behind what has come.
+    pub fn has_ended(&self) -> bool {
+        match &*self.receive.borrow() {
+            Receive::Over => true,
+            Receive::Content(content) => content.is_end_stream(),
+            Receive::Unasked | Receive::Answer(..) => false,
         }
     }
 
@@ -252,11 +286,16 @@ impl Stream {
         }
     }
 
-    /// Nothing more is sent.
-    pub fn end(&self) {
+    /// Nothing more is sent but fields behind the content, given as lines.
+    pub fn end(&self, trailers: &[u8]) {
         let mut send = self.send.borrow_mut();
         if let Send::Content(content) = &mut *send {
-            let _ = content.send_data(Bytes::new(), true);
+            let fields = trailers::section(trailers);
+            // When it cannot be sent, the stream has ended already.
+            let _ = match fields.is_empty() {
+                true => content.send_data(Bytes::new(), true),
+                false => content.send_trailers(fields),
+            };
             *send = Send::Over;
         }
     }
@@ -280,13 +319,17 @@ impl Stream {
         if self.cut.replace(true) {
             return;
         }
-        let reason = if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL };
+        self.refuse(if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL });
+        self.waiter.wake();
+    }
+
+    /// Tells the peer why it ends, if that can be.
+    fn refuse(&self, reason: Reason) {
         match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.send_reset(reason),
             Send::Content(content) => content.send_reset(reason),
             Send::Request(_) | Send::Over => {}
         }
-        self.waiter.wake();
     }
 
     /// Ends it as a connection is closed: what was sent stays whole.
@@ -294,7 +337,7 @@ impl Stream {
         if matches!(*self.send.borrow(), Send::Request(_) | Send::Answer(..)) {
             return self.reset();
         }
-        self.end();
+        self.end(b"");
         self.cut.set(true);
         self.waiter.wake();
     }

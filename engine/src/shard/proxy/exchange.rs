@@ -15,14 +15,13 @@ use crate::proxy::trailers;
 use crate::shard::Shard;
 use crate::shard::multiplex::stream::Failure;
 use crate::shard::proxy::client::{Client, Wait};
-use crate::shard::proxy::dial::dial;
 use crate::shard::proxy::hand::{self, Hand};
 use crate::shard::proxy::own::After;
 use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
-use crate::wire::answer_head::AnswerHead;
+use crate::wire::answer_head::{AnswerContent, AnswerHead};
 use crate::wire::answer_reader::AnswerReader;
 use crate::wire::body::BodyReader;
 use crate::wire::framing::Framing;
@@ -79,10 +78,7 @@ impl Exchange<'_> {
         loop {
             let dialled = match waiting.take() {
                 Some(upstream) => Ok(upstream),
-                None => {
-                    let offered = self.offers_http2(hand, &key);
-                    dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target, offered).await
-                }
+                None => self.connect(hand, &key).await,
             };
             let upstream = match dialled {
                 Ok(upstream) => upstream,
@@ -123,30 +119,6 @@ impl Exchange<'_> {
     /// It has no content.
     fn is_bare(&self) -> bool {
         matches!(self.head.framing, Framing::None | Framing::Length(0))
-    }
-
-    /// A connection that there is, or a stream of one.
-    fn waiting(&self, hand: &Hand, key: &Key) -> Option<Upstream> {
-        let asked = self.head.fields.of(self.bytes).get(b"upgrade").first();
-        let websocket = asked.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
-        let shares = &self.upstreams.shares;
-        let stream = match (websocket || !self.forward.upgrade) && self.may_take_http2(key) {
-            false => None,
-            true => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
-        };
-        stream.or_else(|| self.upstreams.pool.take(key))
-    }
-
-    /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
-    fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
-        hand.shard.limits.http2.enabled && !self.forward.upgrade && self.may_take_http2(key)
-    }
-
-    /// The server has not asked for HTTP/1.1, and HTTP/2 can say it: HTTP/1.1 looks less closely at targets.
-    fn may_take_http2(&self, key: &Key) -> bool {
-        let target = self.bytes.get(self.head.path.start as usize..self.head.target.end as usize).unwrap_or_default();
-        let fits = target.is_empty() || self.forward.asterisk || http::uri::PathAndQuery::try_from(target).is_ok();
-        fits && !self.upstreams.shares.wants_http1(key)
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.
@@ -250,6 +222,11 @@ impl Way<'_> {
         &self.exchange.upstreams.link.settings.limits
     }
 
+    /// Frames carry content of a known length on both sides: fields may follow it, which a length in HTTP/1.1 has no place for.
+    fn awaits_trailers(&self, framing: Framing, inlet: &Inlet) -> bool {
+        self.framed && self.toward_frames && matches!(framing, Framing::Length(1..)) && !inlet.has_ended()
+    }
+
     fn expect(&self, wait: Wait, within_ms: u64, fault: Fault) {
         self.client.expect(wait, Some((self.shard.now_ms() + within_ms, fault)));
     }
@@ -283,11 +260,15 @@ impl Way<'_> {
                 content += piece.len();
                 encoder.put(piece, &mut out);
             });
-            let Ok(step) = step else { return Sent::Bad(Fault::Content) };
+            let step = match step {
+                Ok(step) => step,
+                Err(error) => return Sent::Bad(error.into()),
+            };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
-            let done = body.done();
-            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
+            let done = body.done() && !self.awaits_trailers(head.framing, inlet);
+            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            if done && !encoder.finish_with(&trailers, &mut out) {
                 return Sent::Bad(Fault::Content);
             }
             if !out.is_empty() {
@@ -303,7 +284,7 @@ impl Way<'_> {
             }
             if done {
                 if self.toward_frames && !forward.upgrade {
-                    outlet.end().await;
+                    outlet.end_with(&trailers);
                 }
                 return Sent::All;
             }
@@ -316,7 +297,13 @@ impl Way<'_> {
                 _ if self.client.is_dead() => return Sent::Gone,
                 _ if self.enough.get() => return Sent::Part,
                 Ok(1..) => {}
-                Ok(0) if self.framed && body.close() => body.end(),
+                Ok(0) if self.framed && body.close() => {
+                    body.end();
+                    lines = inlet.take_trailers();
+                    if let Err(error) = self.shard.chunk_limits.check_trailers(&lines) {
+                        return Sent::Bad(error.into());
+                    }
+                }
                 _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
             }
         }
@@ -400,6 +387,10 @@ impl Way<'_> {
             };
         };
         let (mut encoder, mut lines) = (AnswerBody::new(plan.framing), Vec::new());
+        let framing = match found.content {
+            AnswerContent::Framed(framing) => framing,
+            AnswerContent::UntilClose | AnswerContent::Tunnel => Framing::None,
+        };
         let mut over = false;
         loop {
             let mut bytes = 0;
@@ -410,8 +401,10 @@ impl Way<'_> {
             let Ok(step) = step else { return Heard::Part };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
-            let done = content.done() || (over && content.close());
-            if done && !encoder.finish_with(&trailers::passed_on(&lines), &mut out) {
+            let is_whole = content.done() && !self.awaits_trailers(framing, inlet);
+            let done = is_whole || (over && content.close());
+            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            if done && !encoder.finish_with(&trailers, &mut out) {
                 return Heard::Part;
             }
             if !out.is_empty() {
@@ -421,6 +414,9 @@ impl Way<'_> {
                 }
             }
             if done {
+                if !trailers.is_empty() {
+                    outlet.end_with(&trailers);
+                }
                 return Heard::All(Outcome { plan, reusable: found.keep_alive && !over });
             }
             if over {
@@ -431,7 +427,13 @@ impl Way<'_> {
             let read = inlet.fill(None).await;
             self.client.expect(Wait::Hear, None);
             match read {
-                Ok(0) => over = true,
+                Ok(0) => {
+                    over = true;
+                    lines.append(&mut inlet.take_trailers());
+                    if self.shard.chunk_limits.check_trailers(&lines).is_err() {
+                        return Heard::Part;
+                    }
+                }
                 Ok(_) => {}
                 Err(_) => return Heard::Part,
             }

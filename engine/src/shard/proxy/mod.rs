@@ -9,6 +9,7 @@ mod greet;
 mod hand;
 mod judged;
 mod multiplexed;
+mod obtain;
 mod own;
 mod session;
 mod strand;

@@ -17,7 +17,7 @@ pub struct Figures {
     pub counters: Vec<Arc<Counters>>,
     /// The same.
     pub meters: Vec<Arc<ShardMeter>>,
-    /// Set of those that were given up.
+    /// Set of those that were given up. One more than the others: of the shard that has the admin listener and nothing else.
     pub failed: Vec<Arc<AtomicBool>>,
     pub(super) driver: Driver,
     pub(super) inline: bool,
@@ -40,7 +40,7 @@ impl Figures {
         Figures {
             counters: (0..shards).map(|_| Arc::default()).collect(),
             meters: (0..shards).map(|_| Arc::default()).collect(),
-            failed: (0..shards).map(|_| Arc::default()).collect(),
+            failed: (0..=shards).map(|_| Arc::default()).collect(),
             driver,
             inline,
             backend,

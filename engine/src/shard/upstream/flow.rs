@@ -45,6 +45,22 @@ impl Inlet {
         Inlet { source: Source::Stream(stream), buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
     }
 
+    /// The fields behind content that has ended, as lines, where they came in a frame.
+    pub fn take_trailers(&self) -> Vec<u8> {
+        match &self.source {
+            Source::Half(_) => Vec::new(),
+            Source::Stream(stream) => stream.take_trailers(),
+        }
+    }
+
+    /// A frame has said that nothing more comes, not even such fields.
+    pub fn has_ended(&self) -> bool {
+        match &self.source {
+            Source::Half(_) => false,
+            Source::Stream(stream) => stream.has_ended(),
+        }
+    }
+
     /// The half of a socket, and what has come over it.
     pub fn into_half(self) -> Option<(ReadHalf, BytesMut)> {
         match self.source {
@@ -146,7 +162,14 @@ impl Outlet {
                     end.await;
                 }
             }
-            Outlet::Stream(stream, _) => stream.end(),
+            Outlet::Stream(stream, _) => stream.end(b""),
+        }
+    }
+
+    /// Says that nothing more comes but these fields, given as lines, where a frame carries them.
+    pub fn end_with(&mut self, trailers: &[u8]) {
+        if let Outlet::Stream(stream, _) = self {
+            stream.end(trailers);
         }
     }
 

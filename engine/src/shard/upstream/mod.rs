@@ -5,6 +5,7 @@
 pub(in crate::shard) mod connect;
 pub(in crate::shard) mod counted;
 pub(in crate::shard) mod end;
+pub(in crate::shard) mod firsts;
 pub(in crate::shard) mod flow;
 pub(in crate::shard) mod line;
 pub(in crate::shard) mod lookups;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::link::port::ShardPort;
 use crate::link::proxy::ProxyLink;
 use counted::Counted;
+use firsts::Firsts;
 use lookups::Lookups;
 use pool::Pool;
 use shares::Shares;
@@ -27,6 +29,7 @@ pub(in crate::shard) struct Upstreams {
     /// The shard's own letter box, for those who have something to tell it.
     pub port: ShardPort,
     pub lookups: Lookups,
+    pub firsts: Firsts,
     pub pool: Pool,
     pub shares: Shares,
 }
@@ -36,7 +39,7 @@ impl Upstreams {
         let limits = &link.settings.limits;
         let pool = Pool::new(limits.max_upstreams, limits.max_idle_upstreams, limits.idle_upstream_timeout_ms);
         let shares = Shares::new(limits.max_idle_upstreams, limits.idle_upstream_timeout_ms, limits.send_timeout_ms);
-        Upstreams { link, port, lookups: Lookups::default(), pool, shares }
+        Upstreams { link, port, lookups: Lookups::default(), firsts: Firsts::default(), pool, shares }
     }
 
     /// Closes the connections of contexts that are no more.
