@@ -38,7 +38,7 @@ export class Streams {
     const streams = new Streams();
     streams.#session = connectHttp2(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, { rejectUnauthorized: false }).on('error', () => {});
     // Settings say whether an extended CONNECT may be asked for.
-    await once(streams.#session, 'remoteSettings');
+    await Promise.race([once(streams.#session, 'remoteSettings'), once(streams.#session, 'close').then(() => { throw new Error('the connection ended before its settings'); })]);
     return streams;
   }
 

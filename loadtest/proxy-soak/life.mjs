@@ -103,6 +103,12 @@ export class Life {
     return lostMs() + this.proxy.lostMs();
   }
 
+  /** Whether a tunnel was opened. */
+  opens(status) {
+    if ((status === undefined || status === 504) && this.late) throw new Late('a tunnel');
+    this.must(status === 200, `a tunnel was answered with ${status}`);
+  }
+
   must(holds, what) {
     if (!holds) throw this.wrong(undefined, what);
   }
