@@ -91,7 +91,9 @@ export class Life {
     if (!complete && !mayBreak) throw this.wrong(made, 'the answer broke off', answer);
     if (expect.body !== undefined && !body.equals(complete ? expect.body : expect.body.subarray(0, body.length))) throw this.wrong(made, `other bytes than expected, of which there are ${expect.body.length}`, answer);
     if (status >= 400 && status !== 407 && made.theirs !== true && !/^fasttunnel; error=/.test(headers['proxy-status'])) throw this.wrong(made, 'the cause is not told', answer);
-    return this.settle(made, made.unseen ? NEVER : made.breaks ? MAYBE : ONCE);
+    // A server that does not answer in time may not have run until then.
+    const unsure = made.breaks || (status === 504 && this.late);
+    return this.settle(made, made.unseen ? NEVER : unsure ? MAYBE : ONCE);
   }
 
   /** This process, or that of the proxy, has been kept from running since this client came. */

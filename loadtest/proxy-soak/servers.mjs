@@ -2,6 +2,7 @@
 // nonsense. They run in the process of the clients, and note which requests have come.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
@@ -83,15 +84,27 @@ const ANSWERS = {
   stall: () => {},
 };
 
+/** Its ports, what Node says of it, and the states of its two ends (/proc/net/tcp: 01 is open, 08 was ended by the other side). */
+function describe(socket) {
+  const { localPort, remotePort, readyState, bytesRead, bytesWritten, writableLength } = socket;
+  const hex = (port) => `:${port?.toString(16).toUpperCase().padStart(4, '0')} `;
+  const ends = readFileSync('/proc/net/tcp', 'utf8').split('\n').filter((line) => line.includes(hex(localPort)) && line.includes(hex(remotePort)));
+  const states = ends.map((line) => line.trim().split(/\s+/)).map(([, local, , state, queues, , , , , inode]) => `${parseInt(local.split(':')[1], 16)} state ${state} queues ${queues} inode ${inode}`);
+  return `${localPort} to ${remotePort}: ${readyState}${socket.isPaused() ? ', paused' : ''}, ${bytesRead} bytes read, ${bytesWritten} written, ${writableLength} waiting; ${states.join('; ')}`;
+}
+
 /** Starts them. `ran(id)` hears of each request; `fault(text)` of what a request must not be. */
 export async function openServers({ cert, key }, ran, fault) {
+  /** Requests by the port that they came from, the last of each. */
+  const last = new Map();
   const sockets = new Set();
+  const sessions = new Set();
   const listen = async (server) => {
     server.on('connection', (socket) => {
       sockets.add(socket);
       socket.on('error', () => {}).once('close', () => sockets.delete(socket));
     });
-    server.on('sessionError', () => {});
+    server.on('session', (session) => sessions.add(session.once('close', () => sessions.delete(session)))).on('sessionError', () => {});
     server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
     await once(server, 'listening');
     return server;
@@ -110,6 +123,7 @@ export async function openServers({ cert, key }, ran, fault) {
     const [, kind, size] = request.url.split('/');
     if (ANSWERS[kind] === undefined) return fault(`asked for ${request.url}`);
     const id = noted(request.headers);
+    last.set(request.socket.remotePort, `${request.method} ${request.url} ${id}`);
     return Promise.resolve(ANSWERS[kind](request, response, id, Number(size))).catch(() => {});
   };
   /** A WebSocket, as far as a proxy looks at it: what comes goes back. */
@@ -136,9 +150,12 @@ export async function openServers({ cert, key }, ran, fault) {
   servers.gone.close();
   return {
     ports,
-    get open() { return sockets.size; },
+    /** The connections that are open, each as what the kernel says of both its ends, and of its last request. */
+    open: () => [...sockets].map((socket) => `${describe(socket)}, ${last.get(socket.remotePort) ?? 'no request'}`),
     close() {
       for (const server of Object.values(servers)) server.close();
+      // A socket that is taken from under its session ends this process.
+      for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
     },
   };

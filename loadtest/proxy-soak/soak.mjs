@@ -111,10 +111,11 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
       clearTimeout(timer);
       if (failure !== undefined) break;
       const resting = await proxy.does('rest');
-      for (let tries = 0; servers.open > 0 && tries < 500; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 10); });
-      const wrong = [...checkBooks(resting, tally, servers.open), ...resting.faults, ...faults, ...ledger.close()];
-      if (wrong.length > 0) throw new SoakError(`round ${rounds.length + 1}:\n  ${wrong.slice(0, 10).join('\n  ')}\n  ${JSON.stringify(resting)}\n  ${JSON.stringify(tally)}`);
-      rounds.push({ warmsUp, ...(await vitalsOf(proxy.pid)), heapMib: resting.heapUsed / 2 ** 20, total: resting.total });
+      for (let tries = 0; servers.open().length > 0 && tries < 500; tries += 1) await new Promise((resolve) => { setTimeout(resolve, 10); });
+      const wrong = [...checkBooks(resting, tally, servers.open()), ...resting.faults, ...faults, ...ledger.close()];
+      const vitals = await vitalsOf(proxy.pid);
+      if (wrong.length > 0) throw new SoakError(`round ${rounds.length + 1}:\n  ${wrong.slice(0, 10).join('\n  ')}\n  ${[resting, tally, vitals].map((part) => JSON.stringify(part)).join('\n  ')}`);
+      rounds.push({ warmsUp, ...vitals, heapMib: resting.heapUsed / 2 ** 20, total: resting.total });
       log(progress(rounds, tally));
     }
     if (failure !== undefined) throw failure;

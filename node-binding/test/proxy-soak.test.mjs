@@ -12,7 +12,7 @@ const SECONDS = 12;
 const LEAST_CONTEXTS = 400;
 const SEED = Number(process.env.FASTTUNNEL_SOAK_SEED ?? Date.now() % 1_000_000);
 /** So short a time does not show whether it grows by 2%, as `make proxy-soak` does; a connection that is kept each time would show. */
-const MOST_GROWTH = 0.1;
+const MOST_GROWTH = 0.15;
 
 onBothDriversAtOnce('soak of the proxy', (driver) => {
   it(`nothing is lost, doubled or left open (seed ${SEED})`, { timeout: 120_000 }, async () => {
@@ -32,10 +32,10 @@ describe('the soak of the proxy itself', () => {
     const total = { connections: 0, contexts: 0, heldBytes: 0, accepted: 2, turnedAway: 0, requests: 3, refused: 1, protocolErrors: 1, panics: 0, unheard: 0 };
     const told = { count: 3, statuses: { 200: 2, 502: 1 } };
     const tally = { opened: 2, kinds: { malformed: 1 }, statuses: { 200: 2, 502: 1 } };
-    const books = (change, { quiet = true, open = 0, seen = {} } = {}) => checkBooks({ quiet, total: { ...total, ...change }, told }, { ...tally, ...seen }, open);
+    const books = (change, { quiet = true, open = [], seen = {} } = {}) => checkBooks({ quiet, total: { ...total, ...change }, told }, { ...tally, ...seen }, open);
     assert.deepEqual(books({}), []);
     for (const change of [{ requests: 4 }, { accepted: 1 }, { panics: 1 }, { refused: 0 }, { protocolErrors: 0 }]) assert.equal(books(change).length, 1, JSON.stringify(change));
-    for (const state of [{ quiet: false }, { open: 1 }, { seen: { statuses: { 200: 3 } } }]) assert.equal(books({}, state).length, 1, JSON.stringify(state));
+    for (const state of [{ quiet: false }, { open: ['one'] }, { seen: { statuses: { 200: 3 } } }]) assert.equal(books({}, state).length, 1, JSON.stringify(state));
   });
 
   it('sees memory that grows, and descriptors that are kept', () => {
