@@ -11,7 +11,7 @@ use crate::inherited::Inherited;
 use crate::limits::{DEFAULT_BACKLOG, Limits, RESERVED_DESCRIPTORS};
 use crate::placement::{arrange, available_cores};
 use crate::proxy::settings::Settings;
-use crate::tls::Tls;
+use crate::tls::{LocalCa, Tls};
 use crate::trust::Trust;
 use crate::tunnel::decide::Exposure;
 
@@ -86,6 +86,8 @@ pub struct Config {
     pub dashboard: bool,
     /// Instead of calls, clients of a proxy are served.
     pub proxy: Option<(Settings, Trust)>,
+    /// By what the proxy reads TLS within tunnels to this machine; `None` (the default): it goes on as it is.
+    pub local_ca: Option<Arc<LocalCa>>,
     /// Called when there is something to hear of their requests; `None` (the default): nobody notes what became of them.
     pub proxy_bell: Option<Bell>,
     /// What clients are spoken to with; `None` (the default): nothing is encrypted. Connections of this process never are.
@@ -131,6 +133,7 @@ impl Config {
             agent: None,
             dashboard: false,
             proxy: None,
+            local_ca: None,
             proxy_bell: None,
             tls: None,
             admin_tls: AdminTls::None,

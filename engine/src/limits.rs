@@ -609,6 +609,8 @@ pub struct ProxyLimits {
     pub tunnel_timeout_ms: u64,
     /// Milliseconds until the first byte comes through a tunnel that is read here, 10 s. Later: closed.
     pub sniff_timeout_ms: u64,
+    /// Certificates of the local CA that are kept, 256. More: the one that was used longest ago is made anew when it is asked for.
+    pub max_certificates: usize,
 }
 
 impl Default for ProxyLimits {
@@ -625,6 +627,7 @@ impl Default for ProxyLimits {
             content_timeout_ms: 120_000,
             tunnel_timeout_ms: 3_600_000,
             sniff_timeout_ms: 10_000,
+            max_certificates: 256,
         }
     }
 }

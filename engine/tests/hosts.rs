@@ -610,6 +610,31 @@ fn observers_hear_of_refusals_and_failures_and_hosts_of_calls() {
     assert!(matches!(observer.next(0), Next::Stopped));
 }
 
+/// The one that has the admin listener and nothing else, where a loop turns the other.
+#[test]
+fn what_becomes_of_a_shard_that_hands_no_calls_over_is_told_once() {
+    let rings = Arc::new(AtomicU64::default());
+    let count = rings.clone();
+    let hosts = Hosts::new(1, 0);
+    let host = hosts.add(move || _ = count.fetch_add(1, Ordering::Relaxed)).unwrap();
+    let news = || {
+        host.awake();
+        let news = host.apart_news();
+        assert!(host.try_park());
+        (news.restarted, news.failed)
+    };
+    assert_eq!(news(), (false, false));
+    let mut batch = Box::<CallBatch>::default();
+    batch.restarted = true;
+    let home = hosts.submit(1, batch, &mut AnswerBatch::default()).unwrap();
+    assert!(home.is_empty(), "nothing is left to be told");
+    assert_eq!((rings.load(Ordering::Relaxed), news(), news()), (1, (true, false), (false, false)));
+    hosts.failed(1);
+    assert_eq!((rings.load(Ordering::Relaxed), news(), news()), (2, (false, true), (false, false)));
+    hosts.stopped(1);
+    assert_eq!(rings.load(Ordering::Relaxed), 2, "nobody waits for its end");
+}
+
 #[test]
 fn of_hosts_with_as_many_calls_the_one_that_has_looked_last_gets_the_next() {
     let hosts = Hosts::new(1, 0);

@@ -15,11 +15,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("caller", &["limits", "wire"]),
     ("tunnel", &["limits", "wire"]),
     ("proxy", &["limits", "wire"]),
-    ("tls", &[]),
+    // `proxy`: which hosts its CA vouches for.
+    ("tls", &["limits", "proxy"]),
     ("trust", &[]),
     ("inherited", &[]),
     // `tunnel`: what hosts register is what the route table is built of.
-    ("link", &["stated", "limits", "wire", "access", "caller", "tunnel", "proxy", "trust"]),
+    ("link", &["stated", "limits", "wire", "access", "caller", "tunnel", "proxy", "tls", "trust"]),
     ("host", &["stated", "limits", "wire", "tunnel", "link"]),
     ("handlers", &["limits", "wire", "tunnel", "link"]),
     ("config", &["limits", "placement", "access", "caller", "tunnel", "proxy", "tls", "trust", "inherited"]),

@@ -45,10 +45,10 @@ export function compare(fates, runs) {
  * `restarts` times: waits until enough calls were sent of `calls` in all, then SIGTERM and a new process on the same port.
  * `handed`: both have one socket, and the new process serves before the signal comes.
  */
-export async function restarts({ driver, restarts: times, calls, shards = 2, handed = false, log = () => {} }) {
+export async function restarts({ driver, restarts: times, calls, placement = 'threads', shards = placement === 'inline' ? 1 : 2, workers = 0, handed = false, log = () => {} }) {
   const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-restarts-'));
   const ledger = join(folder, 'ledger');
-  const env = { DRIVER: driver, SHARDS: String(shards), LEDGER: ledger };
+  const env = { DRIVER: driver, SHARDS: String(shards), PLACEMENT: placement, WORKERS: String(workers), LEDGER: ledger };
   const wrong = [];
   let callers;
   const socket = handed ? boundSocket() : undefined;

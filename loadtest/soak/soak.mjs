@@ -29,15 +29,16 @@ const SLEEPERS = 20;
 /** The soak has found something. */
 export class SoakError extends Error {}
 
-/** Starts the server: `{ pid, port, driver, ask(message), stop() }`. */
-async function startServer(driver, shards, onBegun) {
+/** Starts the server: `{ pid, port, driver, faults, ask(message), stop() }`. */
+async function startServer({ driver, shards, placement, workers }, onBegun) {
+  const faults = [];
   const child = spawn(process.execPath, ['--expose-gc', SERVER], {
-    env: { ...process.env, DRIVER: driver, SHARDS: String(shards), LIMITS: JSON.stringify(LIMITS) },
+    env: { ...process.env, DRIVER: driver, SHARDS: String(shards), PLACEMENT: placement, WORKERS: String(workers), LIMITS: JSON.stringify(LIMITS) },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => { stderr = (stderr + text).slice(-4000); });
-  createInterface({ input: child.stdout }).on('line', onBegun);
+  createInterface({ input: child.stdout }).on('line', (line) => (line.startsWith('!') ? faults.push(line.slice(1)) : onBegun(line)));
   const died = new Promise((_resolve, reject) => {
     child.once('exit', (code, signal) => reject(new SoakError(`the server ended (${code ?? signal})\n${stderr}`)));
   });
@@ -47,7 +48,7 @@ async function startServer(driver, shards, onBegun) {
     if (message !== undefined) child.send(message);
     return (await Promise.race([answer, died]))[0];
   };
-  return { pid: child.pid, ...(await ask()), ask, died, stop: () => ask({ stop: true }), kill: () => child.kill('SIGKILL'), stderr: () => stderr };
+  return { pid: child.pid, ...(await ask()), faults, ask, died, stop: () => ask({ stop: true }), kill: () => child.kill('SIGKILL'), stderr: () => stderr };
 }
 
 /** A connection that sleeps through the rounds. */
@@ -72,9 +73,9 @@ class Sleeper extends Life {
  * Runs a soak; resolves with what it has seen, rejects with a SoakError at the first thing that is wrong.
  * `log` gets a line a round.
  */
-export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSeconds = Math.min(10, seconds / 10), clients = 48, log = () => {} }) {
+export async function soak({ driver = 'auto', placement = 'threads', shards = placement === 'inline' ? 1 : 2, workers = 0, seed, seconds, roundSeconds = Math.min(10, seconds / 10), clients = 48, log = () => {} }) {
   const ledger = new Ledger();
-  const server = await startServer(driver, shards, (id) => ledger.ran(id));
+  const server = await startServer({ driver, shards, placement, workers }, (id) => ledger.ran(id));
   const tally = { opened: 0, fromHandlers: 0, broken: 0, late: 0, kinds: {}, statuses: {}, behaviours: {}, handlerTimeoutMs: HANDLER_TIMEOUT_MS };
   const rounds = [];
   let [going, failure] = [false];
@@ -111,7 +112,7 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
       clearTimeout(timer);
       if (failure !== undefined) break;
       const resting = await server.ask({ rest: SLEEPERS });
-      const wrong = [...checkBooks(resting, tally, ledger), ...resting.faults, ...ledger.close()];
+      const wrong = [...checkBooks(resting, tally, ledger), ...server.faults, ...ledger.close()];
       if (wrong.length > 0) throw new SoakError(`round ${rounds.length + 1}:\n  ${wrong.slice(0, 10).join('\n  ')}\n  ${JSON.stringify(resting.total)}\n  ${JSON.stringify(tally)}`);
       const vitals = await vitalsOf(server.pid);
       rounds.push({ warmsUp, ...vitals, heapMib: resting.heapUsed / 2 ** 20, buffersMib: resting.arrayBuffers / 2 ** 20 });
@@ -125,7 +126,7 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
     await server.stop();
     return { driver: server.driver, seed, rounds, tally, total: empty.total, end: { fds: fds + SLEEPERS, threads } };
   } catch (error) {
-    error.message += `\n  again: node loadtest/soak/run.mjs --seed ${seed} --driver ${driver} --shards ${shards} --seconds ${seconds} --round ${roundSeconds} --clients ${clients}\n${server.stderr()}`;
+    error.message += `\n  again: node loadtest/soak/run.mjs --seed ${seed} --driver ${driver} --placement ${placement} --shards ${shards} --workers ${workers} --seconds ${seconds} --round ${roundSeconds} --clients ${clients}\n${server.stderr()}`;
     throw error;
   } finally {
     going = false;

@@ -15,6 +15,7 @@ use monoio::net::TcpStream;
 use crate::answer::{Answer, AnswerReader, Kind};
 use crate::encrypted;
 use crate::load::Load;
+use crate::other::Sent;
 use crate::tally::Failure;
 
 /// First read buffer; grows with the answers.
@@ -69,7 +70,7 @@ pub async fn serve(load: Rc<Load>, slot: usize, first: TcpStream) {
 
 /// Sends and receives until the run is over and nothing is under way. `started` holds the start of each request that
 /// is, oldest first.
-async fn talk(load: &Rc<Load>, socket: TcpStream, started: &mut VecDeque<u64>) -> Result<(), Broken> {
+async fn talk(load: &Rc<Load>, socket: TcpStream, started: &mut VecDeque<Sent>) -> Result<(), Broken> {
     let (mut reader, mut writer) = socket.into_split();
     let mut answers = AnswerReader::default();
     let mut input = Vec::with_capacity(READ_BYTES);
@@ -79,7 +80,8 @@ async fn talk(load: &Rc<Load>, socket: TcpStream, started: &mut VecDeque<u64>) -
             return Ok(());
         }
         // Both at once, so that a request costs one turn of the ring and not two.
-        let block = load.requests.clone().slice(..count * load.request_bytes);
+        let (requests, length) = load.bytes(started, count);
+        let block = requests.slice(..length);
         let mut write = pin!(writer.write_all(block));
         let (mut written, mut failed, mut answered) = (count == 0, None, 0);
         while !started.is_empty() && (answered == 0 || !written) {
@@ -119,7 +121,7 @@ pub fn take(
     load: &Load,
     answers: &mut AnswerReader,
     input: &mut Vec<u8>,
-    started: &mut VecDeque<u64>,
+    started: &mut VecDeque<Sent>,
 ) -> Result<usize, Broken> {
     let now = load.now_ns();
     let (mut from, mut count) = (0, 0);
@@ -127,14 +129,15 @@ pub fn take(
     while from < input.len() {
         let next = answers.next(&input[from..]).map_err(|why| Broken(Failure::Malformed, why.to_owned()))?;
         let Some(answer) = next else { break };
-        let Some(start) = started.pop_front() else {
+        let Some(sent) = started.pop_front() else {
             return Err(Broken(Failure::Malformed, "an answer that nobody has asked for".to_owned()));
         };
+        let latency_ns = now.saturating_sub(sent.at_ns);
         match answer.kind {
-            Kind::Refusal => tally.refuse(now.saturating_sub(start), || excerpt(&answer)),
+            Kind::Refusal => tally.refuse(latency_ns, || excerpt(&answer)),
             Kind::Other => tally.fail(Failure::Status, 1, || excerpt(&answer)),
             Kind::Ok if answer.body != load.expected => tally.fail(Failure::Body, 1, || excerpt(&answer)),
-            Kind::Ok => tally.record(now.saturating_sub(start)),
+            Kind::Ok => tally.record(latency_ns, sent.other),
         }
         from += answer.bytes.len();
         count += 1;

@@ -17,6 +17,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use crate::answer::AnswerReader;
 use crate::connection::{Broken, take};
 use crate::load::Load;
+use crate::other::Sent;
 use crate::tally::Failure;
 
 /// What is read at a time: a record of the largest.
@@ -85,7 +86,7 @@ pub async fn talk(
     load: &Rc<Load>,
     config: &Arc<ClientConfig>,
     socket: TcpStream,
-    started: &mut VecDeque<u64>,
+    started: &mut VecDeque<Sent>,
 ) -> Result<(), Broken> {
     let (mut reader, mut writer) = socket.into_split();
     let (mut tls, mut raw) = (session(config)?, Vec::with_capacity(READ_BYTES));
@@ -95,7 +96,8 @@ pub async fn talk(
         if started.is_empty() {
             return Ok(());
         }
-        tls.writer().write_all(&load.requests[..count * load.request_bytes])?;
+        let (requests, length) = load.bytes(started, count);
+        tls.writer().write_all(&requests[..length])?;
         let mut answered = 0;
         while !started.is_empty() && answered == 0 {
             flush(&mut tls, &mut writer).await?;

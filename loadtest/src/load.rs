@@ -15,6 +15,7 @@ use crate::connection::{self, cut};
 use crate::encrypted;
 use crate::error::Error;
 use crate::options::Options;
+use crate::other::{OtherRequest, Sent};
 use crate::process::{Server, Usage};
 use crate::record::Record;
 use crate::report;
@@ -42,6 +43,8 @@ pub struct Load {
     pub requests: Rc<Vec<u8>>,
     /// Bytes of one.
     pub request_bytes: usize,
+    /// What each Nth request is instead.
+    other: Option<OtherRequest>,
     /// The body of a good answer.
     pub expected: Vec<u8>,
     /// What has been counted.
@@ -69,8 +72,9 @@ impl Load {
             pipeline: options.pipeline,
             request_bytes: exchange.request.len(),
             requests: Rc::new(exchange.request.repeat(options.pipeline)),
+            other: OtherRequest::new(options),
             expected: exchange.expected,
-            tally: RefCell::new(Tally::new(options.deadline)?),
+            tally: RefCell::new(Tally::new(options)?),
             queued: Cell::new(0),
             schedule: options.rate.map(|rate| RefCell::new(Schedule::new(rate, 0))),
             idle: RefCell::default(),
@@ -115,16 +119,33 @@ impl Load {
 
     /// Requests that were sent and will not be answered count with the time that has passed, so that a server that
     /// stalls does not look fast.
-    pub fn lost(&self, started: &VecDeque<u64>) {
+    pub fn lost(&self, started: &VecDeque<Sent>) {
         let now = self.now_ns();
-        for start in started {
-            self.tally.borrow_mut().second.saturating_record(now.saturating_sub(*start));
+        for sent in started {
+            self.tally.borrow_mut().miss(now.saturating_sub(sent.at_ns), 1);
+        }
+    }
+
+    /// A request that begins now, or was due then.
+    fn sent(&self, at_ns: u64) -> Sent {
+        let other = self.other.as_ref().is_some_and(OtherRequest::is_next);
+        Sent { at_ns, other }
+    }
+
+    /// The bytes of the last `count` of the requests under way, and how many.
+    pub fn bytes(&self, started: &VecDeque<Sent>, count: usize) -> (Rc<Vec<u8>>, usize) {
+        match &self.other {
+            // Without a pipeline there is one.
+            Some(OtherRequest { request, .. }) if count > 0 && started.back().is_some_and(|sent| sent.other) => {
+                (request.clone(), request.len())
+            }
+            _ => (self.requests.clone(), count * self.request_bytes),
         }
     }
 
     /// Puts the starts of the requests to send now into `started`; how many. Waits while none is due; 0 at the end,
     /// and when there is nothing to add.
-    pub async fn begin(&self, started: &mut VecDeque<u64>) -> usize {
+    pub async fn begin(&self, started: &mut VecDeque<Sent>) -> usize {
         if self.schedule.is_some() && started.is_empty() {
             return self.begin_due(started).await;
         }
@@ -133,18 +154,18 @@ impl Load {
         }
         let count = self.pipeline - started.len();
         let now = self.now_ns();
-        started.extend(std::iter::repeat_n(now, count));
+        started.extend((0..count).map(|_| self.sent(now)));
         count
     }
 
-    async fn begin_due(&self, started: &mut VecDeque<u64>) -> usize {
+    async fn begin_due(&self, started: &mut VecDeque<Sent>) -> usize {
         let mut waited = false;
         std::future::poll_fn(|context| {
             let Some(schedule) = self.schedule.as_ref().filter(|_| !self.stopping()) else { return Poll::Ready(0) };
             let now = self.now_ns();
             let mut schedule = schedule.borrow_mut();
             if let Some(due) = schedule.take(now) {
-                started.push_back(due);
+                started.push_back(self.sent(due));
                 if waited || !self.idle.borrow().is_empty() {
                     // A free connection was there: whatever is late now is the generator's fault.
                     self.tally.borrow_mut().lag.saturating_record(now - due);
@@ -197,7 +218,7 @@ impl Load {
         let Some(schedule) = &self.schedule else { return 0 };
         let mut unsent = 0;
         for (age, count) in schedule.borrow().ages(self.now_ns()) {
-            self.tally.borrow_mut().second.saturating_record_n(age, count);
+            self.tally.borrow_mut().miss(age, count);
             unsent += count;
         }
         unsent

@@ -14,6 +14,7 @@ mod error;
 mod known_head;
 mod load;
 mod options;
+mod other;
 mod process;
 mod record;
 mod report;

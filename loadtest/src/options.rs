@@ -38,6 +38,9 @@ Options:
   --deadline-ms N    a good answer after more than that counts as late; those in time are the goodput. 1000
   --body-bytes N     size of the request body of `echo`, and at most of `records`, 1024
   --task ID          another task than the scenario's
+  --other N:ID:MS    each Nth request calls this task, which computes for MS, instead; the result has what the others
+                     took, and how long all have waited: their latency without what their handlers compute
+  --computes-ms N    what the handler of the others computes, 0
   --token TEXT       sent as x-runner-token
   --expect TEXT      the exact body of a good answer, instead of the scenario's
   --server-pid N     whose CPU time to read; found through the listening port unless given
@@ -102,6 +105,10 @@ pub struct Options {
     pub body_bytes: usize,
     /// `--task`.
     pub task: Option<String>,
+    /// What each Nth request calls instead.
+    pub other: Option<Other>,
+    /// What the handler of the others computes.
+    pub computes: Duration,
     /// `--token`.
     pub token: Option<String>,
     /// `--expect`.
@@ -116,6 +123,17 @@ pub struct Options {
     pub label: Option<String>,
     /// `--json`.
     pub json: Option<PathBuf>,
+}
+
+/// A task that is called now and then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Each so many requests.
+    pub every: u64,
+    /// Its id.
+    pub task: String,
+    /// What its handler computes.
+    pub computes: Duration,
 }
 
 impl Options {
@@ -138,6 +156,8 @@ impl Options {
             deadline: Duration::from_secs(1),
             body_bytes: 1024,
             task: None,
+            other: None,
+            computes: Duration::ZERO,
             token: None,
             expect: None,
             proxy: None,
@@ -188,6 +208,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, Error> 
     if options.fresh && (options.rate.is_some() || options.pipeline > 1) {
         return usage("--fresh is for the closed loop, without --pipeline");
     }
+    if options.other.is_some() && (options.fresh || options.pipeline > 1) {
+        return usage("--other is for connections that stay, without --pipeline");
+    }
     if options.proxy.is_some() && options.target.tls {
         return usage("--proxy is for http://");
     }
@@ -216,6 +239,8 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
         "--body-bytes" => options.body_bytes = number(name, &value, 12, 1 << 20)?,
         "--server-pid" => options.server_pid = Some(number(name, &value, 1, u32::MAX)?),
         "--task" => options.task = Some(line(name, value)?),
+        "--other" => options.other = Some(other(name, &value)?),
+        "--computes-ms" => options.computes = Duration::from_millis(number(name, &value, 0, 60_000)?),
         "--token" => options.token = Some(line(name, value)?),
         "--expect" => options.expect = Some(value),
         "--proxy" => options.proxy = Some(Target::parse(&format!("http://{value}"))?.address),
@@ -225,6 +250,15 @@ fn set(options: &mut Options, name: &str, value: String) -> Result<(), Error> {
         _ => return usage(format!("{name} is no option")),
     }
     Ok(())
+}
+
+fn other(name: &str, text: &str) -> Result<Other, Error> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [every, task, ms] = parts[..] else {
+        return usage(format!("{name} takes a number, a task and milliseconds, joined by colons, not `{text}`"));
+    };
+    let computes = Duration::from_millis(number(name, ms, 0, 60_000)?);
+    Ok(Other { every: number(name, every, 2, 1_000_000)?, task: line(name, task.to_owned())?, computes })
 }
 
 /// A whole number within its bounds.
@@ -293,6 +327,9 @@ mod tests {
             ("get https://127.0.0.1:9/ --proxy 127.0.0.1:8", "--proxy is for http://"),
             ("add --duration-s 0.01", "--duration-s takes seconds from 0.1 to 3600, not `0.01`"),
             ("add --warmup-s NaN", "--warmup-s takes seconds"),
+            ("add --other 10:long", "--other takes a number, a task and milliseconds, joined by colons, not `10:long`"),
+            ("add --other 1:long:20", "--other takes a whole number from 2 to 1000000, not `1`"),
+            ("add --other 10:long:20 --pipeline 2", "--other is for connections that stay"),
             ("chart", "at least one file"),
             ("echo --task a\u{7f}b", "--task takes visible ASCII"),
         ] {

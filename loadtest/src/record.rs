@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -72,6 +73,9 @@ pub struct Record {
     pub goodput_per_s: f64,
     /// Median and 99th percentile of the latencies of refusals, in microseconds.
     pub refusal_us: (f64, f64),
+    /// Where two tasks are called: how long all requests have waited, and what those of the first task took, each as median
+    /// and 99th percentile in microseconds.
+    pub parts_us: Option<[(f64, f64); 2]>,
     /// What was not as expected.
     pub failures: Vec<(Failure, Failed)>,
     /// CPU time.
@@ -96,6 +100,7 @@ impl Record {
         unsent: u64,
     ) -> Record {
         let us = |ns: u64| ns as f64 / 1000.0;
+        let both = |seen: &Histogram<u64>| (us(seen.value_at_quantile(0.5)), us(seen.value_at_quantile(0.99)));
         Record {
             options: options.clone(),
             pids: server.pids.clone(),
@@ -104,10 +109,11 @@ impl Record {
             latencies_us: QUANTILES.map(|q| (q, us(tally.total.value_at_quantile(q)))).to_vec(),
             mean_us: tally.total.mean() / 1000.0,
             goodput_per_s: tally.in_time as f64 / used.wall_s,
-            refusal_us: (us(tally.refusals.value_at_quantile(0.5)), us(tally.refusals.value_at_quantile(0.99))),
+            refusal_us: both(&tally.refusals),
+            parts_us: tally.parts.as_ref().map(|parts| [both(&parts.waiting), both(&parts.usual)]),
             failures: tally.failures.iter().map(|(failure, failed)| (*failure, failed.clone())).collect(),
             used,
-            lag_us: (us(tally.lag.value_at_quantile(0.5)), us(tally.lag.value_at_quantile(0.99))),
+            lag_us: both(&tally.lag),
             queued,
             unsent,
         }
@@ -165,6 +171,10 @@ impl Record {
             "deadline_ms": options.deadline.as_millis() as u64,
             "goodput_per_s": self.goodput_per_s,
             "refusal_us": { "p50": self.refusal_us.0, "p99": self.refusal_us.1 },
+            "parts_us": self.parts_us.map(|[waiting, usual]| {
+                let both = |(p50, p99): (f64, f64)| json!({ "p50": p50, "p99": p99 });
+                json!({ "waiting": both(waiting), "usual": both(usual) })
+            }),
             "failures": failures,
             "latency_us": { "mean": self.mean_us, "quantiles": self.latencies_us },
             "server": {

@@ -1,11 +1,11 @@
 //! What a run has counted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use crate::error::Error;
+use crate::options::{Options, Other};
 
 /// Latencies above this are counted as this.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
@@ -81,11 +81,39 @@ pub struct Tally {
     deadline_ns: u64,
     /// Bad ones.
     pub failures: BTreeMap<Failure, Failed>,
+    /// Where two tasks are called.
+    pub parts: Option<Parts>,
+}
+
+/// Latencies of all seconds, where some requests call another task; nanoseconds.
+pub struct Parts {
+    /// Of all requests, without what their handlers compute.
+    pub waiting: Histogram<u64>,
+    /// Of those that do not call the other task.
+    pub usual: Histogram<u64>,
+    computes_ns: u64,
+    other_computes_ns: u64,
+}
+
+impl Parts {
+    fn new(options: &Options, other: &Other) -> Result<Parts, Error> {
+        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let [computes_ns, other_computes_ns] = [options.computes, other.computes].map(ns);
+        Ok(Parts { waiting: histogram()?, usual: histogram()?, computes_ns, other_computes_ns })
+    }
+
+    fn record(&mut self, latency_ns: u64, other: bool) {
+        let computes_ns = if other { self.other_computes_ns } else { self.computes_ns };
+        self.waiting.saturating_record(latency_ns.saturating_sub(computes_ns));
+        if !other {
+            self.usual.saturating_record(latency_ns);
+        }
+    }
 }
 
 impl Tally {
-    /// All zero. A good answer is late after `deadline`.
-    pub fn new(deadline: Duration) -> Result<Tally, Error> {
+    /// All zero.
+    pub fn new(options: &Options) -> Result<Tally, Error> {
         Ok(Tally {
             second: histogram()?,
             total: histogram()?,
@@ -94,17 +122,30 @@ impl Tally {
             late: 0,
             in_time: 0,
             refusals: histogram()?,
-            deadline_ns: u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX),
+            deadline_ns: u64::try_from(options.deadline.as_nanos()).unwrap_or(u64::MAX),
             failures: BTreeMap::new(),
+            parts: options.other.as_ref().map(|other| Parts::new(options, other)).transpose()?,
         })
     }
 
-    /// A good answer.
+    /// A good answer, of the other task perhaps.
     #[inline]
-    pub fn record(&mut self, latency_ns: u64) {
+    pub fn record(&mut self, latency_ns: u64, other: bool) {
         self.good += 1;
         self.late += u64::from(latency_ns > self.deadline_ns);
         self.second.saturating_record(latency_ns);
+        if let Some(parts) = &mut self.parts {
+            parts.record(latency_ns, other);
+        }
+    }
+
+    /// `count` requests have no answer after so long, and count all the same. Of which task they are does not matter.
+    pub fn miss(&mut self, age_ns: u64, count: u64) {
+        self.second.saturating_record_n(age_ns, count);
+        if let Some(Parts { waiting, usual, .. }) = &mut self.parts {
+            waiting.saturating_record_n(age_ns, count);
+            usual.saturating_record_n(age_ns, count);
+        }
     }
 
     /// A refusal; `text` is only asked for the first.
@@ -142,6 +183,10 @@ impl Tally {
         self.total.reset();
         self.lag.reset();
         self.refusals.reset();
+        if let Some(Parts { waiting, usual, .. }) = &mut self.parts {
+            waiting.reset();
+            usual.reset();
+        }
         self.good = 0;
         self.late = 0;
         self.failures.clear();

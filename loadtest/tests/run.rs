@@ -28,8 +28,13 @@ fn no_ring() -> bool {
 }
 
 fn engine() -> (Engine, SocketAddr) {
-    let handlers =
-        Handlers::new().task("app.tasks.add", |_, _| Answer::Json("3".into())).task("app.tasks.echo", |call, _| {
+    let handlers = Handlers::new()
+        .task("app.tasks.add", |_, _| Answer::Json("3".into()))
+        .task("app.tasks.other", |_, _| {
+            thread::sleep(Duration::from_millis(30));
+            Answer::Json("3".into())
+        })
+        .task("app.tasks.echo", |call, _| {
             let text = call.body.unwrap_or_default();
             Answer::Json(text[r#"{"input":"#.len()..text.len() - 1].into())
         });
@@ -88,6 +93,28 @@ fn every_answer_of_an_engine_is_good() {
     }
     let chart = Command::new(env!("CARGO_BIN_EXE_loadtest")).args(["chart", json, json]).output().unwrap();
     assert_eq!(stdout(&chart).matches("<polyline").count(), 2);
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// One connection, on which nothing waits: what takes long is the handler of the other task.
+#[test]
+fn what_handlers_compute_is_no_waiting() {
+    if no_ring() {
+        return;
+    }
+    let (_engine, address) = engine();
+    let file = std::env::temp_dir().join(format!("loadtest-other-{}.json", std::process::id()));
+    for pace in ["", "--rate 40"] {
+        let options = format!("--connections 1 --other 3:app.tasks.other:30 --json {} {pace}", file.to_str().unwrap());
+        let output = loadtest("add", address, &options);
+        assert!(output.status.success(), "{}", stdout(&output));
+        let record: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let all = record["latency_us"]["quantiles"].as_array().unwrap();
+        let slow = all.iter().find(|pair| pair[0] == 0.75).unwrap()[1].as_f64().unwrap();
+        let part = |name: &str| record["parts_us"][name]["p50"].as_f64().unwrap();
+        assert!(slow >= 30_000.0, "{pace}: every third has taken {slow} us");
+        assert!(part("waiting") < 20_000.0 && part("usual") < 20_000.0, "{pace}: {}", record["parts_us"]);
+    }
     std::fs::remove_file(&file).unwrap();
 }
 

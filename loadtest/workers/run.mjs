@@ -1,6 +1,8 @@
 // Several event loops, as a table: one event loop of fasttunnel, its workers and node:cluster under the same load, in turns.
 //   node run.mjs [--rounds 5] [--duration-s 4] [--workers 2] [--connections 64] [--share 0.8] [--servers one,workers,cluster]
-// `mixed` is offered at a share of what the workers can do at most (open loop); the others as fast as they are answered.
+// `mixed` is offered at a share of what the workers can do at most (open loop); the others as fast as they are answered. Of
+// ten of its calls one computes for 20 ms, the others for one, whatever the connection. `waiting` is the latency without
+// that; `short` are the calls of 1 ms.
 import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -21,13 +23,19 @@ const { values: options } = parseArgs({
     loadtest: { type: 'string', default: at('../../target/release/loadtest') },
   },
 });
+/** Scenario of the generator, and its options. */
+const TASKS = {
+  add: ['add', '--task', 'add'],
+  'spin-1ms': ['block', '--task', 'spin-1ms'],
+  mixed: ['block', '--task', 'spin-1ms', '--computes-ms', '1', '--other', '10:spin-20ms:20'],
+};
 const scratch = mkdtempSync(join(tmpdir(), 'workers-'));
 const servers = options.servers.split(',');
 
 async function load(server, task, args) {
   const file = join(scratch, 'result.json');
-  const [scenario, more] = task === 'add' ? ['add', []] : ['block', []];
-  const line = [scenario, `http://127.0.0.1:${server.port}/__runner`, ...more, '--task', task, '--connections', options.connections, '--warmup-s', '1', '--duration-s', options['duration-s'], '--json', file, ...args];
+  const [scenario, ...more] = TASKS[task];
+  const line = [scenario, `http://127.0.0.1:${server.port}/__runner`, ...more, '--connections', options.connections, '--warmup-s', '1', '--duration-s', options['duration-s'], '--json', file, ...args];
   // Exit code 1 says that not every answer was good; that shows in the errors.
   await new Promise((resolve, reject) => execFile(options.loadtest, line, (error, _stdout, stderr) => (error === null || error.code === 1 ? resolve() : reject(new Error(stderr)))));
   return JSON.parse(readFileSync(file, 'utf8'));
@@ -50,6 +58,8 @@ async function withServer(name, use) {
 }
 
 const msOf = (result, quantile) => result.latency_us.quantiles.find(([one]) => one === quantile)[1] / 1000;
+/** Of a part of the calls, in ms. */
+const partOf = ({ parts_us: parts }, name, quantile) => parts[name][quantile] / 1000;
 const errorsOf = (result) => Object.values(result.failures).reduce((sum, { count }) => sum + count, 0);
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
@@ -63,7 +73,7 @@ async function round(name) {
     const add = await load(server, 'add', []);
     const { memory } = await tell();
     const mixed = await load(server, 'mixed', ['--rate', String(offered)]);
-    const row = { 'spin-1ms/s': spin.answers_per_s, 'add/s': add.answers_per_s, 'mixed p50 ms': msOf(mixed, 0.5), 'mixed p99 ms': msOf(mixed, 0.99), 'memory MiB': memory, errors: errorsOf(spin) + errorsOf(add) + errorsOf(mixed) };
+    const row = { 'spin-1ms/s': spin.answers_per_s, 'add/s': add.answers_per_s, 'mixed p50 ms': msOf(mixed, 0.5), 'mixed p99 ms': msOf(mixed, 0.99), 'waiting p50 ms': partOf(mixed, 'waiting', 'p50'), 'waiting p99 ms': partOf(mixed, 'waiting', 'p99'), 'short p99 ms': partOf(mixed, 'usual', 'p99'), 'memory MiB': memory, errors: errorsOf(spin) + errorsOf(add) + errorsOf(mixed) };
     console.error(name, JSON.stringify(row));
     return row;
   }));

@@ -10,10 +10,12 @@ use fasttunnel_engine::config::{Bell, Config, default_max_connections, default_s
 use fasttunnel_engine::handlers::Handlers;
 use fasttunnel_engine::host::codes;
 use fasttunnel_engine::link::contexts::Context;
+use fasttunnel_engine::link::http2_counts::Http2Counts;
 use fasttunnel_engine::link::proxy_log::{Entry, ProxyLog};
 use fasttunnel_engine::proxy::policy::{HostRule, Policy};
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::{Place, Settings};
+use fasttunnel_engine::tls::{LocalCa, LocalCaPem};
 use fasttunnel_engine::trust::Trust;
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions};
 use fasttunnel_engine::tunnel::cors::{Cors, CorsOptions};
@@ -30,7 +32,7 @@ use crate::raw::{self, CleanupHook};
 use crate::raw_ring::stay_loaded;
 use crate::ring::Ring;
 use crate::start_error::{coded, start_error};
-use crate::tls::NativeTls;
+use crate::tls::{NativeIdentity, NativeTls};
 
 /// What TypeScript's options of a proxy become; what is missing has the engine's default.
 #[napi(object, object_to_js = false)]
@@ -45,6 +47,8 @@ pub struct NativeProxyOptions {
     pub driver: String,
     /// What clients are spoken to under TLS with; without it in the clear.
     pub tls: Option<NativeTls>,
+    /// The CA by which TLS within tunnels to this machine is read; without it, it goes on as it is.
+    pub intercept_tls: Option<NativeIdentity>,
     /// HTTP/2 is spoken, too.
     pub http2: bool,
     /// Ports that may be connected to: first and last in turn.
@@ -102,6 +106,8 @@ pub struct NativeProxyLimits {
     pub tunnel_timeout_ms: Option<f64>,
     /// Time for the first byte through a tunnel that is read.
     pub sniff_timeout_ms: Option<f64>,
+    /// Certificates of the CA that are kept.
+    pub max_certificates: Option<f64>,
 }
 
 /// Where hosts of the own machine lead.
@@ -128,6 +134,24 @@ pub struct NativeContext {
     pub password: String,
     /// What it was made for.
     pub web_contents_id: u32,
+}
+
+/// A CA, in PEM.
+#[napi(object)]
+#[cfg_attr(test, allow(dead_code))]
+pub struct NativeLocalCa {
+    /// Its certificate.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
+}
+
+/// Makes a CA that may certify hosts of this machine, and no others.
+#[napi(catch_unwind)]
+#[cfg_attr(test, allow(dead_code))]
+pub fn create_local_ca() -> Result<NativeLocalCa, CodedError> {
+    let made = LocalCa::create().map_err(|error| CodedError::new(codes::INTERNAL.to_owned(), error.to_string()));
+    made.map(|LocalCaPem { cert, key }| NativeLocalCa { cert, key })
 }
 
 /// A running proxy. All methods on the JavaScript thread that made it.
@@ -266,7 +290,7 @@ impl NativeProxy {
             .map(|proxy| proxy.contexts.all().iter().map(|it| context_json(it)).collect())
             .unwrap_or_default();
         Some(format!(
-            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"unheard\":{},\"contexts\":[{}]}}",
+            "{{\"connections\":{},\"accepted\":{},\"turnedAway\":{},\"requests\":{},\"refused\":{},\"protocolErrors\":{},\"heldBytes\":{},\"panics\":{},\"unheard\":{},\"http2\":{},\"contexts\":[{}]}}",
             sum(|it| it.connections),
             sum(|it| it.accepted),
             sum(|it| it.turned_away),
@@ -276,6 +300,7 @@ impl NativeProxy {
             sum(|it| it.held_bytes),
             sum(|it| it.panics),
             self.log.as_ref().map_or(0, |log| log.dropped()),
+            engine.proxy().map_or_else(|| "null".to_owned(), |proxy| http2_json(&proxy.http2)),
             contexts.join(",")
         ))
     }
@@ -297,6 +322,20 @@ fn entry_json(entry: &Entry) -> String {
         text(entry.error),
         entry.aborted,
         entry.duration_ms
+    )
+}
+
+fn http2_json(counts: &Http2Counts) -> String {
+    let texts = |numbers: &[(&str, u64)]| {
+        let texts: Vec<_> = numbers.iter().map(|(name, number)| format!("\"{name}\":{number}")).collect();
+        texts.join(",")
+    };
+    let (clients, servers) = (counts.clients.read(), counts.servers.read());
+    format!(
+        "{{\"clients\":{{{}}},\"servers\":{{{},{}}}}}",
+        texts(&clients),
+        texts(&servers),
+        texts(&counts.of_servers())
     )
 }
 
@@ -393,6 +432,10 @@ impl NativeProxyOptions {
         config.limits.max_connections = default_max_connections();
         config.limits.http2.enabled = self.http2;
         self.limits.apply(&mut config, &mut settings);
+        if let Some(NativeIdentity { cert, key, .. }) = &self.intercept_tls {
+            let ca = LocalCa::read(cert.as_bytes(), key.as_bytes(), settings.limits.max_certificates);
+            config.local_ca = Some(Arc::new(ca.map_err(bad_option)?));
+        }
         config.proxy = Some((settings, trust.map_err(bad_option)?));
         Ok(config)
     }
@@ -405,6 +448,7 @@ impl NativeProxyLimits {
             (self.max_connections, &mut client.max_connections),
             (self.max_upstreams, &mut proxy.max_upstreams),
             (self.max_idle_upstreams, &mut proxy.max_idle_upstreams),
+            (self.max_certificates, &mut proxy.max_certificates),
         ] {
             if let Some(given) = given {
                 *place = given as usize;

@@ -119,6 +119,19 @@ onBothDrivers('inline', (driver) => {
       assert.deepEqual((await Promise.all(calls)).map(({ text }) => text), Array.from({ length: 30 }, (_, n) => ok(n + 1)));
     }));
 
+  it('time for which JavaScript was blocked makes no client late; one that is late all the same hears of it afterwards', () =>
+    withTunnel({ ...inline, limits: { headTimeoutMs: 700 }, tasks: add }, async (tunnel) => {
+      const [slow, silent] = [await RawSocket.connect(tunnel), await RawSocket.connect(tunnel)];
+      const bytes = taskBytes('app.tasks.add', { a: 1, b: 2 });
+      for (const socket of [slow, silent]) await socket.write(bytes.slice(0, 30));
+      await until(() => tunnel.stats().shards[0].connections === 2, 'both are in');
+      block(1500);
+      await slow.write(bytes.slice(30));
+      assert.equal((await slow.answer()).body, ok(3));
+      assert.equal((await silent.answer()).status, 408);
+      for (const socket of [slow, silent]) socket.destroy();
+    }));
+
   it('closes in traffic without losing an answer, also from a handler, and answers what is under way', async () => {
     const tunnel = await fastTunnel({ ...inline, auth: { allowAnonymous: true }, tasks: { ...add, slow: () => sleep(200).then(() => 'slow'), close: () => void closing() } });
     let closed;
@@ -140,13 +153,17 @@ onBothDrivers('inline', (driver) => {
         assert.deepEqual((await Promise.all(calls)).map(({ text }) => text), Array.from({ length: 40 }, (_, n) => ok(n + 1)));
       })));
 
-  it('30 starts and stops leave no descriptor and no thread', async () => {
+  it('100 starts and stops leave no descriptor, no thread and no memory', async () => {
     const round = () => withTunnel({ ...inline, tasks: add }, (tunnel) => callTask(tunnel, 'app.tasks.add', { a: 1, b: 2 }, { headers: { connection: 'close' } }));
-    for (let count = 0; count < 3; count++) await round();
-    const before = descriptors();
-    for (let count = 0; count < 30; count++) await round();
+    for (let count = 0; count < 20; count++) await round();
+    global.gc?.();
+    const [before, rss] = [descriptors(), process.memoryUsage.rss()];
+    for (let count = 0; count < 100; count++) await round();
     await until(() => descriptors() <= before, `${descriptors()} descriptors are ${before} again`);
     assert.equal(shardThreads(), 0);
+    global.gc?.();
+    const grown = (process.memoryUsage.rss() - rss) / 2 ** 20;
+    assert.ok(grown < 32, `${grown.toFixed(0)} MiB more`);
   });
 
   it('a worker thread terminated in traffic takes everything with it', async () => {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { configurePreviewProxyForView, getProxyCredentialsForWebContents, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
+import { configurePreviewProxyForView, createLocalCA, getProxyCredentialsForWebContents, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { Chromium } from './preview/devtools.mjs';
 import { App, WebContents } from './preview/electron.mjs';
@@ -32,6 +32,34 @@ function missing() {
   }
 }
 
+/** Whether Chromium can be told whom to trust, for a user of its own. */
+function canTrust() {
+  try {
+    execFileSync('certutil', ['--help'], { stdio: 'ignore' });
+    return true;
+  } catch (error) {
+    return error.code !== 'ENOENT';
+  }
+}
+
+/** Chromium of a user who trusts this CA, and who lives in `home`. */
+function trusting(ca, home) {
+  const store = join(home, '.pki/nssdb');
+  const file = join(home, 'ca.crt');
+  mkdirSync(store, { recursive: true });
+  writeFileSync(file, ca.cert);
+  execFileSync('certutil', ['-d', `sql:${store}`, '-N', '--empty-password']);
+  execFileSync('certutil', ['-d', `sql:${store}`, '-A', '-t', 'C,,', '-n', 'own', '-i', file]);
+  const { HOME } = process.env;
+  process.env.HOME = home;
+  try {
+    return new Chromium(PROGRAM);
+  } finally {
+    if (HOME === undefined) delete process.env.HOME;
+    else process.env.HOME = HOME;
+  }
+}
+
 /** What `read` gives once it `fits`. */
 async function until(read, fits) {
   for (const end = Date.now() + 30_000; ; await sleep(20)) {
@@ -45,7 +73,8 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
   const { pem } = certificate({ names: `DNS:*.${DOMAIN}`, authority: false });
   const app = new App();
   const folder = mkdtempSync(join(tmpdir(), 'fasttunnel-preview-'));
-  let chromium, logged, one, other, server;
+  const localCA = createLocalCA();
+  let chromium, logged, strict, one, other, server;
   const views = [];
 
   const view = () => {
@@ -63,6 +92,7 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
     server = await startPreviewProxy(undefined, {
       hosts: { [`cmux-one-base-5173.${DOMAIN}`]: one.address, [`cmux-other-base-5173.${DOMAIN}`]: other.address },
       ca: pem.cert,
+      interceptTls: localCA,
     });
     app.on('login', (event, webContents, _, { isProxy }, give) => {
       const credentials = isProxy ? getProxyCredentialsForWebContents(webContents.id) : null;
@@ -78,7 +108,7 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
   });
 
   after(async () => {
-    await Promise.all([chromium?.close(), logged?.close()]);
+    await Promise.all([chromium?.close(), logged?.close(), strict?.close()]);
     rmSync(folder, { recursive: true });
     await stopPreviewProxy();
     await Promise.all([one, other].map((workspace) => workspace?.close()));
@@ -100,6 +130,22 @@ describe('a preview in Chromium', { skip: missing(), timeout: 180_000 }, () => {
     await until(() => titleOf(webContents), (title) => title === 'The first, edited');
     assert.equal(await webContents.executeJavaScript('window.stays'), true, 'the page was not loaded again');
     if (process.env.SCREENSHOT) writeFileSync(process.env.SCREENSHOT, await webContents.capturePage());
+  });
+
+  it('shows https://localhost, with its WebSocket, to a Chromium that trusts the local CA', { skip: !canTrust() && 'no certutil: apt-get install libnss3-tools' }, async () => {
+    strict = trusting(localCA, folder);
+    const webContents = new WebContents(strict, app);
+    views.push(webContents);
+    await configure(webContents, 'one');
+    for (const page of ['https://127.0.0.1:5173/', 'https://app.localhost:5173/', 'https://[::1]:5173/', 'https://localhost:5173/']) {
+      await webContents.loadURL(page);
+      await until(() => titleOf(webContents), (title) => title === one.title);
+      assert.equal(await webContents.executeJavaScript('location.href'), page);
+    }
+    one.edit('The first, under TLS');
+    await until(() => titleOf(webContents), (title) => title === 'The first, under TLS');
+    // Nobody has signed for that one: it is TLS with the workspace, whom it does not know.
+    await assert.rejects(webContents.loadURL('https://0.0.0.0:5173/'), /ERR_CERT_AUTHORITY_INVALID/);
   });
 
   it('leads the same address to the workspace of each view', async () => {

@@ -15,6 +15,7 @@ const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
 const workspace = certificate({ names: 'DNS:*.cmux.test', authority: false });
 const basic = ({ username, password }) => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 const LARGE = { 'x-large': 'x'.repeat(9000) };
+const HUGE = { 'x-some': '1', 'x-huge': 'a'.repeat(30_000) };
 const MANY = Object.fromEntries(Array.from({ length: 120 }, (_, at) => [`x-${at}`, '1']));
 /** Of what a server sends behind content, `set-cookie` belongs into a head. */
 const ANSWERED = { 'x-sum': '1', 'grpc-status': '0', 'set-cookie': 'a=b' };
@@ -27,7 +28,7 @@ async function listen(server) {
 
 /** What a server has been asked, as the content of its answer; its path says how that is delimited, and what follows it. */
 const seen = (fields, trailers, content) => JSON.stringify({ te: fields.te ?? null, trailers: { ...trailers }, content });
-const behind = (path) => ({ '/large': LARGE, '/many': MANY })[path] ?? ANSWERED;
+const behind = (path) => ({ '/large': LARGE, '/huge': HUGE, '/many': MANY })[path] ?? ANSWERED;
 
 /** A server that says behind content what it has heard behind content. */
 const SERVERS = {
@@ -114,7 +115,7 @@ for (const driver of ['io_uring', 'epoll']) {
         });
 
         it(`are no more, and no larger, than behind chunks, for a client that speaks ${from}`, async () => {
-          for (const [path, trailers] of [['/large', LARGE], ['/many', MANY]]) {
+          for (const [path, trailers] of [['/large', LARGE], ['/huge', HUGE], ['/many', MANY]]) {
             assert.equal((await ask({ proxy, context, session }, '/', trailers)).status, 431, path);
             assert.deepEqual(await ask({ proxy, context, session }, path, {}), { broken: true }, path);
           }
@@ -135,7 +136,7 @@ for (const driver of ['io_uring', 'epoll']) {
         const frames = await Frames.connect({ host: '127.0.0.1', port: proxy.port() });
         const request = [[':method', 'POST'], [':scheme', 'http'], [':path', '/'], [':authority', 'localhost:5173'], ['proxy-authorization', basic(context)]];
         const sections = [
-          [[['connection', 'x']]], [[['transfer-encoding', 'chunked']]], [[['te', 'gzip']]], [[['x', '1'], [':path', '/']]], [[['x', ' 1']]], [[['x', '1']], { end: false }],
+          [[['connection', 'x']]], [[['transfer-encoding', 'chunked']]], [[['te', 'gzip']]], [[['x', '1'], [':path', '/']]], [[[':path', '/'], ['x', '1']]], [[[':status', '200']]], [[['x', ' 1']]], [[['x', '1']], { end: false }],
         ];
         let stream = 1;
         for (const [section, options] of sections) {
@@ -156,7 +157,7 @@ for (const driver of ['io_uring', 'epoll']) {
 
   describe(`fields behind content that a server sends against the rules, on ${driver}`, PATIENT, () => {
     it('cost the answer that they are behind', async () => {
-      const sections = { '/connection': [[['connection', 'x']]], '/pseudo': [[['x', '1'], [':path', '/']]], '/blank': [[['x', ' 1']]], '/open': [[['x', '1']], { end: false }], '/good': [[['x', '1']]] };
+      const sections = { '/connection': [[['connection', 'x']]], '/pseudo': [[['x', '1'], [':path', '/']]], '/pseudo-first': [[[':path', '/'], ['x', '1']]], '/status': [[[':status', '200']]], '/blank': [[['x', ' 1']]], '/open': [[['x', '1']], { end: false }], '/good': [[['x', '1']]] };
       const server = createTlsServer({ ...workspace.pem, ALPNProtocols: ['h2'] }, (socket) => {
         const frames = new Frames(socket, { answering: true });
         const [section, options] = sections[server.path];

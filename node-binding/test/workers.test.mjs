@@ -162,6 +162,16 @@ onBothDrivers('workers', (driver) => {
     assert.equal((await callTask(tunnel, 'nothing', {})).status, 403);
   }));
 
+  it('shed what has waited too long for them: it has not run, and its caller may try again', () => withWorkers(driver, { shards: 1, workers: 1, limits: { queueTimeoutMs: 100 } }, async (tunnel) => {
+    // What a call takes has to be known.
+    for (let count = 0; count < 3; count++) await call(tunnel, 'spin', { ms: 25 });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => callTask(tunnel, 'spin', { ms: 25 })));
+    const refused = answers.filter(({ status }) => status === 503);
+    assert.ok(refused.length >= 10 && refused.every(({ text, headers }) => JSON.parse(text).error.code === 'SERVICE_UNAVAILABLE' && headers.get('retry-after') === '1'), answers.map(({ status }) => status).join());
+    const { shards: [{ shed, answered }] } = tunnel.stats();
+    assert.deepEqual([shed, answered], [refused.length, 43]);
+  }));
+
   it('of two tunnels in one process keep to their own', () => withWorkers(driver, { workers: 1 }, (one) => withWorkers(driver, { workers: 1 }, async (two) => {
     const threads = await Promise.all([one, two].flatMap((tunnel) => [call(tunnel, 'thread'), call(tunnel, 'thread')]));
     assert.deepEqual([threads[0] === threads[1], threads[2] === threads[3], threads[0] === threads[2]], [true, true, false]);

@@ -31,6 +31,7 @@ pub mod histogram;
 pub mod host;
 mod host_queue;
 pub mod hosts;
+pub mod http2_counts;
 mod lane;
 pub mod latest;
 pub mod log_file;

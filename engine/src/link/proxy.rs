@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::contexts::Contexts;
+use super::http2_counts::Http2Counts;
 use super::proxy_log::ProxyLog;
 use super::resolver::Resolver;
 use crate::proxy::address::Class;
 use crate::proxy::settings::Settings;
+use crate::tls::LocalCa;
 use crate::trust::Trust;
 
 /// See the module.
@@ -16,10 +18,14 @@ pub struct ProxyLink {
     pub settings: Settings,
     /// By whom servers have to be certified.
     pub trust: Trust,
+    /// By what TLS within tunnels to this machine is read; `None`: it is not.
+    pub local_ca: Option<Arc<LocalCa>>,
     /// Who may ask.
     pub contexts: Contexts,
     /// Who wants to hear what became of each request.
     pub log: Option<Arc<ProxyLog>>,
+    /// What is counted of HTTP/2.
+    pub http2: Http2Counts,
     /// Looks names up.
     pub resolver: Resolver,
     /// What it is called in `Via`, unlike any other.

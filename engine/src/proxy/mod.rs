@@ -19,4 +19,5 @@ pub mod route;
 pub mod settings;
 pub mod target;
 pub mod trailers;
+pub mod vouched;
 pub mod websocket;

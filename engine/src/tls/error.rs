@@ -36,6 +36,18 @@ pub enum Wrong {
     /// The certificate or the key is of a kind that is not known, or broken.
     #[error("cert: cannot be used with the key: {0}")]
     Unusable(rustls::Error),
+    /// The certificate may not certify others.
+    #[error("cert: is not that of a CA (basicConstraints, CA:TRUE)")]
+    NoCa,
+    /// The name of the CA cannot be repeated in what it signs.
+    #[error("cert: has a subject with a part that is there twice, or that is no text")]
+    CaName,
+    /// The key of the CA is of another kind.
+    #[error("key: must be of ECDSA on P-256, in PKCS #8")]
+    KeyKind,
+    /// It could not sign.
+    #[error("key: does not sign")]
+    Unsignable,
     /// The text of the certificates for clients is no PEM.
     #[error("ca: is no PEM: {0}")]
     Roots(pem::Error),

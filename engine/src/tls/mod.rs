@@ -1,7 +1,10 @@
 //! What a listener needs to speak TLS: its certificates and their keys, and who may vouch for clients. Checked when given.
 
+mod ca_certificate;
 mod choice;
 mod error;
+mod leaves;
+mod local_ca;
 mod protocol;
 
 use std::fmt;
@@ -11,13 +14,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use choice::Choice;
 pub use error::{TlsError, Wrong};
+pub(crate) use local_ca::Vouching;
+pub use local_ca::{LocalCa, LocalCaPem};
 pub use protocol::Protocol;
 
 /// The oldest version of TLS that is spoken.
@@ -81,7 +86,7 @@ impl Tls {
             let certified = certified(identity, &provider).map_err(|wrong| TlsError::of(index, wrong))?;
             choice.add(Arc::new(certified), identity.names);
         }
-        let versions: &[&SupportedProtocolVersion] = match parts.least {
+        let versions: &[&'static SupportedProtocolVersion] = match parts.least {
             MinVersion::Tls12 => &[&TLS13, &TLS12],
             MinVersion::Tls13 => &[&TLS13],
         };
@@ -90,12 +95,7 @@ impl Tls {
             Some(clients) => verifier(clients, &provider).map_err(|wrong| TlsError::of(0, wrong))?,
         };
         let unusable = |error| TlsError::of(0, Wrong::Unusable(error));
-        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
-        let builder = builder.map_err(unusable)?.with_client_cert_verifier(verifier);
-        let mut config = builder.with_cert_resolver(Arc::new(choice));
-        // What a session needs to be taken up again is with the client, under keys that change: nothing grows here.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(unusable)?;
+        let config = prepare(provider, versions, verifier, Arc::new(choice)).map_err(unusable)?;
         let offering = |config: &ServerConfig, http2: bool| {
             let offered = Protocol::OFFERED.iter().filter(|protocol| http2 || **protocol != Protocol::Http2);
             let mut config = config.clone();
@@ -116,6 +116,20 @@ impl fmt::Debug for Tls {
         // Nothing of the key is to be in a log.
         f.write_str("Tls")
     }
+}
+
+fn prepare(
+    provider: Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    verifier: Arc<dyn ClientCertVerifier>,
+    resolver: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+    let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
+    // What a session needs to be taken up again is with the client, under keys that change: nothing grows here.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = rustls::crypto::ring::Ticketer::new()?;
+    Ok(config)
 }
 
 fn certified(identity: &Identity<'_>, provider: &CryptoProvider) -> Result<CertifiedKey, Wrong> {

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use super::section_watch::{Flaw, SectionWatch};
+
 /// Bytes that every client begins with (RFC 9113 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -126,6 +128,10 @@ pub struct FrameWatch {
     earned: u64,
     /// Where the type of the first `GOAWAY` is in what was taken last.
     goaway: Option<usize>,
+    /// The fields behind content that come, as long as nothing is wrong with them.
+    section: Option<SectionWatch>,
+    /// Streams behind whose content fields have come that are wrong, by what was taken last.
+    spoiled: Vec<(u32, Flaw)>,
     seen: Seen,
 }
 
@@ -150,6 +156,8 @@ impl FrameWatch {
             control: 0,
             earned: 0,
             goaway: None,
+            section: None,
+            spoiled: Vec::new(),
             seen: Seen::default(),
         }
     }
@@ -164,6 +172,7 @@ impl FrameWatch {
             self.seen = Seen { data: true, ends: true, windows: true, ..self.seen };
         }
         self.goaway = None;
+        self.spoiled.clear();
         let mut rest = input.get(self.preface_left.min(input.len())..).unwrap_or_default();
         self.preface_left -= self.preface_left.min(input.len());
         loop {
@@ -171,6 +180,9 @@ impl FrameWatch {
             self.left -= passed as u32;
             if self.in_settings {
                 self.note_settings(rest.get(..passed).unwrap_or_default())?;
+            }
+            if self.section.is_some() {
+                self.note_section(rest.get(..passed).unwrap_or_default());
             }
             rest = rest.get(passed..).unwrap_or_default();
             if rest.is_empty() {
@@ -206,6 +218,14 @@ impl FrameWatch {
             }
         }
         Ok(())
+    }
+
+    /// Looks at fields behind content.
+    fn note_section(&mut self, payload: &[u8]) {
+        if let Some(flaw) = self.section.as_mut().and_then(|section| section.take(payload)) {
+            self.section = None;
+            self.spoiled.push((self.stream(), flaw));
+        }
     }
 
     /// A frame of a stream has come that the end of that ends. What `h2` makes of streams that have not begun, is right.
@@ -252,6 +272,9 @@ impl FrameWatch {
             return Err(Breach::Misplaced);
         }
         (self.in_data, self.in_settings, self.setting_bytes) = (kind == 0, kind == 4, 0);
+        if kind != 9 {
+            self.section = None;
+        }
         let mut control = false;
         match kind {
             // DATA
@@ -265,6 +288,9 @@ impl FrameWatch {
             1 => {
                 self.seen.data = true;
                 self.in_fields = flags & END_HEADERS == 0;
+                if self.streams.back().is_some_and(|(last, _)| self.stream() <= *last) {
+                    self.section = Some(SectionWatch::of(flags));
+                }
                 self.note_stream(true, flags & END_STREAM != 0)?;
                 self.earned = self.earned.saturating_add(BYTES_A_FRAME);
             }
@@ -307,6 +333,12 @@ impl FrameWatch {
     #[must_use]
     pub const fn goaway(&self) -> Option<usize> {
         self.goaway
+    }
+
+    /// Streams behind whose content fields have come that are wrong, by what was taken last: `h2` leaves those out.
+    #[must_use]
+    pub fn spoiled(&self) -> &[(u32, Flaw)] {
+        &self.spoiled
     }
 
     /// The client is sent so many bytes.
@@ -457,6 +489,32 @@ mod tests {
             ("CONTINUATION behind fields", vec![on(1, 1, 4), on(1, 9, 4)], Err(Breach::Misplaced)),
         ] {
             assert_eq!(watch().take(&frames.concat(), 0), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn pseudo_fields_behind_content_spoil_their_stream_however_the_frames_are_cut() {
+        let section = |kind: u8, flags: u8, payload: &[u8]| frame(kind, flags, payload);
+        let (head, content) = (section(1, 4, &[0x82]), section(0, 0, b"abc"));
+        for (name, frames, expected) in [
+            ("of a head", vec![], &[][..]),
+            ("behind content", vec![section(1, 5, &[0x84])], &[1]),
+            ("behind a beginning", vec![section(1, 1, &[0x20]), section(9, 4, &[0x84])], &[1]),
+            ("behind an empty beginning", vec![section(1, 1, &[]), section(9, 0, &[]), section(9, 4, &[0x84])], &[1]),
+            ("padded", vec![section(1, 13, &[1, 0x84, 0])], &[1]),
+            ("another field", vec![section(1, 5, &[0, 1, b'x', 1, b'y'])], &[]),
+            ("nothing, and then another frame", vec![section(1, 5, &[]), section(6, 0, &[0x84; 8])], &[]),
+        ] {
+            let bytes = [&[head.clone(), content.clone()], &frames[..]].concat().concat();
+            for cut in 0..=bytes.len() {
+                let (mut watch, mut spoiled) = (watch(), Vec::new());
+                for piece in [&bytes[..cut], &bytes[cut..]] {
+                    // What else is wrong with these frames does not matter here.
+                    let _ = watch.take(piece, 0);
+                    spoiled.extend(watch.spoiled().iter().map(|(stream, _)| *stream));
+                }
+                assert_eq!(spoiled, expected, "{name}, cut at {cut}");
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 /// <reference types="node" preserve="true" />
 export { configurePreviewProxyForView, getProxyCredentialsForWebContents, releasePreviewProxy, startPreviewProxy, stopPreviewProxy } from './preview.js';
+export { localCAVerifier } from './local-ca.js';
 export { previewPartition, previewRoute } from './route.js';
-export type { PreviewLogger, PreviewSession, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
+export type { CertificateVerifyRequest, PreviewLogger, PreviewSession, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
+export { createLocalCA, keepLocalCA } from '../proxy/local-ca.js';
 export { ProxyServer } from '../proxy/server.js';
-export type { ProxyContext, ProxyContextStats, ProxyOptions, ProxyRequest, ProxyRoute, ProxyStats } from '../proxy/types.js';
+export type { InterceptTls, LocalCA, ProxyContext, ProxyContextStats, ProxyHttp2Stats, ProxyOptions, ProxyRequest, ProxyRoute, ProxyServerStreamStats, ProxyStats, ProxyStreamStats } from '../proxy/types.js';

@@ -37,3 +37,10 @@ export interface ProxyCredentials {
   readonly username: string;
   readonly password: string;
 }
+
+/** What `setCertificateVerifyProc` tells, as far as it is used. */
+export interface CertificateVerifyRequest {
+  readonly hostname: string;
+  /** `data`: PEM. */
+  readonly certificate: { readonly data: string };
+}

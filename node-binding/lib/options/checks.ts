@@ -16,7 +16,7 @@ export function failHidden(option: string, problem: string, fix: string): never 
 }
 
 /** Groups of options, of `fastTunnel()` and of the Runner resource, with a token or a key in them or one level further down. */
-const MAY_HOLD_TOKENS = new Set(['options', 'auth', 'tls', 'admin', 'admin.tls', 'engine', 'engine.tls', 'engine.admin', 'engine.admin.tls', 'http.listen', 'http.listen.tls', 'fastTunnel', 'http', 'http.auth']);
+const MAY_HOLD_TOKENS = new Set(['options', 'auth', 'tls', 'interceptTls', 'admin', 'admin.tls', 'engine', 'engine.tls', 'engine.admin', 'engine.admin.tls', 'http.listen', 'http.listen.tls', 'fastTunnel', 'http', 'http.auth']);
 
 /** A group of options: a plain object with known keys only. */
 export function asGroup<Known extends string>(

@@ -70,6 +70,12 @@ export function asEncryption(option: string, value: unknown): TlsEngineOptions {
   };
 }
 
+/** A CA and its key, as far as files and PEM go; whether it may sign is for the engine to say. */
+export function asSigner(option: string, value: unknown): Identity {
+  refusePkcs12(option, value);
+  return { ...asIdentity(option, asGroup(option, value, IDENTITY, { ...elsewhere(option), ca: `${option}.cert` })), names: [] };
+}
+
 function asIdentity(option: string, given: Partial<Record<(typeof IDENTITY)[number] | 'names', unknown>>): Identity {
   const [cert, ...chain] = asChain(`${option}.cert`, given.cert);
   const key = asKey(option, given.key, given.passphrase);
@@ -122,7 +128,7 @@ function refusePkcs12(option: string, value: unknown): void {
 }
 
 /** Those of certificates are wiped as soon as the engine has them. */
-export function forgetKeys(tls: TlsEngineOptions): void {
+export function forgetKeys(tls: { readonly identities: readonly { key: string }[] }): void {
   for (const identity of tls.identities) identity.key = '';
 }
 

@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 export { ProxyServer } from './server.js';
-export type { PortRange, ProxyAddresses, ProxyContext, ProxyContextStats, ProxyLimits, ProxyOptions, ProxyRequest, ProxyRoute, ProxyStats } from './types.js';
+export { createLocalCA, keepLocalCA } from './local-ca.js';
+export type { InterceptTls, LocalCA, PortRange, ProxyAddresses, ProxyContext, ProxyContextStats, ProxyHttp2Stats, ProxyLimits, ProxyOptions, ProxyRequest, ProxyRoute, ProxyServerStreamStats, ProxyStats, ProxyStreamStats } from './types.js';
 export type { TlsOptions } from '../options/types.js';
 export { ClosedError, OptionError } from '../errors/errors.js';
 export { ListenError } from '../errors/listen-error.js';

@@ -1,6 +1,7 @@
 import { addon } from '../native/addon.js';
 import type { NativeTls } from '../native/addon.js';
-import type { ProxyContext, ProxyRoute } from './types.js';
+import type { Identity } from '../options/tls.js';
+import type { LocalCA, ProxyContext, ProxyRoute } from './types.js';
 
 /** `src/proxy.rs`, `NativeProxyOptions`. */
 export interface NativeProxyOptions {
@@ -9,6 +10,7 @@ export interface NativeProxyOptions {
   shards: number;
   driver: string;
   tls?: NativeTls;
+  interceptTls?: Identity;
   http2: boolean;
   ports?: number[];
   allow: string[];
@@ -37,10 +39,16 @@ export interface NativeProxy {
 
 interface ProxyAddon {
   NativeProxy: new (options: NativeProxyOptions, heard: (() => void) | undefined) => NativeProxy;
+  createLocalCa(): LocalCA;
 }
 
 /** Starts listening. `heard` is called when there is a log to take. */
 export function startNative(options: NativeProxyOptions, heard: (() => void) | undefined): NativeProxy {
   const { NativeProxy } = addon() as unknown as ProxyAddon;
   return new NativeProxy(options, heard);
+}
+
+/** A CA that was never there before. */
+export function makeLocalCA(): LocalCA {
+  return (addon() as unknown as ProxyAddon).createLocalCa();
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { Bounds } from '../facts/bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, asList, fail, failHidden } from '../options/checks.js';
-import { asTls } from '../options/tls.js';
+import { asSigner, asTls } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
 import type { NativeProxyOptions } from './native.js';
 import type { ProxyRequest, ProxyRoute } from './types.js';
@@ -15,8 +15,8 @@ export interface CheckedProxy {
   readonly drainTimeoutMs: number;
 }
 
-const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
-const ELSEWHERE = { https: 'tls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits', log: 'onRequest', logger: 'onRequest', onResponse: 'onRequest' };
+const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'interceptTls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
+const ELSEWHERE = { https: 'tls', intercept: 'interceptTls', mitm: 'interceptTls', localCA: 'interceptTls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits', log: 'onRequest', logger: 'onRequest', onResponse: 'onRequest' };
 const PORT: Bounds = { least: 0, most: 65_535 };
 const SHARDS: Bounds = { least: 1, most: 64 };
 const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
@@ -40,6 +40,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
   contentTimeoutMs: TIME,
   tunnelTimeoutMs: TIME,
   sniffTimeoutMs: TIME,
+  maxCertificates: LEAST_ONE,
 };
 
 /** How long a stop waits for what is under way, unless it is said. */
@@ -72,6 +73,7 @@ export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy 
     limits: Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined).map(([name, limit]) => [name, asInteger(`limits.${name}`, limit, LIMITS[name]!)])),
     ...(ports === undefined ? {} : { ports }),
     ...(ca === undefined ? {} : { ca }),
+    ...(given.interceptTls === undefined ? {} : { interceptTls: asSigner('interceptTls', given.interceptTls) }),
   };
   return { native, tls, onRequest: asHook(given.onRequest), drainTimeoutMs: asInteger('limits.drainTimeoutMs', drainTimeoutMs, DRAIN) };
 }

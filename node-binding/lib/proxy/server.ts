@@ -14,7 +14,8 @@ import { asAttempts, asListenAddress, asRoute, asWebContentsId, checkProxy } fro
 import type { CheckedProxy } from './options.js';
 import type { ProxyContext, ProxyOptions, ProxyRequest, ProxyRoute, ProxyStats } from './types.js';
 
-const NOTHING: ProxyStats = { connections: 0, accepted: 0, turnedAway: 0, requests: 0, refused: 0, protocolErrors: 0, heldBytes: 0, panics: 0, unheard: 0, contexts: [] };
+const NO_STREAMS = { connections: 0, opened: 0, streams: 0, requests: 0, resets: 0 };
+const NOTHING: ProxyStats = { connections: 0, accepted: 0, turnedAway: 0, requests: 0, refused: 0, protocolErrors: 0, heldBytes: 0, panics: 0, unheard: 0, http2: { clients: NO_STREAMS, servers: { ...NO_STREAMS, refused: 0, retried: 0, fallbacks: 0 } }, contexts: [] };
 
 /**
  * A forward proxy with credentials and a route for each context:
@@ -50,6 +51,7 @@ export class ProxyServer {
     this.#drainTimeoutMs = drainTimeoutMs;
     this.#alive = setInterval(() => this.#native, 2_147_483_647);
     this.#encrypted = tls !== undefined;
+    if (native.interceptTls !== undefined) forgetKeys({ identities: [native.interceptTls] });
     if (tls !== undefined) {
       forgetKeys(tls);
       this.#watchFiles(tls);

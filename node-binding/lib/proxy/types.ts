@@ -20,6 +20,22 @@ export interface ProxyContext {
   readonly webContentsId: number;
 }
 
+/** A CA, in PEM. */
+export interface LocalCA {
+  /** What clients have to trust. */
+  readonly cert: string;
+  /** Whoever has it can be any host of the own machine to those clients: keep it with mode 0600. */
+  readonly key: string;
+}
+
+/** The CA of a proxy: PEM, or the path of a file that holds it. Its key is of ECDSA on P-256. */
+export interface InterceptTls {
+  readonly cert: string | Uint8Array;
+  readonly key: string | Uint8Array;
+  /** Of the key, where that is encrypted. */
+  readonly passphrase?: string | undefined;
+}
+
 /** A port, or the first and the last of several. */
 export type PortRange = number | readonly [first: number, last: number];
 
@@ -41,6 +57,7 @@ export interface ProxyLimits {
   readonly contentTimeoutMs?: number | undefined;
   readonly tunnelTimeoutMs?: number | undefined;
   readonly sniffTimeoutMs?: number | undefined;
+  readonly maxCertificates?: number | undefined;
   /** How long `stop()` waits for what is under way. */
   readonly drainTimeoutMs?: number | undefined;
 }
@@ -58,6 +75,11 @@ export interface ProxyOptions {
   readonly driver?: 'auto' | 'io_uring' | 'epoll' | undefined;
   /** Clients are spoken to under TLS, which they have to be told: `https=` in proxy rules. Default: in the clear. */
   readonly tls?: TlsOptions | undefined;
+  /**
+   * A CA of this machine's own, which clients have to trust: `createLocalCA()` makes one. By it, TLS through tunnels to the own machine is read for contexts with a
+   * route, and goes where that says. Default: it goes to the host of the route as it is.
+   */
+  readonly interceptTls?: InterceptTls | undefined;
   /** HTTP/2 beside HTTP/1.1: with clients, by ALPN or by its preface, and with servers, by ALPN. Default true. */
   readonly http2?: boolean | undefined;
   /** Ports of servers that may be asked for: 80, 443 and those from 1024 on, unless said otherwise. */
@@ -125,7 +147,39 @@ export interface ProxyStats {
   readonly panics: number;
   /** Requests that `onRequest` was not told of, because too many waited to be told. */
   readonly unheard: number;
+  /** What of that went over HTTP/2, and what went to servers over it. */
+  readonly http2: ProxyHttp2Stats;
   readonly contexts: readonly ProxyContextStats[];
+}
+
+/** What a proxy has done over HTTP/2. */
+export interface ProxyHttp2Stats {
+  readonly clients: ProxyStreamStats;
+  readonly servers: ProxyServerStreamStats;
+}
+
+/** Connections of HTTP/2, and their streams, on one side of a proxy. */
+export interface ProxyStreamStats {
+  /** Connections now. */
+  readonly connections: number;
+  /** Connections since the start. */
+  readonly opened: number;
+  /** Streams now: requests that are received, passed on or answered, and tunnels. */
+  readonly streams: number;
+  /** Streams since the start. */
+  readonly requests: number;
+  /** Of those, the ones that have ended before their time: reset by either end, or with their connection. */
+  readonly resets: number;
+}
+
+/** The same of servers, and what became of HTTP/2 with them. */
+export interface ProxyServerStreamStats extends ProxyStreamStats {
+  /** Requests that a server has refused unseen (`REFUSED_STREAM`, `GOAWAY`). */
+  readonly refused: number;
+  /** Requests that were sent once more, over another connection. */
+  readonly retried: number;
+  /** Times that a server which was offered HTTP/2 wanted HTTP/1.1: by ALPN, or by `HTTP_1_1_REQUIRED`. */
+  readonly fallbacks: number;
 }
 
 /** What was done for a context that is not released. */

@@ -240,6 +240,9 @@ export declare class NativeWriter {
 /** Cores that the process may use: by its affinity, and by the quotas of its control groups. */
 export declare function availableCores(): number
 
+/** Makes a CA that may certify hosts of this machine, and no others. */
+export declare function createLocalCa(): NativeLocalCa
+
 /** The hash of all that TypeScript states as well, for it to compare: the addon and the script must be of one build. */
 export declare function factsHash(): string
 
@@ -488,6 +491,14 @@ export interface NativeListing {
   followSymlinks: boolean
 }
 
+/** A CA, in PEM. */
+export interface NativeLocalCa {
+  /** Its certificate. */
+  cert: string
+  /** Its private key. */
+  key: string
+}
+
 /** Where requests are written down. */
 export interface NativeLog {
   /** The file; without it JavaScript reads them. */
@@ -625,6 +636,8 @@ export interface NativeProxyLimits {
   tunnelTimeoutMs?: number
   /** Time for the first byte through a tunnel that is read. */
   sniffTimeoutMs?: number
+  /** Certificates of the CA that are kept. */
+  maxCertificates?: number
 }
 
 /** What TypeScript's options of a proxy become; what is missing has the engine's default. */
@@ -639,6 +652,8 @@ export interface NativeProxyOptions {
   driver: string
   /** What clients are spoken to under TLS with; without it in the clear. */
   tls?: NativeTls
+  /** The CA by which TLS within tunnels to this machine is read; without it, it goes on as it is. */
+  interceptTls?: NativeIdentity
   /** HTTP/2 is spoken, too. */
   http2: boolean
   /** Ports that may be connected to: first and last in turn. */

@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 
 use crate::limits::{MAX_INTERIM_ANSWERS, UPSTREAM_STREAMS};
+use crate::wire::section_watch::{Flaw, SectionWatch};
 
 /// Bytes in front of what a frame holds (RFC 9113 4.1).
 const FRAME_HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 
 /// Looks at what a server sends, in pieces of any size.
@@ -19,19 +21,34 @@ pub(in crate::shard) struct HeadWatch {
     have: usize,
     /// Bytes of the frame that are to come.
     left: usize,
-    /// Streams that have not ended, and how many heads came on each.
-    heads: VecDeque<(u32, usize)>,
+    /// Streams that have not ended.
+    streams: VecDeque<Open>,
+    /// The one of them that had content last.
+    content: u32,
+    /// The fields behind content that come, as long as nothing is wrong with them.
+    section: Option<SectionWatch>,
+    /// Streams behind whose content fields have come that are wrong, by what was taken last.
+    spoiled: Vec<(u32, Flaw)>,
+}
+
+/// A stream that has not ended.
+struct Open {
+    stream: u32,
+    heads: usize,
+    /// Content has come. Fields behind it are no head, as those are that come without any: one may be interim.
+    content: bool,
 }
 
 impl HeadWatch {
     /// Bytes of content in what has come; `None`: a stream has more heads than an answer may have.
     pub fn take(&mut self, mut input: &[u8]) -> Option<u64> {
         let mut content = 0;
+        self.spoiled.clear();
         loop {
-            input = input.get(self.left.min(input.len())..).map_or(input, |rest| {
-                self.left -= input.len() - rest.len();
-                rest
-            });
+            let (payload, rest) = input.split_at(self.left.min(input.len()));
+            self.left -= payload.len();
+            input = rest;
+            self.note_section(payload);
             if input.is_empty() {
                 return Some(content);
             }
@@ -54,20 +71,43 @@ impl HeadWatch {
         }
     }
 
+    /// Streams behind whose content fields have come that are wrong, by what was taken last: `h2` leaves those out.
+    pub fn spoiled(&self) -> &[(u32, Flaw)] {
+        &self.spoiled
+    }
+
+    /// Looks at fields behind content.
+    fn note_section(&mut self, payload: &[u8]) {
+        if let Some(flaw) = self.section.as_mut().and_then(|section| section.take(payload)) {
+            self.section = None;
+            let [.., a, b, c, d] = self.header;
+            self.spoiled.push((u32::from_be_bytes([a & 0x7f, b, c, d]), flaw));
+        }
+    }
+
     fn note(&mut self, kind: u8, flags: u8, stream: u32) -> Option<()> {
+        if kind != CONTINUATION {
+            self.section = None;
+        }
+        if kind == HEADERS && self.streams.iter().any(|open| open.stream == stream && open.content) {
+            self.section = Some(SectionWatch::of(flags));
+        }
         if kind == RST_STREAM || (matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0) {
-            self.heads.retain(|(known, _)| *known != stream);
+            self.streams.retain(|open| open.stream != stream);
         } else if kind == HEADERS {
-            match self.heads.iter_mut().find(|(known, _)| *known == stream) {
-                Some((_, heads)) if *heads > MAX_INTERIM_ANSWERS => return None,
-                Some((_, heads)) => *heads += 1,
+            match self.streams.iter_mut().find(|open| open.stream == stream) {
+                Some(open) if open.heads > MAX_INTERIM_ANSWERS => return None,
+                Some(open) => open.heads += 1,
                 None => {
-                    if self.heads.len() == 2 * UPSTREAM_STREAMS {
-                        self.heads.pop_front();
+                    if self.streams.len() == 2 * UPSTREAM_STREAMS {
+                        self.streams.pop_front();
                     }
-                    self.heads.push_back((stream, 1));
+                    self.streams.push_back(Open { stream, heads: 1, content: false });
                 }
             }
+        } else if kind == DATA && self.content != stream {
+            self.content = stream;
+            self.streams.iter_mut().filter(|open| open.stream == stream).for_each(|open| open.content = true);
         }
         Some(())
     }
@@ -92,6 +132,29 @@ mod tests {
             let (first, rest) = (heads(1)[..cut].to_vec(), [&heads(1)[cut..], &heads(most - 1)].concat());
             assert_eq!(watch.take(&first).and_then(|_| watch.take(&rest)), Some(0), "{cut}");
             assert_eq!(watch.take(&heads(1)), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn pseudo_fields_behind_content_spoil_their_stream_however_the_frames_are_cut() {
+        let headers =
+            |flags: u8, block: &[u8]| [&[0, 0, block.len() as u8, HEADERS, flags, 0, 0, 0, 1], block].concat();
+        let (status, data) = (headers(4, &[0x88]), frame(DATA, 0, 1, 3));
+        for (name, frames, expected) in [
+            ("interim heads, and one", vec![status.clone(), status.clone(), headers(5, &[0x88])], &[][..]),
+            ("behind content", vec![status.clone(), data.clone(), headers(5, &[0x88])], &[1]),
+            ("another field", vec![status.clone(), data.clone(), headers(5, &[0, 1, b'x', 1, b'y'])], &[]),
+            ("behind content of two frames", vec![status, data.clone(), data, headers(13, &[0, 0x84])], &[1]),
+        ] {
+            let bytes = frames.concat();
+            for cut in 0..=bytes.len() {
+                let (mut watch, mut spoiled) = (HeadWatch::default(), Vec::new());
+                for piece in [&bytes[..cut], &bytes[cut..]] {
+                    assert!(watch.take(piece).is_some());
+                    spoiled.extend(watch.spoiled().iter().map(|(stream, _)| *stream));
+                }
+                assert_eq!(spoiled, expected, "{name}, cut at {cut}");
+            }
         }
     }
 

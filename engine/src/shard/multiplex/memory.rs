@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::RELAY_BYTES;
+use crate::wire::section_watch::Flaw;
 
 /// See the module. Nobody has to be woken by it: what uses it is one task, which looks again while anything has [moved](Self::moved).
 #[derive(Debug, Default)]
@@ -29,7 +30,12 @@ pub(in crate::shard) struct Memory {
     moved: Cell<bool>,
     /// Bytes of content that have come, and that nobody has taken.
     unread: Cell<u64>,
+    /// Streams behind whose content fields have come that are wrong. The latest last.
+    spoiled: RefCell<Vec<(u32, Flaw)>>,
 }
+
+/// So many of those are known: as many as a connection has streams.
+const SPOILED_STREAMS: usize = 128;
 
 impl Memory {
     /// True when something has come or gone since this was asked.
@@ -91,6 +97,22 @@ impl Memory {
     /// Bytes that `h2` has written since this was asked.
     pub fn take_written(&self) -> u64 {
         self.written.take()
+    }
+
+    /// The fields behind the content of a stream are wrong.
+    pub fn spoil(&self, stream: u32, flaw: Flaw) {
+        let mut spoiled = self.spoiled.borrow_mut();
+        if spoiled.len() == SPOILED_STREAMS {
+            spoiled.remove(0);
+        }
+        spoiled.push((stream, flaw));
+    }
+
+    /// What is wrong with them; asked once.
+    pub fn take_flaw(&self, stream: u32) -> Option<Flaw> {
+        let mut spoiled = self.spoiled.borrow_mut();
+        let at = spoiled.iter().position(|(known, _)| *known == stream)?;
+        Some(spoiled.remove(at).1)
     }
 
     /// So much content has come, of which no more than `most` can be there.

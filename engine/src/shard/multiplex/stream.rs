@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
 
 use crate::limits::RELAY_BYTES;
+use crate::link::http2_counts::{CountedStream, Side};
 use crate::shard::multiplex::asking::{request, write_answer};
 use crate::shard::multiplex::heads::{Asked, Unfit, response};
 use crate::shard::multiplex::memory::Memory;
@@ -19,8 +21,10 @@ use crate::shard::multiplex::trailers;
 use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
+use crate::wire::body::BodyError;
 use crate::wire::framing::Framing;
 use crate::wire::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
+use crate::wire::section_watch::Flaw;
 
 /// What is sent.
 enum Send {
@@ -73,7 +77,7 @@ pub(in crate::shard) struct Stream {
     receive: RefCell<Receive>,
     failure: Cell<Option<Failure>>,
     /// The fields behind content that has ended, as lines.
-    trailers: RefCell<Vec<u8>>,
+    trailers: RefCell<Result<Vec<u8>, BodyError>>,
     /// It was ended in both directions, on this side.
     cut: Cell<bool>,
     /// What follows the heads is not HTTP.
@@ -83,6 +87,9 @@ pub(in crate::shard) struct Stream {
     cancelled: Cell<bool>,
     waiter: Waiter,
     memory: Rc<Memory>,
+    side: Arc<Side>,
+    /// Once its request has begun.
+    counted: RefCell<Option<CountedStream>>,
 }
 
 impl Drop for Stream {
@@ -96,27 +103,49 @@ impl Drop for Stream {
 
 impl Stream {
     /// One on which a request has come.
-    pub fn answering(respond: SendResponse<Bytes>, asked: Asked, receive: RecvStream, memory: Rc<Memory>) -> Self {
-        Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory)
+    pub fn answering(
+        respond: SendResponse<Bytes>,
+        asked: Asked,
+        receive: RecvStream,
+        memory: Rc<Memory>,
+        side: Arc<Side>,
+    ) -> Self {
+        let stream = Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory, side);
+        stream.count();
+        stream
     }
 
     /// One on which a request is to be sent.
-    pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>) -> Self {
-        Stream::new(Send::Request(send), Receive::Unasked, memory)
+    pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>, side: Arc<Side>) -> Self {
+        Stream::new(Send::Request(send), Receive::Unasked, memory, side)
     }
 
-    fn new(send: Send, receive: Receive, memory: Rc<Memory>) -> Self {
+    fn new(send: Send, receive: Receive, memory: Rc<Memory>, side: Arc<Side>) -> Self {
         Stream {
             send: RefCell::new(send),
             receive: RefCell::new(receive),
             failure: Cell::default(),
-            trailers: RefCell::default(),
+            trailers: RefCell::new(Ok(Vec::new())),
             cut: Cell::default(),
             tunnel: Cell::default(),
             cancellable: Cell::default(),
             cancelled: Cell::default(),
             waiter: Waiter::default(),
             memory,
+            side,
+            counted: RefCell::default(),
+        }
+    }
+
+    /// Its request begins.
+    fn count(&self) {
+        self.counted.replace(Some(self.side.stream()));
+    }
+
+    /// It has ended with a reset, or does.
+    fn note_reset(&self) {
+        if let Some(counted) = &mut *self.counted.borrow_mut() {
+            counted.note_reset();
         }
     }
 
@@ -158,6 +187,7 @@ impl Stream {
                     }
                     Poll::Ready(Err(failure)) => {
                         self.failure.set(failure);
+                        self.note_reset();
                         return broken();
                     }
                     Poll::Pending => return Poll::Pending,
@@ -171,9 +201,14 @@ impl Stream {
                             return Poll::Ready(Ok(bytes.len()));
                         }
                     }
-                    Poll::Ready(Some(Err(_))) => return broken(),
+                    Poll::Ready(Some(Err(_))) => {
+                        self.note_reset();
+                        return broken();
+                    }
                     Poll::Ready(None) => match content.poll_trailers(cx) {
-                        Poll::Ready(Ok(fields)) if self.end_content(fields.as_ref()) => *receive = Receive::Over,
+                        Poll::Ready(Ok(fields)) if self.end_content(content.stream_id().as_u32(), fields.as_ref()) => {
+                            *receive = Receive::Over
+                        }
                         Poll::Ready(_) => return broken(),
                         Poll::Pending => return Poll::Pending,
                     },
@@ -184,19 +219,35 @@ impl Stream {
     }
 
     /// Content has ended, with these fields behind it; false when they are malformed.
-    fn end_content(&self, fields: Option<&HeaderMap>) -> bool {
+    fn end_content(&self, number: u32, fields: Option<&HeaderMap>) -> bool {
         let Some(fields) = fields else { return true };
-        // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
-        let fits = !self.tunnel.get() && trailers::write_lines(fields, &mut self.trailers.borrow_mut()).is_ok();
-        if !fits {
-            self.refuse(Reason::PROTOCOL_ERROR);
+        let mut lines = Vec::new();
+        let fits = match self.memory.take_flaw(number) {
+            // Behind the bytes of a tunnel there are none (RFC 9113 8.5).
+            _ if self.tunnel.get() => false,
+            Some(Flaw::PseudoField) => false,
+            Some(Flaw::TooLarge) => {
+                drop(self.trailers.replace(Err(BodyError::TrailersTooLarge)));
+                return true;
+            }
+            None => trailers::write_lines(fields, &mut lines).is_ok(),
+        };
+        match fits {
+            true => drop(self.trailers.replace(Ok(lines))),
+            false => {
+                self.refuse(Reason::PROTOCOL_ERROR);
+                self.note_reset();
+            }
         }
         fits
     }
 
     /// The fields behind content that has ended, as lines.
-    pub fn take_trailers(&self) -> Vec<u8> {
-        self.trailers.take()
+    ///
+    /// # Errors
+    /// They are more than allowed.
+    pub fn take_trailers(&self) -> Result<Vec<u8>, BodyError> {
+        self.trailers.replace(Ok(Vec::new()))
     }
 
     /// Nothing more comes, and no fields behind what has come.
@@ -235,6 +286,7 @@ impl Stream {
                 self.receive.replace(Receive::Over);
                 self.waiter.wake();
             })?;
+            self.count();
             *send = content.map_or(Send::Over, Send::Content);
             self.receive.replace(receive);
             self.waiter.wake();
@@ -307,11 +359,15 @@ impl Stream {
 
     /// Ready when the peer has ended the stream in both directions, while there is something to send.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut *self.send.borrow_mut() {
+        let gone = match &mut *self.send.borrow_mut() {
             Send::Answer(respond, _) => respond.poll_reset(cx).map(drop),
             Send::Content(content) => content.poll_reset(cx).map(drop),
             Send::Request(_) | Send::Over => Poll::Pending,
+        };
+        if gone.is_ready() {
+            self.note_reset();
         }
+        gone
     }
 
     /// Ends it in both directions. Of a tunnel that means that the connection behind it was reset (RFC 9113 8.5).
@@ -319,7 +375,11 @@ impl Stream {
         if self.cut.replace(true) {
             return;
         }
+        let is_over = matches!(*self.send.borrow(), Send::Over) && self.has_ended();
         self.refuse(if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL });
+        if !is_over {
+            self.note_reset();
+        }
         self.waiter.wake();
     }
 

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::limits::RELAY_BYTES;
 use crate::link::contexts::Context;
+use crate::link::http2_counts::count;
 use crate::proxy::answer::{self, AnswerPlan, Reader};
 use crate::proxy::fault::Fault;
 use crate::proxy::request::{Forward, write_head};
@@ -23,7 +24,7 @@ use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::answer_body::{AnswerBody, AnswerFraming};
 use crate::wire::answer_head::{AnswerContent, AnswerHead};
 use crate::wire::answer_reader::AnswerReader;
-use crate::wire::body::BodyReader;
+use crate::wire::body::{BodyError, BodyReader};
 use crate::wire::framing::Framing;
 use crate::wire::head::{Head, HeadError, Method};
 
@@ -73,7 +74,7 @@ impl Exchange<'_> {
         // Once more on a new connection, if that may be done twice (RFC 9110 9.2.2): one that waited may have been closed just now.
         let repeatable = !matches!(self.head.method, Method::Post | Method::Patch | Method::Other) && self.is_bare();
         let key = Key { context: self.context.id.clone(), target: self.forward.routed.target.clone() };
-        let (shares, mut tries) = (&self.upstreams.shares, 0);
+        let (shares, counts, mut tries) = (&self.upstreams.shares, &self.upstreams.link.http2, 0);
         let mut waiting = self.waiting(hand, &key);
         loop {
             let dialled = match waiting.take() {
@@ -88,8 +89,13 @@ impl Exchange<'_> {
             let reused = upstream.reused;
             let (sent, heard, upstream) = self.exchange(hand, upstream).await;
             let late = hand.client.late();
-            if upstream.end.failure() == Some(Failure::WantsHttp1) {
-                shares.note_http1(&key);
+            match upstream.end.failure() {
+                Some(Failure::WantsHttp1) => {
+                    shares.note_http1(&key);
+                    count(&counts.fallbacks);
+                }
+                Some(Failure::Unprocessed) => count(&counts.refused),
+                None => {}
             }
             match (heard, sent) {
                 _ if hand.client.is_dead() => return After::Cut,
@@ -98,12 +104,17 @@ impl Exchange<'_> {
                     hand.client.cut(true);
                     return After::Cut;
                 }
-                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {}
+                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {
+                    if upstream.end.socket().is_none() {
+                        count(&counts.retried);
+                    }
+                }
                 // Whatever it is, it was not looked at.
                 (Heard::Silence, Sent::All | Sent::Part)
                     if tries == 0 && self.is_bare() && late.is_none() && upstream.end.failure().is_some() =>
                 {
                     tries += 1;
+                    count(&counts.retried);
                 }
                 (_, Sent::Bad(fault)) => return self.fail(hand, fault, false).await,
                 (Heard::Silence, sent) => {
@@ -227,6 +238,12 @@ impl Way<'_> {
         self.framed && self.toward_frames && matches!(framing, Framing::Length(1..)) && !inlet.has_ended()
     }
 
+    /// The fields behind content, where frames have carried it: within the bounds of those behind chunks.
+    fn take_trailers(&self, inlet: &Inlet) -> Result<Vec<u8>, BodyError> {
+        let lines = inlet.take_trailers()?;
+        self.shard.chunk_limits.check_trailers(&lines).map(|()| lines)
+    }
+
     fn expect(&self, wait: Wait, within_ms: u64, fault: Fault) {
         self.client.expect(wait, Some((self.shard.now_ms() + within_ms, fault)));
     }
@@ -299,9 +316,9 @@ impl Way<'_> {
                 Ok(1..) => {}
                 Ok(0) if self.framed && body.close() => {
                     body.end();
-                    lines = inlet.take_trailers();
-                    if let Err(error) = self.shard.chunk_limits.check_trailers(&lines) {
-                        return Sent::Bad(error.into());
+                    match self.take_trailers(inlet) {
+                        Ok(found) => lines = found,
+                        Err(error) => return Sent::Bad(error.into()),
                     }
                 }
                 _ => return self.client.late().map_or(Sent::Gone, Sent::Bad),
@@ -429,9 +446,9 @@ impl Way<'_> {
             match read {
                 Ok(0) => {
                     over = true;
-                    lines.append(&mut inlet.take_trailers());
-                    if self.shard.chunk_limits.check_trailers(&lines).is_err() {
-                        return Heard::Part;
+                    match self.take_trailers(inlet) {
+                        Ok(mut found) => lines.append(&mut found),
+                        Err(_) => return Heard::Part,
                     }
                 }
                 Ok(_) => {}

@@ -3,10 +3,13 @@
 use std::rc::Rc;
 
 use crate::limits::READ_BUFFER_BYTES;
+use crate::proxy::fault::Fault;
 use crate::shard::Shard;
 use crate::shard::exchange::phase::Phase;
-use crate::shard::proxy::client::Client;
+use crate::shard::proxy::client::{Client, Wait};
+use crate::shard::transport::layer::Layer;
 use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::shard::upstream::line::Line;
 use crate::wire::body::BodyReader;
 use crate::wire::framing::Framing;
 use crate::wire::head::Head;
@@ -38,7 +41,34 @@ pub(super) async fn send(shard: &Shard, client: &Client, outlet: &mut Outlet, by
     }
 }
 
+/// The read of a client, which can be taken back.
+struct Reading(Rc<Client>);
+
+impl Line for Reading {
+    fn cut(&self) {
+        self.0.cancel_read();
+    }
+}
+
 impl Hand {
+    /// The same client, under TLS.
+    pub fn under(self, layer: &Rc<Layer>) -> Self {
+        let Hand { shard, client, inlet, outlet, framed, empty } = self;
+        let (inlet, outlet) = (inlet.under(layer.clone()), outlet.under(layer.clone()));
+        Hand { shard, client, inlet, outlet, framed, empty }
+    }
+
+    /// Waits for more through a tunnel; false when nothing has come until then.
+    pub async fn hear(&mut self, until_ms: u64, late: Fault) -> bool {
+        let client = self.client.clone();
+        client.read_freely(self.now_ms());
+        client.hold(Rc::new(Reading(client.clone())));
+        client.expect(Wait::Hear, Some((until_ms, late)));
+        let heard = self.inlet.fill(Some(client.socket())).await;
+        client.let_go();
+        matches!(heard, Ok(1..)) && !client.is_dead()
+    }
+
     /// Says how the content of a request is delimited that came in frames.
     pub fn frame(&self, head: &mut Head) {
         if self.framed && !self.empty && head.framing == Framing::None {

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use h2::{Reason, RecvStream};
 use http::Request;
 
 use crate::limits::RELAY_BYTES;
+use crate::link::http2_counts::{CountedConnection, Side};
 use crate::shard::Shard;
 use crate::shard::exchange::phase::Phase;
 use crate::shard::http2::setup::{builder, frame_limits};
@@ -30,7 +32,8 @@ pub(super) async fn serve(hand: Hand) {
     let memory = Rc::<Memory>::default();
     memory.arrive(bytes);
     client.carried.begin();
-    let mut session = Session::new(shard.clone(), client.clone(), memory.clone());
+    let Some(side) = shard.upstreams.as_ref().map(|upstreams| upstreams.link.http2.clients.clone()) else { return };
+    let mut session = Session::new(shard.clone(), client.clone(), memory.clone(), side);
     drive(&shard, &memory, client.socket(), reader, writer, &mut session).await;
 }
 
@@ -54,10 +57,12 @@ struct Session {
     late: u32,
     /// Its client has said that it leaves.
     leaving: bool,
+    side: Arc<Side>,
+    _counted: CountedConnection,
 }
 
 impl Session {
-    fn new(shard: Rc<Shard>, client: Rc<Client>, memory: Rc<Memory>) -> Self {
+    fn new(shard: Rc<Shard>, client: Rc<Client>, memory: Rc<Memory>, side: Arc<Side>) -> Self {
         let (limits, now_ms) = (&shard.limits.http2, shard.now_ms());
         let mut builder = builder(limits);
         // WebSockets may have a stream, too (RFC 8441).
@@ -74,6 +79,8 @@ impl Session {
             finishing: false,
             late: 0,
             leaving: false,
+            _counted: side.connection(),
+            side,
         }
     }
 
@@ -90,6 +97,7 @@ impl Session {
             // `h2` would end the connection as soon as it is idle, before what the client has sent behind that is answered.
             *kind = UNKNOWN;
         }
+        self.watch.spoiled().iter().for_each(|(stream, flaw)| self.memory.spoil(*stream, *flaw));
         let seen = self.watch.take_seen();
         self.memory.count_unread(seen.data_bytes, self.shard.limits.http2.connection_window_bytes);
         self.leaving |= seen.leaves;
@@ -153,7 +161,8 @@ impl Session {
             Ok(asked) => {
                 // What follows those is no content.
                 let empty = receive.is_end_stream() || asked.method == Method::Connect || asked.key.is_some();
-                let stream = Stream::answering(respond, asked, receive, self.memory.clone());
+                let (memory, side) = (self.memory.clone(), self.side.clone());
+                let stream = Stream::answering(respond, asked, receive, memory, side);
                 strand::begin(shard, &self.client, stream, text, empty);
             }
             Err(_) => {

@@ -1,5 +1,6 @@
 //! From a request to a connection for it: one that there is, a stream of one, or a new one.
 
+use crate::link::http2_counts::count;
 use crate::proxy::fault::Fault;
 use crate::proxy::target::Scheme;
 use crate::shard::proxy::dial::dial;
@@ -67,7 +68,11 @@ impl Exchange<'_> {
     async fn dial(&self, hand: &Hand, key: &Key, offered: bool) -> Result<Upstream, Fault> {
         let dialled = dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target, offered).await;
         if offered && key.target.scheme == Scheme::Https {
-            self.upstreams.firsts.note(key, choice(&dialled, hand));
+            let choice = choice(&dialled, hand);
+            self.upstreams.firsts.note(key, choice);
+            if choice == Choice::Http1 {
+                count(&self.upstreams.link.http2.fallbacks);
+            }
         }
         dialled
     }

@@ -1,5 +1,6 @@
 //! What a client asks, one request after the other.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,12 +11,13 @@ use crate::link::proxy_log::Entry;
 use crate::proxy::credentials::Presented;
 use crate::proxy::fault::{Fault, OwnAnswer};
 use crate::proxy::request::{RequestPlan, asked, method_of, plan};
-use crate::proxy::target::Target;
+use crate::proxy::target::{Scheme, Target};
 use crate::shard::exchange::phase::Phase;
 use crate::shard::proxy::exchange::Exchange;
 use crate::shard::proxy::hand::Hand;
 use crate::shard::proxy::own::After;
 use crate::shard::proxy::tunnel::Inside;
+use crate::shard::transport::layer::Layer;
 use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan, TargetForm};
 use crate::wire::scanner::begins_a_head;
@@ -24,6 +26,8 @@ use crate::wire::scanner::begins_a_head;
 pub(super) struct Tunnelled {
     target: Target,
     context: Arc<Context>,
+    /// What it is to go on under, once.
+    layer: Option<Rc<Layer>>,
 }
 
 /// What comes next from a client.
@@ -42,6 +46,9 @@ enum Next {
 pub(super) async fn session(mut hand: Hand, mut inside: Option<Tunnelled>) -> Option<Hand> {
     let (mut scanner, mut first) = (HeadScanner::default(), inside.is_none());
     loop {
+        if let Some(layer) = inside.as_mut().and_then(|inside| inside.layer.take()) {
+            hand = hand.under(&layer);
+        }
         let after = match next_head(&mut hand, &mut scanner, first).await {
             Next::Head(bytes) => Box::pin(request(&mut hand, &bytes, &mut inside)).await,
             Next::Refused(fault) => {
@@ -199,13 +206,16 @@ async fn decide(hand: &mut Hand, bytes: &[u8], inside: &mut Option<Tunnelled>) -
             exchange.run(hand).await
         }
         Ok(RequestPlan::Tunnel(target)) => hand.tunnel(&head, upstreams, &context, &target).await,
-        Ok(RequestPlan::Intercept(target, routed)) => match hand.intercept(&head, upstreams, &context, &routed).await {
-            Inside::Requests => {
-                *inside = Some(Tunnelled { target, context: context.clone() });
-                After::Next
+        Ok(RequestPlan::Intercept(target, routed)) => {
+            match hand.intercept(&head, upstreams, &context, &target.host, &routed).await {
+                Inside::Requests(layer) => {
+                    let scheme = if layer.is_some() { Scheme::Https } else { Scheme::Http };
+                    *inside = Some(Tunnelled { target: Target { scheme, ..target }, context: context.clone(), layer });
+                    After::Next
+                }
+                Inside::Over(after) => after,
             }
-            Inside::Over(after) => after,
-        },
+        }
         Ok(RequestPlan::Own) => own(hand, &head, bytes).await,
         Err(fault) => {
             context.traffic.failed.fetch_add(1, Ordering::Relaxed);

@@ -10,12 +10,15 @@ use std::task::Poll;
 use crate::link::contexts::Context;
 use crate::proxy::fault::Fault;
 use crate::proxy::route::Routed;
-use crate::proxy::target::Target;
+use crate::proxy::target::{Host, Target};
+use crate::proxy::vouched::is_vouched_for;
 use crate::shard::Shard;
 use crate::shard::proxy::client::{Client, Wait};
 use crate::shard::proxy::dial::dial;
+use crate::shard::proxy::greet::Greeted;
 use crate::shard::proxy::hand::{Gone, Hand};
 use crate::shard::proxy::own::After;
+use crate::shard::transport::layer::Layer;
 use crate::shard::upstream::Upstreams;
 use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
@@ -31,10 +34,9 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection Established\r\n\r\n";
 const TLS_HANDSHAKE: u8 = 22;
 
 /// What comes through a tunnel to this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inside {
-    /// Requests, perhaps.
-    Requests,
+    /// Requests, perhaps: under TLS, or in the clear.
+    Requests(Option<Rc<Layer>>),
     /// Nothing more for the proxy to read.
     Over(After),
 }
@@ -64,13 +66,15 @@ impl Hand {
         self.send(ESTABLISHED.to_vec()).await
     }
 
-    /// `CONNECT` to this machine, of a context with a route: says that the tunnel is open, and looks at what comes. TLS goes on
-    /// as it is: only who has the certificate of that host could read it.
+    /// `CONNECT` to this machine, of a context with a route: says that the tunnel is open, and looks at what comes. TLS is spoken
+    /// here if there is a CA that vouches for the host. Otherwise it goes on as it is: only who has the certificate of the other
+    /// end could read it.
     pub async fn intercept(
         &mut self,
         head: &Head,
         upstreams: &Upstreams,
         context: &Context,
+        asked: &Host,
         routed: &Routed,
     ) -> Inside {
         if !matches!(head.framing, Framing::None | Framing::Length(0)) {
@@ -79,20 +83,21 @@ impl Hand {
         if self.establish().await.is_err() {
             return Inside::Over(After::Cut);
         }
-        if self.inlet.buffer.is_empty() {
-            let client = self.client.clone();
-            client.read_freely(self.now_ms());
-            client.hold(Rc::new(Reading(client.clone())));
-            let sniff_ms = upstreams.link.settings.limits.sniff_timeout_ms;
-            client.expect(Wait::Hear, Some((self.now_ms() + sniff_ms, Fault::HeadLate)));
-            let heard = self.inlet.fill(Some(client.socket())).await;
-            client.let_go();
-            if !matches!(heard, Ok(1..)) {
-                return Inside::Over(After::Cut);
-            }
+        let limits = &upstreams.link.settings.limits;
+        if self.inlet.buffer.is_empty() && !self.hear(self.now_ms() + limits.sniff_timeout_ms, Fault::HeadLate).await {
+            return Inside::Over(After::Cut);
         }
         if self.inlet.buffer.first() != Some(&TLS_HANDSHAKE) {
-            return Inside::Requests;
+            return Inside::Requests(None);
+        }
+        if let Some(ca) = upstreams.link.local_ca.as_ref().filter(|_| is_vouched_for(asked)) {
+            return match self.greet_within(ca, asked, limits.tls_timeout_ms).await {
+                Greeted::Well(layer) => Inside::Requests(Some(layer)),
+                failed => {
+                    context.traffic.failed.fetch_add(1, Ordering::Relaxed);
+                    Inside::Over(if matches!(failed, Greeted::Refused) { After::Close } else { After::Cut })
+                }
+            };
         }
         Inside::Over(
             match dial(&self.shard, upstreams, &self.client, context, &routed.target.over_tcp(), false).await {
@@ -131,15 +136,6 @@ impl Hand {
         })
         .await;
         After::Cut
-    }
-}
-
-/// The read of a client, which can be taken back.
-struct Reading(Rc<Client>);
-
-impl Line for Reading {
-    fn cut(&self) {
-        self.0.cancel_read();
     }
 }
 

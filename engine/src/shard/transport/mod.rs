@@ -8,9 +8,10 @@ pub(in crate::shard) mod beginning;
 mod encrypted;
 pub(in crate::shard) mod halves;
 pub(in crate::shard) mod handshake;
+pub(in crate::shard) mod layer;
 pub(in crate::shard) mod outlet;
 mod records;
-mod rooms;
+pub(in crate::shard) mod rooms;
 mod session;
 pub(in crate::shard) mod socket;
 

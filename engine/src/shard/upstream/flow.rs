@@ -9,7 +9,10 @@ use monoio::buf::{IoBuf, IoBufMut};
 use crate::limits::{LEAN_READ_BUFFER_BYTES, READ_BUFFER_BYTES, RELAY_BYTES};
 use crate::shard::multiplex::stream::Stream;
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
+use crate::shard::transport::layer::Layer;
+use crate::shard::transport::rooms::Room;
 use crate::shard::transport::socket::Socket;
+use crate::wire::body::BodyError;
 use crate::wire::head::HeadLimits;
 
 /// Where it comes from.
@@ -17,6 +20,8 @@ enum Source {
     Half(ReadHalf),
     /// That of a connection which has others beside it.
     Stream(Rc<Stream>),
+    /// Under TLS, what comes here.
+    Layer(Box<Inlet>, Rc<Layer>),
 }
 
 /// What comes.
@@ -33,6 +38,8 @@ pub(in crate::shard) enum Outlet {
     Half(WriteHalf),
     /// That of a connection which has others beside it, and within which bounds heads are for it.
     Stream(Rc<Stream>, HeadLimits),
+    /// Under TLS, what goes here.
+    Layer(Box<Outlet>, Rc<Layer>),
 }
 
 impl Inlet {
@@ -45,10 +52,19 @@ impl Inlet {
         Inlet { source: Source::Stream(stream), buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
     }
 
+    /// What comes under TLS, in what comes here.
+    pub fn under(self, layer: Rc<Layer>) -> Self {
+        let source = Source::Layer(Box::new(self), layer);
+        Inlet { source, buffer: BytesMut::new(), room: LEAN_READ_BUFFER_BYTES }
+    }
+
     /// The fields behind content that has ended, as lines, where they came in a frame.
-    pub fn take_trailers(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// They are more than allowed.
+    pub fn take_trailers(&self) -> Result<Vec<u8>, BodyError> {
         match &self.source {
-            Source::Half(_) => Vec::new(),
+            Source::Half(_) | Source::Layer(..) => Ok(Vec::new()),
             Source::Stream(stream) => stream.take_trailers(),
         }
     }
@@ -56,7 +72,7 @@ impl Inlet {
     /// A frame has said that nothing more comes, not even such fields.
     pub fn has_ended(&self) -> bool {
         match &self.source {
-            Source::Half(_) => false,
+            Source::Half(_) | Source::Layer(..) => false,
             Source::Stream(stream) => stream.has_ended(),
         }
     }
@@ -65,7 +81,7 @@ impl Inlet {
     pub fn into_half(self) -> Option<(ReadHalf, BytesMut)> {
         match self.source {
             Source::Half(half) => Some((half, self.buffer)),
-            Source::Stream(_) => None,
+            Source::Stream(_) | Source::Layer(..) => None,
         }
     }
 
@@ -75,11 +91,18 @@ impl Inlet {
             self.buffer = BytesMut::new();
             self.room = LEAN_READ_BUFFER_BYTES;
         }
+        if let Source::Layer(beneath, _) = &mut self.source {
+            beneath.rest();
+        }
     }
 
     /// Bytes that it holds, those included that the next read needs.
     pub fn held_bytes(&self) -> usize {
-        self.buffer.capacity().max(self.room)
+        let beneath = match &self.source {
+            Source::Layer(beneath, layer) => beneath.held_bytes() + layer.held_bytes(),
+            Source::Half(_) | Source::Stream(_) => 0,
+        };
+        self.buffer.capacity().max(self.room) + beneath
     }
 
     /// Waits for more, and says how much has come; 0: the end. With a socket the read can be taken back.
@@ -89,6 +112,13 @@ impl Inlet {
             Source::Stream(stream) => {
                 let buffer = &mut self.buffer;
                 return stream.fill(|bytes| buffer.extend_from_slice(bytes), until_cancelled.is_some()).await;
+            }
+            Source::Layer(beneath, layer) => {
+                self.buffer.reserve(self.room);
+                let free = self.buffer.free();
+                let bytes = Box::pin(open(beneath, layer, &mut self.buffer, until_cancelled)).await?;
+                self.adapt(bytes, free);
+                return Ok(bytes);
             }
         };
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -114,17 +144,18 @@ impl Inlet {
             return (Ok(bytes.len()), bytes.to_vec());
         }
         spare.clear();
-        let half = match &mut self.source {
-            Source::Half(half) => half,
-            Source::Stream(stream) => {
-                return (stream.fill(|bytes| spare.extend_from_slice(bytes), false).await, spare);
-            }
-        };
+        if let Source::Stream(stream) = &self.source {
+            return (stream.fill(|bytes| spare.extend_from_slice(bytes), false).await, spare);
+        }
         if spare.capacity() < self.room || spare.capacity() > 4 * self.room {
             spare = Vec::with_capacity(self.room);
         }
         let room = spare.capacity();
-        let (read, filled) = half.read(spare).await;
+        let (read, filled) = match &mut self.source {
+            Source::Half(half) => half.read(spare).await,
+            Source::Layer(beneath, layer) => (Box::pin(open(beneath, layer, &mut spare, None)).await, spare),
+            Source::Stream(_) => (Ok(0), spare),
+        };
         if let Ok(bytes) = read {
             self.adapt(bytes, room);
         }
@@ -141,6 +172,44 @@ impl Inlet {
     }
 }
 
+/// Waits for content under TLS, as a read would for bytes.
+async fn open<B: Room>(
+    beneath: &mut Inlet,
+    layer: &Layer,
+    room: &mut B,
+    until_cancelled: Option<&Socket>,
+) -> io::Result<usize> {
+    loop {
+        if let Some(taken) = layer.take(room)? {
+            return Ok(taken);
+        }
+        if beneath.buffer.is_empty() && beneath.fill(until_cancelled).await? == 0 {
+            layer.end_of_input()?;
+        } else {
+            layer.came(&beneath.buffer)?;
+            beneath.buffer.clear();
+        }
+    }
+}
+
+/// Sends content under TLS.
+async fn seal(beneath: &mut Outlet, layer: &Layer, bytes: Vec<u8>, progress: &dyn Fn()) -> (io::Result<()>, Vec<u8>) {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let sent = match layer.seal(rest) {
+            Ok((taken, sealed)) => {
+                done += taken;
+                beneath.send(sealed, progress).await.0
+            }
+            Err(error) => Err(error),
+        };
+        if sent.is_err() {
+            return (sent, bytes);
+        }
+    }
+    (Ok(()), bytes)
+}
+
 impl Outlet {
     pub fn new(half: WriteHalf) -> Self {
         Outlet::Half(half)
@@ -150,8 +219,13 @@ impl Outlet {
     pub fn into_half(self) -> Option<WriteHalf> {
         match self {
             Outlet::Half(half) => Some(half),
-            Outlet::Stream(..) => None,
+            Outlet::Stream(..) | Outlet::Layer(..) => None,
         }
+    }
+
+    /// What goes under TLS, in what goes here.
+    pub fn under(self, layer: Rc<Layer>) -> Self {
+        Outlet::Layer(Box::new(self), layer)
     }
 
     /// Says that nothing more comes, where that takes more than the end of the stream.
@@ -163,6 +237,13 @@ impl Outlet {
                 }
             }
             Outlet::Stream(stream, _) => stream.end(b""),
+            Outlet::Layer(beneath, layer) => {
+                if let Ok(bytes) = layer.end_output()
+                    && Box::pin(beneath.send(bytes, || {})).await.0.is_ok()
+                {
+                    Box::pin(beneath.end()).await;
+                }
+            }
         }
     }
 
@@ -178,6 +259,7 @@ impl Outlet {
         let half = match self {
             Outlet::Half(half) => half,
             Outlet::Stream(stream, limits) => return stream.send(bytes, limits, progress).await,
+            Outlet::Layer(beneath, layer) => return Box::pin(seal(beneath, layer, bytes, &progress)).await,
         };
         let mut done = 0;
         while done < bytes.len() {

@@ -38,7 +38,12 @@ impl Upstreams {
     pub fn new(link: Arc<ProxyLink>, port: ShardPort) -> Self {
         let limits = &link.settings.limits;
         let pool = Pool::new(limits.max_upstreams, limits.max_idle_upstreams, limits.idle_upstream_timeout_ms);
-        let shares = Shares::new(limits.max_idle_upstreams, limits.idle_upstream_timeout_ms, limits.send_timeout_ms);
+        let shares = Shares::new(
+            limits.max_idle_upstreams,
+            limits.idle_upstream_timeout_ms,
+            limits.send_timeout_ms,
+            link.http2.servers.clone(),
+        );
         Upstreams { link, port, lookups: Lookups::default(), firsts: Firsts::default(), pool, shares }
     }
 

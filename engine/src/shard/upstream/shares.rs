@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 
 use crate::limits::{KNOWN_HTTP1, RELAY_BYTES, UPSTREAM_STREAM_WINDOW_BYTES, UPSTREAM_STREAMS, UPSTREAM_WINDOW_BYTES};
+use crate::link::http2_counts::{CountedConnection, Side};
 use crate::proxy::fault::Fault;
 use crate::shard::Shard;
 use crate::shard::multiplex::drive::{Role, drive};
@@ -42,6 +44,7 @@ struct Share {
     /// It counts as long as anybody uses it.
     counted: Rc<Counted>,
     streams: Rc<Cell<usize>>,
+    side: Arc<Side>,
     /// Since when it carries nothing, as of the last sweep.
     idle_since_ms: u64,
 }
@@ -55,12 +58,13 @@ pub(in crate::shard) struct Shares {
     most_idle: usize,
     idle_ms: u64,
     send_ms: u64,
+    side: Arc<Side>,
 }
 
 impl Share {
     fn open(&mut self, limits: HeadLimits, reused: bool) -> Upstream {
         let place = Place::new(self.streams.clone(), self.counted.clone());
-        let stream = Rc::new(Stream::asking(self.send.clone(), self.memory.clone()));
+        let stream = Rc::new(Stream::asking(self.send.clone(), self.memory.clone(), self.side.clone()));
         let (inlet, outlet) = (Inlet::of(stream.clone()), Outlet::Stream(stream.clone(), limits));
         Upstream::on(inlet, outlet, End::Stream(stream), self.key.clone(), place, reused)
     }
@@ -78,9 +82,9 @@ impl Share {
 }
 
 impl Shares {
-    pub fn new(most_idle: usize, idle_ms: u64, send_ms: u64) -> Self {
+    pub fn new(most_idle: usize, idle_ms: u64, send_ms: u64, side: Arc<Side>) -> Self {
         let (all, carriers, http1) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Shares { all, carriers, http1, most_idle, idle_ms, send_ms }
+        Shares { all, carriers, http1, most_idle, idle_ms, send_ms, side }
     }
 
     /// A stream of a connection that there is; `websocket`: one on which an extended `CONNECT` may be sent.
@@ -128,10 +132,12 @@ impl Shares {
             streams: streams.clone(),
             watch: HeadWatch::default(),
             held: 0,
+            _counted: self.side.connection(),
         };
         shard.spawn(carry(task, halves));
         self.carriers.borrow_mut().push(carrier.clone());
-        let mut share = Share { key, send, carrier, memory, counted, streams, idle_since_ms: shard.now_ms() };
+        let (side, idle_since_ms) = (self.side.clone(), shard.now_ms());
+        let mut share = Share { key, send, carrier, memory, counted, streams, side, idle_since_ms };
         let upstream = share.open(shard.head_limits, false);
         self.all.borrow_mut().push(share);
         Ok(upstream)
@@ -220,6 +226,7 @@ struct Task {
     watch: HeadWatch,
     /// Bytes that the shard counts for it.
     held: usize,
+    _counted: CountedConnection,
 }
 
 impl Role for Task {
@@ -229,6 +236,7 @@ impl Role for Task {
                 self.shard.counters.http2_floods.add(1);
                 return Poll::Ready(());
             };
+            self.watch.spoiled().iter().for_each(|(stream, flaw)| self.memory.spoil(*stream, *flaw));
             self.memory.count_unread(content, UPSTREAM_WINDOW_BYTES);
             self.memory.feed(bytes);
         }
