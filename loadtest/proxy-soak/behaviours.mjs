@@ -6,6 +6,7 @@ import { MAYBE, NEVER } from '../soak/ledger.mjs';
 import { patternOf, slices } from '../soak/pattern.mjs';
 import { ask, bytesOf1, download, failure, LOCAL, refusal, stalled } from './asks.mjs';
 import { answerOf, leave, openAndLeave } from './clients.mjs';
+import { Late } from './life.mjs';
 
 const MALFORMED = [
   (target) => `GET http://${target}/ HTTP/1.1\r\nHost: ${target}\r\nbad header\r\n\r\n`,
@@ -207,6 +208,7 @@ async function released(life) {
   await life.proxy.does('release', { place: life.place, id: life.who.id });
   // A download may have ended before; what was on its way may come.
   const answer = await connection.answer();
+  if (answer?.status === 504 && life.late) throw new Late('a release');
   if (made.kind === 'stall') life.must(answer === undefined || answer.status === 407, `the context was released, and its request was answered with ${answer?.status}`);
   life.giveUp();
   const again = await life.open1();

@@ -1,13 +1,13 @@
 // What the proxies count against what their clients have seen, while everything is at rest.
 
-/** Everything that does not add up, in words. `open` says which connections servers still have. */
+/** Everything that does not add up, in words. `open` says which connections to servers are still there. */
 export function checkBooks({ quiet, total, told }, tally, open) {
   const wrong = [];
   const must = (holds, what) => { if (!holds) wrong.push(what); };
   const sum = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
 
   must(quiet, `it does not come to rest: ${total.connections} connections, ${total.contexts} contexts, ${total.heldBytes} bytes held, told of ${told.count} of ${total.requests} requests`);
-  for (const connection of open) wrong.push(`a server has a connection open: ${connection}`);
+  for (const connection of open) wrong.push(`a connection to a server is open: ${connection}`);
   must(total.panics === 0, `panics ${total.panics}`);
   must(total.accepted + total.turnedAway === tally.opened, `connections: ${total.accepted} + ${total.turnedAway} turned away, the clients have opened ${tally.opened}`);
   must(told.count + total.unheard === total.requests, `requests ${total.requests}, told of ${told.count}, not of ${total.unheard}`);

@@ -84,13 +84,16 @@ const ANSWERS = {
   stall: () => {},
 };
 
-/** Its ports, what Node says of it, and the states of its two ends (/proc/net/tcp: 01 is open, 08 was ended by the other side). */
-function describe(socket) {
-  const { localPort, remotePort, readyState, bytesRead, bytesWritten, writableLength } = socket;
-  const hex = (port) => `:${port?.toString(16).toUpperCase().padStart(4, '0')} `;
-  const ends = readFileSync('/proc/net/tcp', 'utf8').split('\n').filter((line) => line.includes(hex(localPort)) && line.includes(hex(remotePort)));
-  const states = ends.map((line) => line.trim().split(/\s+/)).map(([, local, , state, queues, , , , , inode]) => `${parseInt(local.split(':')[1], 16)} state ${state} queues ${queues} inode ${inode}`);
-  return `${localPort} to ${remotePort}: ${readyState}${socket.isPaused() ? ', paused' : ''}, ${bytesRead} bytes read, ${bytesWritten} written, ${writableLength} waiting; ${states.join('; ')}`;
+/**
+ * What the kernel says of the other end of a connection, if a process has that: Node may keep a connection of HTTP/2 that was reset, with nobody at
+ * its other end.
+ */
+function otherEnd({ localPort, remotePort }) {
+  const hex = (port) => `:${port?.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
+  const row = rows.find(([, local, remote]) => local?.endsWith(hex(remotePort)) && remote.endsWith(hex(localPort)));
+  // State, queues, and the inode by which a process has it.
+  return row === undefined || row[9] === '0' ? undefined : `${remotePort} to ${localPort}, state ${row[3]}, queues ${row[4]}`;
 }
 
 /** Starts them. `ran(id)` hears of each request; `fault(text)` of what a request must not be. */
@@ -150,8 +153,8 @@ export async function openServers({ cert, key }, ran, fault) {
   servers.gone.close();
   return {
     ports,
-    /** The connections that are open, each as what the kernel says of both its ends, and of its last request. */
-    open: () => [...sockets].map((socket) => `${describe(socket)}, ${last.get(socket.remotePort) ?? 'no request'}`),
+    /** The connections that the proxy has open, each with the last request on it. */
+    open: () => [...sockets].map((socket) => [otherEnd(socket), last.get(socket.remotePort) ?? 'no request']).filter(([end]) => end !== undefined).map((parts) => parts.join(', ')),
     close() {
       for (const server of Object.values(servers)) server.close();
       // A socket that is taken from under its session ends this process.

@@ -1,11 +1,14 @@
 // loadtest/proxy-soak in short: mixed traffic through the proxy, every answer checked, every request counted. FASTTUNNEL_SOAK_SEED repeats a run;
 // `make proxy-soak` is the long one.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { checkBooks } from '../../loadtest/proxy-soak/books.mjs';
+import { openServers } from '../../loadtest/proxy-soak/servers.mjs';
 import { soak } from '../../loadtest/proxy-soak/soak.mjs';
 import { steadiness } from '../../loadtest/soak/assess.mjs';
-import { onBothDriversAtOnce } from './support/tunnels.mjs';
+import { certificate } from './support/certificates.mjs';
+import { onBothDriversAtOnce, until } from './support/tunnels.mjs';
 
 const SECONDS = 12;
 /** As many as it takes for each kind to come up, however slow the machine is. */
@@ -15,7 +18,7 @@ const SEED = Number(process.env.FASTTUNNEL_SOAK_SEED ?? Date.now() % 1_000_000);
 const MOST_GROWTH = 0.15;
 
 onBothDriversAtOnce('soak of the proxy', (driver) => {
-  it(`nothing is lost, doubled or left open (seed ${SEED})`, { timeout: 120_000 }, async () => {
+  it(`nothing is lost, doubled or left open (seed ${SEED})`, { timeout: 300_000 }, async () => {
     const result = await soak({ driver, seed: SEED, seconds: SECONDS, clients: 16, leastContexts: LEAST_CONTEXTS });
     const { wrong, summary } = steadiness(result.rounds, result.end, MOST_GROWTH);
     console.log(`${driver}: ${result.total.requests} requests on ${result.tally.opened} connections; ${summary}`);
@@ -36,6 +39,15 @@ describe('the soak of the proxy itself', () => {
     assert.deepEqual(books({}), []);
     for (const change of [{ requests: 4 }, { accepted: 1 }, { panics: 1 }, { refused: 0 }, { protocolErrors: 0 }]) assert.equal(books(change).length, 1, JSON.stringify(change));
     for (const state of [{ quiet: false }, { open: ['one'] }, { seen: { statuses: { 200: 3 } } }]) assert.equal(books({}, state).length, 1, JSON.stringify(state));
+  });
+
+  it('sees a connection to a server that is open', async () => {
+    const servers = await openServers(certificate().pem, () => {}, () => {});
+    const socket = connect(servers.ports.plain, '127.0.0.1');
+    await until(() => servers.open().length === 1, 'it is seen');
+    socket.destroy();
+    await until(() => servers.open().length === 0, 'it has gone');
+    servers.close();
   });
 
   it('sees memory that grows, and descriptors that are kept', () => {
