@@ -2,6 +2,8 @@ import { addon } from '../native/addon.js';
 
 /** Beats per interval of the watchdog: one may be late. */
 const BEATS = 2;
+/** The exit code of this process is ours: a tunnel was given up, and none has begun to serve since. */
+let isExitCodeOurs = false;
 /** A longer one would run all the time. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -29,6 +31,8 @@ export class ServiceManager {
   }
 
   ready(url: string): void {
+    if (isExitCodeOurs && process.exitCode === 1) process.exitCode = undefined;
+    isExitCodeOurs = false;
     // A zero byte (of an abstract socket) makes systemd drop the message, and a line end would begin another field.
     this.#tell(`READY=1\nSTATUS=serves ${url.replace(/[\u0000-\u001f]/g, '@')}`);
     if (this.#beatMs === undefined || this.#timer !== undefined) return;
@@ -49,7 +53,10 @@ export class ServiceManager {
   failed(): void {
     if (this.#stops) return;
     this.#stops = true;
-    process.exitCode ??= 1;
+    if (process.exitCode === undefined) {
+      process.exitCode = 1;
+      isExitCodeOurs = true;
+    }
     this.end();
     this.#tell('STATUS=a shard has failed: serves no more');
   }

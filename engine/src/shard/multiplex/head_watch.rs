@@ -11,8 +11,10 @@ const FRAME_HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 
 /// Looks at what a server sends, in pieces of any size.
 #[derive(Default)]
@@ -29,6 +31,7 @@ pub(in crate::shard) struct HeadWatch {
     section: Option<SectionWatch>,
     /// Streams behind whose content fields have come that are wrong, by what was taken last.
     spoiled: Vec<(u32, Flaw)>,
+    settled: bool,
 }
 
 /// A stream that has not ended.
@@ -64,11 +67,17 @@ impl HeadWatch {
             self.have = 0;
             let [a, b, c, kind, flags, stream @ ..] = self.header;
             self.left = u32::from_be_bytes([0, a, b, c]) as usize;
+            self.settled |= kind == SETTINGS && flags & ACK == 0;
             if kind == DATA {
                 content += self.left as u64;
             }
             self.note(kind, flags, u32::from_be_bytes(stream) & 0x7fff_ffff)?;
         }
+    }
+
+    /// The server has said how many streams it takes.
+    pub fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// Streams behind whose content fields have come that are wrong, by what was taken last: `h2` leaves those out.

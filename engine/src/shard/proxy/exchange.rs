@@ -76,6 +76,8 @@ impl Exchange<'_> {
         let key = Key { context: self.context.id.clone(), target: self.forward.routed.target.clone() };
         let (shares, counts, mut tries) = (&self.upstreams.shares, &self.upstreams.link.http2, 0);
         let mut waiting = self.waiting(hand, &key);
+        // One that another request has just made was not new to this one either: that is no reason to go on for ever.
+        let mut repeated = false;
         loop {
             let dialled = match waiting.take() {
                 Some(upstream) => Ok(upstream),
@@ -104,7 +106,8 @@ impl Exchange<'_> {
                     hand.client.cut(true);
                     return After::Cut;
                 }
-                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && late.is_none() => {
+                (Heard::Silence, Sent::All | Sent::Part) if reused && repeatable && !repeated && late.is_none() => {
+                    repeated = true;
                     if upstream.end.socket().is_none() {
                         count(&counts.retried);
                     }
@@ -128,7 +131,7 @@ impl Exchange<'_> {
     }
 
     /// It has no content.
-    fn is_bare(&self) -> bool {
+    pub(super) fn is_bare(&self) -> bool {
         matches!(self.head.framing, Framing::None | Framing::Length(0))
     }
 
@@ -431,7 +434,8 @@ impl Way<'_> {
                 }
             }
             if done {
-                if !trailers.is_empty() {
+                // Within a tunnel they stand behind chunks, and its stream goes on.
+                if self.framed && !trailers.is_empty() {
                     outlet.end_with(&trailers);
                 }
                 return Heard::All(Outcome { plan, reusable: found.keep_alive && !over });

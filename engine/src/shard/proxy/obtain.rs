@@ -17,7 +17,7 @@ impl Exchange<'_> {
         let shares = &self.upstreams.shares;
         let stream = match (websocket || !self.forward.upgrade) && self.may_take_http2(key) {
             false => None,
-            true => shares.take(key, self.forward.upgrade, hand.shard.head_limits, hand.now_ms()),
+            true => shares.take(key, self.forward.upgrade, self.is_bare(), hand.shard.head_limits, hand.now_ms()),
         };
         stream.or_else(|| self.upstreams.pool.take(key))
     }
@@ -50,7 +50,9 @@ impl Exchange<'_> {
                     if hand.client.is_dead() {
                         return Err(Fault::Terminated);
                     }
-                    if let Choice::Failed(fault) = choice {
+                    // Those that came later than the first have some of the time left.
+                    let had_its_time = choice != Choice::Failed(Fault::ConnectLate) || hand.now_ms() >= until_ms;
+                    if let (Choice::Failed(fault), true) = (choice, had_its_time) {
                         return Err(fault);
                     }
                     if let Some(upstream) = self.waiting(hand, key) {

@@ -65,7 +65,13 @@ impl Firsts {
         let mut under_way = self.under_way.borrow_mut();
         if let Some(first) = under_way.iter().find(|first| first.key == *key) {
             let turn = Rc::<Turn>::default();
-            first.waiting.borrow_mut().push(turn.clone());
+            let mut waiting = first.waiting.borrow_mut();
+            if waiting.len() == waiting.capacity() {
+                // Those that have given up keep the memory of their tasks.
+                waiting.retain(|turn| Rc::strong_count(turn) > 1);
+            }
+            waiting.push(turn.clone());
+            drop(waiting);
             return Part::Wait(turn);
         }
         let first = Rc::new(First { key: key.clone(), waiting: RefCell::default() });
@@ -140,5 +146,27 @@ impl Line for Turn {
 
     fn look(&self) {
         self.waiter.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::target::{Host, Scheme, Target};
+
+    #[test]
+    fn requests_that_give_up_leave_nothing_behind() {
+        let target = Target { scheme: Scheme::Https, host: Host::Name("x".into()), port: 443 };
+        let (firsts, key) = (Firsts::default(), Key { context: "a".into(), target });
+        let Part::Lead(lead) = firsts.join(&key) else { panic!("nobody is there") };
+        let Part::Wait(stays) = firsts.join(&key) else { panic!("there is one") };
+        for _ in 0..1000 {
+            assert!(matches!(firsts.join(&key), Part::Wait(_)));
+        }
+        assert!(firsts.under_way.borrow().iter().all(|first| first.waiting.borrow().len() <= 8));
+        lead.tell(Choice::Http2);
+        drop(lead);
+        assert_eq!(stays.choice.get(), Some(Choice::Http2));
+        assert!(firsts.under_way.borrow().is_empty());
     }
 }

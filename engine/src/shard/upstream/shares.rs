@@ -44,6 +44,8 @@ struct Share {
     /// It counts as long as anybody uses it.
     counted: Rc<Counted>,
     streams: Rc<Cell<usize>>,
+    /// Its server has said how many streams it takes.
+    settled: Rc<Cell<bool>>,
     side: Arc<Side>,
     /// Since when it carries nothing, as of the last sweep.
     idle_since_ms: u64,
@@ -87,12 +89,16 @@ impl Shares {
         Shares { all, carriers, http1, most_idle, idle_ms, send_ms, side }
     }
 
-    /// A stream of a connection that there is; `websocket`: one on which an extended `CONNECT` may be sent.
-    pub fn take(&self, key: &Key, websocket: bool, limits: HeadLimits, now_ms: u64) -> Option<Upstream> {
+    /// A stream of a connection that there is; `websocket`: one on which an extended `CONNECT` may be sent; `bare`: for a request
+    /// that may be sent again when there were too many, which a server that has not said how many it takes refuses.
+    pub fn take(&self, key: &Key, websocket: bool, bare: bool, limits: HeadLimits, now_ms: u64) -> Option<Upstream> {
         let mut all = self.all.borrow_mut();
         all.retain_mut(|share| share.key != *key || !share.is_over());
         let fits = |share: &&mut Share| {
-            share.key == *key && share.has_room() && (!websocket || share.send.is_extended_connect_protocol_enabled())
+            share.key == *key
+                && share.has_room()
+                && (bare || share.settled.get())
+                && (!websocket || share.send.is_extended_connect_protocol_enabled())
         };
         all.iter_mut().find(fits).map(|share| {
             share.idle_since_ms = now_ms;
@@ -124,12 +130,14 @@ impl Shares {
         };
         let carrier = Rc::new(Carrier { socket, writing_since_ms: Cell::default(), over: Cell::default() });
         let (counted, streams) = (Rc::new(counted), Rc::<Cell<usize>>::default());
+        let settled = Rc::<Cell<bool>>::default();
         let task = Task {
             shard: shard.clone(),
             carrier: carrier.clone(),
             memory: memory.clone(),
             connection,
             streams: streams.clone(),
+            settled: settled.clone(),
             watch: HeadWatch::default(),
             held: 0,
             _counted: self.side.connection(),
@@ -137,7 +145,7 @@ impl Shares {
         shard.spawn(carry(task, halves));
         self.carriers.borrow_mut().push(carrier.clone());
         let (side, idle_since_ms) = (self.side.clone(), shard.now_ms());
-        let mut share = Share { key, send, carrier, memory, counted, streams, side, idle_since_ms };
+        let mut share = Share { key, send, carrier, memory, counted, streams, settled, side, idle_since_ms };
         let upstream = share.open(shard.head_limits, false);
         self.all.borrow_mut().push(share);
         Ok(upstream)
@@ -223,6 +231,7 @@ struct Task {
     memory: Rc<Memory>,
     connection: h2::client::Connection<Pipe, Bytes>,
     streams: Rc<Cell<usize>>,
+    settled: Rc<Cell<bool>>,
     watch: HeadWatch,
     /// Bytes that the shard counts for it.
     held: usize,
@@ -236,6 +245,7 @@ impl Role for Task {
                 self.shard.counters.http2_floods.add(1);
                 return Poll::Ready(());
             };
+            self.settled.set(self.watch.is_settled());
             self.watch.spoiled().iter().for_each(|(stream, flaw)| self.memory.spoil(*stream, *flaw));
             self.memory.count_unread(content, UPSTREAM_WINDOW_BYTES);
             self.memory.feed(bytes);
