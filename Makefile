@@ -314,6 +314,12 @@ MINUTES := 30
 soak: build ## Mixed traffic for MINUTES=30, every answer checked and every call counted (SEED=, DRIVER=io_uring, SHARDS=2)
 	@node loadtest/soak/run.mjs --minutes $(MINUTES) --driver $(or $(DRIVER),auto) --shards $(or $(SHARDS),2) $(if $(SEED),--seed $(SEED))
 
+# See loadtest/proxy-soak/README.md. The seed is printed; SEED=n repeats a run.
+.PHONY: proxy-soak
+proxy-soak: MINUTES := 10
+proxy-soak: build ## Mixed traffic through the proxy for MINUTES=10, every answer checked and every request counted (SEED=, DRIVER=io_uring, SHARDS=2)
+	@node loadtest/proxy-soak/run.mjs --minutes $(MINUTES) --driver $(or $(DRIVER),auto) --shards $(or $(SHARDS),2) $(if $(SEED),--seed $(SEED))
+
 # Both drivers, unless DRIVER= is given. Ends with what its clients know and what the handlers did.
 RESTARTS := 20
 CALLS := 100000

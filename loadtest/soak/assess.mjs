@@ -6,21 +6,29 @@ export const WARM_UP_SHARE = 0.4;
 /** Of resident memory, in a soak of minutes. */
 const MOST_GROWTH = 0.02;
 
-/** Compares the first half of the rounds after the warm-up with the second: `{ growth, wrong, summary }`. */
-export function assess({ driver, seed, rounds, tally, total, end }, mostGrowth = MOST_GROWTH) {
+/**
+ * Compares the first half of the rounds after the warm-up with the second: `{ growth, wrong, summary }`. `end` is what there is when
+ * everything has ended.
+ */
+export function steadiness(rounds, end, mostGrowth = MOST_GROWTH) {
   const warm = rounds.filter(({ warmsUp }) => !warmsUp);
   const half = Math.ceil(warm.length / 2);
-  const [first, second] = [warm.slice(0, half), warm.slice(-half)];
-  const of = (name, list) => median(list.map((round) => round[name]));
-  const growth = of('rssMib', second) / of('rssMib', first) - 1;
+  const of = (name) => [warm.slice(0, half), warm.slice(-half)].map((list) => median(list.map((round) => round[name])));
+  const [before, after] = of('rssMib');
+  const growth = after / before - 1;
   const wrong = [];
   if (!(growth < mostGrowth)) wrong.push(`RSS grew by ${(growth * 100).toFixed(1)}%: ${rounds.map(({ rssMib }) => rssMib.toFixed(1)).join(' ')}`);
   for (const name of ['fds', 'threads']) {
     const values = new Set([...warm.map((round) => round[name]), end[name]]);
     if (values.size > 1) wrong.push(`${name} are not constant: ${rounds.map((round) => round[name]).join(' ')}, and ${end[name]} at the end`);
   }
+  const change = (name) => of(name).map((value) => value.toFixed(1)).join(' -> ');
+  return { growth, wrong, summary: `RSS ${change('rssMib')} MiB (${(growth * 100).toFixed(2)}%), heap ${change('heapMib')} MiB, fds ${end.fds}, threads ${end.threads}` };
+}
+
+/** What a whole soak of a tunnel says. */
+export function assess({ driver, seed, rounds, tally, total, end }, mostGrowth) {
+  const { growth, wrong, summary } = steadiness(rounds, end, mostGrowth);
   const answers = Object.values(tally.kinds).reduce((sum, count) => sum + count, 0);
-  const summary = `${driver}, seed ${seed}: ${answers} answers checked on ${tally.opened} connections, ${total.calls} calls, ${total.abandoned} of them abandoned, ${total.dropped} late; `
-    + `RSS ${of('rssMib', first).toFixed(1)} -> ${of('rssMib', second).toFixed(1)} MiB (${(growth * 100).toFixed(2)}%), heap ${of('heapMib', first).toFixed(1)} -> ${of('heapMib', second).toFixed(1)} MiB, fds ${end.fds}, threads ${end.threads}`;
-  return { growth, wrong, summary };
+  return { growth, wrong, summary: `${driver}, seed ${seed}: ${answers} answers checked on ${tally.opened} connections, ${total.calls} calls, ${total.abandoned} of them abandoned, ${total.dropped} late; ${summary}` };
 }

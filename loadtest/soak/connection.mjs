@@ -67,14 +67,14 @@ export class Connection {
 
   /**
    * The next answer: `{ status, headers, body, complete, close }`; `undefined` when the connection ended before one.
-   * With `upTo`, returns when so many bytes of its body have come.
+   * With `upTo`, returns when so many bytes of its body have come; `bodiless` is one to HEAD, or one that opens a tunnel.
    */
-  async answer({ upTo = Infinity } = {}) {
+  async answer({ upTo = Infinity, bodiless = false } = {}) {
     let lines;
     do {
       lines = await this.#head();
       if (lines === undefined) return undefined;
-    } while (/^HTTP\/1\.1 1/.test(lines[0]));
+    } while (/^HTTP\/1\.1 1(?!01)/.test(lines[0]));
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(lines[0])?.[1]);
     if (!status) throw new WireError(`not a status line: ${lines[0]}`);
     const headers = {};
@@ -85,7 +85,7 @@ export class Connection {
     }
     const answer = { status, headers, close: headers.connection === 'close' };
     const length = headers['content-length'];
-    if (status === 204) return { ...answer, body: Buffer.alloc(0), complete: true };
+    if (status === 204 || bodiless) return { ...answer, body: Buffer.alloc(0), complete: true };
     if (headers['transfer-encoding'] === 'chunked') return { ...answer, ...(await this.#chunked(upTo)) };
     if (length !== undefined) return { ...answer, ...(await this.#sized(Number(length), upTo)) };
     return { ...answer, ...(await this.#untilEnd(upTo)) };

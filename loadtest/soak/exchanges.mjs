@@ -11,7 +11,7 @@ const TEXTS = ['', 'plain', 'with "quotes" and \\ backslashes', 'ünïcödé \u2
 const head = (line, lines) => [`${line}`, 'Host: soak', ...lines, '', ''].join('\r\n');
 
 /** A body in chunks of chance lengths. */
-function chunked(dice, body) {
+export function chunked(dice, body) {
   const pieces = [];
   for (let at = 0; at < body.length;) {
     const piece = body.subarray(at, at + dice.between(1, Math.max(1, Math.ceil(body.length / 3))));

@@ -10,7 +10,7 @@ const AT_ONCE = 2;
 
 /** Runs that measure times or memory within narrow bounds, or fill every core: nothing runs beside them. */
 const ALONE = [
-  'attacks', 'client-attacks', 'client-spread', 'flooding', 'health', 'health, inline', 'http2-attacks', 'inline', 'limits-load', 'limits-load, inline', 'memory', 'overload', 'overload, inline', 'soak', 'stats', 'stats, inline',
+  'attacks', 'client-attacks', 'client-spread', 'flooding', 'health', 'health, inline', 'http2-attacks', 'inline', 'limits-load', 'limits-load, inline', 'memory', 'overload', 'overload, inline', 'proxy-soak', 'soak', 'stats', 'stats, inline',
   // A client that sends no more has its answer within 100 ms, or goes without.
   'tls, inline',
 ];
