@@ -126,6 +126,19 @@ onBothDrivers('workers', (driver) => {
     });
   }
 
+  it('that are blocked by a call which has waited for them end as well', async () => {
+    const heard = [];
+    const options = { workers: { count: 1, blockedTimeoutMs: 500 }, limits: { queueTimeoutMs: 0 }, onError: (error) => heard.push(error.code) };
+    await withWorkers(driver, options, async (tunnel) => {
+      await callTask(tunnel, 'exit', {});
+      await until(() => heard.length === 1, 'it has ended');
+      const { status, text } = await callTask(tunnel, 'spin', { ms: 20_000 });
+      assert.deepEqual([status, text], [503, LOST]);
+      await until(() => heard.length === 2, 'it is told');
+    });
+    assert.deepEqual(heard, ['FASTTUNNEL_WORKER_ENDED', 'FASTTUNNEL_WORKER_BLOCKED']);
+  });
+
   it('are exchanged one at a time under load, and no call is lost', async () => {
     const module = join(folder, `reloaded-${driver}.mjs`);
     const write = (version, more = '') => writeFileSync(module, `export const tasks = { version: () => ${version}, ${more} slow: () => new Promise((resolve) => setTimeout(resolve, 150, ${version})) };`);
