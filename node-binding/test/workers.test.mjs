@@ -257,7 +257,8 @@ describe('workers', () => {
     await assert.rejects(broken('throws.mjs', 'throw Object.assign(new Error("no database"), { code: "E_DB" });'), { message: 'no database', code: 'E_DB' });
     await assert.rejects(broken('syntax.mjs', 'export const tasks = {'), { name: 'SyntaxError' });
     await assert.rejects(broken('empty.mjs', 'export const other = 1;'), (error) => error instanceof OptionError && error.option === 'handlers' && /exports neither tasks nor events/.test(error.message));
-    await assert.rejects(broken('wrong.mjs', 'export const tasks = { a: 1 };'), { option: 'tasks["a"]' });
+    await assert.rejects(broken('wrong.mjs', 'export const tasks = { a: 1 };'), { option: 'tasks["a"]', message: /It is exported by file:.*wrong\.mjs\.$/ });
+    await assert.rejects(broken('heard.mjs', 'export const tasks = { a() {} }, onError = 1;'), { option: 'onError', message: /\(error, \{ kind, id \}\) =>/ });
     await assert.rejects(broken('exits.mjs', 'process.exit(7);'), (error) => error instanceof WorkerError && error.code === 'FASTTUNNEL_WORKER_START' && /code 7/.test(error.message));
     await until(() => threads() <= before, 'no thread is left');
   });
