@@ -390,11 +390,14 @@ impl Task for Ending {
     }
 }
 
+/// How hosts are written, for messages.
+const HOST_FORMS: &str = "write host, *.host, 192.0.2.1, [::1] or *, each with or without :port, and no scheme";
+
 impl NativeProxyOptions {
     fn config(&self) -> Result<Config, CodedError> {
         let rules = |option: &str, texts: &[String]| {
             let rule = |text: &String| {
-                HostRule::parse(text).ok_or_else(|| bad_option(format!("{option}: {text:?} is no host")))
+                HostRule::parse(text).ok_or_else(|| bad_option(format!("{option}: {text:?} is no host; {HOST_FORMS}")))
             };
             texts.iter().map(rule).collect::<Result<Vec<_>, _>>()
         };
@@ -413,10 +416,15 @@ impl NativeProxyOptions {
         }
         let mut settings = Settings { policy, ..Settings::default() };
         for pair in self.hosts.chunks_exact(2) {
-            let place = Place::parse(&pair[1])
-                .ok_or_else(|| bad_option(format!("hosts: {:?} is no address, nor one with a port", pair[1])))?;
+            let place = Place::parse(&pair[1]).ok_or_else(|| {
+                bad_option(format!(
+                    "hosts: {:?} is no IP address, such as 127.0.0.1, 127.0.0.1:8443 or [::1]:8443",
+                    pair[1]
+                ))
+            })?;
             settings.hosts.push((
-                HostRule::parse(&pair[0]).ok_or_else(|| bad_option(format!("hosts: {:?} is no host", pair[0])))?,
+                HostRule::parse(&pair[0])
+                    .ok_or_else(|| bad_option(format!("hosts: {:?} is no host; {HOST_FORMS}", pair[0])))?,
                 place,
             ));
         }

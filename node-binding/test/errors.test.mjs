@@ -11,6 +11,7 @@ import { loadRunner, RunnerPeerError } from 'fasttunnel/runner';
 
 const require = createRequire(import.meta.url);
 const { errorAnswerOf, describeThrown, INTERNAL_ERROR } = require('../dist/cjs/errors/task-error.js');
+const { reportOnStderr } = require('../dist/cjs/bridge/error-reports.js');
 const { listenErrorOf } = require('../dist/cjs/errors/listen-error.js');
 const { fixFor } = require('../dist/cjs/native/load.js');
 const { plainCodec } = require('../dist/cjs/values/codec.js');
@@ -73,6 +74,14 @@ describe('whatever else a handler throws', () => {
     });
   }
   it('has one answer', () => assert.equal(INTERNAL_ERROR.body, E500));
+  it('is reported with its cause, and with the request where there is one', (t) => {
+    const { mock } = t.mock.method(console, 'error', () => {});
+    reportOnStderr(new Error('outer', { cause: new TypeError('inner') }), { kind: 'task', id: '(worker)', requestId: '' });
+    reportOnStderr(new Error('lone'), { kind: 'task', id: 'a', requestId: 'r-1' });
+    const [[first], [second]] = mock.calls.map(({ arguments: told }) => told);
+    assert.match(first, /^fasttunnel: task \(worker\) failed: Error: outer\n[^]*\nCaused by TypeError: inner\n/);
+    assert.match(second, /^fasttunnel: task a failed \(request r-1\): Error: lone\n/);
+  });
 });
 
 describe('ListenError', () => {

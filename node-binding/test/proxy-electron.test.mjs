@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { configurePreviewProxyForView, getProxyCredentialsForWebContents, previewPartition, previewRoute, releasePreviewProxy, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
+import { ClosedError, configurePreviewProxyForView, getProxyCredentialsForWebContents, OptionError, previewPartition, previewRoute, releasePreviewProxy, startPreviewProxy, stopPreviewProxy } from '../dist/esm/electron/index.mjs';
 import { certificate } from './support/certificates.mjs';
 
 const run = promisify(execFile);
@@ -51,6 +51,11 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
       ['http://localhost:5173', undefined],
       ['no url', undefined],
     ]) assert.deepEqual(previewRoute(url), route, url);
+    const own = 'https://cmux-abc-base-3000.Previews.example.com';
+    assert.deepEqual([previewRoute(own), previewRoute(own, ['previews.Example.com'])], [undefined, { morphId: 'abc', scope: 'base', domainSuffix: 'previews.example.com' }]);
+    assert.equal(previewRoute(own, ['example.com']), undefined);
+    for (const domains of ['a.com', ['.a.com'], ['*.a.com'], [1]]) assert.throws(() => previewRoute(own, domains), OptionError);
+    assert.deepEqual([previewPartition(undefined), previewPartition(null)], [null, null]);
     assert.match(previewPartition('key'), /^persist:cmux-preview-[0-9a-f]{24}$/);
     assert.notEqual(previewPartition('key'), previewPartition('other'));
   });
@@ -72,6 +77,8 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     assert.equal(one.listenerCount('destroyed'), 0);
     assert.deepEqual(server.stats().contexts.map(({ id }) => Number(id.split('-')[1])), [other.id]);
     await releasePreviewProxy(one.id);
+    await stopPreviewProxy();
+    assert.throws(() => server.createContext(1), (error) => error instanceof ClosedError && /the proxy is closed/.test(error.message));
   });
 
   it('has Chromium speak TLS to a proxy that has a certificate', async () => {
@@ -114,9 +121,14 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     assert.deepEqual([server.stats().contexts.length, webContents.listenerCount('destroyed')], [1, 1]);
   });
 
-  it('changes nothing for pages of no workspace', async () => {
+  it('changes nothing for pages of no workspace, and says so', async () => {
     const webContents = new WebContents();
-    assert.equal(await configurePreviewProxyForView({ webContents, initialUrl: 'https://example.com' }), undefined);
+    const warned = [];
+    const logger = { warn: (...told) => warned.push(told) };
+    assert.equal(await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-abc-base-1.example.com', persistKey: 'key', logger }), undefined);
     assert.deepEqual(webContents.session.proxies, []);
+    assert.deepEqual(warned, [['preview proxy skipped: the page is of no workspace', { url: 'https://cmux-abc-base-1.example.com', persistKey: 'key' }]]);
+    await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-abc-base-1.example.com', domains: ['example.com'], logger });
+    assert.deepEqual([webContents.session.proxies.length, warned.length], [1, 1]);
   });
 });

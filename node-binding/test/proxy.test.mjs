@@ -376,6 +376,7 @@ describe('a proxy', PATIENT, () => {
       [{ port: 0, ports: [[2, 1]] }, 'ports[0]'],
       [{ port: 0, ports: [0] }, 'ports[0]'],
       [{ port: 0, allow: 'a' }, 'allow'],
+      [{ port: 0, allow: [] }, 'allow'],
       [{ port: 0, allow: ['a b'] }, 'allow'],
       [{ port: 0, deny: ['*a.com'] }, 'deny'],
       [{ port: 0, hosts: { 'a.com': 'b.com' } }, 'hosts'],
@@ -384,11 +385,18 @@ describe('a proxy', PATIENT, () => {
       [{ port: 0, limits: { dnsTimeoutMs: 0 } }, 'limits.dnsTimeoutMs'],
       [{ port: 0, limits: { dnsTimeout: 1 } }, 'limits.dnsTimeout'],
       [{ port: 0, onRequest: 'log' }, 'onRequest'],
-      ['127.0.0.1', 'listenAddr'],
-      ['localhost:x', 'listenAddr'],
+      ['127.0.0.1', 'address'],
+      ['localhost:x', 'address'],
     ]) {
       await assert.rejects(ProxyServer.start(options), (error) => error instanceof OptionError && error.option === option, JSON.stringify(options));
     }
+    for (const [options, fix] of [
+      [{ port: 0, allow: [] }, /must name at least one host.*deny: \['\*'\] to allow none/],
+      [{ port: 0, allow: ['https://a.com'] }, /no scheme/],
+      [{ port: 0, hosts: { 'a.com': 'b.com' } }, /no IP address, such as 127\.0\.0\.1/],
+      [{ port: 0, shards: 0 }, /Leave it out for the default/],
+      [{ port: 0, ports: [0] }, /Write for example \[80, 443/],
+    ]) await assert.rejects(ProxyServer.start(options), fix);
     const proxy = await ProxyServer.start({ port: 0 });
     for (const [id, route, option] of [
       [-1, undefined, 'webContentsId'],

@@ -21,7 +21,7 @@ const MAY_IMPORT = {
   supervision: ['errors', 'options', 'native'],
   utilities: ['facts', 'errors', 'options', 'process', 'native'],
   proxy: ['facts', 'errors', 'options', 'process', 'native'],
-  electron: ['proxy'],
+  electron: ['errors', 'options', 'native', 'proxy'],
   values: ['options'],
   streams: ['errors', 'values'],
   files: ['errors'],

@@ -126,6 +126,19 @@ onBothDrivers('workers', (driver) => {
     });
   }
 
+  it('that are blocked by a call which has waited for them end as well', async () => {
+    const heard = [];
+    const options = { workers: { count: 1, blockedTimeoutMs: 500 }, limits: { queueTimeoutMs: 0 }, onError: (error) => heard.push(error.code) };
+    await withWorkers(driver, options, async (tunnel) => {
+      await callTask(tunnel, 'exit', {});
+      await until(() => heard.length === 1, 'it has ended');
+      const { status, text } = await callTask(tunnel, 'spin', { ms: 20_000 });
+      assert.deepEqual([status, text], [503, LOST]);
+      await until(() => heard.length === 2, 'it is told');
+    });
+    assert.deepEqual(heard, ['FASTTUNNEL_WORKER_ENDED', 'FASTTUNNEL_WORKER_BLOCKED']);
+  });
+
   it('are exchanged one at a time under load, and no call is lost', async () => {
     const module = join(folder, `reloaded-${driver}.mjs`);
     const write = (version, more = '') => writeFileSync(module, `export const tasks = { version: () => ${version}, ${more} slow: () => new Promise((resolve) => setTimeout(resolve, 150, ${version})) };`);
@@ -244,7 +257,8 @@ describe('workers', () => {
     await assert.rejects(broken('throws.mjs', 'throw Object.assign(new Error("no database"), { code: "E_DB" });'), { message: 'no database', code: 'E_DB' });
     await assert.rejects(broken('syntax.mjs', 'export const tasks = {'), { name: 'SyntaxError' });
     await assert.rejects(broken('empty.mjs', 'export const other = 1;'), (error) => error instanceof OptionError && error.option === 'handlers' && /exports neither tasks nor events/.test(error.message));
-    await assert.rejects(broken('wrong.mjs', 'export const tasks = { a: 1 };'), { option: 'tasks["a"]' });
+    await assert.rejects(broken('wrong.mjs', 'export const tasks = { a: 1 };'), { option: 'tasks["a"]', message: /It is exported by file:.*wrong\.mjs\.$/ });
+    await assert.rejects(broken('heard.mjs', 'export const tasks = { a() {} }, onError = 1;'), { option: 'onError', message: /\(error, \{ kind, id \}\) =>/ });
     await assert.rejects(broken('exits.mjs', 'process.exit(7);'), (error) => error instanceof WorkerError && error.code === 'FASTTUNNEL_WORKER_START' && /code 7/.test(error.message));
     await until(() => threads() <= before, 'no thread is left');
   });

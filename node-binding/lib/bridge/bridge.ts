@@ -139,8 +139,10 @@ class EngineBridge implements Bridge, Membership {
     this.#keepAlive = setInterval(() => undefined, FOREVER_MS);
     // What it does not listen for need not be waited for.
     if (options.inProcess === true) this.#keepAlive.unref();
-    // Native code rings only when a poll has found nothing; the first call needs one before it.
-    this.#onRing();
+    // Native code rings only when a poll has found nothing; the first call needs one before it. A worker says before that
+    // that it has joined: a call that has waited for it may never let go of the thread.
+    if (this.#joined) this.#askResume();
+    else this.#onRing();
   }
 
   setTls(tls: TlsEngineOptions): void {

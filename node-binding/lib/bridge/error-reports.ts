@@ -7,7 +7,8 @@ export type Reporter = (error: unknown, origin: ErrorOrigin) => void;
 
 /** The reporter where none is given. */
 export function reportOnStderr(error: unknown, { kind, id, requestId }: ErrorOrigin): void {
-  console.error(`fasttunnel: ${kind} ${id} failed (request ${requestId}): ${describeThrown(error)}`);
+  const request = requestId === '' ? '' : ` (request ${requestId})`;
+  console.error(`fasttunnel: ${kind} ${id} failed${request}: ${describeThrown(error)}`);
 }
 
 /** A reporter that throws (or rejects) must not become a second failure of the call, nor hide the first. */

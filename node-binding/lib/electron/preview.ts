@@ -53,9 +53,12 @@ export async function stopPreviewProxy(): Promise<void> {
  * Leads what a view asks of the own machine to the workspace that it shows. Resolves with what undoes that, or with `undefined` for a page
  * of no workspace, for which nothing changes. When it rejects, everything is as before.
  */
-export async function configurePreviewProxyForView({ webContents, initialUrl, persistKey, logger }: PreviewView): Promise<(() => Promise<void>) | undefined> {
-  const route = previewRoute(initialUrl);
-  if (route === undefined) return undefined;
+export async function configurePreviewProxyForView({ webContents, initialUrl, domains, persistKey, logger }: PreviewView): Promise<(() => Promise<void>) | undefined> {
+  const route = previewRoute(initialUrl, domains);
+  if (route === undefined) {
+    logger?.warn?.('preview proxy skipped: the page is of no workspace', { url: initialUrl, persistKey });
+    return undefined;
+  }
   const server = await startPreviewProxy(logger);
   if (webContents.isDestroyed()) return undefined;
   const { id, session } = webContents;

@@ -27,6 +27,8 @@ export interface PreviewView {
   readonly webContents: PreviewWebContents;
   /** The page that it will show first: its host says which workspace that is. */
   readonly initialUrl: string;
+  /** Domains below which workspaces are, beside those that {@link previewRoute} knows. */
+  readonly domains?: readonly string[] | undefined;
   /** Names what the view keeps, for the log. */
   readonly persistKey?: string | undefined;
   readonly logger?: PreviewLogger | undefined;

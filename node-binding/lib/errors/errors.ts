@@ -40,8 +40,8 @@ export class ClosedError extends Error {
 
   readonly code = ERROR_CODES.closed;
 
-  constructor(action: string) {
-    super(`${action}: the tunnel is closed. Create a new one.`);
+  constructor(action: string, what = 'tunnel') {
+    super(`${action}: the ${what} is closed. Create a new one.`);
   }
 }
 

@@ -84,7 +84,11 @@ function httpStatusOf(value: unknown): number | undefined {
 /** Text of anything that was thrown, for a log. Never throws. */
 export function describeThrown(error: unknown): string {
   try {
-    if (error instanceof Error && typeof error.stack === 'string') return error.stack;
+    if (error instanceof Error && typeof error.stack === 'string') {
+      const { stack, cause } = error;
+      // Of a worker that has ended, the cause alone says where.
+      return cause instanceof Error && typeof cause.stack === 'string' ? `${stack}\nCaused by ${cause.stack}` : stack;
+    }
     return inspect(error, { depth: 2, customInspect: false, getters: false });
   } catch {
     return '(a value that throws when it is looked at)';

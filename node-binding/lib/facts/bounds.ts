@@ -10,5 +10,10 @@ export interface Bounds {
   readonly unit?: string;
 }
 
+/** And what to do where to leave it out is not the answer. */
+export interface ExplainedBounds extends Bounds {
+  readonly fix?: string;
+}
+
 /** The numeric options but those in `limits`, by their names without the group. docs/options.md says what they do. */
 export const NUMBERS = facts.NUMBERS satisfies Readonly<Record<string, Bounds>>;

@@ -1,5 +1,5 @@
 // The checks that every option goes through. Each throws an OptionError that names the option, the value and the fix.
-import type { Bounds } from '../facts/bounds.js';
+import type { ExplainedBounds } from '../facts/bounds.js';
 import { OptionError } from '../errors/errors.js';
 import { show } from './show.js';
 
@@ -57,12 +57,12 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === null || Object.getPrototypeOf(prototype as object) === null;
 }
 
-export function asInteger(option: string, value: unknown, { fallback, least, most, unit }: Bounds): number {
+export function asInteger(option: string, value: unknown, { fallback, least, most, unit, fix }: ExplainedBounds): number {
   if (value === undefined && fallback !== undefined) return fallback;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
     const range = `an integer from ${least} to ${most}${unit === undefined ? '' : ` (${unit})`}`;
     const numeric = typeof value === 'string' && value.trim() !== '' && Number.isInteger(Number(value));
-    fail(option, value, `must be ${range}`, numeric ? `Pass a number: Number(${show(value)}).` : fallback === undefined ? 'Leave it out for none.' : `The default is ${fallback}.`);
+    fail(option, value, `must be ${range}`, numeric ? `Pass a number: Number(${show(value)}).` : fix ?? (fallback === undefined ? 'Leave it out for none.' : `The default is ${fallback}.`));
   }
   return value;
 }

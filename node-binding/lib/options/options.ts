@@ -75,7 +75,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     tasks: asTasks(given.tasks),
     events: asEvents(given.events),
     serializer: asSerializer(given.serializer),
-    onError: given.onError === undefined ? undefined : asFunction('onError', given.onError),
+    onError: given.onError === undefined ? undefined : asFunction('onError', given.onError, ON_ERROR),
     signals: asGracefulSignals(given.gracefulSignals),
     readinessDelayMs: asReadinessDelay(given.readinessDelayMs, given.gracefulSignals),
     systemd: asBoolean('systemd', given.systemd, false),
@@ -139,9 +139,12 @@ function asHandlerMap(option: string, value: unknown): [string, unknown][] {
   return Object.entries(value);
 }
 
+/** What an `onError` may look like. */
+export const ON_ERROR = '(error, { kind, id }) => console.error(kind, id, error)';
+
 /** A handler, or another function of the user's. */
-export function asFunction<Func extends (...args: any[]) => unknown>(option: string, value: unknown): Func {
-  if (typeof value !== 'function') fail(option, value, 'must be a function', 'For example async (input, { signal }) => input.');
+export function asFunction<Func extends (...args: any[]) => unknown>(option: string, value: unknown, example = 'async (input, { signal }) => input'): Func {
+  if (typeof value !== 'function') fail(option, value, 'must be a function', `For example ${example}.`);
   return value as Func;
 }
 

@@ -1,6 +1,6 @@
 // What a proxy is started with, checked. What holds where nothing is said is the engine's business, but for the address.
 import { isIP } from 'node:net';
-import type { Bounds } from '../facts/bounds.js';
+import type { ExplainedBounds as Bounds } from '../facts/bounds.js';
 import { asBoolean, asChoice, asGroup, asInteger, asList, fail, failHidden } from '../options/checks.js';
 import { asSigner, asTls } from '../options/tls.js';
 import type { TlsEngineOptions } from '../options/tls.js';
@@ -17,11 +17,12 @@ export interface CheckedProxy {
 
 const KNOWN = ['host', 'port', 'allowRemote', 'shards', 'driver', 'tls', 'interceptTls', 'http2', 'ports', 'allow', 'deny', 'addresses', 'hosts', 'ca', 'onRequest', 'limits'] as const;
 const ELSEWHERE = { https: 'tls', intercept: 'interceptTls', mitm: 'interceptTls', localCA: 'interceptTls', hostname: 'host', address: 'host', listen: 'port', listenAddr: 'host', allowlist: 'allow', denylist: 'deny', blocklist: 'deny', timeouts: 'limits', log: 'onRequest', logger: 'onRequest', onResponse: 'onRequest' };
-const PORT: Bounds = { least: 0, most: 65_535 };
-const SHARDS: Bounds = { least: 1, most: 64 };
-const LEAST_ONE: Bounds = { least: 1, most: 1_000_000 };
+const PORT: Bounds = { least: 0, most: 65_535, fix: '0 takes any free one.' };
+const DEFAULT = 'Leave it out for the default.';
+const SHARDS: Bounds = { least: 1, most: 64, fix: DEFAULT };
+const LEAST_ONE: Bounds = { least: 1, most: 1_000_000, fix: DEFAULT };
 /** 24 days: what a timer of Node's can count. */
-const TIME: Bounds = { least: 1, most: 2_147_483_647, unit: 'milliseconds' };
+const TIME: Bounds = { least: 1, most: 2_147_483_647, unit: 'milliseconds', fix: DEFAULT };
 
 const LIMITS: Readonly<Record<string, Bounds>> = {
   maxConnections: LEAST_ONE,
@@ -63,8 +64,8 @@ export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy 
     port: asInteger('port', given.port, PORT),
     shards: given.shards === undefined ? 0 : asInteger('shards', given.shards, SHARDS),
     driver: asChoice('driver', given.driver, ['auto', 'io_uring', 'epoll']),
-    http2: asBoolean('http2', given.http2, asBoolean('enableHttp2', enableHttp2, true)),
-    allow: asList('allow', given.allow, asText),
+    http2: asBoolean('enableHttp2', enableHttp2, true) && asBoolean('http2', given.http2, true),
+    allow: asAllow(given.allow),
     deny: asList('deny', given.deny, asText),
     loopback: asBoolean('addresses.loopback', addresses.loopback, false),
     privateNetworks: asBoolean('addresses.private', addresses.private, false),
@@ -81,8 +82,8 @@ export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy 
 /** `host:port`, an IPv6 address in brackets. */
 export function asListenAddress(value: unknown): { host: string; port: number } {
   const [, host, port] = typeof value === 'string' ? /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value)?.filter((part) => part !== undefined) ?? [] : [];
-  if (host === undefined || port === undefined) fail('listenAddr', value, 'must be an IP address and a port', "Write for example '127.0.0.1:39385'.");
-  return { host, port: asInteger('listenAddr', Number(port), PORT) };
+  if (host === undefined || port === undefined) fail('address', value, 'must be an IP address and a port', "Write for example '127.0.0.1:39385'.");
+  return { host, port: asInteger('address', Number(port), PORT) };
 }
 
 /** A context's route, as far as its parts are texts; the engine checks them. */
@@ -101,12 +102,12 @@ export function asRoute(value: unknown): ProxyRoute | undefined {
 
 /** The number of a WebContents. */
 export function asWebContentsId(value: unknown): number {
-  return asInteger('webContentsId', value, { least: 0, most: 4_294_967_295 });
+  return asInteger('webContentsId', value, { least: 0, most: 4_294_967_295, fix: 'Give webContents.id.' });
 }
 
 /** How many ports `startWithAutoPort` tries. */
 export function asAttempts(value: unknown): number {
-  return asInteger('maxAttempts', value, { least: 1, most: 65_535 });
+  return asInteger('maxAttempts', value, { least: 1, most: 65_535, fix: 'Say how many ports to try, 50 for example.' });
 }
 
 function asText(option: string, value: unknown): string {
@@ -127,10 +128,17 @@ function asPorts(value: unknown): number[] | undefined {
   if (!Array.isArray(value) || value.length === 0) fail('ports', value, 'must be an array of ports', 'Write for example [80, 443, [1024, 65535]].');
   return value.flatMap((range: unknown, index) => {
     const pair: unknown[] = Array.isArray(range) ? range : [range, range];
-    const [first, last] = pair.map((port) => asInteger(`ports[${index}]`, port, { least: 1, most: 65_535 }));
+    const [first, last] = pair.map((port) => asInteger(`ports[${index}]`, port, { least: 1, most: 65_535, fix: 'Write for example [80, 443, [1024, 65535]].' }));
     if (pair.length !== 2 || first! > last!) fail(`ports[${index}]`, range, 'must be a port, or the first and the last of several', 'Write for example [1024, 65535].');
     return [first!, last!];
   });
+}
+
+/** An empty list would allow everything, as none does: more than whoever has emptied it wants. */
+function asAllow(value: unknown): string[] {
+  const allow = asList('allow', value, asText);
+  if (value !== undefined && allow.length === 0) fail('allow', value, 'must name at least one host', "Leave it out to allow all, or set deny: ['*'] to allow none.");
+  return allow;
 }
 
 function asHook(value: unknown): CheckedProxy['onRequest'] {

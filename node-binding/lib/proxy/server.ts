@@ -109,7 +109,7 @@ export class ProxyServer {
 
   /** Makes credentials; with a route, hosts of the own machine lead there for whoever has them. */
   createContext(webContentsId: number, route?: ProxyRoute | null): ProxyContext {
-    if (this.#stopping !== undefined) throw new ClosedError('createContext');
+    if (this.#stopping !== undefined) throw new ClosedError('createContext', 'proxy');
     try {
       return this.#native.createContext(asWebContentsId(webContentsId), asRoute(route));
     } catch (error) {
@@ -124,7 +124,7 @@ export class ProxyServer {
 
   /** Replaces the certificates, from the next connection on. */
   setTls(options: TlsOptions): this {
-    if (this.#stopping !== undefined) throw new ClosedError('setTls');
+    if (this.#stopping !== undefined) throw new ClosedError('setTls', 'proxy');
     const tls = asEncryption('tls', options);
     if (!this.#encrypted) throw new StateError('FASTTUNNEL_NOT_OFFERED', 'setTls: the proxy speaks plain HTTP. Start it with the option tls.');
     this.#encrypt(tls);

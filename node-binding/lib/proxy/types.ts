@@ -82,9 +82,9 @@ export interface ProxyOptions {
   readonly interceptTls?: InterceptTls | undefined;
   /** HTTP/2 beside HTTP/1.1: with clients, by ALPN or by its preface, and with servers, by ALPN. Default true. */
   readonly http2?: boolean | undefined;
-  /** Ports of servers that may be asked for: 80, 443 and those from 1024 on, unless said otherwise. */
+  /** Ports of servers that may be connected to, 443 where a route has led: 80, 443 and those from 1024 on, unless said otherwise. */
   readonly ports?: readonly PortRange[] | undefined;
-  /** Hosts that may be asked for, and no others: `host`, `*.host` or `*`, each with or without `:port`. */
+  /** Hosts that may be gone to, after any route, and no others: `host`, `*.host` or `*`, each with or without `:port`. */
   readonly allow?: readonly string[] | undefined;
   /** Hosts that may not. */
   readonly deny?: readonly string[] | undefined;

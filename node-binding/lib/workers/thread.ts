@@ -64,6 +64,8 @@ export class WorkerThread {
   /** What has been found out of its end. */
   #fault: WorkerFault = 'FASTTUNNEL_WORKER_START';
   #cause: unknown;
+  /** Its module took too long. */
+  #late = false;
 
   constructor({ place, workers, options, entry, onError, restarts }: ThreadStart) {
     this.#place = place;
@@ -89,14 +91,17 @@ export class WorkerThread {
       });
     });
     this.#worker.on('error', (error) => (this.#cause = error));
-    this.loaded = this.#load(onError);
+    this.loaded = this.#load(workers.module, onError);
     // Who does not wait for it hears of `ended`.
     this.loaded.catch(() => {});
     port1.unref();
   }
 
-  #load(onError: Reporter): Promise<Loaded> {
-    const timer = setTimeout(() => this.#stop('FASTTUNNEL_WORKER_START', new Error(`the module was not loaded within ${START_TIMEOUT_MS} ms`)), START_TIMEOUT_MS);
+  #load(module: string, onError: Reporter): Promise<Loaded> {
+    const timer = setTimeout(() => {
+      this.#late = true;
+      this.#stop('FASTTUNNEL_WORKER_START', new Error(`${module} was not loaded within ${START_TIMEOUT_MS} ms. Look for an await at its top, or at that of what it imports, which does not end`));
+    }, START_TIMEOUT_MS);
     timer.unref();
     const loaded = new Promise<Loaded>((resolve) => (this.#onLoaded = resolve));
     this.#port.on('message', (message: FromWorker) => this.#hear(message, onError));
@@ -118,7 +123,7 @@ export class WorkerThread {
   /** Rejects when the thread ends: with the error of its module, if it is about that. */
   async #failure(): Promise<never> {
     const error = await this.ended;
-    throw error.code === 'FASTTUNNEL_WORKER_START' && error.cause instanceof Error ? error.cause : error;
+    throw error.code === 'FASTTUNNEL_WORKER_START' && !this.#late && error.cause instanceof Error ? error.cause : error;
   }
 
   #errorOf(code: number): WorkerError {

@@ -1,7 +1,8 @@
 import { eventEntry, taskEntry } from '../calls/handler-entries.js';
 import type { Entry } from '../calls/entry.js';
+import { OptionError } from '../errors/errors.js';
 import { fail, isPlainObject } from '../options/checks.js';
-import { asEvents, asFunction, asSerializer, asTasks } from '../options/options.js';
+import { asEvents, asFunction, asSerializer, asTasks, ON_ERROR } from '../options/options.js';
 import type { EventHandler, Serializer, WorkerModule } from '../options/types.js';
 
 /** What a module exports, checked. */
@@ -19,6 +20,15 @@ const EXPORTS = ['tasks', 'events', 'serializer', 'onError', 'close'] as const;
 /** Loads a module. Rejects with what it throws, or an OptionError when it exports something else than it should. */
 export async function loadModule(url: string): Promise<CheckedModule> {
   const namespace = (await import(url)) as Record<string, unknown>;
+  try {
+    return checked(url, namespace);
+  } catch (error) {
+    // Two tunnels may have two modules, and options have such names as well.
+    throw error instanceof OptionError && error.option !== 'handlers' ? new OptionError(error.option, error.value, `${error.message} It is exported by ${url}.`) : error;
+  }
+}
+
+function checked(url: string, namespace: Record<string, unknown>): CheckedModule {
   const given = Object.fromEntries(EXPORTS.map((name) => [name, exported(namespace, name)])) as Record<(typeof EXPORTS)[number], unknown>;
   if (given.tasks === undefined && given.events === undefined) {
     fail('handlers', url, 'exports neither tasks nor events', "Write export const tasks = { 'app.tasks.add': async ({ a, b }) => a + b }.");
@@ -31,8 +41,8 @@ export async function loadModule(url: string): Promise<CheckedModule> {
     tasks: tasks.map(([id]) => id),
     events: [...events.keys()],
     serializer: asSerializer(given.serializer),
-    onError: given.onError === undefined ? undefined : asFunction('onError', given.onError),
-    close: given.close === undefined ? undefined : asFunction('close', given.close),
+    onError: given.onError === undefined ? undefined : asFunction('onError', given.onError, ON_ERROR),
+    close: given.close === undefined ? undefined : asFunction('close', given.close, 'async () => { await database.end(); }'),
   };
 }
 
