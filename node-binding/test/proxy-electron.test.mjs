@@ -148,6 +148,20 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     for (const secret of [username, password]) assert.ok(!JSON.stringify(heard).includes(secret));
   });
 
+  it('leaves a view alone that is to go through another proxy', async () => {
+    const webContents = new WebContents();
+    const configure = (enabled) => configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE, enabled });
+    assert.equal(await configure(false), undefined);
+    assert.deepEqual([webContents.session.proxies, webContents.session.closing.count, webContents.listenerCount('destroyed')], [[], 0, 0]);
+    assert.equal(getProxyCredentialsForWebContents(webContents.id), null);
+    // As an environment has it: neither is guessed.
+    await assert.rejects(configure('false'), /enabled must be true or false/);
+    for (const enabled of [undefined, true]) assert.equal(typeof await configure(enabled), 'function');
+    // What was set up before goes on, until it is undone.
+    assert.equal(await configure(false), undefined);
+    assert.notEqual(getProxyCredentialsForWebContents(webContents.id), null);
+  });
+
   it('changes nothing for pages of no workspace', async () => {
     const webContents = new WebContents();
     assert.equal(await configurePreviewProxyForView({ webContents, initialUrl: 'https://example.com' }), undefined);
