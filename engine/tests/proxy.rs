@@ -22,6 +22,8 @@ on_both_drivers!(
     requests_that_two_readers_could_read_in_two_ways_go_nowhere,
     what_stands_around_chunks_has_the_bounds_and_statuses_of_the_tunnel,
     a_connection_that_was_closed_while_it_waited_costs_nobody_a_request,
+    a_request_whose_answer_has_begun_is_not_sent_again,
+    a_request_that_may_go_no_further_is_answered_here_and_shown_without_its_secrets,
     a_tunnel_carries_bytes_both_ways_and_ends_each_way_by_itself,
     another_protocol_begins_when_the_server_says_so,
     what_cannot_be_reached_is_told_by_its_cause,
@@ -387,6 +389,48 @@ fn a_connection_that_was_closed_while_it_waited_costs_nobody_a_request(driver: D
     // What may not be done twice is not.
     client.send(proxy.request(&format!("POST {}", origin.url("/")), "Content-Length: 1\r\n") + "x");
     assert_eq!(client.reply().field("proxy-status"), Some("fasttunnel; error=connection_terminated"));
+}
+
+fn a_request_whose_answer_has_begun_is_not_sent_again(driver: DriverChoice) {
+    let proxy = Proxy::start(driver);
+    for begun in ["H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
+        let origin = Origin::start(move |mut peer, _| {
+            peer.request();
+            peer.send(OK);
+            peer.request();
+            peer.send(begun);
+        });
+        let mut client = proxy.client();
+        client.send(proxy.request(&format!("GET {}", origin.url("/")), ""));
+        assert_eq!(client.reply().body, "ok");
+        client.send(proxy.request(&format!("GET {}", origin.url("/")), ""));
+        let mut reply = client.reply();
+        if reply.status == 103 {
+            reply = client.reply();
+        }
+        let told = (reply.status, reply.field("proxy-status"));
+        assert_eq!(told, (502, Some("fasttunnel; error=connection_terminated")), "{begun}");
+        assert_eq!(origin.accepted(), 1, "{begun}");
+    }
+}
+
+fn a_request_that_may_go_no_further_is_answered_here_and_shown_without_its_secrets(driver: DriverChoice) {
+    let proxy = Proxy::start(driver);
+    let origin = Origin::answering(OK);
+    let mut client = proxy.client();
+    let lines = "X-A: 1\r\nCookie: secret=1\r\nAuthorization: Basic c2VjcmV0\r\nMax-Forwards: 0\r\n";
+    client.send(proxy.request(&format!("TRACE {}", origin.url("/x")), lines));
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.field("content-type")), (200, Some("message/http")));
+    let seen = format!("TRACE {} HTTP/1.1\r\nHost: whatever\r\nX-A: 1\r\nMax-Forwards: 0\r\n\r\n", origin.url("/x"));
+    assert_eq!(reply.body, seen);
+    client.send(proxy.request(&format!("OPTIONS {}", origin.url("/x")), "Max-Forwards: 0\r\n"));
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    assert_eq!(origin.accepted(), 0);
+    // One more is one further.
+    client.send(proxy.request(&format!("OPTIONS {}", origin.url("/x")), "Max-Forwards: 1\r\n"));
+    assert_eq!((client.reply().body.as_str(), origin.accepted()), ("ok", 1));
 }
 
 fn a_tunnel_carries_bytes_both_ways_and_ends_each_way_by_itself(driver: DriverChoice) {

@@ -23,6 +23,7 @@ on_both_drivers!(
     another_protocol_inside_a_tunnel_is_the_workspaces,
     tls_inside_a_tunnel_goes_to_the_workspace_as_it_is,
     a_server_that_cannot_prove_who_it_is_gets_no_request,
+    an_answer_until_the_end_does_not_look_whole_when_tls_is_cut_off,
     whoever_says_nothing_through_a_tunnel_is_not_waited_for,
     the_own_machine_itself_is_out_of_reach_with_a_route,
 );
@@ -160,6 +161,23 @@ fn a_server_that_cannot_prove_who_it_is_gets_no_request(driver: DriverChoice) {
     });
     let reply = proxy(driver, &plain, Trust::of_the_web().unwrap()).get("http://localhost:5173/");
     assert_eq!((reply.status, reply.field("proxy-status")), (502, Some("fasttunnel; error=tls_protocol_error")));
+}
+
+fn an_answer_until_the_end_does_not_look_whole_when_tls_is_cut_off(driver: DriverChoice) {
+    for says_so in [true, false] {
+        let (proxy, _origin) = workspace(driver, move |mut peer, _| {
+            peer.head();
+            peer.send("HTTP/1.1 200 OK\r\n\r\nhello");
+            if says_so {
+                peer.finish();
+            }
+        });
+        let mut client = proxy.client();
+        client.send(proxy.request("GET http://localhost:5173/", ""));
+        assert_eq!(client.head().status, 200);
+        let rest = client.until_end().0;
+        assert_eq!(rest.ends_with(b"0\r\n\r\n"), says_so, "{}", rest.escape_ascii());
+    }
 }
 
 fn whoever_says_nothing_through_a_tunnel_is_not_waited_for(driver: DriverChoice) {

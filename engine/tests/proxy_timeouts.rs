@@ -4,6 +4,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fasttunnel_engine::Config;
@@ -11,6 +12,7 @@ use fasttunnel_engine::limits::Limits;
 use fasttunnel_engine::proxy::policy::HostRule;
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::{Place, Settings};
+use fasttunnel_engine::tls::{Identity, MinVersion, Tls, TlsParts};
 use fasttunnel_engine::trust::Trust;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -25,6 +27,8 @@ on_both_drivers!(
     a_server_that_does_not_accept_is_given_up,
     a_server_that_does_not_shake_hands_is_given_up,
     a_connection_to_a_server_is_kept_for_its_time,
+    the_oldest_connection_that_waits_ends_when_there_are_too_many,
+    a_client_that_does_not_shake_hands_is_cut,
     a_slow_client_and_a_slow_server_that_go_on_are_waited_for,
     a_client_that_takes_an_early_answer_slowly_is_waited_for,
 );
@@ -189,6 +193,57 @@ fn a_connection_to_a_server_is_kept_for_its_time(driver: DriverChoice) {
     assert_eq!(origin.accepted(), 1);
     left.recv_timeout(Duration::from_secs(5)).unwrap();
     is_due(start);
+}
+
+fn the_oldest_connection_that_waits_ends_when_there_are_too_many(driver: DriverChoice) {
+    let proxy = hasty(driver, |settings| {
+        settings.limits.max_idle_upstreams = 1;
+        settings.limits.idle_upstream_timeout_ms = 60_000;
+    });
+    let (sender, left) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let first = Origin::start(move |mut peer, _| {
+        while peer.request().is_some() {
+            peer.send(OK);
+        }
+        let _ = sender.lock().unwrap().send(());
+    });
+    let second = Origin::answering(OK);
+    assert_eq!(proxy.get(&first.url("/")).body, "ok");
+    assert_eq!(proxy.get(&second.url("/")).body, "ok");
+    left.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(proxy.get(&second.url("/")).body, "ok");
+    assert_eq!((first.accepted(), second.accepted()), (1, 1));
+    assert_eq!(proxy.get(&first.url("/")).body, "ok");
+    assert_eq!(first.accepted(), 2);
+}
+
+/// A certificate for the proxy itself.
+fn tls() -> Tls {
+    let key = std::env::temp_dir().join(format!("fasttunnel-{}-proxy.key", std::process::id()));
+    let arguments =
+        ["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"];
+    let made = Command::new("openssl").args(arguments).args(["-keyout", key.to_str().unwrap()]).output().unwrap();
+    let pem = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let identities = [Identity { chain: &made.stdout, key: &pem, names: &[] }];
+    Tls::new(TlsParts { identities: &identities, least: MinVersion::Tls12, clients: None }).unwrap()
+}
+
+fn a_client_that_does_not_shake_hands_is_cut(driver: DriverChoice) {
+    let limits = |config: &mut Config| {
+        config.tls = Some(tls());
+        config.limits.handshake_timeout_ms = 400;
+    };
+    let proxy = Proxy::configured(driver, None, Settings::default(), Trust::of_the_web().unwrap(), limits);
+    // Nothing, and the beginning of a `ClientHello`.
+    for said in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+        let mut client = proxy.client();
+        let start = Instant::now();
+        client.send(said);
+        client.until_end();
+        is_due(start);
+    }
 }
 
 fn a_slow_client_and_a_slow_server_that_go_on_are_waited_for(driver: DriverChoice) {

@@ -52,6 +52,13 @@ export const FORMS = [
   { id: 'TLS hello', bytes: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', strict: [400] },
 ];
 
+/** Forms that are about the content's size are about limits that a proxy does not have. */
+export const PROXY_FORMS = FORMS.filter(({ id }) => !/^(?:3 MB|CL: 10 GB)/.test(id));
+
+/** The requests of a text, asked of a proxy by who can prove that he may, for a server at `port` of this machine. */
+export const throughProxy = (text, proof, port) =>
+  text.replace(/^(POST|GET) (\/\S*) (HTTP\/1\.[01]\r?\n)/gm, `$1 http://127.0.0.1:${port}$2 $3Proxy-Authorization: Basic ${proof}\r\n`);
+
 const WAIT_MS = 2500;
 
 /** Sends a form, and one good call behind it: `{ answers, closed, strict }`. */

@@ -7,7 +7,7 @@ import { start } from '../proxies/servers.mjs';
 import { proofOf } from '../proxies/tunnels.mjs';
 import { attack, FLOOD_HEADINGS, floodRow, machineOf, table } from './attack.mjs';
 import { deaf, drip, pour, storm } from './floods.mjs';
-import { FORMS, send } from './forms.mjs';
+import { PROXY_FORMS, send, throughProxy } from './forms.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -38,14 +38,6 @@ function floodsOf(proxy, { nginx, bytes }) {
   ];
 }
 
-/** Forms that are about the content's size are about limits that a proxy does not have. */
-const forms = FORMS.filter(({ id }) => !/^(?:3 MB|CL: 10 GB)/.test(id));
-
-/** The requests of a text, asked of a proxy. */
-function throughProxy(text, proxy, nginx) {
-  return text.replace(/^(POST|GET) (\/\S*) (HTTP\/1\.[01]\r?\n)/gm, `$1 http://127.0.0.1:${nginx}$2 $3Proxy-Authorization: Basic ${proofOf(proxy)}\r\n`);
-}
-
 const [nginx, source] = await Promise.all([openNginx(), openBytes()]);
 const origins = { nginx: nginx.port, bytes: source.port };
 const tables = [];
@@ -74,19 +66,19 @@ try {
   }
   if (rows.length > 1) tables.push(table(rows));
   if (isChosen('forms')) {
-    const cells = new Map(forms.map((form) => [form, []]));
+    const cells = new Map(PROXY_FORMS.map((form) => [form, []]));
     const good = names.map(() => 0);
     for (const [at, [name]] of names.entries()) {
       const proxy = await start(name);
-      for (const form of forms) {
-        const { answers, closed, strict } = await send(proxy.port, form, { through: (text) => throughProxy(text, proxy, origins.nginx) });
+      for (const form of PROXY_FORMS) {
+        const { answers, closed, strict } = await send(proxy.port, form, { through: (text) => throughProxy(text, proofOf(proxy), origins.nginx) });
         if (strict) good[at] += 1;
         const mark = strict ? '' : '**';
         cells.get(form).push(`${mark}${answers.join(' ') || 'nothing'}${closed ? ', closed' : ', open'}${mark}`);
       }
       await proxy.stop();
     }
-    tables.push(table([['form, and a good request behind it', ...names.map(([, version]) => version)], ...[...cells].map(([form, columns]) => [form.id, ...columns]), ['as strict as it can be', ...good.map((count) => `${count} of ${forms.length}`)]]));
+    tables.push(table([['form, and a good request behind it', ...names.map(([, version]) => version)], ...[...cells].map(([form, columns]) => [form.id, ...columns]), ['as strict as it can be', ...good.map((count) => `${count} of ${PROXY_FORMS.length}`)]]));
   }
 } finally {
   await nginx.close();

@@ -1,11 +1,15 @@
 // The attacks of loadtest/attacks in short, with limits that are reached soon: everybody is cut off on time and told why,
 // a normal client beside them goes on, and nothing of them is left.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
 import { startCanary } from '../../loadtest/attacks/canary.mjs';
 import { FLOODS } from '../../loadtest/attacks/floods.mjs';
-import { FORMS, send } from '../../loadtest/attacks/forms.mjs';
+import { FORMS, PROXY_FORMS, send, throughProxy } from '../../loadtest/attacks/forms.mjs';
 import { start } from '../../loadtest/attacks/servers.mjs';
+import { proofOf } from '../../loadtest/proxies/tunnels.mjs';
+import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { onBothDrivers, until } from './support/tunnels.mjs';
 
 const LIMITS = { handshakeTimeoutMs: 1000, headTimeoutMs: 1000, bodyTimeoutMs: 1000, writeTimeoutMs: 1000, idleTimeoutMs: 1000, discardTimeoutMs: 1000 };
@@ -74,6 +78,26 @@ onBothDrivers('attacks', (driver) => {
       assert.deepEqual(results.filter(([, { strict }]) => !strict), []);
     } finally {
       await server.stop();
+    }
+  });
+});
+
+onBothDrivers('attacks on the forward proxy', (driver) => {
+  it('forms: one answer of the right kind, then the end, and nothing of them for the server', async () => {
+    const seen = [];
+    const server = createServer((request, response) => { seen.push(request.url); response.end(); }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const proxy = await ProxyServer.start({ port: 0, driver, addresses: { loopback: true } });
+    const proof = proofOf(proxy.createContext(1));
+    const through = (text) => throughProxy(text, proof, server.address().port);
+    try {
+      const results = await Promise.all(PROXY_FORMS.map(async (form) => [form.id, await send(proxy.port(), form, { through })]));
+      assert.deepEqual(results.filter(([, { strict }]) => !strict), []);
+      assert.deepEqual(seen.filter((path) => /smuggled|behind/.test(path)), []);
+    } finally {
+      await proxy.stop();
+      server.closeAllConnections();
+      server.close();
     }
   });
 });

@@ -13,11 +13,15 @@ const URL_OF_A_WORKSPACE = 'https://cmux-abc-base-3000.cmux.app/page';
 class Session {
   proxies = [];
   failing = false;
+  closing = { count: 0, failing: false };
   async setProxy(config) {
     if (this.failing) throw new Error('setProxy has failed');
     this.proxies.push(config);
   }
-  async closeAllConnections() {}
+  async closeAllConnections() {
+    this.closing.count += 1;
+    if (this.closing.failing) throw new Error('closeAllConnections has failed');
+  }
 }
 
 class WebContents extends EventEmitter {
@@ -51,13 +55,16 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
       ['http://localhost:5173', undefined],
       ['no url', undefined],
     ]) assert.deepEqual(previewRoute(url), route, url);
+    for (const domainSuffix of ['cmux.app', 'cmux.sh', 'cmux.dev', 'cmux.local', 'cmux.localhost', 'autobuild.app']) {
+      assert.deepEqual(previewRoute(`https://CMUX-abc-base-3000.${domainSuffix}/`), { morphId: 'abc', scope: 'base', domainSuffix });
+    }
+    // The first half of what `printf key | sha256sum` says: what apps have kept is found again.
+    assert.equal(previewPartition('key'), 'persist:cmux-preview-2c70e12b7a0646f92279f427');
     const own = 'https://cmux-abc-base-3000.Previews.example.com';
     assert.deepEqual([previewRoute(own), previewRoute(own, ['previews.Example.com'])], [undefined, { morphId: 'abc', scope: 'base', domainSuffix: 'previews.example.com' }]);
     assert.equal(previewRoute(own, ['example.com']), undefined);
     for (const domains of ['a.com', ['.a.com'], ['*.a.com'], [1]]) assert.throws(() => previewRoute(own, domains), OptionError);
     assert.deepEqual([previewPartition(undefined), previewPartition(null)], [null, null]);
-    assert.match(previewPartition('key'), /^persist:cmux-preview-[0-9a-f]{24}$/);
-    assert.notEqual(previewPartition('key'), previewPartition('other'));
   });
 
   it('goes through the one proxy, with credentials of its own', async () => {
@@ -119,6 +126,47 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-other-base-1.cmux.app' });
     assert.notDeepEqual(getProxyCredentialsForWebContents(webContents.id), before);
     assert.deepEqual([server.stats().contexts.length, webContents.listenerCount('destroyed')], [1, 1]);
+  });
+
+  it('closes the connections that the session has, and is as before when that fails', async () => {
+    const webContents = new WebContents();
+    const { session } = webContents;
+    const server = await startPreviewProxy();
+    session.closing.failing = true;
+    await assert.rejects(configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE }), /closeAllConnections has failed/);
+    assert.deepEqual([session.proxies.length, session.proxies.at(-1), server.stats().contexts.length, webContents.listenerCount('destroyed')], [2, { mode: 'system' }, 0, 0]);
+    assert.equal(getProxyCredentialsForWebContents(webContents.id), null);
+    session.closing = { count: 0, failing: false };
+    await configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE });
+    assert.equal(session.closing.count, 1);
+  });
+
+  it('tells the logger that it is given, and no password', async () => {
+    const heard = [];
+    const logger = { log: (...told) => heard.push(told), warn: (...told) => heard.push(told) };
+    const webContents = new WebContents();
+    await configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE, persistKey: 'key', logger });
+    const route = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.app' };
+    assert.deepEqual(heard, [
+      ['preview proxy listens', { port: (await startPreviewProxy()).port() }],
+      ['preview proxy configured', { webContentsId: webContents.id, persistKey: 'key', route }],
+    ]);
+    const { username, password } = getProxyCredentialsForWebContents(webContents.id);
+    for (const secret of [username, password]) assert.ok(!JSON.stringify(heard).includes(secret));
+  });
+
+  it('leaves a view alone that is to go through another proxy', async () => {
+    const webContents = new WebContents();
+    const configure = (enabled) => configurePreviewProxyForView({ webContents, initialUrl: URL_OF_A_WORKSPACE, enabled });
+    assert.equal(await configure(false), undefined);
+    assert.deepEqual([webContents.session.proxies, webContents.session.closing.count, webContents.listenerCount('destroyed')], [[], 0, 0]);
+    assert.equal(getProxyCredentialsForWebContents(webContents.id), null);
+    // As an environment has it: neither is guessed.
+    await assert.rejects(configure('false'), /enabled must be true or false/);
+    for (const enabled of [undefined, true]) assert.equal(typeof await configure(enabled), 'function');
+    // What was set up before goes on, until it is undone.
+    assert.equal(await configure(false), undefined);
+    assert.notEqual(getProxyCredentialsForWebContents(webContents.id), null);
   });
 
   it('changes nothing for pages of no workspace, and says so', async () => {

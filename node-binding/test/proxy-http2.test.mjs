@@ -263,6 +263,13 @@ for (const [driver, secure] of [['io_uring', false], ['io_uring', true], ['epoll
       assert.equal(status, 502);
       assert.match(headers['proxy-status'], /error=http_upgrade_failed/);
       page.close();
+      // It says that it has switched, and has not read the key.
+      const liar = createTcpServer((socket) => socket.on('error', () => {}).once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n')));
+      const lied = await answerOf(ask({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/', ':authority': `127.0.0.1:${await listen(liar)}` }));
+      assert.equal(lied.status, 502);
+      assert.match(lied.headers['proxy-status'], /error=http_upgrade_failed/);
+      liar.close();
     });
 
     it('serves HTTP/1.1 at the same port', async () => {
@@ -343,10 +350,15 @@ for (const [driver, secure] of [['io_uring', false], ['io_uring', true], ['epoll
         assert.ok(head, 'an answer without a window for its content has a head');
         assert.equal(silent.frames.filter(({ type, payload }) => type === TYPES.data && payload.length > 0).length, 0);
         silent.destroy();
-        const other = await ProxyServer.start({ port: 0, driver, http2: false });
-        const refused = await Frames.connect({ host: '127.0.0.1', port: other.port() });
-        await refused.ended();
-        await other.stop();
+        // Switched off by option, and as the earlier proxies had it: by a parameter.
+        for (const start of [
+          () => ProxyServer.start({ port: 0, driver, http2: false }), () => ProxyServer.start('127.0.0.1:0', false), () => ProxyServer.startWithAutoPort('127.0.0.1', 0, 1, false, { driver }),
+        ]) {
+          const other = await start();
+          const refused = await Frames.connect({ host: '127.0.0.1', port: other.port() });
+          await refused.ended();
+          await other.stop();
+        }
         assert.equal(proxy.stats().panics, 0);
         assert.equal((await answerOf(ask({ ':path': '/after' }))).status, 200);
       });

@@ -12,6 +12,7 @@ import { WebSocket } from 'ws';
 import proxyAgents from 'https-proxy-agent';
 import { ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
+import { curl } from './support/curl.mjs';
 import { CODES, settings, windowUpdate } from './support/http2.mjs';
 
 const { HttpsProxyAgent } = proxyAgents;
@@ -131,6 +132,13 @@ for (const driver of ['io_uring', 'epoll']) {
       assert.deepEqual([empty.status, empty.text], [404, '']);
       assert.equal((await ask('/head', { method: 'HEAD' })).text, '');
       assert.equal((await ask('/hints')).status, 200);
+      const session = http2.connect(`http://127.0.0.1:${proxy.port()}`).on('error', () => {});
+      const hinted = session.request({ ':scheme': 'http', ':authority': 'localhost:5173', ':path': '/hints', 'proxy-authorization': basic(context) });
+      const interim = [];
+      hinted.on('headers', (fields) => interim.push([fields[':status'], fields.link])).resume();
+      assert.equal((await once(hinted, 'response'))[0][':status'], 200);
+      assert.deepEqual(interim, [[103, '</a.css>; rel=preload']]);
+      session.destroy();
       const content = Buffer.alloc(8 << 20, 'fasttunnel');
       const response = await fetch('http://localhost:5173/large', { dispatcher, method: 'POST', body: content });
       assert.ok(Buffer.from(await response.arrayBuffer()).subarray('POST /large '.length).equals(content));
@@ -187,6 +195,11 @@ for (const driver of ['io_uring', 'epoll']) {
       const refused = new WebSocket('ws://localhost:5173/forbidden', { agent: new HttpsProxyAgent(`http://${auth(context)}@127.0.0.1:${proxy.port()}`) });
       assert.match((await once(refused, 'error'))[0].message, /403/);
       assert.equal(both.seen.sockets, sockets, 'on the connection that there is');
+    });
+
+    it('lets a client speak HTTP/2 to a server through a tunnel', async () => {
+      const { stdout } = await curl('--http2', '--insecure', '--max-time', '10', '-w', '%{http_version}', '--proxy', `http://127.0.0.1:${proxy.port()}`, '--proxy-user', auth(context), 'https://localhost:5173/tunnelled');
+      assert.equal(stdout, 'GET /tunnelled 2');
     });
 
     it('joins streams of clients to streams of servers', async () => {

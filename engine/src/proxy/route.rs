@@ -157,5 +157,13 @@ mod tests {
         let longest = "a".repeat(63 - "cmux--base-65535".len());
         assert!(Route::new(&longest, "base", "cmux.app", None).is_ok());
         assert_eq!(Route::new(&format!("{longest}a"), "base", "cmux.app", None), Err(RouteError::TooLong));
+        // A name has 253 bytes at most, with the port of five digits.
+        let suffix = |bytes: usize| "a".repeat(1 - bytes % 2) + &"a.".repeat(bytes)[..bytes - 1 + bytes % 2];
+        let room = 253 - "cmux-a-base-65535.".len();
+        assert!(Route::new("a", "base", &suffix(room), None).is_ok());
+        assert_eq!(Route::new("a", "base", &suffix(room + 1), None), Err(RouteError::TooLong));
+        let morph = format!(".{}", suffix(253 - "port-65535-morphvm-a.".len()));
+        assert!(Route::new("a", "base", "cmux.app", Some(&morph)).is_ok());
+        assert_eq!(Route::new("aa", "base", "cmux.app", Some(&morph)), Err(RouteError::TooLong));
     }
 }

@@ -20,6 +20,13 @@ pub fn accept(key: &str) -> String {
     base64::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()).as_ref())
 }
 
+/// True when `answer` answers the key of `request`, each the value of its field.
+#[must_use]
+pub fn agrees(request: Option<&[u8]>, answer: Option<&[u8]>) -> bool {
+    let key = request.and_then(|key| std::str::from_utf8(key).ok());
+    key.is_some_and(|key| answer == Some(accept(key).as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +35,10 @@ mod tests {
     fn a_key_has_the_answer_that_the_rfc_has() {
         assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(key(*b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
+        let key = Some(&b"dGhlIHNhbXBsZSBub25jZQ=="[..]);
+        assert!(agrees(key, Some(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+        for (key, answer) in [(key, None), (key, key), (None, None), (Some(&b"\xff"[..]), key)] {
+            assert!(!agrees(key, answer));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Servers behind a proxy, each connection of which does what the test says, and a proxy in front of them.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -79,9 +79,23 @@ impl Origin {
 }
 
 /// What a connection of a server goes over.
-trait Line: Read + Write + Send {}
+trait Line: Read + Write + Send {
+    /// Says that nothing more is sent.
+    fn finish(&mut self);
+}
 
-impl<T: Read + Write + Send> Line for T {}
+impl Line for TcpStream {
+    fn finish(&mut self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl Line for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.flush();
+    }
+}
 
 /// One connection of a server.
 pub struct Peer {
@@ -92,6 +106,11 @@ pub struct Peer {
 impl Peer {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.line.write_all(bytes.as_ref());
+    }
+
+    /// Says that nothing more is sent, as what carries the connection says it.
+    pub fn finish(&mut self) {
+        self.line.finish();
     }
 
     /// More of what comes; false at the end.

@@ -1,4 +1,5 @@
 import { ProxyServer } from '../proxy/server.js';
+import { isEnabled } from '../proxy/options.js';
 import type { ProxyContext, ProxyOptions } from '../proxy/types.js';
 import { previewRoute } from './route.js';
 import type { PreviewLogger, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
@@ -51,9 +52,10 @@ export async function stopPreviewProxy(): Promise<void> {
 
 /**
  * Leads what a view asks of the own machine to the workspace that it shows. Resolves with what undoes that, or with `undefined` for a page
- * of no workspace, for which nothing changes. When it rejects, everything is as before.
+ * of no workspace and with `enabled: false`, for which nothing changes. When it rejects, everything is as before.
  */
-export async function configurePreviewProxyForView({ webContents, initialUrl, domains, persistKey, logger }: PreviewView): Promise<(() => Promise<void>) | undefined> {
+export async function configurePreviewProxyForView({ webContents, initialUrl, domains, persistKey, enabled, logger }: PreviewView): Promise<(() => Promise<void>) | undefined> {
+  if (!isEnabled(enabled)) return undefined;
   const route = previewRoute(initialUrl, domains);
   if (route === undefined) {
     logger?.warn?.('preview proxy skipped: the page is of no workspace', { url: initialUrl, persistKey });

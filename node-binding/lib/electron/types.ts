@@ -31,6 +31,8 @@ export interface PreviewView {
   readonly domains?: readonly string[] | undefined;
   /** Names what the view keeps, for the log. */
   readonly persistKey?: string | undefined;
+  /** `false` leaves the view alone, for an app that keeps another proxy beside this one. The default is `true`. */
+  readonly enabled?: boolean | undefined;
   readonly logger?: PreviewLogger | undefined;
 }
 

@@ -50,6 +50,9 @@ const DRAIN: Bounds = { ...TIME, least: 0, fallback: 1000 };
 /** Every option that is a number, by the name that stands last in its path. */
 export const NUMBERS: Readonly<Record<string, Bounds>> = { port: PORT, shards: SHARDS, ...LIMITS, drainTimeoutMs: DRAIN };
 
+/** Whether a view is to go through the proxy. */
+export const isEnabled = (value: unknown): boolean => asBoolean('enabled', value, true);
+
 /** Checks the options of a proxy. */
 export function checkProxy(value: unknown, enableHttp2?: unknown): CheckedProxy {
   const given = asGroup('options', value, KNOWN, ELSEWHERE);

@@ -13,6 +13,7 @@ use crate::proxy::answer::{self, AnswerPlan, Reader};
 use crate::proxy::fault::Fault;
 use crate::proxy::request::{Forward, write_head};
 use crate::proxy::trailers;
+use crate::proxy::websocket;
 use crate::shard::Shard;
 use crate::shard::multiplex::stream::Failure;
 use crate::shard::proxy::client::{Client, Wait};
@@ -329,6 +330,13 @@ impl Way<'_> {
         }
     }
 
+    /// Over frames the proxy is who asks whether a server speaks WebSocket (RFC 8441 5): 101 without an answer to that is none.
+    fn may_switch(&self, answer: &AnswerHead, bytes: &[u8]) -> bool {
+        let asked = || self.exchange.head.fields.of(self.exchange.bytes).get(b"sec-websocket-key").first();
+        let answered = || answer.fields.of(bytes).get(b"sec-websocket-accept").first();
+        !self.framed || answer.status != 101 || websocket::agrees(asked(), answered())
+    }
+
     /// Passes the answer on.
     async fn hear(&self, inlet: &mut Inlet, outlet: &mut Outlet) -> Heard {
         let Exchange { head, forward, context, .. } = self.exchange;
@@ -350,7 +358,8 @@ impl Way<'_> {
                     let bytes = inlet.buffer.split_to(end);
                     let found = answers.head();
                     if !found.is_interim() {
-                        let reader = Reader { last: reader.last || self.client.closing(), ..reader };
+                        let upgrades = reader.upgrades && self.may_switch(found, &bytes);
+                        let reader = Reader { upgrades, last: reader.last || self.client.closing(), ..reader };
                         let plan = match answer::plan(found, reader) {
                             Ok(plan) => plan,
                             Err(fault) => return Heard::Nothing(fault),
