@@ -20,7 +20,13 @@ pub struct Reader {
     pub last: bool,
     /// Frames tell it where content ends (RFC 9113 8.1).
     pub framed: bool,
+    /// Has asked for another host than the one that answers.
+    pub moved: bool,
 }
+
+/// Fields by which a server says how it is reached from now on: browsers keep them for the host that they have asked for, and each of its
+/// ports (RFC 6797 8.2, RFC 7838 3).
+const OF_THE_SERVER: &[&[u8]] = &[b"strict-transport-security", b"alt-svc"];
 
 /// How an answer is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +86,9 @@ pub fn write_head(
     let mut dated = false;
     for (name, value) in fields.iter() {
         dated |= name.eq_ignore_ascii_case(b"date");
+        if reader.moved && OF_THE_SERVER.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            continue;
+        }
         if !hop.ends_here(name) && (has_length || !name.eq_ignore_ascii_case(b"content-length")) {
             put(out, name, value);
         }

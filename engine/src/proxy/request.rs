@@ -30,6 +30,8 @@ pub enum RequestPlan {
 pub struct Forward {
     /// Where it goes.
     pub routed: Routed,
+    /// That is another host than the client has asked for.
+    pub moved: bool,
     /// `OPTIONS` for the server as a whole.
     pub asterisk: bool,
     /// It asks for another protocol.
@@ -67,8 +69,10 @@ pub fn plan(
     if max_forwards == Some(0) {
         return Ok(RequestPlan::Own);
     }
+    let moved = way.and_then(|way| way.rewrite(&target));
     Ok(RequestPlan::Forward(Forward {
-        routed: route(target, way),
+        moved: moved.is_some(),
+        routed: moved.unwrap_or_else(|| route(target, None)),
         asterisk: head.method == Method::Options
             && (head.form == TargetForm::Asterisk || (head.path.is_empty() && head.query.is_empty())),
         // With content, what follows it could be taken for a part of either.
@@ -90,6 +94,11 @@ pub fn asked(head: &Head, bytes: &[u8], inside: Option<&Target>) -> Option<Targe
             Target::of_absolute(bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default())
         }
         (TargetForm::Origin | TargetForm::Asterisk, Some(target)) => Some(target.clone()),
+        // Whoever is asked as a server takes this form as well, of itself (RFC 9112 3.2.2).
+        (TargetForm::Absolute, Some(target)) => {
+            let asked = bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default();
+            Target::of_absolute(asked).filter(|asked| asked == target)
+        }
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::version::{TLS12, TLS13};
@@ -53,6 +53,8 @@ pub struct LocalCaPem {
 /// See the module. Its keys are in it: it has no debug output of them.
 pub struct LocalCa {
     issuer: Issuer<'static, KeyPair>,
+    /// Its certificate and those that certify it, but for one that nobody has certified: who trusts that, has it.
+    chain: Vec<CertificateDer<'static>>,
     /// Others name its key by a number.
     has_key_id: bool,
     /// One for all that it signs: they end with this process.
@@ -117,7 +119,12 @@ impl LocalCa {
         let mut params = CertificateParams::default();
         params.distinguished_name = of_ca.name().ok_or(Wrong::CaName)?;
         params.key_identifier_method = KeyIdMethod::PreSpecified(of_ca.key_id.unwrap_or_default().to_vec());
-        let ca = LocalCa::with(Issuer::new(params, key), of_ca.key_id.is_some(), provider, max_certificates)?;
+        let is_certified = |der: &&CertificateDer<'_>| {
+            let subject = CaCertificate::read(der).map(|it| it.subject);
+            subject.is_none_or(|subject| CaCertificate::issuer(der) != Some(subject))
+        };
+        let chain = own.cert.iter().filter(is_certified).cloned().collect();
+        let ca = LocalCa::with(Issuer::new(params, key), chain, of_ca.key_id.is_some(), provider, max_certificates)?;
         // What is signed names its issuer: anything else than the very same name, and nobody would find it.
         let leaf = ca.sign(&Host::Name(VOUCHED_NAME.to_owned()), now()).map_err(|()| Wrong::Unsignable)?.0;
         let names_it = |leaf: &[u8]| CaCertificate::issuer(leaf) == Some(of_ca.subject);
@@ -126,6 +133,7 @@ impl LocalCa {
 
     fn with(
         issuer: Issuer<'static, KeyPair>,
+        chain: Vec<CertificateDer<'static>>,
         has_key_id: bool,
         provider: Arc<CryptoProvider>,
         max_certificates: usize,
@@ -137,7 +145,7 @@ impl LocalCa {
         let mut config = prepare(provider, &[&TLS13, &TLS12], WebPkiClientVerifier::no_client_auth(), nobody)
             .map_err(Wrong::Unusable)?;
         config.alpn_protocols = vec![Protocol::Http1.name().to_vec()];
-        Ok(LocalCa { issuer, has_key_id, key, signing, leaves: Leaves::new(max_certificates), config })
+        Ok(LocalCa { issuer, chain, has_key_id, key, signing, leaves: Leaves::new(max_certificates), config })
     }
 
     /// The certificate of a host, as of now.
@@ -166,7 +174,8 @@ impl LocalCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = self.has_key_id;
         let certificate = params.signed_by(&self.key, &self.issuer).map_err(drop)?;
-        let certified = CertifiedKey::new(vec![certificate.der().clone()], self.signing.clone());
+        let chain = [certificate.der()].into_iter().chain(&self.chain).cloned().collect();
+        let certified = CertifiedKey::new(chain, self.signing.clone());
         Ok((Arc::new(certified), Span { until: span.until - SPARE_SECONDS, ..span }))
     }
 }

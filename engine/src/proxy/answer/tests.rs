@@ -4,7 +4,7 @@ use super::*;
 use crate::wire::head::HeadLimits;
 use crate::wire::method::Method;
 
-const NEW: Reader = Reader { old: false, upgrades: false, last: false, framed: false };
+const NEW: Reader = Reader { old: false, upgrades: false, last: false, framed: false, moved: false };
 
 fn parsed(text: &str, asked: Method) -> AnswerHead {
     let mut head = AnswerHead::default();
@@ -94,4 +94,14 @@ fn another_protocol_begins_only_where_it_was_asked_for() {
 fn a_server_cannot_ask_for_the_credentials_of_the_proxy() {
     let text = "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"Cmux Preview Proxy\"\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(passed(text, Method::Get, NEW), Err(Fault::Challenge));
+}
+
+#[test]
+fn how_a_workspace_is_reached_is_not_said_of_the_own_machine() {
+    let text = "HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=63072000\r\nX: 1\r\nstrict-transport-security: max-age=1\r\n\
+                Alt-Svc: h3=\":443\"\r\nContent-Length: 0\r\n\r\n";
+    let moved = passed(text, Method::Get, Reader { moved: true, ..NEW });
+    assert_eq!(moved, Ok(format!("HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 0\r\nVia: 1.1 p\r\n{DATE}")));
+    let stayed = passed(text, Method::Get, NEW).unwrap();
+    assert!(stayed.contains("max-age=63072000") && stayed.contains("max-age=1\r\n") && stayed.contains("Alt-Svc"));
 }

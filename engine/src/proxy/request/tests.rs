@@ -168,12 +168,29 @@ fn inside_a_tunnel_requests_are_those_to_a_server_and_outside_those_to_a_proxy()
     assert_eq!(forward.routed.host, "cmux-m-base-5173.cmux.app");
     let Ok(RequestPlan::Forward(forward)) = of("OPTIONS *", Some("localhost:5173")) else { panic!() };
     assert!(forward.asterisk);
+    let Ok(RequestPlan::Forward(forward)) = of("GET http://LocalHost:5173/x", Some("localhost:5173")) else { panic!() };
+    assert_eq!(forward.routed.host, "cmux-m-base-5173.cmux.app");
     for (line, inside) in [
         ("GET /x", None),
+        ("GET https://localhost:5173/x", Some("localhost:5173")),
+        ("GET http://localhost:5174/x", Some("localhost:5173")),
         ("OPTIONS *", None),
         ("GET http://a.com/", Some("localhost:1")),
         ("CONNECT a.com:443", Some("localhost:1")),
     ] {
         assert_eq!(of(line, inside), Err(Fault::Target), "{line}");
+    }
+}
+
+#[test]
+fn a_request_that_the_route_leads_elsewhere_says_so() {
+    let way = Route::new("m", "base", "cmux.app", None).unwrap();
+    for (url, way, moved) in [
+        ("http://localhost:1/", Some(&way), true),
+        ("http://a.com/", Some(&way), false),
+        ("http://localhost:1/", None, false),
+    ] {
+        let plan = planned(&format!("GET {url} HTTP/1.1\r\nHost: x\r\n\r\n"), None, way);
+        assert!(matches!(plan, Ok(RequestPlan::Forward(forward)) if forward.moved == moved), "{url}");
     }
 }

@@ -12,6 +12,7 @@ use crate::shard::exchange::phase::{Phase, PhaseClock};
 use crate::shard::multiplex::stream::Stream;
 use crate::shard::proxy::carried::Carried;
 use crate::shard::service::Service;
+use crate::shard::transport::layer::Layer;
 use crate::shard::transport::socket::Socket;
 use crate::shard::upstream::end::End;
 use crate::shard::upstream::line::SharedLine;
@@ -55,7 +56,9 @@ pub(in crate::shard) struct Client {
     /// The status that it was told for what is under way, and what went wrong with that.
     told: Cell<(u16, Option<&'static str>)>,
     pub(super) context: RefCell<Option<Arc<Context>>>,
-    pub(super) held: Cell<usize>,
+    held: Cell<usize>,
+    /// TLS of its own, within its tunnel.
+    layer: RefCell<Option<Rc<Layer>>>,
     buffers: Rc<Buffers>,
 }
 
@@ -97,6 +100,7 @@ impl Client {
             told: Cell::default(),
             context: RefCell::default(),
             held: Cell::default(),
+            layer: RefCell::default(),
             buffers,
         }
     }
@@ -262,6 +266,21 @@ impl Client {
         let before = self.held.replace(bytes);
         self.buffers.let_go(before);
         self.buffers.hold(bytes);
+    }
+
+    /// What it says comes under TLS from now on.
+    pub fn go_under(&self, layer: Rc<Layer>) {
+        self.layer.replace(Some(layer));
+    }
+
+    /// Bytes of a record that is not complete.
+    pub(super) fn layer_bytes(&self) -> usize {
+        self.layer.borrow().as_ref().map_or(0, |layer| layer.held_bytes())
+    }
+
+    /// Bytes that are held for it.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.held.get() + self.layer_bytes()
     }
 
     /// Ends both sides at once; with a reset, where the end alone would look like that of an answer.

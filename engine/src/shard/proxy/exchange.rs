@@ -350,6 +350,7 @@ impl Way<'_> {
             upgrades: forward.upgrade,
             last: !head.keep_alive || self.client.closing(),
             framed: self.framed,
+            moved: forward.moved,
         };
         let (mut answers, mut out, mut silent) = (Box::<AnswerReader>::default(), Vec::new(), true);
         let plan = loop {

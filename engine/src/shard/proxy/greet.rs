@@ -9,8 +9,8 @@ use crate::proxy::fault::Fault;
 use crate::proxy::target::Host;
 use crate::shard::Shard;
 use crate::shard::exchange::phase::Phase;
-use crate::shard::proxy::client::Client;
-use crate::shard::proxy::hand::Hand;
+use crate::shard::proxy::client::{Client, Wait};
+use crate::shard::proxy::hand::{Gone, Hand};
 use crate::shard::resident::{Resident, Verdict};
 use crate::shard::transport::halves::{ReadHalf, WriteHalf};
 use crate::shard::transport::handshake::shake_hands;
@@ -71,12 +71,12 @@ impl Hand {
 
     async fn shake_hands_within(&mut self, ca: &Arc<LocalCa>, asked: &Host, until_ms: u64) -> Greeted {
         let vouching = Vouching::new(ca, asked);
-        let Ok(layer) = Layer::new(vouching.config()) else { return Greeted::Gone };
+        let Ok(layer) = Layer::new(vouching.config(), self.shard.buffers.scale()) else { return Greeted::Gone };
         loop {
             let outcome = layer.came(&self.inlet.buffer).and_then(|()| layer.shake_hands());
             self.inlet.buffer.clear();
             let answer = if vouching.has_refused() { Ok(UNRECOGNIZED_NAME.to_vec()) } else { layer.flush() };
-            if self.send(answer.unwrap_or_default()).await.is_err() {
+            if self.send_until(answer.unwrap_or_default(), until_ms).await.is_err() {
                 return Greeted::Gone;
             }
             match outcome {
@@ -89,5 +89,15 @@ impl Hand {
                 return Greeted::Gone;
             }
         }
+    }
+
+    /// Sends what the handshake has to say: a client that does not take it is cut, too.
+    async fn send_until(&mut self, bytes: Vec<u8>, until_ms: u64) -> Result<(), Gone> {
+        let client = self.client.clone();
+        client.hold(Rc::new(client.end_of()));
+        client.expect(Wait::Send, Some((until_ms, Fault::HeadLate)));
+        let sent = self.send(bytes).await;
+        client.let_go();
+        sent
     }
 }

@@ -54,18 +54,25 @@ impl Hand {
     /// The same client, under TLS.
     pub fn under(self, layer: &Rc<Layer>) -> Self {
         let Hand { shard, client, inlet, outlet, framed, empty } = self;
+        client.go_under(layer.clone());
         let (inlet, outlet) = (inlet.under(layer.clone()), outlet.under(layer.clone()));
         Hand { shard, client, inlet, outlet, framed, empty }
     }
 
-    /// Waits for more through a tunnel; false when nothing has come until then.
+    /// Waits for more through a tunnel; false when nothing has come until then. Nothing is asked yet: an engine that stops does not wait
+    /// for it.
     pub async fn hear(&mut self, until_ms: u64, late: Fault) -> bool {
         let client = self.client.clone();
+        if client.closing() {
+            return false;
+        }
+        client.busy.set(false);
         client.read_freely(self.now_ms());
         client.hold(Rc::new(Reading(client.clone())));
         client.expect(Wait::Hear, Some((until_ms, late)));
         let heard = self.inlet.fill(Some(client.socket())).await;
         client.let_go();
+        client.busy.set(true);
         matches!(heard, Ok(1..)) && !client.is_dead()
     }
 
@@ -92,14 +99,19 @@ impl Hand {
         send(&self.shard, &self.client, &mut self.outlet, bytes).await.map(drop)
     }
 
+    /// Nothing more is said: tells a client so, where that takes more than the end of the stream.
+    pub async fn end(&mut self) {
+        self.client.note_writing(Some(self.now_ms()));
+        self.outlet.end().await;
+        self.client.note_writing(None);
+    }
+
     /// Everything is said: waits for the client to close, and throws away what it sends until then.
     pub async fn linger(&mut self) {
         let client = self.client.clone();
         client.begin_close();
         client.end();
-        client.note_writing(Some(self.now_ms()));
-        self.outlet.end().await;
-        client.note_writing(None);
+        self.end().await;
         client.end_of().end_output();
         client.clock.restart(Phase::Stray, self.now_ms());
         client.weigh(READ_BUFFER_BYTES);

@@ -36,7 +36,7 @@ impl Resident for Client {
             unread: !shared && self.socket().is_unread(),
             closing: self.closing.get(),
             dead: self.dead.get(),
-            partial: !shared && self.socket().has_partial_input(),
+            partial: (!shared && self.socket().has_partial_input()) || self.layer_bytes() > 0,
         }
     }
 
@@ -57,8 +57,8 @@ impl Resident for Client {
     }
 
     fn held_bytes(&self) -> usize {
-        let bytes = Cell::new(self.held.get());
-        self.carried.each(|stream| bytes.set(bytes.get() + stream.held.get()));
+        let bytes = Cell::new(self.own_bytes());
+        self.carried.each(|stream| bytes.set(bytes.get() + stream.own_bytes()));
         bytes.get()
     }
 

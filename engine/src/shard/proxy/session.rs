@@ -18,6 +18,7 @@ use crate::shard::proxy::hand::Hand;
 use crate::shard::proxy::own::After;
 use crate::shard::proxy::tunnel::Inside;
 use crate::shard::transport::layer::Layer;
+use crate::shard::upstream::flow::Outlet;
 use crate::wire::frame_watch::PREFACE_HEAD;
 use crate::wire::head::{Head, HeadError, HeadScanner, Method, Scan, TargetForm};
 use crate::wire::scanner::begins_a_head;
@@ -45,10 +46,8 @@ enum Next {
 /// tunnel.
 pub(super) async fn session(mut hand: Hand, mut inside: Option<Tunnelled>) -> Option<Hand> {
     let (mut scanner, mut first) = (HeadScanner::default(), inside.is_none());
+    hand = go_under(hand, &mut inside);
     loop {
-        if let Some(layer) = inside.as_mut().and_then(|inside| inside.layer.take()) {
-            hand = hand.under(&layer);
-        }
         let after = match next_head(&mut hand, &mut scanner, first).await {
             Next::Head(bytes) => Box::pin(request(&mut hand, &bytes, &mut inside)).await,
             Next::Refused(fault) => {
@@ -56,9 +55,17 @@ pub(super) async fn session(mut hand: Hand, mut inside: Option<Tunnelled>) -> Op
                 Box::pin(hand.refuse_and_close(&Head::default(), fault)).await
             }
             Next::Http2 => return Some(hand),
-            Next::End => return None,
+            Next::End => {
+                // What TLS has to say of it: the client's last record was none, or was its last word (RFC 8446 6).
+                if matches!(hand.outlet, Outlet::Layer(..)) && !hand.client.is_dead() {
+                    Box::pin(hand.end()).await;
+                }
+                return None;
+            }
         };
         first = false;
+        // Before anything more is said, the end among it.
+        hand = go_under(hand, &mut inside);
         match after {
             After::Next if hand.client.is_dead() => return None,
             After::Next if !hand.client.closing() => {}
@@ -68,6 +75,14 @@ pub(super) async fn session(mut hand: Hand, mut inside: Option<Tunnelled>) -> Op
             }
             After::Cut => return None,
         }
+    }
+}
+
+/// Goes on under TLS, once the client has shaken hands.
+fn go_under(hand: Hand, inside: &mut Option<Tunnelled>) -> Hand {
+    match inside.as_mut().and_then(|inside| inside.layer.take()) {
+        Some(layer) => hand.under(&layer),
+        None => hand,
     }
 }
 

@@ -84,6 +84,13 @@ impl Session {
         self.records.partial() + (self.came.len() - self.at) + self.left
     }
 
+    /// Nothing may come for long: memory in which all is taken is given back.
+    pub fn rest(&mut self) {
+        if self.at >= self.came.len() {
+            (self.came, self.at) = (Vec::new(), 0);
+        }
+    }
+
     /// An empty buffer for about so many bytes. [`Self::took`] brings it back.
     pub fn buffer(&mut self, bytes: usize) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.came);

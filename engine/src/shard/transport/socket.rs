@@ -54,7 +54,7 @@ impl Beneath {
         self.total.set(self.total.get() + bytes - self.output.replace(bytes));
     }
 
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.input.get() + self.output.get()
     }
 }

@@ -91,15 +91,16 @@ impl Inlet {
             self.buffer = BytesMut::new();
             self.room = LEAN_READ_BUFFER_BYTES;
         }
-        if let Source::Layer(beneath, _) = &mut self.source {
+        if let Source::Layer(beneath, layer) = &mut self.source {
+            layer.rest();
             beneath.rest();
         }
     }
 
-    /// Bytes that it holds, those included that the next read needs.
+    /// Bytes that it holds, those included that the next read needs. What TLS holds counts by itself.
     pub fn held_bytes(&self) -> usize {
         let beneath = match &self.source {
-            Source::Layer(beneath, layer) => beneath.held_bytes() + layer.held_bytes(),
+            Source::Layer(beneath, _) => beneath.held_bytes(),
             Source::Half(_) | Source::Stream(_) => 0,
         };
         self.buffer.capacity().max(self.room) + beneath

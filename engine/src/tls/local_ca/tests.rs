@@ -112,6 +112,36 @@ fn a_ca_that_others_have_made_serves_as_well() {
     assert_eq!(shake_hands(&pem.cert, vouching.config(), "localhost"), Ok(()));
 }
 
+/// A CA that `root` has certified.
+fn certified_by(root: &LocalCaPem) -> LocalCaPem {
+    let parsed = |pem: &LocalCaPem| {
+        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).unwrap() else { panic!() };
+        KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256).unwrap()
+    };
+    let middle = LocalCa::create().unwrap();
+    let named_as = |name: &str| {
+        let mut params = CertificateParams::default();
+        (params.distinguished_name, params.is_ca) = (named(name), IsCa::Ca(BasicConstraints::Unconstrained));
+        params
+    };
+    let certificate = named_as("middle").signed_by(&parsed(&middle), &Issuer::new(named_as("root"), parsed(root)));
+    LocalCaPem { cert: super::pem("CERTIFICATE", certificate.unwrap().der()), key: middle.key }
+}
+
+#[test]
+fn what_certifies_the_ca_is_shown_with_what_it_signs_up_to_what_clients_trust() {
+    let root = openssl("/CN=root", P256, true);
+    let middle = certified_by(&root);
+    for above in ["", &root.cert] {
+        let given = LocalCaPem { cert: format!("{}{above}", middle.cert), key: middle.key.clone() };
+        let ca = ca(&given);
+        let vouching = Vouching::new(&ca, &host("localhost"));
+        assert_eq!(shake_hands(&root.cert, vouching.config(), "localhost"), Ok(()));
+        assert_eq!(ca.sign(&host("localhost"), now()).unwrap().0.cert.len(), 2, "the root is with those that trust it");
+    }
+    assert_eq!(ca(&root).sign(&host("localhost"), now()).unwrap().0.cert.len(), 1);
+}
+
 #[test]
 fn what_openssl_is_strict_about_is_as_it_wants_it() {
     for pem in [LocalCa::create().unwrap(), openssl("/CN=ours", P256, true)] {

@@ -213,3 +213,16 @@ fn last_words_go_behind_the_records_that_are_being_sent_and_are_waited_for_until
         assert_eq!(&answer, b"answer");
     }
 }
+
+#[test]
+fn memory_of_what_was_taken_is_given_back_at_rest_and_of_nothing_else() {
+    let (mut client, mut session) = connected();
+    let bytes = records(&mut client, &[7; 60_000]);
+    give(&bytes, &mut session).unwrap();
+    session.rest();
+    let mut come = Vec::with_capacity(60_000);
+    while session.take(&mut come).unwrap().is_some() {}
+    assert!(come == [7; 60_000] && session.came.capacity() >= bytes.len());
+    session.rest();
+    assert_eq!((session.came.capacity(), session.held_bytes()), (0, 0));
+}
