@@ -90,6 +90,11 @@ pub fn asked(head: &Head, bytes: &[u8], inside: Option<&Target>) -> Option<Targe
             Target::of_absolute(bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default())
         }
         (TargetForm::Origin | TargetForm::Asterisk, Some(target)) => Some(target.clone()),
+        // Whoever is asked as a server takes this form as well, of itself (RFC 9112 3.2.2).
+        (TargetForm::Absolute, Some(target)) => {
+            let asked = bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default();
+            Target::of_absolute(asked).filter(|asked| asked == target)
+        }
         _ => None,
     }
 }
