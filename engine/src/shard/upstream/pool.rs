@@ -123,5 +123,7 @@ impl Pool {
 /// True when nobody has left, or said anything unasked.
 fn is_quiet(socket: &Socket) -> bool {
     !socket.has_input()
+        // Under TLS it may have been read, and lie there.
+        && !socket.has_partial_input()
         && socket.lend().is_some_and(|lent| departures(&[lent]).first().is_some_and(|peer| *peer == Peer::There))
 }
