@@ -558,6 +558,10 @@ pub const POOL_OF_ONE: usize = 8;
 /// Requests that one connection to a server carries at a time under HTTP/2, if the server takes as many. More: another connection.
 pub const UPSTREAM_STREAMS: usize = 100;
 
+/// Requests of one connection to a server that end with a reset. More: it takes no other, and ends with those under way. Servers
+/// bound resets, and what still comes for each has to be told from what nobody has asked for, as long as the connection lives.
+pub const UPSTREAM_RESETS: usize = 128;
+
 /// Bytes that a server may send on one stream before its client has taken some. More: it waits.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 

@@ -94,6 +94,10 @@ pub(in crate::shard) struct Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        // `h2` resets what has begun and is not over.
+        if self.counted.get_mut().is_some() && !self.is_over() {
+            self.memory.note_reset();
+        }
         // What has come of it, and nobody will take.
         if let Receive::Content(content) = self.receive.get_mut() {
             self.memory.took(content.flow_control().used_capacity());
@@ -259,6 +263,11 @@ impl Stream {
         }
     }
 
+    /// It has ended in both directions.
+    fn is_over(&self) -> bool {
+        matches!(*self.send.borrow(), Send::Over) && self.has_ended()
+    }
+
     /// Sends a head, and then content; `progress` hears of each piece, and once before the first. Gives the buffer back.
     pub async fn send(&self, bytes: Vec<u8>, limits: &HeadLimits, progress: impl Fn()) -> (io::Result<()>, Vec<u8>) {
         let mut done = match self.send_heads(&bytes, limits) {
@@ -375,7 +384,7 @@ impl Stream {
         if self.cut.replace(true) {
             return;
         }
-        let is_over = matches!(*self.send.borrow(), Send::Over) && self.has_ended();
+        let is_over = self.is_over();
         self.refuse(if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL });
         if !is_over {
             self.note_reset();
