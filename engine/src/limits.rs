@@ -611,6 +611,8 @@ pub struct ProxyLimits {
     pub content_timeout_ms: u64,
     /// Milliseconds without a byte through a tunnel, in either direction, 1 h. Later: closed.
     pub tunnel_timeout_ms: u64,
+    /// The same once one end has said that it sends nothing more, 60 s: a peer that has left looks like that. Later: closed.
+    pub tunnel_half_timeout_ms: u64,
     /// Milliseconds until the first byte comes through a tunnel that is read here, 10 s. Later: closed.
     pub sniff_timeout_ms: u64,
     /// Certificates of the local CA that are kept, 256. More: the one that was used longest ago is made anew when it is asked for.
@@ -630,6 +632,7 @@ impl Default for ProxyLimits {
             answer_timeout_ms: 120_000,
             content_timeout_ms: 120_000,
             tunnel_timeout_ms: 3_600_000,
+            tunnel_half_timeout_ms: 60_000,
             sniff_timeout_ms: 10_000,
             max_certificates: 256,
         }

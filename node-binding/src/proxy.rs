@@ -104,6 +104,8 @@ pub struct NativeProxyLimits {
     pub content_timeout_ms: Option<f64>,
     /// Time without a byte through a tunnel.
     pub tunnel_timeout_ms: Option<f64>,
+    /// The same, once one end has said that it sends nothing more.
+    pub tunnel_half_timeout_ms: Option<f64>,
     /// Time for the first byte through a tunnel that is read.
     pub sniff_timeout_ms: Option<f64>,
     /// Certificates of the CA that are kept.
@@ -470,6 +472,7 @@ impl NativeProxyLimits {
             (self.answer_timeout_ms, &mut proxy.answer_timeout_ms),
             (self.content_timeout_ms, &mut proxy.content_timeout_ms),
             (self.tunnel_timeout_ms, &mut proxy.tunnel_timeout_ms),
+            (self.tunnel_half_timeout_ms, &mut proxy.tunnel_half_timeout_ms),
             (self.sniff_timeout_ms, &mut proxy.sniff_timeout_ms),
         ] {
             if let Some(given) = given {

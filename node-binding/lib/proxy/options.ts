@@ -39,6 +39,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
   answerTimeoutMs: TIME,
   contentTimeoutMs: TIME,
   tunnelTimeoutMs: TIME,
+  tunnelHalfTimeoutMs: TIME,
   sniffTimeoutMs: TIME,
   maxCertificates: LEAST_ONE,
 };

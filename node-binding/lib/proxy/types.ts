@@ -56,6 +56,7 @@ export interface ProxyLimits {
   readonly answerTimeoutMs?: number | undefined;
   readonly contentTimeoutMs?: number | undefined;
   readonly tunnelTimeoutMs?: number | undefined;
+  readonly tunnelHalfTimeoutMs?: number | undefined;
   readonly sniffTimeoutMs?: number | undefined;
   readonly maxCertificates?: number | undefined;
   /** How long `stop()` waits for what is under way. */
