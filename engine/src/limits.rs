@@ -594,6 +594,9 @@ pub struct ProxyLimits {
     pub max_upstreams: usize,
     /// Idle connections to servers, 256. More: the oldest is closed.
     pub max_idle_upstreams: usize,
+    /// Connections to servers that one context has, 1024: those that wait included. More: one of its own that waits is closed, or
+    /// the request is answered 503.
+    pub max_upstreams_per_context: usize,
     /// Milliseconds that an idle connection to a server is kept, 10 s. Later: closed.
     pub idle_upstream_timeout_ms: u64,
     /// Milliseconds for looking up a name, 10 s. Later: 504.
@@ -624,6 +627,7 @@ impl Default for ProxyLimits {
         ProxyLimits {
             max_upstreams: 4096,
             max_idle_upstreams: 256,
+            max_upstreams_per_context: 1024,
             idle_upstream_timeout_ms: 10_000,
             dns_timeout_ms: 10_000,
             connect_timeout_ms: 10_000,

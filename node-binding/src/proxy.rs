@@ -80,6 +80,8 @@ pub struct NativeProxyLimits {
     pub max_upstreams: Option<f64>,
     /// Those that wait for the next request.
     pub max_idle_upstreams: Option<f64>,
+    /// Those that one context has.
+    pub max_upstreams_per_context: Option<f64>,
     /// Time for a head.
     pub head_timeout_ms: Option<f64>,
     /// Time without a byte of a request's content.
@@ -450,6 +452,7 @@ impl NativeProxyLimits {
             (self.max_connections, &mut client.max_connections),
             (self.max_upstreams, &mut proxy.max_upstreams),
             (self.max_idle_upstreams, &mut proxy.max_idle_upstreams),
+            (self.max_upstreams_per_context, &mut proxy.max_upstreams_per_context),
             (self.max_certificates, &mut proxy.max_certificates),
         ] {
             if let Some(given) = given {
@@ -459,6 +462,7 @@ impl NativeProxyLimits {
         // Each shard has its part.
         proxy.max_upstreams = proxy.max_upstreams.div_ceil(config.shards);
         proxy.max_idle_upstreams = proxy.max_idle_upstreams.div_ceil(config.shards);
+        proxy.max_upstreams_per_context = proxy.max_upstreams_per_context.div_ceil(config.shards);
         for (given, place) in [
             (self.head_timeout_ms, &mut client.head_timeout_ms),
             (self.body_timeout_ms, &mut client.body_timeout_ms),

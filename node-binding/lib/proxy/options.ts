@@ -27,6 +27,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
   maxConnections: LEAST_ONE,
   maxUpstreams: LEAST_ONE,
   maxIdleUpstreams: { ...LEAST_ONE, least: 0 },
+  maxUpstreamsPerContext: LEAST_ONE,
   headTimeoutMs: TIME,
   bodyTimeoutMs: TIME,
   idleTimeoutMs: TIME,

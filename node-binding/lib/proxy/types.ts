@@ -44,6 +44,7 @@ export interface ProxyLimits {
   readonly maxConnections?: number | undefined;
   readonly maxUpstreams?: number | undefined;
   readonly maxIdleUpstreams?: number | undefined;
+  readonly maxUpstreamsPerContext?: number | undefined;
   readonly headTimeoutMs?: number | undefined;
   readonly bodyTimeoutMs?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;

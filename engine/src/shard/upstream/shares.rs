@@ -201,10 +201,11 @@ impl Shares {
         });
     }
 
-    /// Makes room for another connection; false when all of them carry something.
-    pub fn drop_idle(&self) -> bool {
+    /// Makes room for another connection, by one of that context where one is named; false when all of them carry something.
+    pub fn drop_idle(&self, context: Option<&str>) -> bool {
         let mut all = self.all.borrow_mut();
-        let idle = all.iter().position(|share| share.streams.get() == 0);
+        let fits = |share: &Share| context.is_none_or(|context| share.key.context == context);
+        let idle = all.iter().position(|share| share.streams.get() == 0 && fits(share));
         idle.map(|at| all.remove(at)).is_some()
     }
 
