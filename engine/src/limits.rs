@@ -558,6 +558,10 @@ pub const POOL_OF_ONE: usize = 8;
 /// Requests that one connection to a server carries at a time under HTTP/2, if the server takes as many. More: another connection.
 pub const UPSTREAM_STREAMS: usize = 100;
 
+/// Requests of one connection to a server that end with a reset. More: it takes no other, and ends with those under way. Servers
+/// bound resets, and what still comes for each has to be told from what nobody has asked for, as long as the connection lives.
+pub const UPSTREAM_RESETS: usize = 128;
+
 /// Bytes that a server may send on one stream before its client has taken some. More: it waits.
 pub const UPSTREAM_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
@@ -590,6 +594,9 @@ pub struct ProxyLimits {
     pub max_upstreams: usize,
     /// Idle connections to servers, 256. More: the oldest is closed.
     pub max_idle_upstreams: usize,
+    /// Connections to servers that one context has, 1024: those that wait included. More: one of its own that waits is closed, or
+    /// the request is answered 503.
+    pub max_upstreams_per_context: usize,
     /// Milliseconds that an idle connection to a server is kept, 10 s. Later: closed.
     pub idle_upstream_timeout_ms: u64,
     /// Milliseconds for looking up a name, 10 s. Later: 504.
@@ -607,6 +614,8 @@ pub struct ProxyLimits {
     pub content_timeout_ms: u64,
     /// Milliseconds without a byte through a tunnel, in either direction, 1 h. Later: closed.
     pub tunnel_timeout_ms: u64,
+    /// The same once one end has said that it sends nothing more, 60 s: a peer that has left looks like that. Later: closed.
+    pub tunnel_half_timeout_ms: u64,
     /// Milliseconds until the first byte comes through a tunnel that is read here, 10 s. Later: closed.
     pub sniff_timeout_ms: u64,
     /// Certificates of the local CA that are kept, 256. More: the one that was used longest ago is made anew when it is asked for.
@@ -618,6 +627,7 @@ impl Default for ProxyLimits {
         ProxyLimits {
             max_upstreams: 4096,
             max_idle_upstreams: 256,
+            max_upstreams_per_context: 1024,
             idle_upstream_timeout_ms: 10_000,
             dns_timeout_ms: 10_000,
             connect_timeout_ms: 10_000,
@@ -626,6 +636,7 @@ impl Default for ProxyLimits {
             answer_timeout_ms: 120_000,
             content_timeout_ms: 120_000,
             tunnel_timeout_ms: 3_600_000,
+            tunnel_half_timeout_ms: 60_000,
             sniff_timeout_ms: 10_000,
             max_certificates: 256,
         }

@@ -80,6 +80,8 @@ pub struct NativeProxyLimits {
     pub max_upstreams: Option<f64>,
     /// Those that wait for the next request.
     pub max_idle_upstreams: Option<f64>,
+    /// Those that one context has.
+    pub max_upstreams_per_context: Option<f64>,
     /// Time for a head.
     pub head_timeout_ms: Option<f64>,
     /// Time without a byte of a request's content.
@@ -104,6 +106,8 @@ pub struct NativeProxyLimits {
     pub content_timeout_ms: Option<f64>,
     /// Time without a byte through a tunnel.
     pub tunnel_timeout_ms: Option<f64>,
+    /// The same, once one end has said that it sends nothing more.
+    pub tunnel_half_timeout_ms: Option<f64>,
     /// Time for the first byte through a tunnel that is read.
     pub sniff_timeout_ms: Option<f64>,
     /// Certificates of the CA that are kept.
@@ -456,6 +460,7 @@ impl NativeProxyLimits {
             (self.max_connections, &mut client.max_connections),
             (self.max_upstreams, &mut proxy.max_upstreams),
             (self.max_idle_upstreams, &mut proxy.max_idle_upstreams),
+            (self.max_upstreams_per_context, &mut proxy.max_upstreams_per_context),
             (self.max_certificates, &mut proxy.max_certificates),
         ] {
             if let Some(given) = given {
@@ -465,6 +470,7 @@ impl NativeProxyLimits {
         // Each shard has its part.
         proxy.max_upstreams = proxy.max_upstreams.div_ceil(config.shards);
         proxy.max_idle_upstreams = proxy.max_idle_upstreams.div_ceil(config.shards);
+        proxy.max_upstreams_per_context = proxy.max_upstreams_per_context.div_ceil(config.shards);
         for (given, place) in [
             (self.head_timeout_ms, &mut client.head_timeout_ms),
             (self.body_timeout_ms, &mut client.body_timeout_ms),
@@ -478,6 +484,7 @@ impl NativeProxyLimits {
             (self.answer_timeout_ms, &mut proxy.answer_timeout_ms),
             (self.content_timeout_ms, &mut proxy.content_timeout_ms),
             (self.tunnel_timeout_ms, &mut proxy.tunnel_timeout_ms),
+            (self.tunnel_half_timeout_ms, &mut proxy.tunnel_half_timeout_ms),
             (self.sniff_timeout_ms, &mut proxy.sniff_timeout_ms),
         ] {
             if let Some(given) = given {

@@ -61,6 +61,8 @@ fn of_v6(address: Ipv6Addr) -> Class {
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Class::Private,
         // Teredo carries an address as well, hidden: nobody needs it.
         [0x2001, 0 | 0xdb8, ..] | [0x100, 0, 0, 0, ..] => Class::Special,
+        // Benchmarks (RFC 5180), ORCHID and its second version, documentation once more (RFC 9637).
+        [0x2001, 2, 0, ..] | [0x2001, 0x10..=0x2f, ..] | [0x3fff, 0..=0xfff, ..] => Class::Special,
         [0x2000..=0x3fff, ..] => Class::Public,
         _ => Class::Special,
     }
@@ -92,7 +94,7 @@ mod tests {
             ),
             (
                 Class::Special,
-                "64:ff9b:1:a00:0:100:808:808 64:ff9b:1:7f00:0:100:808:808 224.0.0.1 255.255.255.255 240.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 ff02::1 2001:db8::1 2001::1 100::1 4000::1",
+                "64:ff9b:1:a00:0:100:808:808 64:ff9b:1:7f00:0:100:808:808 224.0.0.1 255.255.255.255 240.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 ff02::1 2001:db8::1 2001::1 100::1 4000::1 2001:2::1 2001:10::1 2001:20::1 3fff::1 3fff:fff::1",
             ),
         ] {
             for address in addresses.split(' ') {

@@ -6,8 +6,10 @@ use crate::proxy::request::put;
 use crate::wire::answer_body::AnswerFraming;
 use crate::wire::answer_head::{AnswerContent, AnswerHead};
 use crate::wire::date::HttpDate;
+use crate::wire::fields::Fields;
 use crate::wire::framing::Framing;
 use crate::wire::status::reason_phrase;
+use crate::wire::token::trim_ows;
 
 /// Who gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,20 @@ pub struct AnswerPlan {
     pub close: bool,
     /// What follows is another protocol.
     pub tunnel: bool,
+}
+
+/// True when each protocol that a 101 switches to, and there is one, is among those that were asked for (RFC 9110 7.8). Their
+/// versions are the business of the two ends.
+#[must_use]
+pub fn is_asked_for(answer: &Fields<'_>, request: &Fields<'_>) -> bool {
+    let mut switched = protocols(answer).peekable();
+    switched.peek().is_some() && switched.all(|name| protocols(request).any(|asked| asked.eq_ignore_ascii_case(name)))
+}
+
+fn protocols<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
+    let protocols = lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows);
+    protocols.filter_map(|protocol| protocol.split(|byte| *byte == b'/').next()).filter(|name| !name.is_empty())
 }
 
 /// Decides how a final answer is passed on.

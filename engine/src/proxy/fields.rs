@@ -94,6 +94,12 @@ impl<'a> Hop<'a> {
         self.upgrade && self.fields.get(b"upgrade").first().is_some_and(|value| !value.is_empty())
     }
 
+    /// A field may be named by `Connection` that would go on otherwise.
+    #[must_use]
+    pub fn names_others(&self) -> bool {
+        self.names
+    }
+
     /// The client understands trailers (RFC 9110 10.1.4).
     #[must_use]
     pub fn takes_trailers(&self) -> bool {

@@ -164,6 +164,11 @@ impl FrameWatch {
 
     /// Looks at what has come, which may be cut at any byte.
     pub fn take(&mut self, input: &[u8], now_ms: u64) -> Result<(), Breach> {
+        self.take_unless(input, now_ms, &|_| false)
+    }
+
+    /// The same, but that resets of streams which are `answered` do not count.
+    pub fn take_unless(&mut self, input: &[u8], now_ms: u64, answered: &dyn Fn(u32) -> bool) -> Result<(), Breach> {
         if now_ms.saturating_sub(self.since_ms) >= INTERVAL_MS {
             (self.since_ms, self.resets, self.control) = (now_ms, 0, 0);
         }
@@ -198,7 +203,7 @@ impl FrameWatch {
                 let [a, b, c, kind, flags, ..] = self.header;
                 let length = u32::from_be_bytes([0, a, b, c]);
                 self.left = length;
-                self.note(kind, flags, length)?;
+                self.note(kind, flags, length, answered)?;
                 if kind == GOAWAY {
                     let at = (input.len() - rest.len()).checked_sub(HEADER_BYTES - TYPE_AT);
                     self.goaway = self.goaway.or(at);
@@ -253,7 +258,7 @@ impl FrameWatch {
         u32::from_be_bytes([a & 0x7f, b, c, d])
     }
 
-    fn note(&mut self, kind: u8, flags: u8, length: u32) -> Result<(), Breach> {
+    fn note(&mut self, kind: u8, flags: u8, length: u32, answered: &dyn Fn(u32) -> bool) -> Result<(), Breach> {
         const END_STREAM: u8 = 1;
         const ACK: u8 = 1;
         const END_HEADERS: u8 = 4;
@@ -299,7 +304,7 @@ impl FrameWatch {
                 self.seen.ends = true;
                 // It may be a second one.
                 let _ = self.note_stream(false, true);
-                self.resets += 1;
+                self.resets += u32::from(!answered(self.stream()));
                 if self.resets > self.limits.max_resets {
                     return Err(Breach::Resets);
                 }

@@ -28,6 +28,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
   maxConnections: LEAST_ONE,
   maxUpstreams: LEAST_ONE,
   maxIdleUpstreams: { ...LEAST_ONE, least: 0 },
+  maxUpstreamsPerContext: LEAST_ONE,
   headTimeoutMs: TIME,
   bodyTimeoutMs: TIME,
   idleTimeoutMs: TIME,
@@ -40,6 +41,7 @@ const LIMITS: Readonly<Record<string, Bounds>> = {
   answerTimeoutMs: TIME,
   contentTimeoutMs: TIME,
   tunnelTimeoutMs: TIME,
+  tunnelHalfTimeoutMs: TIME,
   sniffTimeoutMs: TIME,
   maxCertificates: LEAST_ONE,
 };

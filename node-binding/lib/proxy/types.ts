@@ -44,6 +44,7 @@ export interface ProxyLimits {
   readonly maxConnections?: number | undefined;
   readonly maxUpstreams?: number | undefined;
   readonly maxIdleUpstreams?: number | undefined;
+  readonly maxUpstreamsPerContext?: number | undefined;
   readonly headTimeoutMs?: number | undefined;
   readonly bodyTimeoutMs?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;
@@ -56,6 +57,7 @@ export interface ProxyLimits {
   readonly answerTimeoutMs?: number | undefined;
   readonly contentTimeoutMs?: number | undefined;
   readonly tunnelTimeoutMs?: number | undefined;
+  readonly tunnelHalfTimeoutMs?: number | undefined;
   readonly sniffTimeoutMs?: number | undefined;
   readonly maxCertificates?: number | undefined;
   /** How long `stop()` waits for what is under way. */

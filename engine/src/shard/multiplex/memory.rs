@@ -32,6 +32,8 @@ pub(in crate::shard) struct Memory {
     unread: Cell<u64>,
     /// Streams behind whose content fields have come that are wrong. The latest last.
     spoiled: RefCell<Vec<(u32, Flaw)>>,
+    /// Streams that have ended with a reset.
+    resets: Cell<usize>,
 }
 
 /// So many of those are known: as many as a connection has streams.
@@ -125,9 +127,14 @@ impl Memory {
         self.unread.set(self.unread.get().saturating_sub(bytes as u64));
     }
 
-    /// Nobody is left who would take any.
-    pub fn none_unread(&self) {
-        self.unread.set(0);
+    /// A stream has ended with a reset.
+    pub fn note_reset(&self) {
+        self.resets.set(self.resets.get() + 1);
+    }
+
+    /// Streams that have.
+    pub fn resets(&self) -> usize {
+        self.resets.get()
     }
 
     /// Bytes that it holds, and those of content that wait for whoever takes them.

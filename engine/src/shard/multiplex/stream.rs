@@ -73,6 +73,8 @@ impl Failure {
 
 /// See the module. Used by one task; whoever likes may [end](Self::reset) it.
 pub(in crate::shard) struct Stream {
+    /// That of the frames, where it has one already.
+    number: u32,
     send: RefCell<Send>,
     receive: RefCell<Receive>,
     failure: Cell<Option<Failure>>,
@@ -94,6 +96,10 @@ pub(in crate::shard) struct Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        // `h2` resets what has begun and is not over.
+        if self.counted.get_mut().is_some() && !self.is_over() {
+            self.memory.note_reset();
+        }
         // What has come of it, and nobody will take.
         if let Receive::Content(content) = self.receive.get_mut() {
             self.memory.took(content.flow_control().used_capacity());
@@ -110,18 +116,20 @@ impl Stream {
         memory: Rc<Memory>,
         side: Arc<Side>,
     ) -> Self {
-        let stream = Stream::new(Send::Answer(respond, asked), Receive::Content(receive), memory, side);
+        let number = receive.stream_id().as_u32();
+        let stream = Stream::new(number, Send::Answer(respond, asked), Receive::Content(receive), memory, side);
         stream.count();
         stream
     }
 
     /// One on which a request is to be sent.
     pub fn asking(send: SendRequest<Bytes>, memory: Rc<Memory>, side: Arc<Side>) -> Self {
-        Stream::new(Send::Request(send), Receive::Unasked, memory, side)
+        Stream::new(0, Send::Request(send), Receive::Unasked, memory, side)
     }
 
-    fn new(send: Send, receive: Receive, memory: Rc<Memory>, side: Arc<Side>) -> Self {
+    fn new(number: u32, send: Send, receive: Receive, memory: Rc<Memory>, side: Arc<Side>) -> Self {
         Stream {
+            number,
             send: RefCell::new(send),
             receive: RefCell::new(receive),
             failure: Cell::default(),
@@ -259,6 +267,16 @@ impl Stream {
         }
     }
 
+    /// It has ended in both directions.
+    fn is_over(&self) -> bool {
+        matches!(*self.send.borrow(), Send::Over) && self.has_ended()
+    }
+
+    /// It has this number, and the head of the answer was sent.
+    pub fn is_answered(&self, number: u32) -> bool {
+        self.number == number && !matches!(*self.send.borrow(), Send::Request(_) | Send::Answer(..))
+    }
+
     /// Sends a head, and then content; `progress` hears of each piece, and once before the first. Gives the buffer back.
     pub async fn send(&self, bytes: Vec<u8>, limits: &HeadLimits, progress: impl Fn()) -> (io::Result<()>, Vec<u8>) {
         let mut done = match self.send_heads(&bytes, limits) {
@@ -375,7 +393,7 @@ impl Stream {
         if self.cut.replace(true) {
             return;
         }
-        let is_over = matches!(*self.send.borrow(), Send::Over) && self.has_ended();
+        let is_over = self.is_over();
         self.refuse(if self.tunnel.get() { Reason::CONNECT_ERROR } else { Reason::CANCEL });
         if !is_over {
             self.note_reset();

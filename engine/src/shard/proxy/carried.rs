@@ -44,6 +44,11 @@ impl<T> Carried<T> {
         self.all.borrow().len()
     }
 
+    /// One of them is such.
+    pub fn any(&self, is: impl Fn(&T) -> bool) -> bool {
+        self.all.borrow().iter().any(|(_, stream)| is(stream))
+    }
+
     /// Does something with each; with those that there were when this was asked.
     pub fn each(&self, work: impl Fn(&T)) {
         let all: Vec<_> = self.all.borrow().iter().map(|(_, stream)| stream.clone()).collect();

@@ -123,6 +123,11 @@ impl Client {
         self.stream.is_some()
     }
 
+    /// It is the stream of this number, and its answer has begun.
+    pub fn is_answered(&self, number: u32) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.is_answered(number))
+    }
+
     /// Takes the read back that is under way.
     pub fn cancel_read(&self) {
         self.end_of().cancel_read();

@@ -53,7 +53,7 @@ async fn reach(
     if !link.settings.policy.allows(target) {
         return Err(Fault::Denied);
     }
-    let counted = upstreams.count_one().ok_or(Fault::TooMany)?;
+    let counted = upstreams.count_one(&context.id).ok_or(Fault::TooMany)?;
     let addresses = match (link.settings.place_of(target), &target.host) {
         (Some(place), _) => vec![place],
         (None, Host::Address(address)) => permitted(upstreams, context, target, vec![*address])?,

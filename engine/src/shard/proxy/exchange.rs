@@ -11,6 +11,7 @@ use crate::link::contexts::Context;
 use crate::link::http2_counts::count;
 use crate::proxy::answer::{self, AnswerPlan, Reader};
 use crate::proxy::fault::Fault;
+use crate::proxy::fields::Hop;
 use crate::proxy::request::{Forward, write_head};
 use crate::proxy::trailers;
 use crate::proxy::websocket;
@@ -288,7 +289,8 @@ impl Way<'_> {
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.sent.fetch_add(content as u64, Ordering::Relaxed);
             let done = body.done() && !self.awaits_trailers(head.framing, inlet);
-            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            let trailers =
+                if done { trailers::passed_on(&lines, || Hop::of(head.fields.of(bytes))) } else { Vec::new() };
             if done && !encoder.finish_with(&trailers, &mut out) {
                 return Sent::Bad(Fault::Content);
             }
@@ -353,7 +355,7 @@ impl Way<'_> {
             moved: forward.moved,
         };
         let (mut answers, mut out, mut silent) = (Box::<AnswerReader>::default(), Vec::new(), true);
-        let plan = loop {
+        let (plan, answer) = loop {
             match answers.find(&inlet.buffer, head.method, &limits) {
                 Ok(Some(end)) => {
                     let bytes = inlet.buffer.split_to(end);
@@ -361,6 +363,12 @@ impl Way<'_> {
                     if !found.is_interim() {
                         let upgrades = reader.upgrades && self.may_switch(found, &bytes);
                         let reader = Reader { upgrades, last: reader.last || self.client.closing(), ..reader };
+                        if found.status == 101 {
+                            let asked = head.fields.of(self.exchange.bytes);
+                            if !answer::is_asked_for(&found.fields.of(&bytes), &asked) {
+                                return Heard::Nothing(Fault::Upgrade);
+                            }
+                        }
                         let plan = match answer::plan(found, reader) {
                             Ok(plan) => plan,
                             Err(fault) => return Heard::Nothing(fault),
@@ -374,7 +382,8 @@ impl Way<'_> {
                             &self.shard.clock.date(),
                             &mut out,
                         );
-                        break plan;
+                        // The head is seldom needed any more, and its buffer always.
+                        break (plan, Hop::of(found.fields.of(&bytes)).names_others().then_some(bytes));
                     }
                     if self.client.hears() {
                         self.expect(Wait::Hear, self.limits().answer_timeout_ms, Fault::AnswerLate);
@@ -407,10 +416,10 @@ impl Way<'_> {
             }
         };
         self.answered.set(true);
-        self.client.tell(answers.head().status);
         self.client.expect(Wait::Hear, None);
         let found = answers.head();
         let Some(mut content) = found.content.reader(u64::MAX, self.shard.chunk_limits) else {
+            self.client.tell(found.status);
             return match hand::send(self.shard, self.client, outlet, out).await {
                 Ok(_) => Heard::All(Outcome { plan, reusable: false }),
                 Err(_) => Heard::Part,
@@ -421,23 +430,32 @@ impl Way<'_> {
             AnswerContent::Framed(framing) => framing,
             AnswerContent::UntilClose | AnswerContent::Tunnel => Framing::None,
         };
-        let mut over = false;
+        let (mut over, mut begun, named) = (false, false, answer.as_deref().unwrap_or_default());
         loop {
             let mut bytes = 0;
             let step = content.pass_with_trailers(&inlet.buffer, &mut lines, |piece| {
                 bytes += piece.len();
                 encoder.put(piece, &mut out);
             });
-            let Ok(step) = step else { return Heard::Part };
+            let step = match step {
+                Ok(step) => step,
+                Err(_) if begun => return Heard::Part,
+                // The client can still be told.
+                Err(_) => return Heard::Nothing(Fault::Answer),
+            };
             let _ = inlet.buffer.split_to(step.consumed);
             context.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
             let is_whole = content.done() && !self.awaits_trailers(framing, inlet);
             let done = is_whole || (over && content.close());
-            let trailers = if done { trailers::passed_on(&lines) } else { Vec::new() };
+            let trailers =
+                if done { trailers::passed_on(&lines, || Hop::of(found.fields.of(named))) } else { Vec::new() };
             if done && !encoder.finish_with(&trailers, &mut out) {
-                return Heard::Part;
+                return if begun { Heard::Part } else { Heard::Nothing(Fault::Answer) };
             }
             if !out.is_empty() {
+                if !std::mem::replace(&mut begun, true) {
+                    self.client.tell(found.status);
+                }
                 match hand::send(self.shard, self.client, outlet, out).await {
                     Ok(spare) => out = spare,
                     Err(_) => return Heard::Part,

@@ -86,7 +86,9 @@ impl Session {
 
     /// Looks at what has come, and gives it to `h2`.
     fn feed(&mut self, mut bytes: BytesMut) {
-        if let Err(breach) = self.watch.take(&bytes, self.shard.now_ms()) {
+        // A tunnel that is closed like that was not asked for in vain.
+        let answered = |number| self.client.carried.any(|stream| stream.is_answered(number));
+        if let Err(breach) = self.watch.take_unless(&bytes, self.shard.now_ms(), &answered) {
             let counters = &self.shard.counters;
             (if breach.is_flood() { &counters.http2_floods } else { &counters.protocol_errors }).add(1);
             self.end = Some(Reason::from(breach.code()));
@@ -175,9 +177,11 @@ impl Session {
     /// Says what is waited for, and what is held.
     fn note_state(&self) {
         let idle = self.client.carried.len() == 0;
-        if idle {
-            self.memory.none_unread();
-        }
+        // What came for streams that nobody reads any more is gone.
+        let (limits, streams) =
+            (&self.shard.limits.http2, u32::try_from(self.client.carried.len()).unwrap_or(u32::MAX));
+        self.memory
+            .count_unread(0, limits.stream_window_bytes.saturating_mul(streams).min(limits.connection_window_bytes));
         let phase = if self.watch.is_within() {
             Phase::Head
         } else if (self.finishing || self.leaving) && idle {

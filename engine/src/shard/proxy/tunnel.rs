@@ -121,7 +121,8 @@ impl Hand {
             shard: &shard,
             client: &client,
             ends: &ends,
-            timeout_ms: upstreams.link.settings.limits.tunnel_timeout_ms,
+            timeout_ms: Cell::new(upstreams.link.settings.limits.tunnel_timeout_ms),
+            half_timeout_ms: upstreams.link.settings.limits.tunnel_half_timeout_ms,
             held: [Cell::default(), Cell::default()],
         };
         carriage.touch();
@@ -156,7 +157,9 @@ struct Carriage<'a> {
     shard: &'a Shard,
     client: &'a Client,
     ends: &'a Ends,
-    timeout_ms: u64,
+    timeout_ms: Cell<u64>,
+    /// Of one direction without the other.
+    half_timeout_ms: u64,
     /// Bytes that each direction holds.
     held: [Cell<usize>; 2],
 }
@@ -164,7 +167,7 @@ struct Carriage<'a> {
 impl Carriage<'_> {
     /// Something has come or gone.
     fn touch(&self) {
-        self.client.expect(Wait::Hear, Some((self.shard.now_ms() + self.timeout_ms, Fault::Terminated)));
+        self.client.expect(Wait::Hear, Some((self.shard.now_ms() + self.timeout_ms.get(), Fault::Terminated)));
     }
 
     fn weigh(&self, direction: usize, bytes: usize) {
@@ -177,6 +180,9 @@ impl Carriage<'_> {
     /// One direction. Its end is passed on, so that the other may go on without it.
     async fn one(&self, direction: usize, from: &mut Inlet, to: &mut Outlet, end: &End, count: &AtomicU64) {
         if self.copy(direction, from, to, count).await.is_ok() {
+            // A peer that has left altogether looks the same, until something is sent to it.
+            self.timeout_ms.set(self.timeout_ms.get().min(self.half_timeout_ms));
+            self.touch();
             to.end().await;
             end.end_output();
         } else {

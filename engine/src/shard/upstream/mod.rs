@@ -37,7 +37,7 @@ pub(in crate::shard) struct Upstreams {
 impl Upstreams {
     pub fn new(link: Arc<ProxyLink>, port: ShardPort) -> Self {
         let limits = &link.settings.limits;
-        let pool = Pool::new(limits.max_upstreams, limits.max_idle_upstreams, limits.idle_upstream_timeout_ms);
+        let pool = Pool::new(limits);
         let shares = Shares::new(
             limits.max_idle_upstreams,
             limits.idle_upstream_timeout_ms,
@@ -54,9 +54,12 @@ impl Upstreams {
         self.shares.forget(|context| !known.contains(context));
     }
 
-    /// A place for one more connection; one that waits makes room for it.
-    pub fn count_one(&self) -> Option<Counted> {
-        self.pool.count_one().or_else(|| self.shares.drop_idle().then(|| self.pool.count_one()).flatten())
+    /// A place for one more connection of a context; one that waits makes room for it.
+    pub fn count_one(&self, context: &str) -> Option<Counted> {
+        self.pool.count_one(context).or_else(|| {
+            let of = self.pool.is_full_of(context).then_some(context);
+            self.shares.drop_idle(of).then(|| self.pool.count_one(context)).flatten()
+        })
     }
 
     /// Closes what has waited long enough, or all; true when nothing waits.

@@ -2,10 +2,10 @@
 //! (a login of some kinds is) is nobody else's.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use crate::limits::POOL_OF_ONE;
+use crate::limits::{POOL_OF_ONE, ProxyLimits};
 use crate::proxy::target::Target;
 use crate::shard::transport::socket::{Peer, Socket, departures};
 use crate::shard::upstream::counted::{Counted, Place};
@@ -48,22 +48,47 @@ pub(in crate::shard) struct Pool {
     most: usize,
     most_idle: usize,
     idle_ms: u64,
+    most_of_context: usize,
     open: Rc<Cell<usize>>,
+    /// Those of each context, by its name.
+    of_contexts: RefCell<HashMap<String, Rc<Cell<usize>>>>,
     /// The oldest first, with the time since when it waits.
     idle: RefCell<VecDeque<(u64, Upstream)>>,
 }
 
 impl Pool {
-    pub fn new(most: usize, most_idle: usize, idle_ms: u64) -> Self {
-        Pool { most, most_idle, idle_ms, open: Rc::default(), idle: RefCell::default() }
+    pub fn new(limits: &ProxyLimits) -> Self {
+        Pool {
+            most: limits.max_upstreams,
+            most_idle: limits.max_idle_upstreams,
+            idle_ms: limits.idle_upstream_timeout_ms,
+            most_of_context: limits.max_upstreams_per_context,
+            open: Rc::default(),
+            of_contexts: RefCell::default(),
+            idle: RefCell::default(),
+        }
     }
 
-    /// A place for one more connection; one that waits makes room for it.
-    pub fn count_one(&self) -> Option<Counted> {
+    /// A place for one more connection of a context; one that waits makes room for it.
+    pub fn count_one(&self, context: &str) -> Option<Counted> {
+        if self.is_full_of(context) {
+            let mut idle = self.idle.borrow_mut();
+            let its = idle.iter().position(|(_, upstream)| upstream.key.context == context);
+            drop(its.and_then(|at| idle.remove(at)));
+        }
         if self.open.get() >= self.most {
             drop(self.idle.borrow_mut().pop_front());
         }
-        (self.open.get() < self.most).then(|| Counted::new(self.open.clone()))
+        let has_room = !self.is_full_of(context) && self.open.get() < self.most;
+        has_room.then(|| {
+            let of_context = self.of_contexts.borrow_mut().entry(context.to_owned()).or_default().clone();
+            Counted::new(of_context, self.open.clone())
+        })
+    }
+
+    /// A context has as many connections as it may have.
+    pub fn is_full_of(&self, context: &str) -> bool {
+        self.of_contexts.borrow().get(context).is_some_and(|open| open.get() >= self.most_of_context)
     }
 
     /// The connection that was used last, of those whose server has not left.
@@ -107,6 +132,7 @@ impl Pool {
     /// Closes those of contexts that are no more, by their names.
     pub fn forget(&self, is_gone: impl Fn(&str) -> bool) {
         self.idle.borrow_mut().retain(|(_, upstream)| !is_gone(&upstream.key.context));
+        self.of_contexts.borrow_mut().retain(|context, _| !is_gone(context));
     }
 
     /// Closes all.
@@ -123,5 +149,7 @@ impl Pool {
 /// True when nobody has left, or said anything unasked.
 fn is_quiet(socket: &Socket) -> bool {
     !socket.has_input()
+        // Under TLS it may have been read, and lie there.
+        && !socket.has_partial_input()
         && socket.lend().is_some_and(|lent| departures(&[lent]).first().is_some_and(|peer| *peer == Peer::There))
 }

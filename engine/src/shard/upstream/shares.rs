@@ -7,11 +7,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 
-use crate::limits::{KNOWN_HTTP1, RELAY_BYTES, UPSTREAM_STREAM_WINDOW_BYTES, UPSTREAM_STREAMS, UPSTREAM_WINDOW_BYTES};
+use crate::limits::{
+    KNOWN_HTTP1, RELAY_BYTES, UPSTREAM_RESETS, UPSTREAM_STREAM_WINDOW_BYTES, UPSTREAM_STREAMS, UPSTREAM_WINDOW_BYTES,
+};
 use crate::link::http2_counts::{CountedConnection, Side};
 use crate::proxy::fault::Fault;
 use crate::shard::Shard;
@@ -76,10 +79,12 @@ impl Share {
         self.streams.get() < self.send.current_max_send_streams().min(UPSTREAM_STREAMS)
     }
 
-    /// Its server takes no more, or has left.
+    /// It takes no more: so many were reset, its server says so, or that has left.
     fn is_over(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        self.carrier.over.get() || matches!(self.send.poll_ready(&mut cx), Poll::Ready(Err(_)))
+        self.memory.resets() >= UPSTREAM_RESETS
+            || self.carrier.over.get()
+            || matches!(self.send.poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 }
 
@@ -122,7 +127,11 @@ impl Shares {
             .max_send_buffer_size(RELAY_BYTES)
             .initial_window_size(UPSTREAM_STREAM_WINDOW_BYTES)
             .initial_connection_window_size(UPSTREAM_WINDOW_BYTES)
-            .max_header_list_size(shard.limits.max_head_bytes as u32);
+            .max_header_list_size(shard.limits.max_head_bytes as u32)
+            // What is still on its way to clients that have left is no error of the server. Each frame of it would count as one if
+            // its stream were forgotten, and too many end all requests of the connection: no stream that is reset is forgotten.
+            .max_concurrent_reset_streams(UPSTREAM_RESETS + UPSTREAM_STREAMS)
+            .reset_stream_duration(Duration::MAX);
         let handshake = pin!(builder.handshake(Pipe(memory.clone())));
         // It is over when the preface is written, for which there is room.
         let Poll::Ready(Ok((send, connection))) = handshake.poll(&mut Context::from_waker(Waker::noop())) else {
@@ -192,10 +201,11 @@ impl Shares {
         });
     }
 
-    /// Makes room for another connection; false when all of them carry something.
-    pub fn drop_idle(&self) -> bool {
+    /// Makes room for another connection, by one of that context where one is named; false when all of them carry something.
+    pub fn drop_idle(&self, context: Option<&str>) -> bool {
         let mut all = self.all.borrow_mut();
-        let idle = all.iter().position(|share| share.streams.get() == 0);
+        let fits = |share: &Share| context.is_none_or(|context| share.key.context == context);
+        let idle = all.iter().position(|share| share.streams.get() == 0 && fits(share));
         idle.map(|at| all.remove(at)).is_some()
     }
 
@@ -251,9 +261,10 @@ impl Role for Task {
             self.memory.feed(bytes);
         }
         let step = pin!(&mut self.connection).poll(cx).map(drop);
-        if self.streams.get() == 0 {
-            self.memory.none_unread();
-        }
+        // What came for streams that nobody reads any more is gone.
+        let streams = u32::try_from(self.streams.get()).unwrap_or(u32::MAX);
+        let most = UPSTREAM_STREAM_WINDOW_BYTES.saturating_mul(streams).min(UPSTREAM_WINDOW_BYTES);
+        self.memory.count_unread(0, most);
         let before = std::mem::replace(&mut self.held, self.memory.held_bytes());
         self.shard.buffers.let_go(before);
         self.shard.buffers.hold(self.held);
