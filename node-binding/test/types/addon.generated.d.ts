@@ -610,6 +610,8 @@ export interface NativeProxyLimits {
   maxUpstreams?: number
   /** Those that wait for the next request. */
   maxIdleUpstreams?: number
+  /** Those that one context has. */
+  maxUpstreamsPerContext?: number
   /** Time for a head. */
   headTimeoutMs?: number
   /** Time without a byte of a request's content. */
@@ -634,6 +636,8 @@ export interface NativeProxyLimits {
   contentTimeoutMs?: number
   /** Time without a byte through a tunnel. */
   tunnelTimeoutMs?: number
+  /** The same, once one end has said that it sends nothing more. */
+  tunnelHalfTimeoutMs?: number
   /** Time for the first byte through a tunnel that is read. */
   sniffTimeoutMs?: number
   /** Certificates of the CA that are kept. */
