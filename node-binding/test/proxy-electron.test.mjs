@@ -173,9 +173,9 @@ describe('a preview in Electron', { timeout: 20_000 }, () => {
     const webContents = new WebContents();
     const warned = [];
     const logger = { warn: (...told) => warned.push(told) };
-    assert.equal(await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-abc-base-1.example.com', persistKey: 'key', logger }), undefined);
+    assert.equal(await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-abc-base-1.example.com/?token=secret', persistKey: 'key', logger }), undefined);
     assert.deepEqual(webContents.session.proxies, []);
-    assert.deepEqual(warned, [['preview proxy skipped: the page is of no workspace', { url: 'https://cmux-abc-base-1.example.com', persistKey: 'key' }]]);
+    assert.deepEqual(warned, [['preview proxy skipped: the page is of no workspace', { host: 'cmux-abc-base-1.example.com', persistKey: 'key' }]]);
     await configurePreviewProxyForView({ webContents, initialUrl: 'https://cmux-abc-base-1.example.com', domains: ['example.com'], logger });
     assert.deepEqual([webContents.session.proxies.length, warned.length], [1, 1]);
   });

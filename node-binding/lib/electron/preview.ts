@@ -1,7 +1,7 @@
 import { ProxyServer } from '../proxy/server.js';
 import { isEnabled } from '../proxy/options.js';
 import type { ProxyContext, ProxyOptions } from '../proxy/types.js';
-import { previewRoute } from './route.js';
+import { hostOf, previewRoute } from './route.js';
 import type { PreviewLogger, PreviewView, PreviewWebContents, ProxyCredentials } from './types.js';
 
 const FIRST_PORT = 39_385;
@@ -58,7 +58,8 @@ export async function configurePreviewProxyForView({ webContents, initialUrl, do
   if (!isEnabled(enabled)) return undefined;
   const route = previewRoute(initialUrl, domains);
   if (route === undefined) {
-    logger?.warn?.('preview proxy skipped: the page is of no workspace', { url: initialUrl, persistKey });
+    // What follows the host may be secret.
+    logger?.warn?.('preview proxy skipped: the page is of no workspace', { host: hostOf(initialUrl), persistKey });
     return undefined;
   }
   const server = await startPreviewProxy(logger);

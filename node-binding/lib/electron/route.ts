@@ -30,7 +30,8 @@ function asDomains(value: unknown): string[] {
   });
 }
 
-function hostOf(url: string): string {
+/** The host of a page; empty where that is no URL. */
+export function hostOf(url: string): string {
   try {
     return new URL(url).hostname.toLowerCase();
   } catch {
