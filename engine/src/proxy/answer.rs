@@ -9,7 +9,6 @@ use crate::wire::date::HttpDate;
 use crate::wire::fields::Fields;
 use crate::wire::framing::Framing;
 use crate::wire::status::reason_phrase;
-use crate::wire::token::trim_ows;
 
 /// Who gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +49,8 @@ pub fn is_asked_for(answer: &Fields<'_>, request: &Fields<'_>) -> bool {
 }
 
 fn protocols<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
-    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
-    let protocols = lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows);
-    protocols.filter_map(|protocol| protocol.split(|byte| *byte == b'/').next()).filter(|name| !name.is_empty())
+    let names = fields.members(b"upgrade").filter_map(|protocol| protocol.split(|byte| *byte == b'/').next());
+    names.filter(|name| !name.is_empty())
 }
 
 /// Decides how a final answer is passed on.

@@ -1,7 +1,6 @@
 //! Fields that end with a connection, and are not passed on (RFC 9110 7.6.1).
 
 use crate::wire::fields::Fields;
-use crate::wire::token::trim_ows;
 
 /// Those that do so by themselves.
 const OF_THE_CONNECTION: &[&[u8]] = &[
@@ -68,18 +67,12 @@ pub(super) fn is_of_a_connection(name: &[u8]) -> bool {
     OF_THE_CONNECTION.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// The options that `Connection` lines have.
-fn options<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> {
-    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
-    lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows).filter(|option| !option.is_empty())
-}
-
 impl<'a> Hop<'a> {
     /// Of these fields.
     #[must_use]
     pub fn of(fields: Fields<'a>) -> Hop<'a> {
         let (mut names, mut upgrade) = (false, false);
-        for option in options(fields) {
+        for option in fields.members(b"connection") {
             let known = [&b"close"[..], b"keep-alive"].iter().any(|known| option.eq_ignore_ascii_case(known));
             let is_upgrade = option.eq_ignore_ascii_case(b"upgrade");
             upgrade |= is_upgrade;
@@ -103,9 +96,7 @@ impl<'a> Hop<'a> {
     /// The client understands trailers (RFC 9110 10.1.4).
     #[must_use]
     pub fn takes_trailers(&self) -> bool {
-        let lines = self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"te"));
-        let mut codings = lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows);
-        codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+        self.fields.members(b"te").any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     }
 
     /// True for a field that is not passed on.
@@ -119,7 +110,7 @@ impl<'a> Hop<'a> {
         self.names
             && !FOR_THE_END.iter().any(is)
             && !FOR_THE_END_FROM.iter().any(begins)
-            && options(self.fields).any(|option| option.eq_ignore_ascii_case(name))
+            && self.fields.members(b"connection").any(|option| option.eq_ignore_ascii_case(name))
     }
 }
 

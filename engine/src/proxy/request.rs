@@ -7,7 +7,6 @@ use crate::proxy::target::{Scheme, Target};
 use crate::wire::fields::{FieldValue, Fields};
 use crate::wire::framing::Framing;
 use crate::wire::head::{Head, Method, TargetForm};
-use crate::wire::token::trim_ows;
 
 /// Bytes of a method that are told.
 const METHOD_BYTES: usize = 32;
@@ -30,8 +29,6 @@ pub enum RequestPlan {
 pub struct Forward {
     /// Where it goes.
     pub routed: Routed,
-    /// That is another host than the client has asked for.
-    pub moved: bool,
     /// `OPTIONS` for the server as a whole.
     pub asterisk: bool,
     /// It asks for another protocol.
@@ -69,16 +66,14 @@ pub fn plan(
     if max_forwards == Some(0) {
         return Ok(RequestPlan::Own);
     }
-    let moved = way.and_then(|way| way.rewrite(&target));
     Ok(RequestPlan::Forward(Forward {
-        moved: moved.is_some(),
-        routed: moved.unwrap_or_else(|| route(target, None)),
+        routed: route(target, way),
         asterisk: head.method == Method::Options
             && (head.form == TargetForm::Asterisk || (head.path.is_empty() && head.query.is_empty())),
         // With content, what follows it could be taken for a part of either.
         upgrade: Hop::of(fields).upgrades()
             && !asks_for_http2(&fields)
-            && matches!(head.framing, Framing::None | Framing::Length(0))
+            && head.framing.is_empty()
             && head.minor_version > 0,
         max_forwards: max_forwards.map(|left| left - 1),
         version: if head.minor_version == 0 { "1.0" } else { "1.1" },
@@ -90,14 +85,11 @@ pub fn plan(
 pub fn asked(head: &Head, bytes: &[u8], inside: Option<&Target>) -> Option<Target> {
     match (head.form, inside) {
         (TargetForm::Authority, None) => Target::of_authority(Scheme::Http, head.target.of(bytes)),
-        (TargetForm::Absolute, None) => {
-            Target::of_absolute(bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default())
-        }
         (TargetForm::Origin | TargetForm::Asterisk, Some(target)) => Some(target.clone()),
         // Whoever is asked as a server takes this form as well, of itself (RFC 9112 3.2.2).
-        (TargetForm::Absolute, Some(target)) => {
+        (TargetForm::Absolute, inside) => {
             let asked = bytes.get(head.target.start as usize..head.path.start as usize).unwrap_or_default();
-            Target::of_absolute(asked).filter(|asked| asked == target)
+            Target::of_absolute(asked).filter(|asked| inside.is_none_or(|inside| asked == inside))
         }
         _ => None,
     }
@@ -113,17 +105,13 @@ pub fn method_of(head: &Head, bytes: &[u8]) -> String {
 /// True when HTTP/2 in the clear is among the protocols that are asked for. Its requests would go on unread, past all that is
 /// removed here, and no browser asks (RFC 9113 has no such upgrade any more).
 fn asks_for_http2(fields: &Fields<'_>) -> bool {
-    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
-    let mut protocols = lines.flat_map(|(_, value)| value.split(|byte| *byte == b','));
-    protocols.any(|protocol| trim_ows(protocol).eq_ignore_ascii_case(b"h2c"))
+    fields.members(b"upgrade").any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 /// True when a member of `Via` has this name.
 fn has_been_at(fields: &Fields<'_>, own: &str) -> bool {
-    let lines = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"via"));
-    let mut members = lines.flat_map(|(_, value)| value.split(|byte| *byte == b','));
-    members.any(|member| {
-        let mut words = trim_ows(member).split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    fields.members(b"via").any(|member| {
+        let mut words = member.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
         words.nth(1).is_some_and(|by| by.eq_ignore_ascii_case(own.as_bytes()))
     })
 }

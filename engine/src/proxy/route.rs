@@ -40,6 +40,8 @@ pub struct Routed {
     pub target: Target,
     /// The value of `Host`.
     pub host: String,
+    /// The route has led it to another host than its client has asked for.
+    pub moved: bool,
 }
 
 impl Route {
@@ -95,14 +97,18 @@ impl Route {
         let name = self.name(target.port);
         // A workspace behind this form tells its servers apart by port, and shows them what the browser has asked for.
         let host = if self.morph_domain_suffix.is_some() { target.authority() } else { name.clone() };
-        Some(Routed { target: Target { scheme: Scheme::Https, host: Host::Name(name), port: 443 }, host })
+        Some(Routed { target: Target { scheme: Scheme::Https, host: Host::Name(name), port: 443 }, host, moved: true })
     }
 }
 
 /// Where a request goes for a context with this route, or with none.
 #[must_use]
 pub fn route(target: Target, route: Option<&Route>) -> Routed {
-    route.and_then(|route| route.rewrite(&target)).unwrap_or_else(|| Routed { host: target.authority(), target })
+    route.and_then(|route| route.rewrite(&target)).unwrap_or_else(|| Routed {
+        host: target.authority(),
+        target,
+        moved: false,
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +117,7 @@ mod tests {
     use super::*;
 
     fn rewritten(given: &Route, url: &str) -> (String, String) {
-        let Routed { target, host } = route(Target::of_absolute(url.as_bytes()).unwrap(), Some(given));
+        let Routed { target, host, .. } = route(Target::of_absolute(url.as_bytes()).unwrap(), Some(given));
         (format!("{}{}", if target.scheme == Scheme::Https { "s " } else { "" }, target.host_and_port()), host)
     }
 

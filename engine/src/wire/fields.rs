@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::token::trim_ows;
 use crate::limits::MAX_HEADERS;
 
 /// A half-open byte range `start..end` in the head it was parsed from. A head is at most 64 KiB
@@ -151,6 +152,14 @@ impl<'a> Fields<'a> {
             }
         }
         found
+    }
+
+    /// The members of a list that stand on all lines of this name, without the empty ones (RFC 9110 5.6.1). No member here has a
+    /// comma within quotes.
+    pub fn members(&self, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let lines = self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        let members = lines.flat_map(|(_, value)| value.split(|byte| *byte == b',')).map(trim_ows);
+        members.filter(|member| !member.is_empty())
     }
 
     /// Number of lines.

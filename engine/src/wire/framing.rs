@@ -15,6 +15,14 @@ pub enum Framing {
     Chunked,
 }
 
+impl Framing {
+    /// It is known from the head that there is no content.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Framing::None | Framing::Length(0))
+    }
+}
+
 /// The framing fields of one head, as they are met.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FramingFields<'a> {

@@ -191,6 +191,6 @@ fn a_request_that_the_route_leads_elsewhere_says_so() {
         ("http://localhost:1/", None, false),
     ] {
         let plan = planned(&format!("GET {url} HTTP/1.1\r\nHost: x\r\n\r\n"), None, way);
-        assert!(matches!(plan, Ok(RequestPlan::Forward(forward)) if forward.moved == moved), "{url}");
+        assert!(matches!(plan, Ok(RequestPlan::Forward(forward)) if forward.routed.moved == moved), "{url}");
     }
 }

@@ -90,9 +90,8 @@ pub(in crate::shard) fn response(head: &AnswerHead, bytes: &[u8], asked: &Asked)
         return Err(Unfit::NoWebSocket);
     }
     if switches {
-        let accept = fields.get(b"sec-websocket-accept").first();
-        let expected = asked.key.as_deref().map(websocket::accept);
-        if expected.is_none_or(|expected| accept != Some(expected.as_bytes())) {
+        let key = asked.key.as_deref().map(str::as_bytes);
+        if !websocket::agrees(key, fields.get(b"sec-websocket-accept").first()) {
             return Err(Unfit::NoWebSocket);
         }
     }

@@ -127,6 +127,13 @@ impl Memory {
         self.unread.set(self.unread.get().saturating_sub(bytes as u64));
     }
 
+    /// What came for streams that nobody reads any more is gone: of it no more can be there than these have windows for, nor more than
+    /// the connection has.
+    pub fn bound_unread(&self, streams: usize, stream_window: u32, connection_window: u32) {
+        let streams = u32::try_from(streams).unwrap_or(u32::MAX);
+        self.count_unread(0, stream_window.saturating_mul(streams).min(connection_window));
+    }
+
     /// A stream has ended with a reset.
     pub fn note_reset(&self) {
         self.resets.set(self.resets.get() + 1);

@@ -22,7 +22,6 @@ use crate::shard::reactor::waiters::Waiter;
 use crate::wire::answer_head::AnswerContent;
 use crate::wire::answer_reader::AnswerReader;
 use crate::wire::body::BodyError;
-use crate::wire::framing::Framing;
 use crate::wire::head::{Head, HeadError, HeadLimits, HeadScanner, Scan};
 use crate::wire::section_watch::Flaw;
 
@@ -326,7 +325,7 @@ impl Stream {
                 continue;
             }
             self.tunnel.set(head.content == AnswerContent::Tunnel);
-            let empty = matches!(head.content, AnswerContent::Framed(Framing::None | Framing::Length(0)));
+            let empty = matches!(head.content, AnswerContent::Framed(framing) if framing.is_empty());
             let content = respond.send_response(answer, empty).map_err(|error| broken(&error))?;
             *send = if empty { Send::Over } else { Send::Content(content) };
         }
@@ -474,7 +473,7 @@ fn ask(
     let mut head = Box::<Head>::default();
     head.parse(&bytes[..end], limits).map_err(unfit)?;
     let (request, asked) = request(&head, &bytes[..end]).map_err(|_: Unfit| io::ErrorKind::InvalidData)?;
-    let empty = asked.key.is_none() && matches!(head.framing, Framing::None | Framing::Length(0));
+    let empty = asked.key.is_none() && head.framing.is_empty();
     let (answer, content) = requests.send_request(request, empty).map_err(io::Error::other)?;
     Ok((end, (!empty).then_some(content), Receive::Answer(answer, asked)))
 }

@@ -134,15 +134,14 @@ impl Exchange<'_> {
 
     /// It has no content.
     pub(super) fn is_bare(&self) -> bool {
-        matches!(self.head.framing, Framing::None | Framing::Length(0))
+        self.head.framing.is_empty()
     }
 
     /// Answers with a fault; `read`: the content of the request was read, or none of it was.
     async fn fail(&self, hand: &mut Hand, fault: Fault, read: bool) -> After {
         self.context.traffic.failed.fetch_add(1, Ordering::Relaxed);
         hand.client.let_go();
-        let has_content = !matches!(self.head.framing, Framing::None | Framing::Length(0));
-        if read && !has_content {
+        if read && self.is_bare() {
             hand.refuse(self.head, fault).await
         } else {
             hand.refuse_and_close(self.head, fault).await
@@ -352,7 +351,7 @@ impl Way<'_> {
             upgrades: forward.upgrade,
             last: !head.keep_alive || self.client.closing(),
             framed: self.framed,
-            moved: forward.moved,
+            moved: forward.routed.moved,
         };
         let (mut answers, mut out, mut silent) = (Box::<AnswerReader>::default(), Vec::new(), true);
         let (plan, answer) = loop {

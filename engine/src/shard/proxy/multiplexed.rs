@@ -176,12 +176,9 @@ impl Session {
 
     /// Says what is waited for, and what is held.
     fn note_state(&self) {
-        let idle = self.client.carried.len() == 0;
-        // What came for streams that nobody reads any more is gone.
-        let (limits, streams) =
-            (&self.shard.limits.http2, u32::try_from(self.client.carried.len()).unwrap_or(u32::MAX));
-        self.memory
-            .count_unread(0, limits.stream_window_bytes.saturating_mul(streams).min(limits.connection_window_bytes));
+        let (limits, streams) = (&self.shard.limits.http2, self.client.carried.len());
+        let idle = streams == 0;
+        self.memory.bound_unread(streams, limits.stream_window_bytes, limits.connection_window_bytes);
         let phase = if self.watch.is_within() {
             Phase::Head
         } else if (self.finishing || self.leaving) && idle {

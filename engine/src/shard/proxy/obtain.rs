@@ -28,8 +28,8 @@ impl Exchange<'_> {
     /// What the client hears instead.
     pub async fn connect(&self, hand: &Hand, key: &Key) -> Result<Upstream, Fault> {
         let offered = self.offers_http2(hand, key);
-        if !offered || key.target.scheme != Scheme::Https {
-            return self.dial(hand, key, offered).await;
+        if !offered {
+            return self.dial(hand, key, false).await;
         }
         let firsts = &self.upstreams.firsts;
         let until_ms = hand.now_ms() + self.upstreams.link.settings.limits.connect_timeout_ms;
@@ -69,7 +69,7 @@ impl Exchange<'_> {
 
     async fn dial(&self, hand: &Hand, key: &Key, offered: bool) -> Result<Upstream, Fault> {
         let dialled = dial(&hand.shard, self.upstreams, &hand.client, self.context, &key.target, offered).await;
-        if offered && key.target.scheme == Scheme::Https {
+        if offered {
             let choice = choice(&dialled, hand);
             self.upstreams.firsts.note(key, choice);
             if choice == Choice::Http1 {
@@ -79,9 +79,10 @@ impl Exchange<'_> {
         dialled
     }
 
-    /// A server may choose HTTP/2: not for another protocol, which it would have to allow first (RFC 8441 3).
+    /// A server may choose HTTP/2, by ALPN: not for another protocol, which it would have to allow first (RFC 8441 3).
     fn offers_http2(&self, hand: &Hand, key: &Key) -> bool {
-        hand.shard.limits.http2.enabled && !self.forward.upgrade && self.may_take_http2(key)
+        let by_alpn = key.target.scheme == Scheme::Https;
+        by_alpn && hand.shard.limits.http2.enabled && !self.forward.upgrade && self.may_take_http2(key)
     }
 
     /// The server has not asked for HTTP/1.1, and HTTP/2 can say it: HTTP/1.1 looks less closely at targets.

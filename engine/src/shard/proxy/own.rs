@@ -33,7 +33,7 @@ impl Hand {
 
     /// Answers a request whose head was read, and none of its content.
     pub async fn answer(&mut self, head: &Head, answer: OwnAnswer<'_>) -> After {
-        let has_content = !matches!(head.framing, Framing::None | Framing::Length(0));
+        let has_content = !head.framing.is_empty();
         let too_much = matches!(head.framing, Framing::Length(length) if length > PROXY_DISCARD_BYTES);
         // A client that waits for 100 may send its content now, or not.
         let unclear = has_content && head.expect_continue;

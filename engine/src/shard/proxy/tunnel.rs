@@ -24,7 +24,6 @@ use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
 use crate::shard::upstream::line::Line;
 use crate::shard::upstream::pool::Upstream;
-use crate::wire::framing::Framing;
 use crate::wire::head::Head;
 
 /// What a client hears when its tunnel is open; what follows is the other end's.
@@ -44,7 +43,7 @@ pub(super) enum Inside {
 impl Hand {
     /// `CONNECT`.
     pub async fn tunnel(&mut self, head: &Head, upstreams: &Upstreams, context: &Context, target: &Target) -> After {
-        if !matches!(head.framing, Framing::None | Framing::Length(0)) {
+        if !head.framing.is_empty() {
             return self.refuse_and_close(head, Fault::Target).await;
         }
         match dial(&self.shard, upstreams, &self.client, context, target, false).await {
@@ -77,7 +76,7 @@ impl Hand {
         asked: &Host,
         routed: &Routed,
     ) -> Inside {
-        if !matches!(head.framing, Framing::None | Framing::Length(0)) {
+        if !head.framing.is_empty() {
             return Inside::Over(self.refuse_and_close(head, Fault::Target).await);
         }
         if self.establish().await.is_err() {

@@ -2,13 +2,13 @@
 //! connection may carry them all.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Poll;
 
 use crate::limits::{KNOWN_HTTP1, TIMER_MS};
 use crate::proxy::fault::Fault;
 use crate::shard::reactor::waiters::Waiter;
+use crate::shard::upstream::known::Known;
 use crate::shard::upstream::line::Line;
 use crate::shard::upstream::pool::Key;
 
@@ -24,11 +24,10 @@ pub(in crate::shard) enum Choice {
 }
 
 /// See the module.
-#[derive(Default)]
 pub(in crate::shard) struct Firsts {
     under_way: RefCell<Vec<Rc<First>>>,
-    /// Servers that have chosen HTTP/1.1, the latest last: they will again, and nobody waits for that.
-    http1: RefCell<VecDeque<Key>>,
+    /// Servers that have chosen HTTP/1.1: they will again, and nobody waits for that.
+    http1: Known,
 }
 
 /// A connection that comes about.
@@ -60,6 +59,10 @@ pub(in crate::shard) struct Turn {
 }
 
 impl Firsts {
+    pub fn new() -> Self {
+        Firsts { under_way: RefCell::default(), http1: Known::new(KNOWN_HTTP1) }
+    }
+
     /// The part of a request for this server.
     pub fn join(&self, key: &Key) -> Part<'_> {
         let mut under_way = self.under_way.borrow_mut();
@@ -81,22 +84,16 @@ impl Firsts {
 
     /// A server has chosen.
     pub fn note(&self, key: &Key, choice: Choice) {
-        if !matches!(choice, Choice::Http1 | Choice::Http2) {
-            return;
-        }
-        let mut http1 = self.http1.borrow_mut();
-        http1.retain(|known| known != key);
-        if choice == Choice::Http1 {
-            http1.push_back(key.clone());
-            if http1.len() > KNOWN_HTTP1 {
-                http1.pop_front();
-            }
+        match choice {
+            Choice::Http1 => self.http1.note(key),
+            Choice::Http2 => self.http1.forget(key),
+            Choice::Failed(_) | Choice::Unknown => {}
         }
     }
 
     /// It has chosen HTTP/1.1 the last time.
     pub fn chose_http1(&self, key: &Key) -> bool {
-        self.http1.borrow().contains(key)
+        self.http1.contains(key)
     }
 }
 
@@ -157,7 +154,7 @@ mod tests {
     #[test]
     fn requests_that_give_up_leave_nothing_behind() {
         let target = Target { scheme: Scheme::Https, host: Host::Name("x".into()), port: 443 };
-        let (firsts, key) = (Firsts::default(), Key { context: "a".into(), target });
+        let (firsts, key) = (Firsts::new(), Key { context: "a".into(), target });
         let Part::Lead(lead) = firsts.join(&key) else { panic!("nobody is there") };
         let Part::Wait(stays) = firsts.join(&key) else { panic!("there is one") };
         for _ in 0..1000 {

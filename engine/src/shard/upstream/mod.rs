@@ -7,6 +7,7 @@ pub(in crate::shard) mod counted;
 pub(in crate::shard) mod end;
 pub(in crate::shard) mod firsts;
 pub(in crate::shard) mod flow;
+mod known;
 pub(in crate::shard) mod line;
 pub(in crate::shard) mod lookups;
 pub(in crate::shard) mod pool;
@@ -44,7 +45,7 @@ impl Upstreams {
             limits.send_timeout_ms,
             link.http2.servers.clone(),
         );
-        Upstreams { link, port, lookups: Lookups::default(), firsts: Firsts::default(), pool, shares }
+        Upstreams { link, port, lookups: Lookups::default(), firsts: Firsts::new(), pool, shares }
     }
 
     /// Closes the connections of contexts that are no more.

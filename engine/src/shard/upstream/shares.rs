@@ -1,7 +1,6 @@
 //! Connections to servers that carry several requests at a time (RFC 9113). As with those that carry one, each belongs to one context.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -27,6 +26,7 @@ use crate::shard::transport::socket::Socket;
 use crate::shard::upstream::counted::{Counted, Place};
 use crate::shard::upstream::end::End;
 use crate::shard::upstream::flow::{Inlet, Outlet};
+use crate::shard::upstream::known::Known;
 use crate::shard::upstream::pool::{Key, Upstream};
 use crate::wire::head::HeadLimits;
 
@@ -58,8 +58,8 @@ struct Share {
 pub(in crate::shard) struct Shares {
     all: RefCell<Vec<Share>>,
     carriers: RefCell<Vec<Rc<Carrier>>>,
-    /// Servers that want HTTP/1.1, the latest last (RFC 9113 7, `HTTP_1_1_REQUIRED`).
-    http1: RefCell<VecDeque<Key>>,
+    /// Servers that want HTTP/1.1 (RFC 9113 7, `HTTP_1_1_REQUIRED`).
+    http1: Known,
     most_idle: usize,
     idle_ms: u64,
     send_ms: u64,
@@ -90,7 +90,7 @@ impl Share {
 
 impl Shares {
     pub fn new(most_idle: usize, idle_ms: u64, send_ms: u64, side: Arc<Side>) -> Self {
-        let (all, carriers, http1) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let (all, carriers, http1) = (RefCell::default(), RefCell::default(), Known::new(KNOWN_HTTP1));
         Shares { all, carriers, http1, most_idle, idle_ms, send_ms, side }
     }
 
@@ -162,17 +162,11 @@ impl Shares {
 
     /// A server wants HTTP/1.1.
     pub fn note_http1(&self, key: &Key) {
-        let mut http1 = self.http1.borrow_mut();
-        if !http1.contains(key) {
-            http1.push_back(key.clone());
-            if http1.len() > KNOWN_HTTP1 {
-                http1.pop_front();
-            }
-        }
+        self.http1.note(key);
     }
 
     pub fn wants_http1(&self, key: &Key) -> bool {
-        self.http1.borrow().contains(key)
+        self.http1.contains(key)
     }
 
     /// Lets go of those that have carried nothing for long enough, or that are too many. Their tasks end by that.
@@ -261,10 +255,7 @@ impl Role for Task {
             self.memory.feed(bytes);
         }
         let step = pin!(&mut self.connection).poll(cx).map(drop);
-        // What came for streams that nobody reads any more is gone.
-        let streams = u32::try_from(self.streams.get()).unwrap_or(u32::MAX);
-        let most = UPSTREAM_STREAM_WINDOW_BYTES.saturating_mul(streams).min(UPSTREAM_WINDOW_BYTES);
-        self.memory.count_unread(0, most);
+        self.memory.bound_unread(self.streams.get(), UPSTREAM_STREAM_WINDOW_BYTES, UPSTREAM_WINDOW_BYTES);
         let before = std::mem::replace(&mut self.held, self.memory.held_bytes());
         self.shard.buffers.let_go(before);
         self.shard.buffers.hold(self.held);
