@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { createServer } from 'node:https';
-import { connect, createServer as createTcpServer } from 'node:net';
+import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { createLocalCA, ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
+import { firstMessage } from './support/client-hello.mjs';
+import { until } from './support/tunnels.mjs';
 
 const PATIENT = { timeout: 30_000 };
 const ROUTE = { morphId: 'abc', scope: 'base', domainSuffix: 'cmux.test' };
@@ -24,23 +25,6 @@ function records(bytes) {
   const found = [];
   for (let at = 0; at < bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) found.push([bytes[at], bytes.readUInt16BE(at + 3)]);
   return found;
-}
-
-/** The ClientHello of a client, as it is sent. */
-async function firstMessage() {
-  const listener = createTcpServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const client = connectTls({ port: listener.address().port, host: '127.0.0.1', servername: 'localhost', ca: ca.cert }).on('error', () => {});
-  const [socket] = await once(listener, 'connection');
-  const [bytes] = await once(socket.on('error', () => {}), 'data');
-  client.destroy();
-  socket.destroy();
-  listener.close();
-  return bytes;
-}
-
-async function until(holds) {
-  while (!holds()) await sleep(5);
 }
 
 for (const driver of ['io_uring', 'epoll']) {
@@ -137,7 +121,7 @@ for (const driver of ['io_uring', 'epoll']) {
       const by = patient.createContext(1, ROUTE);
       const [silent, begun, inStream] = [await tunnel('localhost:1', patient, by), await tunnel('localhost:1', patient, by), await stream(patient, by)];
       begun.write((await firstMessage()).subarray(0, 20));
-      await until(() => patient.stats().heldBytes >= 16 * 1024);
+      await until(() => patient.stats().heldBytes >= 16 * 1024, 'what has come of the handshake counts');
       const closed = [silent, begun, inStream].map((one) => new Promise((resolve) => { one.resume().once('close', resolve); }));
       await Promise.all([patient.stop(), ...closed]);
     });
@@ -159,12 +143,12 @@ for (const driver of ['io_uring', 'epoll']) {
       const socket = await greet(carrier);
       socket.on('error', () => {});
       await ask(socket, '/');
-      await until(() => proxy.stats().heldBytes < 4096);
+      await until(() => proxy.stats().heldBytes < 4096, 'next to nothing is held');
       carrier.write(Buffer.concat([Buffer.from([23, 3, 3, 16_000 >> 8, 16_000 & 255]), Buffer.alloc(15_000)]));
-      await until(() => proxy.stats().heldBytes >= 15_000);
+      await until(() => proxy.stats().heldBytes >= 15_000, 'a part of a record counts');
       carrier.destroy();
       socket.destroy();
-      await until(() => proxy.stats().heldBytes < 4096);
+      await until(() => proxy.stats().heldBytes < 4096, 'next to nothing is held');
     });
   });
 }

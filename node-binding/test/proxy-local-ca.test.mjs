@@ -16,6 +16,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { localCAVerifier } from '../dist/esm/electron/index.mjs';
 import { createLocalCA, keepLocalCA, OptionError, ProxyServer } from '../dist/esm/proxy/index.mjs';
 import { certificate } from './support/certificates.mjs';
+import { firstMessage } from './support/client-hello.mjs';
 import { curl } from './support/curl.mjs';
 
 const { HttpsProxyAgent } = proxyAgents;
@@ -319,19 +320,6 @@ function lastRecord(bytes) {
     if (at + 5 + length >= bytes.length) return [bytes[at], length];
     at += 5 + length;
   }
-}
-
-/** The ClientHello of a client, as it is sent. */
-async function firstMessage() {
-  const listener = (await import('node:net')).createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const client = connectTls({ port: listener.address().port, host: '127.0.0.1', servername: 'localhost', ca: ca.cert }).on('error', () => {});
-  const [socket] = await once(listener, 'connection');
-  const [bytes] = await once(socket.on('error', () => {}), 'data');
-  client.destroy();
-  socket.destroy();
-  listener.close();
-  return bytes;
 }
 
 describe('the option interceptTls, and the CA for it', PATIENT, () => {
