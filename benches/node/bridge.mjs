@@ -35,8 +35,8 @@ const tunnel = await fastTunnel({ port: 0, shards: 1, auth: { allowAnonymous: tr
 
 async function run({ task, calls, batches, sleeps }, total) {
   const [drains, cpu] = [tunnel.stats().drains, cpuUs()];
-  const { seconds, answered, wrong } = await native.feed({ handler: Object.keys(tasks).indexOf(task), calls, batches, sleeps, total });
-  assert.ok(answered >= total && wrong === 0, `${task} ${calls}: of ${answered} answers ${wrong} were wrong`);
+  const { seconds, answered, wrong, firstWrong } = await native.feed({ handler: Object.keys(tasks).indexOf(task), calls, batches, sleeps, total });
+  assert.ok(answered >= total && wrong === 0, `${task} ${calls}: of ${answered} answers ${wrong} were wrong, first ${firstWrong ?? 'one for nobody'}`);
   return { rate: answered / seconds, cpuUs: (cpuUs() - cpu) / answered, perDrain: answered / (tunnel.stats().drains - drains) };
 }
 

@@ -41,6 +41,8 @@ pub struct FeedReport {
     pub answered: f64,
     /// Answers that were not `a + 2`, or for nobody.
     pub wrong: f64,
+    /// What the first of the wrong ones was, if there was any.
+    pub first_wrong: Option<String>,
 }
 
 /// Runs a [`FeedPlan`] or [`RingPlan`] on a line.
@@ -72,10 +74,12 @@ impl Task for Run<FeedPlan> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.reset(calls * batches, sleeps);
         let (mut sent, mut answered, mut wrong) = (0_f64, 0_f64, 0_f64);
+        let mut first_wrong = None;
         let started = Instant::now();
         let mut heard = started;
         let mut spins = 0;
-        while answered < total {
+        // Until nothing is under way: an answer that comes in the next run is for nobody there.
+        while sent < total || answered < sent {
             while sent < total && line.room() >= calls as usize {
                 line.send(handler, calls as usize);
                 sent += f64::from(calls);
@@ -83,7 +87,12 @@ impl Task for Run<FeedPlan> {
             let any = line.receive(|slot, record, text| {
                 answered += 1.0;
                 let right = record.outcome == Outcome::Result && text == (slot.digit + 2).to_string().as_bytes();
-                wrong += f64::from(u8::from(!right));
+                if !right {
+                    wrong += 1.0;
+                    first_wrong.get_or_insert_with(|| {
+                        format!("{:?} {:?} to {} + 2", record.outcome, String::from_utf8_lossy(text), slot.digit)
+                    });
+                }
             });
             if any {
                 (spins, heard) = (0, Instant::now());
@@ -96,7 +105,7 @@ impl Task for Run<FeedPlan> {
             }
         }
         wrong += f64::from(line.strays);
-        Ok(FeedReport { seconds: started.elapsed().as_secs_f64(), answered, wrong })
+        Ok(FeedReport { seconds: started.elapsed().as_secs_f64(), answered, wrong, first_wrong })
     }
 
     fn resolve(&mut self, _env: Env, report: FeedReport) -> Result<FeedReport> {
