@@ -315,6 +315,9 @@ pub const MAX_METERED_IDS: usize = 200;
 /// Bytes of such an id. Longer: it is among the rest.
 pub const MAX_METERED_ID_BYTES: usize = 200;
 
+/// A host that has been busy with its calls for so long, without a look for more, comes after others that are free.
+pub const HOST_BUSY: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Calls may wait so long without a look from the host before `/readyz` says no.
 pub const HOST_BEHIND: std::time::Duration = std::time::Duration::from_secs(1);
 

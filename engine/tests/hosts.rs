@@ -12,6 +12,7 @@ use fasttunnel_engine::host::{Bridge, RawParts};
 use fasttunnel_engine::limits::{HOST_QUEUE_BATCHES, MAX_HOSTS};
 use fasttunnel_engine::link::backend::Backend;
 use fasttunnel_engine::link::batch::{AnswerBatch, CallBatch, CallKey, CallRecord, Frame, FrameKind, Notice, Outcome};
+use fasttunnel_engine::link::clock;
 use fasttunnel_engine::link::host::{Host, Next};
 use fasttunnel_engine::link::hosts::{Hosts, Offer, TooManyHosts};
 use fasttunnel_engine::tunnel::table::Kind;
@@ -235,6 +236,8 @@ fn a_late_answer_of_a_host_that_has_left_finds_nothing(driver: DriverChoice) {
 
 fn the_event_loop_with_the_fewest_calls_gets_the_next(driver: DriverChoice) {
     let (server, hosts) = without_loop(driver, |_| {});
+    // However long the test takes.
+    hosts.set_busy_after(Duration::MAX);
     let mut loops = [0; 3].map(|_| EventLoop::attach(server.engine(), &hosts, &["echo"]));
     let mut clients: Vec<_> = (0..9).map(|_| server.client()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -638,6 +641,7 @@ fn what_becomes_of_a_shard_that_hands_no_calls_over_is_told_once() {
 #[test]
 fn of_hosts_with_as_many_calls_the_one_that_has_looked_last_gets_the_next() {
     let hosts = Hosts::new(1, 0);
+    hosts.set_busy_after(Duration::MAX);
     let both = [0, 1].map(|_| {
         let host = hosts.add(|| {}).unwrap();
         hosts.register(&host, &[Offer { kind: Kind::Task, id: "a".to_owned(), number: None }]).unwrap();
@@ -656,6 +660,92 @@ fn of_hosts_with_as_many_calls_the_one_that_has_looked_last_gets_the_next() {
         let slot = 2 + 2 * second as u32;
         assert_eq!((next(slot), next(slot + 1)), (first, second), "the other is busy for longer");
     }
+}
+
+/// Two hosts that offer the same, each of which has taken a call and is at it.
+fn two_at_a_call() -> (Hosts, [Arc<Host>; 2]) {
+    let hosts = Hosts::new(1, 0);
+    let both = [0, 1].map(|_| {
+        let host = hosts.add(|| {}).unwrap();
+        hosts.register(&host, &[Offer { kind: Kind::Task, id: "a".to_owned(), number: None }]).unwrap();
+        assert!(host.try_park());
+        host
+    });
+    for (slot, host) in both.iter().enumerate() {
+        assert!(host.submit(0, batch_of(slot as u32, 0), &mut AnswerBatch::default()).is_none());
+        take(host, 1);
+    }
+    (hosts, both)
+}
+
+/// It looks, takes what is there, and runs `running` calls now.
+fn take(host: &Host, running: usize) {
+    host.awake();
+    let taken =
+        std::iter::from_fn(|| if let Next::Calls(batch) = host.next(0) { Some(batch.records.len()) } else { None });
+    let taken = taken.sum();
+    if taken > 0 {
+        host.note_drain(taken);
+    }
+    host.note_open(running, 0);
+}
+
+/// How many each host gets of calls that come at once.
+fn shares(hosts: &Hosts, both: &[Arc<Host>; 2], slots: std::ops::Range<u32>) -> [u64; 2] {
+    let before = both.each_ref().map(|host| host.calls());
+    let mut batch = batch_of(slots.start, 0);
+    batch.handed_over_ns = clock::now_ns();
+    for slot in slots.skip(1) {
+        let record = CallRecord { key: key_of(slot), ..batch.records[0] };
+        batch.records.push(record);
+    }
+    assert!(submit(hosts, batch).is_empty());
+    [0, 1].map(|place| both[place].calls() - before[place])
+}
+
+#[test]
+fn a_host_that_is_busy_with_a_long_call_gets_none_while_another_is_free() {
+    let (hosts, both) = two_at_a_call();
+    let busy = ms(200);
+    hosts.set_busy_after(busy);
+    std::thread::sleep(busy + ms(5));
+    take(&both[1], 0);
+    assert!(both[1].try_park());
+    assert_eq!(shares(&hosts, &both, 10..30), [0, 20]);
+    assert_eq!(shares(&hosts, &both, 30..40), [0, 10], "though it has been handed many, and has not looked yet");
+    take(&both[0], 0);
+    assert_eq!(shares(&hosts, &both, 40..50), [10, 0], "it has looked, and has fewer");
+}
+
+#[test]
+fn a_host_whose_calls_wait_for_something_is_not_busy_however_long_that_takes() {
+    let (hosts, both) = two_at_a_call();
+    let busy = ms(200);
+    hosts.set_busy_after(busy);
+    take(&both[0], 1);
+    assert!(both[0].try_park());
+    take(&both[1], 3);
+    assert!(both[1].try_park());
+    std::thread::sleep(busy + ms(5));
+    assert_eq!(shares(&hosts, &both, 10..12), [2, 0], "it has fewer");
+    assert_eq!(shares(&hosts, &both, 12..14), [1, 1], "nor is one that was just woken");
+}
+
+/// The one is at the end of its last call, the other at its first.
+#[test]
+fn long_calls_that_come_at_once_do_not_all_go_to_whoever_has_looked_last() {
+    let (hosts, both) = two_at_a_call();
+    hosts.set_busy_after(ms(5));
+    std::thread::sleep(ms(20));
+    for host in &both {
+        // It has done one of 20 ms, and begins another.
+        take(host, 1);
+        host.note_drain(1);
+    }
+    std::thread::sleep(ms(40));
+    take(&both[1], 1);
+    let [first, second] = shares(&hosts, &both, 10..30);
+    assert!(first >= 5 && second > first, "{first} and {second}");
 }
 
 /// The table that is in force may have been built when the other was there; long after that, too.

@@ -126,6 +126,15 @@ onBothDrivers('workers', (driver) => {
     });
   }
 
+  it('get no calls while they compute and another is free', () => withWorkers(driver, {}, async (tunnel) => {
+    // The first calls take longer: code is loaded and compiled.
+    for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 4 }, () => call(tunnel, 'spin', { ms: 1 })));
+    const computes = call(tunnel, 'spin', { ms: 1500 });
+    await sleep(200);
+    const threads = await Promise.all(Array.from({ length: 20 }, () => call(tunnel, 'spin', { ms: 1 })));
+    assert.deepEqual([new Set(threads).size, threads.includes(await computes)], [1, false]);
+  }));
+
   it('that are blocked by a call which has waited for them end as well', async () => {
     const heard = [];
     const options = { workers: { count: 1, blockedTimeoutMs: 500 }, limits: { queueTimeoutMs: 0 }, onError: (error) => heard.push(error.code) };

@@ -140,7 +140,7 @@ impl Bridge {
             let drained = Drained { calls, departed, ..self.feed.news() };
             if calls > 0 {
                 self.text.push(b']');
-                self.link.note_drain();
+                self.link.note_drain(calls);
                 break drained;
             }
             // With something to take, to abort or to tell, the event loop polls again when it has; otherwise park, unless

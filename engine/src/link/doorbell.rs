@@ -54,6 +54,13 @@ impl Doorbell {
     pub fn try_park(&self) -> bool {
         self.state.compare_exchange(RUNNING, PARKED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
+
+    /// Anybody: true when the owner slept, a moment ago.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        // Relaxed: it decides nothing about who wakes it.
+        self.state.load(Ordering::Relaxed) == PARKED
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -66,8 +73,11 @@ mod tests {
         assert!(!bell.ring(), "a running owner needs no wake");
         assert!(!bell.try_park(), "work was published: it may not sleep");
         bell.awake();
+        assert!(!bell.is_parked());
         assert!(bell.try_park());
+        assert!(bell.is_parked());
         assert!(bell.ring(), "the first ring of a sleep wakes");
+        assert!(!bell.is_parked());
         assert!(!bell.ring(), "the second is free");
         bell.awake();
         assert!(!bell.ring());

@@ -36,6 +36,10 @@ struct Own {
     waited_ns: Counter,
     /// Times that it has taken calls.
     drains: Counter,
+    /// Calls that it took when it last looked.
+    taken: Counter,
+    /// For how long a call keeps its thread, of late.
+    call_ns: Counter,
 }
 
 /// A queue of call batches from every shard to one thread, and the bell that wakes it. One host alone is a backend;
@@ -48,6 +52,8 @@ pub struct Host {
     queues: Vec<Queue>,
     ports: OnceLock<Vec<ShardPort>>,
     bell: Doorbell,
+    /// When it was last woken. Written by whoever wakes it, which is one thread for each sleep.
+    rung_ns: Counter,
     own: Own,
     heart: Heart,
     /// Where tasks are measured one by one.
@@ -66,12 +72,15 @@ impl Host {
 
     /// One of several.
     pub(super) fn numbered(number: u32, shards: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let own = Own::default();
+        own.looked_ns.set(clock::now_ns());
         Host {
             number,
             queues: (0..shards).map(|_| Queue::new()).collect(),
             ports: OnceLock::new(),
             bell: Doorbell::default(),
-            own: Own::default(),
+            rung_ns: Counter::default(),
+            own,
             heart: Heart::default(),
             tasks: None,
             apart: Apart::new(),
@@ -118,9 +127,10 @@ impl Host {
         }
     }
 
-    /// It has taken calls.
-    pub fn note_drain(&self) {
+    /// It has taken so many calls.
+    pub fn note_drain(&self, calls: usize) {
         self.own.drains.add(1);
+        self.own.taken.set(calls as u64);
     }
 
     /// Times that it has taken calls.
@@ -139,6 +149,26 @@ impl Host {
     #[must_use]
     pub fn outstanding(&self) -> u64 {
         self.running() + self.unbegun()
+    }
+
+    /// For how long it has been busy with what it has taken, without a look at what comes; zero while it sleeps, whatever
+    /// its calls wait for.
+    pub(super) fn busy_ns(&self, now_ns: u64) -> u64 {
+        if self.bell.is_parked() || self.outstanding() == 0 {
+            return 0;
+        }
+        // One that was just woken has slept until then.
+        now_ns.saturating_sub(self.own.looked_ns.get().max(self.rung_ns.get()))
+    }
+
+    /// Calls that have to wait until its thread is free, of those that it has; a moment ago.
+    pub(super) fn behind(&self) -> u64 {
+        self.unbegun() + if self.bell.is_parked() { 0 } else { self.own.taken.get().saturating_sub(1) }
+    }
+
+    /// For how long a call keeps its thread, of late; zero before the first.
+    pub(super) fn call_ns(&self) -> u64 {
+        self.own.call_ns.get()
     }
 
     /// When it last began to drain.
@@ -197,7 +227,14 @@ impl Host {
 
     /// The host begins to drain: rings are free until it parks.
     pub fn awake(&self) {
-        self.own.looked_ns.set(clock::now_ns());
+        let now = clock::now_ns();
+        // Where it has taken some, it has not slept since.
+        if let Some(of_each) = now.saturating_sub(self.own.looked_ns.get()).checked_div(self.own.taken.get()) {
+            let before = self.own.call_ns.get();
+            self.own.call_ns.set(if before == 0 { of_each } else { before - before / 8 + of_each / 8 });
+            self.own.taken.set(0);
+        }
+        self.own.looked_ns.set(now);
         self.bell.awake();
     }
 
@@ -320,6 +357,7 @@ impl Host {
             if let Some(queue) = queue {
                 queue.handover.host_wakes.add(1);
             }
+            self.rung_ns.set(queue.map_or_else(clock::now_ns, |queue| queue.begun_ns.get()));
             (self.wake)();
         }
     }

@@ -75,6 +75,14 @@ impl Hosts {
         Hosts { meters_tasks: true, ..self }
     }
 
+    /// Sets for how long a host may be busy until it comes after others that are free: [`HOST_BUSY`](crate::limits::HOST_BUSY)
+    /// unless said otherwise.
+    pub fn set_busy_after(&self, busy_after: Duration) {
+        for lane in &self.lanes {
+            lock!(lane).set_busy_after(busy_after);
+        }
+    }
+
     /// Shards that hand calls over.
     #[must_use]
     pub fn shards(&self) -> usize {

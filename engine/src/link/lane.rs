@@ -1,7 +1,7 @@
 //! What one shard knows of the hosts: which there are, and which of them has which call.
 //!
 //! While one host is alone, batches go to it as they are. Otherwise the calls of a batch are spread
-//! ([`least_outstanding`]), and what follows a call (frames, that its client has left) goes where the call is.
+//! ([`free_soonest`]), and what follows a call (frames, that its client has left) goes where the call is.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use super::directory::Routes;
 use super::host::Host;
 use super::owners::Owners;
 use super::parts;
-use super::ways::{Part, Way, least_outstanding};
-use crate::limits::HANDLERS_SETTLE;
+use super::ways::{Part, Way, free_soonest};
+use crate::limits::{HANDLERS_SETTLE, HOST_BUSY};
 
 /// How a shard has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +43,14 @@ pub(super) struct Lane {
     pub(super) untold: Option<Box<CallBatch>>,
     /// Calls may wait for a host for so long; zero: for ever.
     queue_timeout: Duration,
+    /// See [`HOST_BUSY`].
+    busy_after: Duration,
     end: Option<End>,
 }
 
 impl Lane {
     pub fn new(shard: usize, queue_timeout: Duration) -> Self {
-        Lane { shard, queue_timeout, ..Lane::default() }
+        Lane { shard, queue_timeout, busy_after: HOST_BUSY, ..Lane::default() }
     }
 
     /// The hosts that are attached.
@@ -64,6 +66,11 @@ impl Lane {
     /// Where calls may go from now on. `spreads`: also a host that is alone has to be asked which are its own.
     pub fn set_routes(&mut self, routes: Arc<Routes>, spreads: bool) {
         (self.routes, self.spreads) = (routes, spreads);
+    }
+
+    /// Sets for how long a host may be busy until it comes after others.
+    pub fn set_busy_after(&mut self, busy_after: Duration) {
+        self.busy_after = busy_after;
     }
 
     /// A host has come; it hears of the shard's end, if that was before. `first`: nobody was there before it.
@@ -147,8 +154,16 @@ impl Lane {
 
     /// What each host is about to get, which is nothing yet. `always`: whether it has room or not.
     pub(super) fn parts(&self, always: bool) -> Vec<Part> {
+        let now = clock::now_ns();
+        let step_ns = u64::try_from(self.busy_after.as_nanos()).unwrap_or(u64::MAX);
+        // Of the host where calls are the shortest: they are the same everywhere, but for a few long ones.
+        let call_ns = self.hosts.iter().map(|host| host.call_ns()).min().unwrap_or(0);
         let part = |host: &Arc<Host>| Part {
             outstanding: host.outstanding(),
+            behind: host.behind(),
+            busy_ns: host.busy_ns(now),
+            call_ns,
+            step_ns,
             looked_ns: host.looked_ns(),
             has_room: !host.leaves() && (always || host.has_room(self.shard)),
             batch: None,
@@ -287,7 +302,7 @@ impl Lane {
                 return Way::Gone;
             }
             if let Some((place, handler)) = self.choose(record, parts) {
-                parts[place].outstanding += 1;
+                parts[place].note_call();
                 return Way::To(place, handler);
             }
             let late = calls.arrival_of(index).zip(before).is_some_and(|(at, before)| at < before);
@@ -302,10 +317,10 @@ impl Lane {
         if record.flags & flags::ASK != 0 {
             // Any of them may be asked.
             let all = (0..self.hosts.len()).filter_map(|place| Some((with_room(place)?, (place, record.handler))));
-            return least_outstanding(all);
+            return free_soonest(all);
         }
         let servers = self.routes.get(&record.handler).map(Vec::as_slice).unwrap_or_default();
-        least_outstanding(servers.iter().filter_map(|(host, handler)| {
+        free_soonest(servers.iter().filter_map(|(host, handler)| {
             let place = self.place(*host)?;
             Some((with_room(place)?, (place, *handler)))
         }))

@@ -21,17 +21,37 @@ pub(super) enum Way {
 pub(super) struct Part {
     /// Calls that it has, with those that it is about to get.
     pub outstanding: u64,
+    /// Those of them that wait until its thread is free.
+    pub behind: u64,
+    /// For how long its thread has been busy without a look for calls.
+    pub busy_ns: u64,
+    /// For how long a call keeps a thread.
+    pub call_ns: u64,
+    /// What counts as long.
+    pub step_ns: u64,
     /// When it last looked for calls: the longer ago, the longer it is busy with one.
     pub looked_ns: u64,
     pub has_room: bool,
     pub batch: Option<Box<CallBatch>>,
 }
 
+/// For how long a call would wait, in steps; calls that are outstanding; how long ago it has looked.
+pub(super) type Rank = (u64, u64, Reverse<u64>);
+
 impl Part {
     /// The least is who gets the next call.
-    pub fn rank(&self) -> (u64, Reverse<u64>) {
+    pub fn rank(&self) -> Rank {
+        // What has taken long already takes as long again: most calls are short, and some are very long.
+        let wait_ns = self.busy_ns.saturating_add(self.behind.saturating_mul(self.call_ns));
+        let wait = wait_ns / self.step_ns.max(1);
         // Whoever has nothing to do is as good as any other.
-        (self.outstanding, Reverse(if self.outstanding == 0 { u64::MAX } else { self.looked_ns }))
+        (wait, self.outstanding, Reverse(if self.outstanding == 0 { u64::MAX } else { self.looked_ns }))
+    }
+
+    /// It gets one more.
+    pub fn note_call(&mut self) {
+        self.outstanding += 1;
+        self.behind += 1;
     }
 
     pub fn batch(&mut self) -> &mut CallBatch {
@@ -39,9 +59,11 @@ impl Part {
     }
 }
 
-/// THE policy by which calls are spread: whoever has the fewest calls outstanding gets the next; of equals, whoever has
+/// THE policy by which calls are spread: whoever is free the soonest gets the next, in steps of
+/// [`HOST_BUSY`](crate::limits::HOST_BUSY): a thread that is busy with a long call, or has many of them before it, comes
+/// after one that has few and short ones. Of equals, whoever has the fewest calls outstanding; of those, whoever has
 /// looked for calls most recently, for the other is busy with a long one; of those that have nothing to do, whoever came
 /// first, so that one is woken and not all.
-pub(super) fn least_outstanding<T>(candidates: impl Iterator<Item = ((u64, Reverse<u64>), T)>) -> Option<T> {
+pub(super) fn free_soonest<T>(candidates: impl Iterator<Item = (Rank, T)>) -> Option<T> {
     candidates.min_by_key(|(rank, _)| *rank).map(|(_, host)| host)
 }
