@@ -3,7 +3,6 @@
 #[macro_use]
 mod support;
 
-use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,8 @@ use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::{Place, Settings};
 use fasttunnel_engine::tls::{Identity, MinVersion, Tls, TlsParts};
 use fasttunnel_engine::trust::Trust;
-use socket2::{Domain, SockAddr, Socket, Type};
 
-use support::origin::{Origin, Proxy};
+use support::origin::{Full, Origin, Proxy};
 use support::{DriverChoice, eventually, ms};
 
 on_both_drivers!(
@@ -129,26 +127,10 @@ fn a_client_that_does_not_take_its_answer_is_cut(driver: DriverChoice) {
     assert!(!client.until_end().0.ends_with(b"0\r\n\r\n"));
 }
 
-/// A listener whose queue is full: whoever connects waits.
-fn full() -> (Socket, Vec<Socket>, SocketAddr) {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let waiting = (0..4).map(|_| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let _ = socket.connect(&address);
-        socket
-    });
-    let waiting = waiting.collect();
-    std::thread::sleep(ms(50));
-    (listener, waiting, address.as_socket().unwrap())
-}
-
 fn a_server_that_does_not_accept_is_given_up(driver: DriverChoice) {
     let proxy = hasty(driver, |_| {});
-    let (_listener, _waiting, address) = full();
+    let full = Full::bind("127.0.0.1:0");
+    let address = full.address;
     let mut client = proxy.client();
     for line in [format!("GET http://{address}/"), format!("CONNECT {address}")] {
         let start = Instant::now();

@@ -266,13 +266,13 @@ fn proxy_link(
     let _ = random_bytes(&mut random);
     let address = if let Listen::Tcp(address) = address { Some(*address) } else { None };
     ProxyLink {
+        resolver: Resolver::new(settings.find),
         settings,
         trust,
         local_ca,
         contexts: Contexts::default(),
         log,
         http2: Http2Counts::default(),
-        resolver: Resolver::default(),
         name: format!("fasttunnel-{:016x}", u64::from_ne_bytes(random)),
         address,
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::port::{ShardPort, ToShard};
 use super::resolved::Resolved;
 use crate::limits::{LOOKUP_END, LOOKUP_THREADS, LOOKUPS_OF_ONE, MAX_LOOKUPS};
+use crate::proxy::settings::Find;
 
 struct Question {
     host: String,
@@ -26,9 +27,6 @@ pub struct Asked {
     pub ticket: u64,
     _asker: Arc<()>,
 }
-
-/// The addresses of a name; none: there is no such host.
-type Find = fn(&str) -> Vec<IpAddr>;
 
 /// See the module.
 pub struct Resolver {
@@ -109,18 +107,17 @@ impl Desk {
     }
 }
 
-impl Default for Resolver {
-    fn default() -> Self {
-        Resolver::by(|host| {
-            let found = (host, 0).to_socket_addrs();
-            found.map(|addresses| addresses.map(|address| address.ip()).collect()).unwrap_or_default()
-        })
-    }
+/// Asks the system.
+fn system(host: &str) -> Vec<IpAddr> {
+    let found = (host, 0).to_socket_addrs();
+    found.map(|addresses| addresses.map(|address| address.ip()).collect()).unwrap_or_default()
 }
 
 impl Resolver {
-    fn by(find: Find) -> Self {
-        Resolver { find, desk: Arc::default() }
+    /// Looks names up by `find`; `None`: by the system.
+    #[must_use]
+    pub fn new(find: Option<Find>) -> Self {
+        Resolver { find: find.unwrap_or(system), desk: Arc::default() }
     }
 
     /// Looks a name up for a context; the shard behind `port` hears of it by the number of what this gives. `None` when too
@@ -201,7 +198,7 @@ mod tests {
 
     #[test]
     fn names_that_nobody_waits_for_any_more_hold_up_no_others() {
-        let (resolver, (port, inbox)) = (Resolver::by(find), letter_box().unwrap());
+        let (resolver, (port, inbox)) = (Resolver::new(Some(find)), letter_box().unwrap());
         for number in 0..40 {
             drop(resolver.ask(&format!("slow{number}"), "a", &port).unwrap());
         }
@@ -212,7 +209,7 @@ mod tests {
 
     #[test]
     fn names_of_one_context_that_take_long_hold_up_no_other() {
-        let (resolver, (port, inbox)) = (Resolver::by(find), letter_box().unwrap());
+        let (resolver, (port, inbox)) = (Resolver::new(Some(find)), letter_box().unwrap());
         let slow: Vec<_> = (0..40).map(|number| resolver.ask(&format!("slow{number}"), "a", &port).unwrap()).collect();
         std::thread::sleep(Duration::from_millis(100));
         let start = Instant::now();
@@ -226,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_name_that_takes_long_does_not_hold_up_the_end() {
-        let (resolver, (port, _inbox)) = (Resolver::by(find), letter_box().unwrap());
+        let (resolver, (port, _inbox)) = (Resolver::new(Some(find)), letter_box().unwrap());
         let _asked: Vec<_> = (0..9).map(|number| resolver.ask(&format!("slow{number}"), "a", &port).unwrap()).collect();
         // It is under way.
         std::thread::sleep(Duration::from_millis(100));

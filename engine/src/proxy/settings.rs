@@ -6,6 +6,9 @@ use crate::limits::ProxyLimits;
 use crate::proxy::policy::{HostRule, Policy};
 use crate::proxy::target::Target;
 
+/// Looks a name up. It may wait. The addresses come in the order in which they should be tried; none: there is no such host.
+pub type Find = fn(&str) -> Vec<IpAddr>;
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -13,6 +16,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Hosts that are not looked up, and where they are instead: what the operator says is not judged by its address.
     pub hosts: Vec<(HostRule, Place)>,
+    /// Looks the other names up; `None`: the system does, as for every program of this machine.
+    pub find: Option<Find>,
     /// The bounds.
     pub limits: ProxyLimits,
 }

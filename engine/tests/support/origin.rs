@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fasttunnel_engine::Config;
-use fasttunnel_engine::limits::ProxyLimits;
 use fasttunnel_engine::proxy::credentials::Names;
 use fasttunnel_engine::proxy::policy::Policy;
 use fasttunnel_engine::proxy::route::Route;
 use fasttunnel_engine::proxy::settings::Settings;
 
 use fasttunnel_engine::trust::Trust;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Client, DriverChoice, Server};
 
@@ -38,11 +38,31 @@ impl Origin {
         Origin::over(line, serve)
     }
 
+    /// Answers every request with the address at which it has come.
+    #[track_caller]
+    pub fn telling(address: &str) -> Origin {
+        let listener = TcpListener::bind(address).unwrap();
+        let line = |stream| -> Box<dyn Line> { Box::new(stream) };
+        Origin::at(listener, line, |mut peer, _| {
+            while peer.request().is_some() {
+                let host = peer.local.ip().to_string();
+                peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{host}", host.len()));
+            }
+        })
+    }
+
     fn over(
         line: impl Fn(TcpStream) -> Box<dyn Line> + Send + 'static,
         serve: impl Fn(Peer, usize) + Send + Sync + 'static,
     ) -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Origin::at(TcpListener::bind("127.0.0.1:0").unwrap(), line, serve)
+    }
+
+    fn at(
+        listener: TcpListener,
+        line: impl Fn(TcpStream) -> Box<dyn Line> + Send + 'static,
+        serve: impl Fn(Peer, usize) + Send + Sync + 'static,
+    ) -> Origin {
         let address = listener.local_addr().unwrap();
         let (accepted, serve) = (Arc::<AtomicUsize>::default(), Arc::new(serve));
         let count = accepted.clone();
@@ -51,7 +71,8 @@ impl Origin {
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 let serve = serve.clone();
                 stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-                let peer = Peer { line: line(stream), unread: Vec::new() };
+                let local = stream.local_addr().unwrap();
+                let peer = Peer { local, line: line(stream), unread: Vec::new() };
                 std::thread::spawn(move || serve(peer, number));
             }
         });
@@ -78,6 +99,34 @@ impl Origin {
     }
 }
 
+/// A server that accepts nothing, and whose queue is full: whoever connects waits.
+pub struct Full {
+    pub address: SocketAddr,
+    _listener: Socket,
+    _waiting: Vec<Socket>,
+}
+
+impl Full {
+    #[track_caller]
+    pub fn bind(address: &str) -> Full {
+        let address: SocketAddr = address.parse().unwrap();
+        let new = || Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        let listener = new();
+        listener.bind(&SockAddr::from(address)).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let waiting = (0..4).map(|_| {
+            let socket = new();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address);
+            socket
+        });
+        let waiting = waiting.collect();
+        std::thread::sleep(Duration::from_millis(50));
+        Full { address: address.as_socket().unwrap(), _listener: listener, _waiting: waiting }
+    }
+}
+
 /// What a connection of a server goes over.
 trait Line: Read + Write + Send {
     /// Says that nothing more is sent.
@@ -99,6 +148,8 @@ impl Line for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
 
 /// One connection of a server.
 pub struct Peer {
+    /// Where it has come in.
+    pub local: SocketAddr,
     line: Box<dyn Line>,
     unread: Vec<u8>,
 }
@@ -188,7 +239,7 @@ impl Proxy {
     #[track_caller]
     pub fn with(driver: DriverChoice, route: Option<Route>, change: impl FnOnce(&mut Settings)) -> Proxy {
         let policy = Policy { loopback: true, ..Policy::default() };
-        let mut settings = Settings { policy, hosts: Vec::new(), limits: ProxyLimits::default() };
+        let mut settings = Settings { policy, ..Settings::default() };
         change(&mut settings);
         Proxy::trusting(driver, route, settings, Trust::of_the_web().unwrap())
     }
