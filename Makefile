@@ -244,7 +244,7 @@ bench-smoke: $(DIST) ## Run each benchmark once
 
 # Not a test: on a busy machine chance alone goes beyond its bound now and then.
 .PHONY: timing
-timing: build ## Measure whether the time of a refusal tells what is wrong with a token, by Welch's t (a minute)
+timing: build ## Measure whether the time of a refusal tells what is wrong with a token or with the proxy's credentials (a minute)
 	cargo run --locked --release --quiet --package fasttunnel-engine --example token_timing
 	node $(BINDING)/bench/token-timing.mjs
 

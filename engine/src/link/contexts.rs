@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::proxy::credentials::{Names, Presented, Secret};
+use crate::proxy::credentials::{Names, Presented, Proof};
 use crate::proxy::route::Route;
 
 /// One context: whoever has its credentials may ask, and is led where its route says.
@@ -13,7 +13,6 @@ pub struct Context {
     pub id: String,
     /// Its user name.
     pub username: String,
-    secret: Secret,
     /// Where hosts of the own machine lead.
     pub route: Option<Route>,
     released: AtomicBool,
@@ -62,63 +61,50 @@ pub struct Contexts {
 
 #[derive(Default)]
 struct Known {
-    by_username: HashMap<String, Arc<Context>>,
-    /// User names.
-    by_id: HashMap<String, String>,
+    by_proof: HashMap<Proof, Arc<Context>>,
+    by_id: HashMap<String, Proof>,
 }
 
 impl Contexts {
     /// Adds a context; false when there is one of that name, which random bytes do not come to twice in practice.
     pub fn add(&self, names: &Names, route: Option<Route>) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.by_username.contains_key(&names.username) || known.by_id.contains_key(&names.id) {
+        let proof = names.proof();
+        if known.by_proof.contains_key(&proof) || known.by_id.contains_key(&names.id) {
             return false;
         }
         let context = Context {
             id: names.id.clone(),
             username: names.username.clone(),
-            secret: Secret::of(names.password.as_bytes()),
             route,
             released: AtomicBool::new(false),
             traffic: Traffic::default(),
         };
-        known.by_id.insert(names.id.clone(), names.username.clone());
-        known.by_username.insert(names.username.clone(), Arc::new(context));
+        known.by_id.insert(names.id.clone(), proof);
+        known.by_proof.insert(proof, Arc::new(context));
         true
     }
 
     /// Removes a context; false when there is none of that name. Whoever serves it is to be told.
     pub fn release(&self, id: &str) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let context = known.by_id.remove(id).and_then(|username| known.by_username.remove(&username));
+        let context = known.by_id.remove(id).and_then(|proof| known.by_proof.remove(&proof));
         context.is_some_and(|context| {
             context.released.store(true, Ordering::Relaxed);
             true
         })
     }
 
-    /// The context with these credentials. A user name that nobody has takes as long as a wrong password.
+    /// The context with these credentials. All that is wrong takes the same time: a digest is made, and is not found.
     #[must_use]
     pub fn find(&self, presented: &Presented) -> Option<Arc<Context>> {
-        let context = {
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            std::str::from_utf8(presented.username()).ok().and_then(|name| known.by_username.get(name)).cloned()
-        };
-        let nobody;
-        let secret = match &context {
-            Some(context) => &context.secret,
-            None => {
-                nobody = Secret::nobody();
-                &nobody
-            }
-        };
-        let is_right = secret.is(presented.password());
-        context.filter(|_| is_right)
+        let proof = presented.proof();
+        self.known.read().unwrap_or_else(PoisonError::into_inner).by_proof.get(&proof).cloned()
     }
 
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Context>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).by_username.values().cloned().collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).by_proof.values().cloned().collect()
     }
 }

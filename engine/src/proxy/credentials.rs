@@ -1,5 +1,7 @@
 //! Who asks: `Proxy-Authorization: Basic` (RFC 7617), and the names and passwords that contexts are given.
 
+use core::hash::{Hash, Hasher};
+
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -13,27 +15,21 @@ pub const RANDOM_BYTES: usize = 4 + 12 + 8;
 /// The realm that a client is told.
 pub const REALM: &str = "Cmux Preview Proxy";
 
-/// A password, as far as it has to be known to tell it from others.
-#[derive(Clone)]
-pub struct Secret([u8; 32]);
+/// A user name and a password, as far as they have to be known to tell them from others: the digest of both. By it a wrong
+/// name is not told from a wrong password, nor a guess that is nearly right from any other.
+#[derive(Clone, Copy, Eq)]
+pub struct Proof([u8; 32]);
 
-impl Secret {
-    /// Of a password.
-    #[must_use]
-    pub fn of(password: &[u8]) -> Secret {
-        Secret(Sha256::digest(password).into())
+impl PartialEq for Proof {
+    /// Takes as long whatever differs.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
+}
 
-    /// Of no password: nothing hashes to it in anybody's lifetime.
-    #[must_use]
-    pub const fn nobody() -> Secret {
-        Secret([0; 32])
-    }
-
-    /// True for that password. Takes as long for any other.
-    #[must_use]
-    pub fn is(&self, password: &[u8]) -> bool {
-        self.0.ct_eq(&Sha256::digest(password)).into()
+impl Hash for Proof {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
     }
 }
 
@@ -62,13 +58,16 @@ impl Names {
             password: hex(password),
         }
     }
+
+    /// What a client proves that it knows.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        Proof(Sha256::digest(format!("{}:{}", self.username, self.password)).into())
+    }
 }
 
-/// A user name and a password that were presented.
-pub struct Presented {
-    decoded: Vec<u8>,
-    colon: usize,
-}
+/// A user name, a colon and a password that were presented.
+pub struct Presented(Vec<u8>);
 
 impl Presented {
     /// Of the fields of a request; `None` where there is nothing of use, several of them among that.
@@ -80,27 +79,20 @@ impl Presented {
             return None;
         }
         let decoded = base64::decode(trim_ows(rest))?;
-        // The first: a password may have more of them, a user name none.
-        let colon = memchr::memchr(b':', &decoded)?;
-        Some(Presented { decoded, colon })
+        memchr::memchr(b':', &decoded)?;
+        Some(Presented(decoded))
     }
 
-    /// The user name.
+    /// Of which user name and password it is.
     #[must_use]
-    pub fn username(&self) -> &[u8] {
-        &self.decoded[..self.colon]
-    }
-
-    /// The password.
-    #[must_use]
-    pub fn password(&self) -> &[u8] {
-        &self.decoded[self.colon + 1..]
+    pub fn proof(&self) -> Proof {
+        Proof(Sha256::digest(&self.0).into())
     }
 }
 
 impl Drop for Presented {
     fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.decoded);
+        zeroize::Zeroize::zeroize(&mut self.0);
     }
 }
 
@@ -110,18 +102,20 @@ mod tests {
     use super::*;
     use crate::wire::head::{Head, HeadLimits};
 
-    fn presented(lines: &str) -> Option<(String, String)> {
-        let text = format!("GET http://x/ HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
-        let mut head = Head::default();
-        head.parse(text.as_bytes(), &HeadLimits::default()).unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    fn presented(lines: &str) -> Option<Proof> {
         let bytes = format!("GET http://x/ HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
-        Presented::of(&head.fields.of(bytes.as_bytes())).map(|it| (text(it.username()), text(it.password())))
+        let mut head = Head::default();
+        head.parse(bytes.as_bytes(), &HeadLimits::default()).unwrap();
+        Presented::of(&head.fields.of(bytes.as_bytes())).map(|it| it.proof())
+    }
+
+    fn proof(username: &str, password: &str) -> Proof {
+        Names { id: String::new(), username: username.to_owned(), password: password.to_owned() }.proof()
     }
 
     #[test]
-    fn credentials_are_read_whatever_the_case_and_split_at_the_first_colon() {
-        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+    fn credentials_are_read_whatever_the_case_of_the_scheme() {
+        let pair = |user, password| Some(proof(user, password));
         for (lines, expected) in [
             ("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n", pair("user", "pass")),
             ("proxy-authorization: bASIC   dXNlcjpwYXNz\r\n", pair("user", "pass")),
@@ -135,7 +129,7 @@ mod tests {
             ("Proxy-Authorization: Basic dXNlcjpwYXNz\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n", None),
             ("", None),
         ] {
-            assert_eq!(presented(lines), expected, "{lines}");
+            assert!(presented(lines) == expected, "{lines}");
         }
     }
 
@@ -145,7 +139,15 @@ mod tests {
         assert_eq!(names.username, "wc-7-00010203");
         assert_eq!(names.password, "0405060708090a0b0c0d0e0f");
         assert_eq!(names.id, format!("ctx-7-{}", 0x1011_1213_1415_1617_u64));
-        let secret = Secret::of(b"pass");
-        assert!(secret.is(b"pass") && !secret.is(b"") && !secret.is(b"pasS") && !secret.is(b"pass\0"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_credentials_does_not_show() {
+        let right = proof("user", "pass");
+        assert!(right == proof("user", "pass"));
+        for (username, password) in [("user", ""), ("user", "pasS"), ("user", "pass\0"), ("User", "pass"), ("", "pass")]
+        {
+            assert!(right != proof(username, password), "{username} {password}");
+        }
     }
 }
