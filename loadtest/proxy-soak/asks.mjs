@@ -27,6 +27,10 @@ const KINDS = {
     const content = patternOf(id, bytesOf(dice));
     return { method: 'POST', path: '/through', content, expect: { status: 200, body: content } };
   },
+  trailers: (dice, id) => {
+    const content = patternOf(id, bytesOf(dice) + 1);
+    return { method: 'POST', path: '/trailers', content, trailers: { 'x-sent': id }, expect: { status: 200, body: content, trailers: { 'x-back': id } } };
+  },
 };
 
 /** Those that end badly. None of them may be repeated, so that each has content. */
@@ -73,8 +77,8 @@ export const download = (dice, id, who, ports) => ask(dice, id, who, ports, { ki
 export const stalled = (dice, id, who, ports) => ask(dice, id, who, ports, { kinds: FAILURES, kind: 'stall' });
 
 /** As a request of HTTP/1.1; `inside` a tunnel it says neither who asks nor whom. */
-export function bytesOf1(dice, { method, target, path, fields, content, proof }, { inside = false } = {}) {
-  const inChunks = content !== undefined && content.length > 0 && dice.once(4);
+export function bytesOf1(dice, { method, target, path, fields, content, trailers, proof }, { inside = false } = {}) {
+  const inChunks = trailers !== undefined || (content !== undefined && content.length > 0 && dice.once(4));
   const lines = [
     `${method} ${inside ? '' : `http://${target}`}${path} HTTP/1.1`,
     `Host: ${target}`,
@@ -82,5 +86,5 @@ export function bytesOf1(dice, { method, target, path, fields, content, proof },
     ...Object.entries(fields).map(([name, value]) => `${name}: ${value}`),
     ...(content === undefined ? [] : [inChunks ? 'Transfer-Encoding: chunked' : `Content-Length: ${content.length}`]),
   ];
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), content === undefined ? Buffer.alloc(0) : inChunks ? chunked(dice, content) : content]);
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), content === undefined ? Buffer.alloc(0) : inChunks ? chunked(dice, content, trailers) : content]);
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MAYBE, NEVER } from '../soak/ledger.mjs';
 import { patternOf, slices } from '../soak/pattern.mjs';
 import { ask, bytesOf1, download, failure, LOCAL, refusal, stalled } from './asks.mjs';
-import { answerOf, leave, openAndLeave } from './clients.mjs';
+import { answerOf, leave, openAndLeave, within } from './clients.mjs';
 import { Late } from './life.mjs';
 
 const MALFORMED = [
@@ -20,13 +20,16 @@ const PATIENCE_MS = 30_000;
 
 const anyOf = (life) => (life.dice.once(5) ? failure : life.dice.once(6) ? refusal : ask);
 
+/** The answer to a request. */
+const answerTo = (connection, { method, expect }) => connection.answer({ bodiless: method === 'HEAD', trailed: expect.trailers !== undefined });
+
 /** One request after the other, on a connection that is kept as long as the proxy does. */
 async function orderly(life) {
   let connection = await life.open1();
   for (let left = life.dice.between(1, 10); left > 0; left -= 1) {
     const made = life.next(anyOf(life));
     const sent = life.dice.once(3) ? inPieces(life, connection, bytesOf1(life.dice, made)) : connection.write(bytesOf1(life.dice, made));
-    const answer = await connection.answer({ bodiless: made.method === 'HEAD' });
+    const answer = await answerTo(connection, made);
     life.check(made, answer);
     if (answer === undefined || answer.close || !answer.complete || connection.ended) {
       connection.destroy();
@@ -50,7 +53,7 @@ async function pipelined(life) {
   const connection = await life.open1();
   const all = Array.from({ length: life.dice.between(2, 8) }, () => life.next());
   void connection.write(Buffer.concat(all.map((made) => bytesOf1(life.dice, made))));
-  for (const made of all) life.check(made, await connection.answer({ bodiless: made.method === 'HEAD' }));
+  for (const made of all) life.check(made, await answerTo(connection, made));
   life.must(connection.rest.length === 0, 'bytes behind the last answer');
   connection.destroy();
 }
@@ -132,16 +135,26 @@ async function tunnelledOnStream(life, fields, target = `127.0.0.1:${life.server
 }
 
 /** A tunnel that the proxy reads: requests in it need no credentials, and go where the route says. */
-async function readTunnel(life) {
-  const connection = await life.open1();
+function readTunnel(life) {
+  return inTunnel(life, (connection) => connection);
+}
+
+/** The same under TLS, of which the proxy is the other end. */
+function readTls(life) {
+  return inTunnel(life, (connection) => within(connection, life.ca));
+}
+
+async function inTunnel(life, begin) {
+  const outer = await life.open1();
   life.asked += 1;
-  await connection.write(connectLine(LOCAL, life.who.proof));
-  const opened = await connection.answer({ bodiless: true });
+  await outer.write(connectLine(LOCAL, life.who.proof));
+  const opened = await outer.answer({ bodiless: true });
   life.opens(opened?.status);
+  const connection = await begin(outer);
   for (let left = life.dice.between(1, 6); left > 0; left -= 1) {
     const made = life.next();
     await connection.write(bytesOf1(life.dice, made, { inside: true }));
-    life.check(made, await connection.answer({ bodiless: made.method === 'HEAD' }));
+    life.check(made, await answerTo(connection, made));
   }
   connection.destroy();
 }
@@ -214,7 +227,7 @@ async function released(life) {
   const again = await life.open1();
   const late = life.next();
   await again.write(bytesOf1(life.dice, late));
-  const refused = await again.answer({ bodiless: late.method === 'HEAD' });
+  const refused = await answerTo(again, late);
   late.expect = { status: 407 };
   late.unseen = true;
   life.check(late, refused);
@@ -243,4 +256,4 @@ async function leaves(life) {
 /** How often each is done; those of the second list lead where only contexts without a route get, of the third where only others do. */
 export const ANYBODY = [[8, orderly], [4, pipelined], [8, multiplexed], [3, webSocket], [3, vanishes], [3, vanishesOnStreams], [2, released], [2, malformed], [1, leaves], [2, webSocketOnStream]];
 export const UNROUTED = [...ANYBODY, [4, tunnelled], [4, tunnelledOnStream]];
-export const ROUTED = [...ANYBODY, [4, readTunnel]];
+export const ROUTED = [...ANYBODY, [4, readTunnel], [4, readTls]];

@@ -14,6 +14,14 @@ export async function open1(port, tls) {
   return new Connection(socket);
 }
 
+/** TLS in a tunnel that is open, to a server of this machine; `ca` is whom it trusts. */
+export async function within(connection, ca) {
+  connection.socket.removeAllListeners('data');
+  const socket = connectTls({ socket: connection.socket, servername: 'localhost', ca, ALPNProtocols: ['http/1.1'] });
+  await once(socket, 'secureConnect');
+  return new Connection(socket);
+}
+
 /** One that ends in the middle of its handshake, or before anything is said. */
 export async function openAndLeave(dice, port) {
   const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
@@ -43,9 +51,10 @@ export class Streams {
   }
 
   /** The stream of a request. */
-  begin({ method, target, path, fields, content, proof }) {
+  begin({ method, target, path, fields, content, trailers, proof }) {
     const pseudo = { ':method': method, ':scheme': 'http', ':authority': target, ':path': path, 'proxy-authorization': `Basic ${proof}` };
-    const stream = this.#session.request({ ...pseudo, ...fields }, { endStream: content === undefined }).on('error', () => {});
+    const stream = this.#session.request({ ...pseudo, ...fields }, { endStream: content === undefined, waitForTrailers: trailers !== undefined }).on('error', () => {});
+    if (trailers !== undefined) stream.on('wantTrailers', () => stream.sendTrailers(trailers));
     if (content !== undefined) stream.end(content);
     return stream;
   }
@@ -68,10 +77,10 @@ export class Streams {
 /** The answer of a stream, like that of a connection: `{ status, headers, body, complete }`; `undefined` when it ended before one. */
 export async function answerOf(stream, { upTo = Infinity } = {}) {
   const pieces = [];
-  let [came, headers] = [0];
+  let [came, headers, trailers] = [0];
   const timer = setTimeout(() => stream.destroy(new Error('late')), PATIENCE_MS);
   await new Promise((resolve) => {
-    stream.once('response', (fields) => { headers = fields; });
+    stream.once('response', (fields) => { headers = fields; }).once('trailers', (fields) => { trailers = Object.fromEntries(Object.entries(fields)); });
     stream.once('close', resolve).on('data', (piece) => {
       pieces.push(piece);
       came += piece.length;
@@ -80,5 +89,5 @@ export async function answerOf(stream, { upTo = Infinity } = {}) {
   });
   clearTimeout(timer);
   if (headers === undefined) return undefined;
-  return { status: headers[':status'], headers, body: Buffer.concat(pieces), complete: stream.closed && stream.rstCode === 0 && !stream.aborted };
+  return { status: headers[':status'], headers, body: Buffer.concat(pieces), complete: stream.closed && stream.rstCode === 0 && !stream.aborted, trailers };
 }

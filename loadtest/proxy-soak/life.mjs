@@ -1,4 +1,5 @@
 // One client: has a context, asks, checks what comes, and keeps the books.
+import { isDeepStrictEqual } from 'node:util';
 import { MAYBE, NEVER, ONCE } from '../soak/ledger.mjs';
 import { lostMs } from '../soak/pulse.mjs';
 import { ask } from './asks.mjs';
@@ -22,8 +23,8 @@ export class Life {
   /** Requests that the proxy has counted for this context, if it does so rightly. */
   asked = 0;
 
-  constructor({ proxy, place, who, dice, ports, servers, ledger, tally, name }) {
-    Object.assign(this, { proxy, place, who, dice, ports, servers, ledger, tally, name });
+  constructor({ proxy, place, who, dice, ports, servers, ca, ledger, tally, name }) {
+    Object.assign(this, { proxy, place, who, dice, ports, servers, ca, ledger, tally, name });
     this.#fromMs = this.#lostMs();
   }
 
@@ -90,6 +91,7 @@ export class Life {
     if (made.breaks && status === 200 && complete) throw this.wrong(made, 'the answer was to break off', answer);
     if (!complete && !mayBreak) throw this.wrong(made, 'the answer broke off', answer);
     if (expect.body !== undefined && !body.equals(complete ? expect.body : expect.body.subarray(0, body.length))) throw this.wrong(made, `other bytes than expected, of which there are ${expect.body.length}`, answer);
+    if (complete && status === expect.status && !isDeepStrictEqual(answer.trailers, expect.trailers)) throw this.wrong(made, `its trailers are ${JSON.stringify(answer.trailers)}`, answer);
     if (status >= 400 && status !== 407 && made.theirs !== true && !/^fasttunnel; error=/.test(headers['proxy-status'])) throw this.wrong(made, 'the cause is not told', answer);
     // A server that does not answer in time may not have run until then.
     const unsure = made.breaks || (status === 504 && this.late);

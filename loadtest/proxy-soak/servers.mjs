@@ -74,6 +74,12 @@ const ANSWERS = {
     }
     response.end(JSON.stringify({ bytes, hash: hash.digest('hex') }));
   },
+  /** What came, and behind it what came behind it. */
+  trailers: async (request, response) => {
+    for await (const chunk of request) if (!response.write(chunk)) await drained(response);
+    response.addTrailers({ 'x-back': request.trailers['x-sent'] ?? 'nothing' });
+    response.end();
+  },
   through: (request, response) => void pipeline(request, response, () => {}),
   reset: (request) => cut(request),
   partial: (request, response, id, bytes) => {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createLocalCA } from '../../node-binding/dist/esm/proxy/index.mjs';
 import { certificateFolder } from '../attacks/servers/certificate.mjs';
 import { WARM_UP_SHARE } from '../soak/assess.mjs';
 import { Dice } from '../soak/dice.mjs';
@@ -61,9 +62,10 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
   const [ledger, faults] = [new Ledger(), []];
   const folder = certificateFolder(NAMES, 'basicConstraints=critical,CA:FALSE');
   const pem = { cert: readFileSync(join(folder, 'own.crt'), 'utf8'), key: readFileSync(join(folder, 'own.key'), 'utf8') };
+  const localCa = createLocalCA();
   const servers = await openServers(pem, (id) => ledger.ran(id), (text) => { if (faults.length < 20) faults.push(text); });
   const hosts = Object.fromEntries(ROUTES.map(({ domainSuffix }, at) => [`*.${domainSuffix}`, `127.0.0.1:${servers.ports[['secure', 'http2'][at]]}`]));
-  const proxy = await startProxies({ port: 0, driver, shards, hosts, ca: pem.cert, addresses: { loopback: true }, deny: ['denied.test'], limits: LIMITS }, pem);
+  const proxy = await startProxies({ port: 0, driver, shards, hosts, ca: pem.cert, interceptTls: localCa, addresses: { loopback: true }, deny: ['denied.test'], limits: LIMITS }, pem);
   const tally = { opened: 0, late: 0, contexts: 0, kinds: {}, statuses: {}, behaviours: {} };
   const rounds = [];
   let [going, failure] = [false];
@@ -81,7 +83,7 @@ export async function soak({ driver = 'auto', shards = 2, seed, seconds, roundSe
     const context = await proxy.does('create', { place, route });
     tally.contexts += 1;
     const who = { id: context.id, proof: Life.proofOf(context), route };
-    const life = new Life({ proxy, place, who, dice, ports: proxy.ports, servers: servers.ports, ledger, tally, name });
+    const life = new Life({ proxy, place, who, dice, ports: proxy.ports, servers: servers.ports, ca: localCa.cert, ledger, tally, name });
     try {
       await behave(life).catch((error) => {
         if (!(error instanceof Late)) throw error;

@@ -6,6 +6,17 @@ const PATIENCE_MS = 20_000;
 /** What came is not HTTP, came unasked, or did not come in time. */
 export class WireError extends Error {}
 
+/** Field lines by their names in lower case, each once. */
+function fieldsOf(lines) {
+  const fields = {};
+  for (const line of lines) {
+    const [, name, value] = /^([^:]+): ?(.*)$/.exec(line) ?? [];
+    if (name === undefined || fields[name.toLowerCase()] !== undefined) throw new WireError(`not a field line, or one too many: ${line}`);
+    fields[name.toLowerCase()] = value;
+  }
+  return fields;
+}
+
 export class Connection {
   #chunks = [];
   #length = 0;
@@ -66,10 +77,11 @@ export class Connection {
   }
 
   /**
-   * The next answer: `{ status, headers, body, complete, close }`; `undefined` when the connection ended before one.
-   * With `upTo`, returns when so many bytes of its body have come; `bodiless` is one to HEAD, or one that opens a tunnel.
+   * The next answer: `{ status, headers, body, complete, close, trailers }`; `undefined` when the connection ended before one.
+   * With `upTo`, returns when so many bytes of its body have come; `bodiless` is one to HEAD, or one that opens a tunnel;
+   * `trailed` is one that may have trailers.
    */
-  async answer({ upTo = Infinity, bodiless = false } = {}) {
+  async answer({ upTo = Infinity, bodiless = false, trailed = false } = {}) {
     let lines;
     do {
       lines = await this.#head();
@@ -77,16 +89,11 @@ export class Connection {
     } while (/^HTTP\/1\.1 1(?!01)/.test(lines[0]));
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(lines[0])?.[1]);
     if (!status) throw new WireError(`not a status line: ${lines[0]}`);
-    const headers = {};
-    for (const line of lines.slice(1)) {
-      const [, name, value] = /^([^:]+): ?(.*)$/.exec(line) ?? [];
-      if (name === undefined || headers[name.toLowerCase()] !== undefined) throw new WireError(`not a header line, or one too many: ${line}`);
-      headers[name.toLowerCase()] = value;
-    }
+    const headers = fieldsOf(lines.slice(1));
     const answer = { status, headers, close: headers.connection === 'close' };
     const length = headers['content-length'];
     if (status === 204 || bodiless) return { ...answer, body: Buffer.alloc(0), complete: true };
-    if (headers['transfer-encoding'] === 'chunked') return { ...answer, ...(await this.#chunked(upTo)) };
+    if (headers['transfer-encoding'] === 'chunked') return { ...answer, ...(await this.#chunked(upTo, trailed)) };
     if (length !== undefined) return { ...answer, ...(await this.#sized(Number(length), upTo)) };
     return { ...answer, ...(await this.#untilEnd(upTo)) };
   }
@@ -129,7 +136,7 @@ export class Connection {
     return { body: pieces.length === 1 ? pieces[0] : Buffer.concat(pieces), complete: came === length };
   }
 
-  async #chunked(upTo) {
+  async #chunked(upTo, trailed) {
     const pieces = [];
     const body = (complete) => ({ body: Buffer.concat(pieces), complete });
     for (let came = 0; came < upTo;) {
@@ -138,9 +145,13 @@ export class Connection {
       if (!/^[0-9a-f]{1,8}$/i.test(line)) throw new WireError(`not a chunk size: ${line}`);
       const size = parseInt(line, 16);
       if (size === 0) {
-        const empty = await this.#line();
-        if (empty !== undefined && empty !== '') throw new WireError(`a trailer that nobody sent: ${empty}`);
-        return body(empty === '');
+        const lines = [];
+        for (let line; (line = await this.#line()) !== '';) {
+          if (line === undefined) return body(false);
+          if (!trailed) throw new WireError(`a trailer that nobody sent: ${line}`);
+          lines.push(line);
+        }
+        return { ...body(true), ...(trailed && { trailers: fieldsOf(lines) }) };
       }
       const { body: piece, complete } = await this.#sized(size, Infinity);
       pieces.push(piece);

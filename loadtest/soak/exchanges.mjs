@@ -11,14 +11,15 @@ const TEXTS = ['', 'plain', 'with "quotes" and \\ backslashes', 'ünïcödé \u2
 const head = (line, lines) => [`${line}`, 'Host: soak', ...lines, '', ''].join('\r\n');
 
 /** A body in chunks of chance lengths. */
-export function chunked(dice, body) {
+export function chunked(dice, body, trailers = {}) {
   const pieces = [];
   for (let at = 0; at < body.length;) {
     const piece = body.subarray(at, at + dice.between(1, Math.max(1, Math.ceil(body.length / 3))));
     pieces.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n'));
     at += piece.length;
   }
-  return Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')]);
+  const lines = Object.entries(trailers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.concat([...pieces, Buffer.from(`0\r\n${lines.join('')}\r\n`)]);
 }
 
 /** A request as bytes, and where its body begins. */

@@ -24,8 +24,8 @@ onBothDriversAtOnce('soak of the proxy', (driver) => {
     console.log(`${driver}: ${result.total.requests} requests on ${result.tally.opened} connections; ${summary}`);
     assert.deepEqual(wrong, []);
     const { kinds, behaviours, statuses } = result.tally;
-    for (const kind of ['small', 'chunked', 'hints', 'head', 'none', 'upload', 'through', 'reset', 'partial', 'nonsense', 'gone', 'denied', 'port', 'unproven', 'tunnel', 'websocket', 'malformed']) assert.ok(kinds[kind] > 0, `no ${kind}`);
-    assert.equal(Object.keys(behaviours).length, 13, `only ${Object.keys(behaviours)}`);
+    for (const kind of ['small', 'chunked', 'hints', 'head', 'none', 'upload', 'through', 'trailers', 'reset', 'partial', 'nonsense', 'gone', 'denied', 'port', 'unproven', 'tunnel', 'websocket', 'malformed']) assert.ok(kinds[kind] > 0, `no ${kind}`);
+    assert.equal(Object.keys(behaviours).length, 14, `only ${Object.keys(behaviours)}`);
     for (const status of [101, 200, 204, 400, 403, 407, 502]) assert.ok(statuses[status] > 0, `no ${status}`);
   });
 });
