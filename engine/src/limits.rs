@@ -546,6 +546,9 @@ pub const LOOKUP_THREADS: usize = 8;
 /// Names that are looked up at a time for one context. More: they wait, and others do not wait for them.
 pub const LOOKUPS_OF_ONE: usize = 4;
 
+/// Names of one context that wait to be looked up. More: 503, and room is left for those of other contexts.
+pub const LOOKUPS_WAITING_OF_ONE: usize = 64;
+
 /// Time that threads which look names up have to end with their proxy. Longer: they are left to end by themselves.
 pub const LOOKUP_END: std::time::Duration = std::time::Duration::from_millis(100);
 

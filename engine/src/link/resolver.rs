@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::port::{ShardPort, ToShard};
 use super::resolved::Resolved;
-use crate::limits::{LOOKUP_END, LOOKUP_THREADS, LOOKUPS_OF_ONE, MAX_LOOKUPS};
+use crate::limits::{LOOKUP_END, LOOKUP_THREADS, LOOKUPS_OF_ONE, LOOKUPS_WAITING_OF_ONE, MAX_LOOKUPS};
 use crate::proxy::settings::Find;
 
 struct Question {
@@ -63,6 +63,12 @@ impl Books {
         let question = self.waiting.remove(at)?;
         *self.running.entry(question.context.clone()).or_default() += 1;
         Some(question)
+    }
+
+    /// No more may wait: of all, or of this context, so that its names leave room for those of others.
+    fn is_full_for(&self, context: &str) -> bool {
+        let of_context = || self.waiting.iter().filter(|question| question.context == context).count();
+        self.waiting.len() >= MAX_LOOKUPS || of_context() >= LOOKUPS_WAITING_OF_ONE
     }
 
     fn forget_given_up(&mut self) {
@@ -124,10 +130,10 @@ impl Resolver {
     /// many others wait.
     pub fn ask(&self, host: &str, context: &str, port: &ShardPort) -> Option<Asked> {
         let mut books = self.desk.books();
-        if books.waiting.len() >= MAX_LOOKUPS {
+        if books.is_full_for(context) {
             books.forget_given_up();
         }
-        if books.ended || books.waiting.len() >= MAX_LOOKUPS {
+        if books.ended || books.is_full_for(context) {
             return None;
         }
         let (asker, ticket) = (Arc::new(()), books.next);
@@ -231,5 +237,18 @@ mod tests {
         resolver.end();
         assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
         assert!(resolver.ask("quick", "a", &port).is_none());
+    }
+
+    #[test]
+    fn names_of_one_context_that_wait_leave_room_for_those_of_others() {
+        let (resolver, (port, inbox)) = (Resolver::new(Some(find)), letter_box().unwrap());
+        // More than there is room for in all: what is too much is refused to the context that asks it.
+        let asked: Vec<_> = (0..=MAX_LOOKUPS + LOOKUPS_OF_ONE)
+            .map(|number| resolver.ask(&format!("slow{number}"), "a", &port))
+            .collect();
+        assert!(asked.iter().any(Option::is_none));
+        let quick = resolver.ask("quick", "b", &port).expect("there is room for another context");
+        hear(&inbox, quick.ticket);
+        resolver.end();
     }
 }
