@@ -125,7 +125,8 @@ fn of_a_names_addresses_those_that_are_allowed_are_connected_to(driver: DriverCh
     let accepted = origin.accepted();
     let strict = proxy(driver, |settings| {
         settings.policy.loopback = false;
-        settings.limits.connect_timeout_ms = 200;
+        // Long enough for a second address to have its turn.
+        settings.limits.connect_timeout_ms = CONNECT_STAGGER_MS * 3;
     });
     for name in ["127-0-0-1.test", "z.test", "m.test", "0-0-0-0.test", "m.z.127-0-0-1.10-0-0-1.test"] {
         for line in [format!("GET http://{name}:{port}/"), format!("CONNECT {name}:{port}")] {
