@@ -194,6 +194,12 @@ fn addresses_that_refuse_are_passed_at_once(driver: DriverChoice) {
     assert_eq!(reply.body, "127.0.0.9");
     // Each would have taken its time otherwise.
     assert!(start.elapsed() < ms(CONNECT_STAGGER_MS) * 6, "{:?}", start.elapsed());
+    // Beside one that does not answer, too.
+    let _full = Full::bind(&format!("127.0.0.10:{port}"));
+    let start = Instant::now();
+    let reply = proxy.get(&format!("http://127-0-0-10.{}.127-0-0-9.test:{port}/", refuse[..6].join(".")));
+    assert_eq!(reply.body, "127.0.0.9");
+    assert!(start.elapsed() < ms(CONNECT_STAGGER_MS) * 5, "{:?}", start.elapsed());
     let reply = proxy.get(&format!("http://{}.test:{port}/", refuse.join(".")));
     assert_eq!((reply.status, reply.field("proxy-status")), (502, Some("fasttunnel; error=connection_refused")));
 }

@@ -27,6 +27,8 @@ pub(in crate::shard) struct Race {
     /// Sockets of attempts under way, by their numbers, to shut them.
     running: RefCell<Vec<(usize, OwnedFd)>>,
     begun: Cell<usize>,
+    /// When the next address is tried beside those under way.
+    next_ms: Cell<u64>,
     over: Cell<bool>,
     waiter: Waiter,
 }
@@ -50,7 +52,11 @@ impl Race {
         match outcome {
             Ok(socket) if !self.over.get() && self.won.borrow().is_none() => drop(self.won.replace(Some(socket))),
             Ok(_) => {}
-            Err(error) => self.failed.set(Some(error)),
+            Err(error) => {
+                self.failed.set(Some(error));
+                // What has failed leaves its turn to the next, whichever others are under way.
+                self.next_ms.set(0);
+            }
         }
         self.waiter.wake();
     }
@@ -85,7 +91,6 @@ pub(in crate::shard) async fn connect(
     let race = Rc::<Race>::default();
     begun(race.clone());
     let mut rest = addresses.iter();
-    let mut next_ms = 0;
     let won = std::future::poll_fn(|cx| {
         race.waiter.remember(cx);
         loop {
@@ -93,12 +98,12 @@ pub(in crate::shard) async fn connect(
                 return Poll::Ready(Some(socket));
             }
             let now = shard.now_ms();
-            let is_time = race.running.borrow().is_empty() || now >= next_ms;
+            let is_time = race.running.borrow().is_empty() || now >= race.next_ms.get();
             match rest.as_slice().first() {
                 _ if race.over.get() => return Poll::Ready(None),
                 Some(address) if is_time => {
                     rest.next();
-                    next_ms = now + CONNECT_STAGGER_MS;
+                    race.next_ms.set(now + CONNECT_STAGGER_MS);
                     attempt(shard, *address, &race);
                 }
                 None if race.running.borrow().is_empty() => return Poll::Ready(None),
