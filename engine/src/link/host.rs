@@ -153,7 +153,7 @@ impl Host {
 
     /// For how long it has been busy with what it has taken, without a look at what comes; zero while it sleeps, whatever
     /// its calls wait for.
-    pub(super) fn busy_ns(&self, now_ns: u64) -> u64 {
+    fn busy_ns(&self, now_ns: u64) -> u64 {
         if self.bell.is_parked() || self.outstanding() == 0 {
             return 0;
         }
@@ -162,8 +162,14 @@ impl Host {
     }
 
     /// Calls that have to wait until its thread is free, of those that it has; a moment ago.
-    pub(super) fn behind(&self) -> u64 {
+    fn behind(&self) -> u64 {
         self.unbegun() + if self.bell.is_parked() { 0 } else { self.own.taken.get().saturating_sub(1) }
+    }
+
+    /// For how long one more call would wait until its thread is free, where each keeps it for `call_ns`.
+    pub(super) fn wait_ns(&self, now_ns: u64, call_ns: u64) -> u64 {
+        // What has taken long already takes as long again: most calls are short, and some are very long.
+        self.busy_ns(now_ns).saturating_add(self.behind().saturating_mul(call_ns))
     }
 
     /// For how long a call keeps its thread, of late; zero before the first.

@@ -160,8 +160,7 @@ impl Lane {
         let call_ns = self.hosts.iter().map(|host| host.call_ns()).min().unwrap_or(0);
         let part = |host: &Arc<Host>| Part {
             outstanding: host.outstanding(),
-            behind: host.behind(),
-            busy_ns: host.busy_ns(now),
+            wait_ns: host.wait_ns(now, call_ns),
             call_ns,
             step_ns,
             looked_ns: host.looked_ns(),

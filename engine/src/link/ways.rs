@@ -21,10 +21,8 @@ pub(super) enum Way {
 pub(super) struct Part {
     /// Calls that it has, with those that it is about to get.
     pub outstanding: u64,
-    /// Those of them that wait until its thread is free.
-    pub behind: u64,
-    /// For how long its thread has been busy without a look for calls.
-    pub busy_ns: u64,
+    /// For how long its next call would wait until the thread is free.
+    pub wait_ns: u64,
     /// For how long a call keeps a thread.
     pub call_ns: u64,
     /// What counts as long.
@@ -41,9 +39,7 @@ pub(super) type Rank = (u64, u64, Reverse<u64>);
 impl Part {
     /// The least is who gets the next call.
     pub fn rank(&self) -> Rank {
-        // What has taken long already takes as long again: most calls are short, and some are very long.
-        let wait_ns = self.busy_ns.saturating_add(self.behind.saturating_mul(self.call_ns));
-        let wait = wait_ns / self.step_ns.max(1);
+        let wait = self.wait_ns / self.step_ns.max(1);
         // Whoever has nothing to do is as good as any other.
         (wait, self.outstanding, Reverse(if self.outstanding == 0 { u64::MAX } else { self.looked_ns }))
     }
@@ -51,7 +47,7 @@ impl Part {
     /// It gets one more.
     pub fn note_call(&mut self) {
         self.outstanding += 1;
-        self.behind += 1;
+        self.wait_ns = self.wait_ns.saturating_add(self.call_ns);
     }
 
     pub fn batch(&mut self) -> &mut CallBatch {
