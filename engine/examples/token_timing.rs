@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use fasttunnel_engine::link::contexts::Contexts;
+use fasttunnel_engine::proxy::base64;
 use fasttunnel_engine::proxy::credentials::{Names, Presented};
 use fasttunnel_engine::tunnel::auth::{AuthConfig, AuthOptions, AuthVerdict};
 use fasttunnel_engine::wire::head::{Head, HeadLimits};
@@ -25,7 +26,6 @@ const TRIMMED: usize = 10;
 const T_LIMIT: f64 = 3.0;
 
 const SECRET: &str = "5c1f0d7a9be24386a1d3c5e7f9024b68";
-/// With a colon and the secret it is of 48 bytes: nothing of it is padding.
 const USERNAME: &str = "wc-123-00a1b2c3";
 
 /// Who judges a guess.
@@ -88,18 +88,9 @@ impl Guess {
         let other =
             |number| context(number, format!("{number}{}", &USERNAME[1..]), format!("{number}{}", &SECRET[1..]));
         let all = (0..3).map(other).chain([context(3, username.to_owned(), password.to_owned())]).collect();
-        let text = base64(format!("{USERNAME}:{SECRET}").as_bytes());
+        let text = base64::encode(format!("{USERNAME}:{SECRET}").as_bytes());
         Guess { what: what.to_owned(), judge: Judge::of_contexts(all), text, times: Vec::new() }
     }
-}
-
-/// Without padding: of a multiple of three bytes.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    assert_eq!(bytes.len() % 3, 0, "no padding");
-    let bits = |three: &[u8]| three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-    let digits = |bits: usize| [18, 12, 6, 0].map(|shift| char::from(DIGITS[bits >> shift & 63]));
-    bytes.chunks(3).flat_map(|three| digits(bits(three))).collect()
 }
 
 /// Guesses of one length; the first is what the others are compared with.

@@ -74,7 +74,7 @@ export class Streams {
   }
 }
 
-/** The answer of a stream, like that of a connection: `{ status, headers, body, complete }`; `undefined` when it ended before one. */
+/** The answer of a stream, like that of a connection: `{ status, headers, body, complete, trailers }`; `undefined` when it ended before one. */
 export async function answerOf(stream, { upTo = Infinity } = {}) {
   const pieces = [];
   let [came, headers, trailers] = [0];

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fasttunnel_engine::Config;
+use fasttunnel_engine::proxy::base64;
 use fasttunnel_engine::proxy::credentials::Names;
 use fasttunnel_engine::proxy::policy::Policy;
 use fasttunnel_engine::proxy::route::Route;
@@ -290,18 +291,6 @@ impl Proxy {
 }
 
 pub fn credentials(names: &Names) -> String {
-    format!("Proxy-Authorization: Basic {}\r\n", base64(&format!("{}:{}", names.username, names.password)))
-}
-
-pub fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit) & 63) as usize;
-            out.push(if digit <= three.len() { DIGITS[value] as char } else { '=' });
-        }
-    }
-    out
+    let pair = format!("{}:{}", names.username, names.password);
+    format!("Proxy-Authorization: Basic {}\r\n", base64::encode(pair.as_bytes()))
 }
